@@ -1,0 +1,44 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+)
+
+// clocks are the functions that read or wait for the time.
+var clocks = map[string]map[string]bool{
+	"time": {
+		"Now": true, "Since": true, "Until": true, "Sleep": true, "After": true, "AfterFunc": true, "Tick": true,
+		"NewTimer": true, "NewTicker": true,
+	},
+	"k8s.io/apimachinery/pkg/apis/meta/v1": {"Now": true, "NowMicro": true},
+}
+
+func quietClock(m *Module) (found []Finding) {
+	for _, p := range m.Packages {
+		if rank, ok := rankOf(p.Path); !ok || rank == anyRank || rank > quiet {
+			continue
+		}
+		for _, f := range p.Files {
+			found = append(found, clockUses(f)...)
+		}
+	}
+	return found
+}
+
+func clockUses(f *File) (found []Finding) {
+	ast.Inspect(f.Syntax, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := sel.X.(*ast.Ident)
+		if ok && clocks[f.Imports[pkg.Name]][sel.Sel.Name] {
+			found = append(found, Finding{Subject: f.Path, Where: f.at(n), Message: fmt.Sprintf(
+				"uses %s.%s, but rooms up to rank %d have no clock: take the time from the observation, "+
+					"so that a simulation can set it", pkg.Name, sel.Sel.Name, quiet)})
+		}
+		return true
+	})
+	return found
+}
