@@ -1,0 +1,104 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled mean what they mean in Flux.
+const (
+	// ConditionReady is True when the newest release that may run is Available and nothing is under way.
+	ConditionReady = "Ready"
+	// ConditionReconciling is True while a release is being deployed or bakes.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when nothing will move until a person changes something.
+	ConditionStalled = "Stalled"
+	// ConditionReleasesUpdated says whether the ImagePolicy could be read.
+	ConditionReleasesUpdated = "ReleasesUpdated"
+	// ConditionGatesPassing says whether a gate holds the next release.
+	ConditionGatesPassing = "GatesPassing"
+	// ConditionDeploymentBlocked says whether the health of what runs holds the next release.
+	ConditionDeploymentBlocked = "DeploymentBlocked"
+	// ConditionBakeFailureDisabled says whether the running release was deployed by hand into an environment that was
+	// unhealthy already, so that those checks do not fail it before they have been healthy once.
+	ConditionBakeFailureDisabled = "BakeFailureDisabled"
+	// ConditionTargetsReady says whether every Flux object that the Rollout writes to can carry the version.
+	ConditionTargetsReady = "TargetsReady"
+)
+
+// Reasons of Rollout conditions and of entries in blockedBy.
+const (
+	// ReasonAvailable: the release that runs has passed its bake.
+	ReasonAvailable = "Available"
+	// ReasonDeploying: the version was handed to Flux, and is not yet applied and healthy.
+	ReasonDeploying = "Deploying"
+	// ReasonBaking: every check is healthy and the bake time runs.
+	ReasonBaking = "Baking"
+	// ReasonFailed: the release failed and was halted.
+	ReasonFailed = "Failed"
+	// ReasonPaused: a check failed and spec.onFailure is Pause; a person decides.
+	ReasonPaused = "Paused"
+	// ReasonCancelled: the release was replaced by hand while it was in flight.
+	ReasonCancelled = "Cancelled"
+	// ReasonSuspended: spec.suspend is true.
+	ReasonSuspended = "Suspended"
+	// ReasonInvalidSpec: the spec cannot be followed as it stands.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonNoReleases: the ImagePolicy has not selected a tag yet.
+	ReasonNoReleases = "NoReleases"
+	// ReasonUpToDate: nothing newer than what runs is known.
+	ReasonUpToDate = "UpToDate"
+	// ReasonPending: a release waits.
+	ReasonPending = "Pending"
+	// ReasonImagePolicyNotFound: the ImagePolicy does not exist.
+	ReasonImagePolicyNotFound = "ImagePolicyNotFound"
+	// ReasonIllegalTag: the ImagePolicy selected text that is not a legal OCI tag or digest.
+	ReasonIllegalTag = "IllegalTag"
+	// ReasonReleasesUpdated: the ImagePolicy was read.
+	ReasonReleasesUpdated = "ReleasesUpdated"
+	// ReasonAllGatesPassing: no gate holds anything.
+	ReasonAllGatesPassing = "AllGatesPassing"
+	// ReasonSomeGatesBlocking: a gate is closed or pending.
+	ReasonSomeGatesBlocking = "SomeGatesBlocking"
+	// ReasonNoAllowedVersions: gates are open for other versions than the candidates.
+	ReasonNoAllowedVersions = "NoAllowedVersions"
+	// ReasonGatesBypassed: a person let a release past the gates.
+	ReasonGatesBypassed = "GatesBypassed"
+	// ReasonHealthChecksHealthy: no selected check is unhealthy.
+	ReasonHealthChecksHealthy = "HealthChecksHealthy"
+	// ReasonUnhealthyHealthChecks: a selected check is unhealthy.
+	ReasonUnhealthyHealthChecks = "UnhealthyHealthChecks"
+	// ReasonNormal: checks count against the release.
+	ReasonNormal = "Normal"
+	// ReasonDeployedWithUnhealthyHealthChecks: deployed by hand while checks were red.
+	ReasonDeployedWithUnhealthyHealthChecks = "DeployedWithUnhealthyHealthChecks"
+	// ReasonPreviousFailed: the release before failed, and spec.afterFailure is Block.
+	ReasonPreviousFailed = "PreviousFailed"
+	// ReasonPinned: spec.wantedVersion holds the version.
+	ReasonPinned = "Pinned"
+	// ReasonDeployedByHand: a person chose the version that runs while newer ones were known.
+	ReasonDeployedByHand = "DeployedByHand"
+	// ReasonQuarantined: the release failed before.
+	ReasonQuarantined = "Quarantined"
+	// ReasonUnknownVersion: a person asked for a version that is not known.
+	ReasonUnknownVersion = "UnknownVersion"
+	// ReasonBelowRollbackFloor: nothing that may be rolled back to is left.
+	ReasonBelowRollbackFloor = "BelowRollbackFloor"
+	// ReasonNoTargets: no Flux object asks for the version.
+	ReasonNoTargets = "NoTargets"
+	// ReasonTargetNotApplied: Flux has not applied the version yet.
+	ReasonTargetNotApplied = "NotApplied"
+	// ReasonTargetOverridden: another field of the Flux object wins over what is written.
+	ReasonTargetOverridden = "Overridden"
+	// ReasonTargetSuspended: the Flux object is suspended.
+	ReasonTargetSuspended = "FluxSuspended"
+	// ReasonTargetsApplied: every Flux object carries the version.
+	ReasonTargetsApplied = "Applied"
+	// ReasonWriteFailed: the API server refused a write to a Flux object.
+	ReasonWriteFailed = "WriteFailed"
+	// ReasonCheckPending: a check has no verdict for the revision that was deployed.
+	ReasonCheckPending = "CheckPending"
+	// ReasonCheckUnhealthy: a check is unhealthy.
+	ReasonCheckUnhealthy = "CheckUnhealthy"
+	// ReasonNoChecks: a selector was given and selects nothing.
+	ReasonNoChecks = "NoHealthChecks"
+	// ReasonDeployTimeout: spec.deployTimeout passed before the bake could start.
+	ReasonDeployTimeout = "DeployTimeout"
+	// ReasonSuperseded: a newer release was taken instead.
+	ReasonSuperseded = "Superseded"
+)

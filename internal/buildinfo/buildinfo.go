@@ -1,0 +1,4 @@
+package buildinfo
+
+// Version of the program, set by the linker.
+var Version = "dev"

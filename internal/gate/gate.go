@@ -1,0 +1,105 @@
+package gate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// Reasons of verdicts.
+const (
+	// ReasonPassing: the gate is open for every release.
+	ReasonPassing = "Passing"
+	// ReasonAllowed: the tag is in allowedVersions.
+	ReasonAllowed = "Allowed"
+	// ReasonNotPassing: spec.passing is false.
+	ReasonNotPassing = "NotPassing"
+	// ReasonNotAllowed: allowedVersions does not list the tag.
+	ReasonNotAllowed = "NotAllowed"
+	// ReasonAwaitingApproval: nobody has approved the release.
+	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonNoVerdict: the controller of the class has not judged this release under the present spec.
+	ReasonNoVerdict = "NoVerdict"
+)
+
+// Verdict is what a gate says of one release.
+type Verdict struct {
+	// Gate is the name of the RolloutGate.
+	Gate string
+	// State is open, closed or pending.
+	State v1alpha1.GateState
+	// Reason in one word.
+	Reason string
+	// Message for a person.
+	Message string
+	// Since when it holds; zero if nobody knows.
+	Since time.Time
+	// Until when it holds at the least; zero if nobody knows.
+	Until time.Time
+	// ClearedBy says who or what can open the gate.
+	ClearedBy string
+}
+
+// Open says whether the release may pass.
+func (v Verdict) Open() bool { return v.State == v1alpha1.GateOpen }
+
+// Evaluate asks a gate about a release.
+func Evaluate(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) Verdict {
+	if v, shut := static(g, release); shut {
+		return v
+	}
+	for _, k := range kinds() {
+		if k.class == class(g) {
+			return k.judge(g, release)
+		}
+	}
+	return external(g, release)
+}
+
+// Admits says whether every gate is open for a release.
+func Admits(gates []*v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) bool {
+	for _, g := range gates {
+		if !Evaluate(g, release).Open() {
+			return false
+		}
+	}
+	return true
+}
+
+// Shut returns the verdicts that are not open, in the order of the gates.
+func Shut(gates []*v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) []Verdict {
+	var shut []Verdict
+	for _, g := range gates {
+		if v := Evaluate(g, release); !v.Open() {
+			shut = append(shut, v)
+		}
+	}
+	return shut
+}
+
+func class(g *v1alpha1.RolloutGate) string {
+	if g.Spec.Class == "" {
+		return v1alpha1.GateClassManual
+	}
+	return g.Spec.Class
+}
+
+// static applies the fields that close a gate of any class: passing false, and a list without the tag.
+func static(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
+	if g.Spec.Passing != nil && !*g.Spec.Passing {
+		return Verdict{
+			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotPassing,
+			Message:   "the gate is closed (spec.passing is false)",
+			ClearedBy: "whoever may set spec.passing of the gate",
+		}, true
+	}
+	if g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, release.Tag) {
+		return Verdict{
+			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotAllowed,
+			Message:   "the gate does not list " + release.Tag + " in spec.allowedVersions",
+			ClearedBy: "whoever may edit spec.allowedVersions of the gate",
+		}, true
+	}
+	return Verdict{}, false
+}

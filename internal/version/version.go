@@ -1,0 +1,89 @@
+package version
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+var (
+	// The tag grammar is the OCI distribution specification's.
+	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	digestPattern = regexp.MustCompile(`^sha256:[a-f0-9]{64}$|^sha512:[a-f0-9]{128}$`)
+)
+
+// CheckTag returns an error that says what is wrong with a tag.
+func CheckTag(tag string) error {
+	if !tagPattern.MatchString(tag) {
+		return fmt.Errorf("%q is not a legal image tag: up to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'", Clean(tag, 140))
+	}
+	return nil
+}
+
+// CheckDigest returns an error that says what is wrong with a digest. An empty digest is legal: not every policy reflects it.
+func CheckDigest(digest string) error {
+	if digest != "" && !digestPattern.MatchString(digest) {
+		return fmt.Errorf("%q is not a sha256 or sha512 digest", Clean(digest, 140))
+	}
+	return nil
+}
+
+// Identity of a version.
+func Identity(v v1alpha1.VersionInfo) v1alpha1.ReleaseIdentity {
+	return v1alpha1.ReleaseIdentity{Tag: v.Tag, Digest: v.Digest}
+}
+
+// Same says whether two identities name the same release. Digests are compared where both sides know one: a moved tag is
+// another release.
+func Same(a, b v1alpha1.ReleaseIdentity) bool {
+	return a.Tag == b.Tag && (a.Digest == b.Digest || a.Digest == "" || b.Digest == "")
+}
+
+// Index returns the position of the newest entry of list that is the same release as id, or -1.
+func Index(list []v1alpha1.VersionInfo, id v1alpha1.ReleaseIdentity) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Tag == id.Tag && Same(Identity(list[i]), id) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Retyped says whether YAML would read the tag as something other than text where a manifest does not quote it: 1.10 becomes
+// the number 1.1, and "no" a boolean. The controller cannot see whether a manifest quotes, so it warns.
+func Retyped(tag string) bool {
+	var v any
+	if err := yaml.Unmarshal([]byte(tag), &v); err != nil {
+		return true
+	}
+	_, text := v.(string)
+	return !text
+}
+
+// Clean makes text from outside fit to be shown: control and direction-changing characters are dropped, and what is longer
+// than limit bytes is cut between characters.
+func Clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) <= limit {
+		return s
+	}
+	cut := limit - len("…")
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:max(cut, 0)] + "…"
+}
