@@ -1,0 +1,44 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Keys of the indexes that the caches keep.
+const (
+	// ByRollout finds objects by the Rollout they belong to, or that they ask for versions.
+	ByRollout = "kuberik.rollout"
+	// ByPolicy finds Rollouts by their ImagePolicy.
+	ByPolicy = "kuberik.policy"
+	// BySource finds Kustomizations by the OCIRepository they are made from.
+	BySource = "kuberik.source"
+	// ByKustomization finds HealthChecks by the Kustomization they look at.
+	ByKustomization = "kuberik.kustomization"
+)
+
+// SelectRollout is the server-side field selector of kinds that name their Rollout in spec.rolloutRef.name. It works without a
+// cache.
+const SelectRollout = "spec.rolloutRef.name"
+
+// Index is one index of one kind.
+type Index struct {
+	// Object of the kind.
+	Object client.Object
+	// Key of the index.
+	Key string
+	// Values of an object.
+	Values client.IndexerFunc
+}
+
+// AddIndexes registers indexes with a cache.
+func AddIndexes(ctx context.Context, indexer client.FieldIndexer, list ...Index) error {
+	for _, i := range list {
+		if err := indexer.IndexField(ctx, i.Object, i.Key, i.Values); err != nil {
+			return fmt.Errorf("indexing %T by %q: %w", i.Object, i.Key, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,465 @@
+package oci_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kuberik/kuberik/internal/oci"
+)
+
+const (
+	secret = "s3cr3t-passw0rd"
+	prefix = "org.opencontainers.image."
+)
+
+// world is a registry in this process that counts and can be made to misbehave.
+type world struct {
+	t       *testing.T
+	host    string
+	reads   atomic.Int64
+	mu      sync.Mutex
+	handler func(w http.ResponseWriter, r *http.Request, next http.Handler)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t}
+	next := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") {
+			w.reads.Add(1)
+		}
+		w.mu.Lock()
+		handle := w.handler
+		w.mu.Unlock()
+		if handle != nil {
+			handle(rw, r, next)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	w.host = strings.TrimPrefix(server.URL, "http://")
+	return w
+}
+
+func (w *world) misbehave(handle func(http.ResponseWriter, *http.Request, http.Handler)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handler = handle
+}
+
+func (w *world) tag(repo, tag string) name.Tag {
+	w.t.Helper()
+	ref, err := name.NewTag(w.host+"/"+repo+":"+tag, name.Insecure)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ref
+}
+
+func (w *world) push(repo, tag string, img v1.Image) oci.Ref {
+	w.t.Helper()
+	if err := remote.Write(w.tag(repo, tag), img); err != nil {
+		w.t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true}
+}
+
+func (w *world) pushIndex(repo, tag string, idx v1.ImageIndex) oci.Ref {
+	w.t.Helper()
+	if err := remote.WriteIndex(w.tag(repo, tag), idx); err != nil {
+		w.t.Fatal(err)
+	}
+	digest, err := idx.Digest()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true}
+}
+
+func image(t *testing.T, annotations, labels map[string]string) v1.Image {
+	t.Helper()
+	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
+	img, err := mutate.Config(img, v1.Config{Labels: labels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mutate.Annotations(img, annotations).(v1.Image)
+}
+
+func TestDetails(t *testing.T) {
+	w := newWorld(t)
+	linux := &v1.Platform{OS: "linux", Architecture: "amd64"}
+	attestation := mutate.IndexAddendum{
+		Add: image(t, map[string]string{prefix + "revision": "attestation"}, nil),
+		Descriptor: v1.Descriptor{
+			Annotations: map[string]string{"vnd.docker.reference.type": "attestation-manifest"},
+			Platform:    &v1.Platform{OS: "unknown", Architecture: "unknown"},
+		},
+	}
+	arm := mutate.IndexAddendum{
+		Add:        image(t, map[string]string{prefix + "revision": "arm"}, nil),
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}},
+	}
+	amd := mutate.IndexAddendum{
+		Add: image(t, map[string]string{prefix + "revision": "amd"},
+			map[string]string{prefix + "revision": "label", "com.kuberik.rollback-floor": "1.0.0"}),
+		Descriptor: v1.Descriptor{Platform: linux},
+	}
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+
+	cases := map[string]struct {
+		reason string
+		ref    oci.Ref
+		want   oci.Details
+	}{
+		"Annotations": {
+			reason: "what the manifest says is used as it is",
+			ref: w.push("app", "annotations", image(t, map[string]string{
+				prefix + "version": "1.2.3", prefix + "revision": "main@sha1:abc",
+				prefix + "created": "2026-03-04T05:06:07+02:00", prefix + "source": "https://git.example/app",
+				prefix + "title": "App", prefix + "description": "An app.", prefix + "authors": "ann",
+				"com.kuberik.author": "bob", "com.kuberik.rollback-floor": "1.1.0",
+			}, map[string]string{prefix + "version": "from a label"})),
+			want: oci.Details{
+				Version: "1.2.3", Revision: "main@sha1:abc", Source: "https://git.example/app", Title: "App",
+				Description: "An app.", Authors: "bob", RollbackFloor: "1.1.0", ArtifactType: string(types.OCIConfigJSON),
+				Created: time.Date(2026, 3, 4, 3, 6, 7, 0, time.UTC),
+			},
+		},
+		"Labels": {
+			reason: "a Dockerfile's labels fill what no annotation says",
+			ref: w.push("app", "labels", image(t, map[string]string{prefix + "version": "2.0.0"},
+				map[string]string{prefix + "version": "0", prefix + "authors": "ann"})),
+			want: oci.Details{Version: "2.0.0", Authors: "ann", ArtifactType: string(types.OCIConfigJSON)},
+		},
+		"IndexChild": {
+			reason: "an index with provenance says nothing itself; its linux/amd64 image does",
+			ref:    w.pushIndex("app", "index", mutate.AppendManifests(index, attestation, arm, amd)),
+			want:   oci.Details{Revision: "amd", RollbackFloor: "1.0.0", ArtifactType: string(types.OCIImageIndex)},
+		},
+		"IndexFirst": {
+			reason: "without linux/amd64 the first image speaks",
+			ref:    w.pushIndex("app", "arm", mutate.AppendManifests(index, attestation, arm)),
+			want:   oci.Details{Revision: "arm", ArtifactType: string(types.OCIImageIndex)},
+		},
+		"IndexOwn": {
+			reason: "the index comes before its images",
+			ref: w.pushIndex("app", "own", mutate.Annotations(mutate.AppendManifests(index, amd),
+				map[string]string{prefix + "revision": "index"}).(v1.ImageIndex)),
+			want: oci.Details{Revision: "index", RollbackFloor: "1.0.0", ArtifactType: string(types.OCIImageIndex)},
+		},
+		"FluxArtifact": {
+			reason: "an artifact that is no image has a type and no labels to fetch",
+			ref: w.push("app", "flux", mutate.Annotations(mutate.ConfigMediaType(
+				mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.cncf.flux.config.v1+json"),
+				map[string]string{prefix + "revision": "main"}).(v1.Image)),
+			want: oci.Details{Revision: "main", ArtifactType: "application/vnd.cncf.flux.config.v1+json"},
+		},
+		"Hostile": {
+			reason: "nothing that changes the text around it survives, and nothing is longer than a status can carry",
+			ref: w.push("app", "hostile", image(t, map[string]string{
+				prefix + "version":     "1.0\u202e\u2028evil\u0085\x00\x1b[31m\n: x\u200b",
+				prefix + "revision":    strings.Repeat("é", 1000),
+				prefix + "created":     "yesterday",
+				prefix + "source":      "javascript:alert(1)",
+				prefix + "title":       "\u2066\u2069",
+				prefix + "description": strings.Repeat("x", 1<<20),
+			}, nil)),
+			want: oci.Details{
+				Version: "1.0evil[31m : x", Revision: strings.Repeat("é", 64), Description: strings.Repeat("x", 512),
+				ArtifactType: string(types.OCIConfigJSON),
+			},
+		},
+		"SourceWithToken": {
+			reason: "a token in a link is removed",
+			ref:    w.push("app", "token", image(t, map[string]string{prefix + "source": "https://u:" + secret + "@git.example/app"}, nil)),
+			want:   oci.Details{Source: "https://git.example/app", ArtifactType: string(types.OCIConfigJSON)},
+		},
+		"LongSource": {
+			reason: "half a link leads elsewhere",
+			ref:    w.push("app", "long", image(t, map[string]string{prefix + "source": "https://git.example/" + strings.Repeat("a", 200)}, nil)),
+			want:   oci.Details{ArtifactType: string(types.OCIConfigJSON)},
+		},
+	}
+	for label, tc := range cases {
+		t.Run(label, func(t *testing.T) {
+			tc.want.Digest = tc.ref.Digest
+			for _, ref := range []oci.Ref{tc.ref, {Image: tc.ref.Image, Tag: tc.ref.Tag, Insecure: true}} {
+				got, err := oci.New().Details(t.Context(), ref, nil)
+				if err != nil {
+					t.Fatalf("%s: %v", tc.reason, err)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("%s (%s): -want +got\n%s", tc.reason, ref, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	child := image(t, map[string]string{prefix + "revision": "child"}, nil)
+	ref := w.pushIndex("app", "sparse", mutate.Annotations(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: child}),
+		map[string]string{prefix + "version": "1"}).(v1.ImageIndex))
+	gone, err := child.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, gone.String()) {
+			http.NotFound(rw, r)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+	got, err := oci.New().Details(t.Context(), ref, nil)
+	if err != nil || got.Version != "1" {
+		t.Errorf("an image that was not mirrored must not hide what the index says: %+v, %v", got, err)
+	}
+}
+
+func TestOneReadPerDigest(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
+	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		time.Sleep(20 * time.Millisecond) // long enough for all readers to be waiting
+		next.ServeHTTP(rw, r)
+	})
+	reader := oci.New()
+	w.reads.Store(0)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if d, err := reader.Details(t.Context(), ref, nil); err != nil || d.Version != "1" {
+				t.Errorf("got %+v, %v", d, err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := reader.Details(t.Context(), ref, nil); err != nil {
+		t.Error(err)
+	}
+	if n := w.reads.Load(); n != 1 {
+		t.Errorf("51 reads of one digest asked the registry %d times, want 1", n)
+	}
+}
+
+func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
+	w := newWorld(t)
+	one := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
+	two := w.push("app", "2", image(t, map[string]string{prefix + "version": "2"}, nil))
+	reader := oci.New(oci.WithCacheSize(1))
+	w.misbehave(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+		http.Error(rw, "down", http.StatusBadGateway)
+	})
+	if _, err := reader.Details(t.Context(), one, nil); err == nil {
+		t.Fatal("a registry that is down must be an error")
+	}
+	w.misbehave(nil)
+	w.reads.Store(0)
+	for _, ref := range []oci.Ref{one, two, one} {
+		if _, err := reader.Details(t.Context(), ref, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.reads.Load(); n != 3 {
+		t.Errorf("a cache of one asked %d times, want 3", n)
+	}
+}
+
+func TestOthersCredentialsOpenNothing(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
+	w.misbehave(requireBasic)
+	reader := oci.New()
+	auth := parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret))
+	if _, err := reader.Details(t.Context(), ref, auth); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Details(t.Context(), ref, nil); err == nil {
+		t.Error("an anonymous reader was shown what another's credentials had opened")
+	}
+}
+
+func requireBasic(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+	if user, password, _ := r.BasicAuth(); user != "u" || password != secret {
+		rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		http.Error(rw, "who are you? "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+		return
+	}
+	next.ServeHTTP(rw, r)
+}
+
+func TestHangingRegistryDelaysNobody(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, nil, nil))
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	w.misbehave(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	byTag := oci.Ref{Image: ref.Image, Tag: ref.Tag, Insecure: true}
+	for _, ref := range []oci.Ref{ref, byTag} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		start := time.Now()
+		_, err := oci.New(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+			t.Errorf("%s: the caller's deadline must end the call: %v after %v", ref, err, time.Since(start))
+		}
+		if _, err := oci.New(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: the reader's own time limit must end the call: %v", ref, err)
+		}
+	}
+}
+
+func TestSlowDripEnds(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, nil, nil))
+	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !strings.Contains(r.URL.Path, "/manifests/") {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		for r.Context().Err() == nil {
+			fmt.Fprint(rw, " ")
+			rw.(http.Flusher).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	if _, err := oci.New(oci.WithTimeout(50*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a body that never ends must be given up: %v", err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	huge := strings.Repeat(" ", 5<<20)
+	cases := map[string]struct {
+		reason string
+		ref    func(oci.Ref) oci.Ref
+		handle func(http.ResponseWriter, *http.Request, http.Handler)
+		want   string
+	}{
+		"TooLarge": {
+			reason: "an endless manifest is not read to its end",
+			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, huge) }),
+			want:   "the answer is too large",
+		},
+		"OtherContent": {
+			reason: "content that does not match its digest is not believed",
+			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, `{"annotations":{}}`) }),
+			want:   "the answer is not what was asked for",
+		},
+		"Denied": {
+			reason: "what the registry says may quote the credentials",
+			handle: requireOther,
+			want:   "the registry answered 401 Unauthorized",
+		},
+		"Missing": {
+			reason: "a status is said in words",
+			ref:    func(r oci.Ref) oci.Ref { return oci.Ref{Image: r.Image, Tag: "missing", Insecure: true} },
+			want:   "the registry answered 404 Not Found",
+		},
+		"PlainHTTP": {
+			reason: "an unencrypted registry has to be asked for, even on a private address",
+			ref:    func(r oci.Ref) oci.Ref { r.Insecure = false; return r },
+			want:   "plain HTTP is not allowed",
+		},
+		"Metadata": {
+			reason: "the machine's own credentials are not for a registry to read",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "169.254.169.254/app", Tag: "1", Insecure: true} },
+			want:   "reserved for the host itself",
+		},
+		"Neither": {
+			reason: "an image alone names no release",
+			ref:    func(r oci.Ref) oci.Ref { return oci.Ref{Image: r.Image} },
+			want:   "neither tag nor digest given",
+		},
+		"BadDigest": {
+			reason: "a digest is checked before it is asked for",
+			ref:    func(r oci.Ref) oci.Ref { r.Digest = "sha256:../../x"; return r },
+			want:   "parsing image reference",
+		},
+	}
+	for label, tc := range cases {
+		t.Run(label, func(t *testing.T) {
+			w := newWorld(t)
+			ref := w.push("app", "1", image(t, nil, nil))
+			w.misbehave(tc.handle)
+			if tc.ref != nil {
+				ref = tc.ref(ref)
+			}
+			auth := parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret))
+			_, err := oci.New().Details(t.Context(), ref, auth)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("%s: got %v, want %q", tc.reason, err, tc.want)
+			}
+			encoded := base64.StdEncoding.EncodeToString([]byte("u:" + secret))
+			if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), encoded) {
+				t.Errorf("the error carries the credentials: %v", err)
+			}
+		})
+	}
+}
+
+func onManifest(answer func(http.ResponseWriter)) func(http.ResponseWriter, *http.Request, http.Handler) {
+	return func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.Contains(r.URL.Path, "/manifests/") {
+			answer(rw)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	}
+}
+
+// requireOther refuses everybody and quotes, in the registry's own error format, what it was sent.
+func requireOther(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, password, _ := r.BasicAuth()
+	rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(http.StatusUnauthorized)
+	json.NewEncoder(rw).Encode(map[string]any{"errors": []map[string]string{
+		{"code": "UNAUTHORIZED", "message": r.Header.Get("Authorization") + password},
+	}})
+}
+
+func parse(t *testing.T, config string) oci.Auth {
+	t.Helper()
+	auth, err := oci.ParseAuth([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth
+}

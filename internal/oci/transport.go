@@ -1,0 +1,158 @@
+package oci
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// maxBody bounds every answer; manifests are the largest thing asked for.
+const maxBody = 4 << 20
+
+var (
+	errTooLarge = errors.New("the answer is too large")
+	errPlain    = errors.New("plain HTTP is not allowed; mark the repository insecure if that is meant")
+	errAddress  = errors.New("the address is reserved for the host itself")
+	errTimeout  = fmt.Errorf("the registry did not answer in time: %w", context.DeadlineExceeded)
+)
+
+// dialer connects to registries, public or private. Link-local addresses are where clouds hand out the credentials of
+// the machine, and no registry lives there.
+func dialer() http.RoundTripper {
+	d := &net.Dialer{Timeout: defaultTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if ip := ap.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+			return errAddress
+		}
+		return nil
+	}}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         d.DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        100,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: defaultTimeout,
+	}
+}
+
+// guard bounds what one request may cost, whatever the other side does.
+type guard struct {
+	next     http.RoundTripper
+	timeout  time.Duration
+	insecure bool
+}
+
+// RoundTrip implements http.RoundTripper.
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" && !g.insecure {
+		return nil, errPlain
+	}
+	ctx, cancel := context.WithTimeoutCause(req.Context(), g.timeout, errTimeout)
+	resp, err := g.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		err = cause(ctx, err)
+		cancel()
+		return nil, err
+	}
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxBody}
+	return resp, nil
+}
+
+// body carries the request's deadline to the last byte, and its size limit.
+type body struct {
+	io.ReadCloser
+	ctx    context.Context //nolint:containedctx // a body is read after the call that could have passed one
+	cancel context.CancelFunc
+	left   int64
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, errTooLarge
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errTooLarge
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = cause(b.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// cause prefers the reason a request was ended for over the way its end showed.
+func cause(ctx context.Context, err error) error {
+	if ended := context.Cause(ctx); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// safe keeps what helps a person and was not written by the registry. An answer may quote the credentials it was sent.
+func safe(err error) error {
+	for _, known := range []error{errTooLarge, errPlain, errAddress, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return fmt.Errorf("the registry answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	}
+	if text := local(err); text != "" {
+		return errors.New(clean(text, maxError))
+	}
+	return errors.New("the answer is not what was asked for")
+}
+
+// local is the text of an error that this side of the connection wrote.
+func local(err error) string {
+	var (
+		dns       *net.DNSError
+		op        *net.OpError
+		authority x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		scheme    *url.Error
+	)
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("looking up %s: %s", dns.Name, dns.Err)
+	case errors.As(err, &authority):
+		return "the registry's certificate is signed by an unknown authority"
+	case errors.As(err, &hostname):
+		return "the registry's certificate is for another host"
+	case errors.As(err, &invalid):
+		return "the registry's certificate is not valid"
+	case errors.As(err, &op):
+		return op.Error()
+	case errors.As(err, &scheme):
+		return "the connection broke: " + scheme.Op
+	default:
+		return ""
+	}
+}
