@@ -1,0 +1,108 @@
+package devplane
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/internal/devplane/artifact"
+	"github.com/kuberik/kuberik/internal/devplane/component"
+	"github.com/kuberik/kuberik/internal/devplane/port"
+	"github.com/kuberik/kuberik/internal/devplane/supervise"
+)
+
+// Plane is a running local cluster.
+type Plane struct {
+	options    Options
+	state      *state
+	config     component.Config
+	ids        identities
+	ports      *port.Pool
+	supervisor *supervise.Supervisor
+	client     client.Client
+	registry   *artifact.Registry
+
+	// life is that of the parts inside this process.
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup
+	failed  chan error
+
+	// keep leaves the state folder behind: something in it explains an error.
+	keep bool
+	stop sync.Once
+}
+
+// Config is the administrator's way to the API server.
+func (p *Plane) Config() *rest.Config { return p.ids.config(adminName) }
+
+// Kubeconfig is the path of the administrator's kubeconfig.
+func (p *Plane) Kubeconfig() string { return p.config.Kubeconfig(adminName) }
+
+// Registry is the host and port of the registry, which speaks HTTP without
+// TLS.
+func (p *Plane) Registry() string { return p.registry.Address() }
+
+// Dir is the state folder.
+func (p *Plane) Dir() string { return p.config.Dir }
+
+// Logs is the folder of the components' logs.
+func (p *Plane) Logs() string { return p.config.Logs() }
+
+// AuditLog is the path of the API server's audit log: a JSON object per line
+// and request.
+func (p *Plane) AuditLog() string { return p.config.AuditLog() }
+
+// Failed delivers an error when a component ends that nobody ended.
+func (p *Plane) Failed() <-chan error { return p.failed }
+
+// PID is the process id of a component, by the names of package component.
+func (p *Plane) PID(name string) (int, bool) { return p.supervisor.PID(name) }
+
+// Kill ends a component as a crash would; Restart brings it back.
+func (p *Plane) Kill(name string) error { return p.supervisor.Kill(name) }
+
+// Restart kills a component, if it runs, and starts it again with the same
+// port and data. It returns once the component is ready.
+func (p *Plane) Restart(ctx context.Context, name string) error {
+	return p.supervisor.Restart(ctx, name)
+}
+
+// Freeze stops a component from doing anything, its connections staying open,
+// as an overloaded machine does; Thaw lets it go on.
+func (p *Plane) Freeze(name string) error { return p.supervisor.Signal(name, syscall.SIGSTOP) }
+
+// Thaw ends a Freeze.
+func (p *Plane) Thaw(name string) error { return p.supervisor.Signal(name, syscall.SIGCONT) }
+
+// Stop ends everything and removes the state folder if Start made it. It may
+// be called more than once.
+func (p *Plane) Stop(ctx context.Context) error {
+	var err error
+	p.stop.Do(func() { err = p.shutdown(ctx) })
+	return err
+}
+
+func (p *Plane) shutdown(ctx context.Context) error {
+	// A context that has ended is why most callers stop; it must not make
+	// stopping rough.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	var problems []error
+	p.end()
+	p.running.Wait()
+	if p.supervisor != nil {
+		problems = append(problems, p.supervisor.Close(ctx))
+	}
+	if p.registry != nil {
+		problems = append(problems, p.registry.Close(ctx))
+	}
+	p.ports.Release()
+	problems = append(problems, p.state.close(p.keep))
+	return errors.Join(problems...)
+}

@@ -1,0 +1,42 @@
+package devplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/go-logr/logr"
+
+	"github.com/kuberik/kuberik/internal/devplane/reflector"
+)
+
+// startReflector runs the image reflector inside this process until Stop, and
+// returns once it sees the cluster.
+func (p *Plane) startReflector(ctx context.Context) error {
+	path := filepath.Join(p.Logs(), reflectorName+".log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	config := p.ids.config(reflectorName)
+	config.UserAgent = reflectorName
+	manager, err := reflector.New(config, logr.FromSlogHandler(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	p.running.Go(func() {
+		defer log.Close()
+		if err := manager.Start(p.life); err != nil && p.life.Err() == nil {
+			p.fail(fmt.Errorf("%s ended by itself: %w; its log is %s", reflectorName, err, path))
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	if !manager.GetCache().WaitForCacheSync(ctx) {
+		return fmt.Errorf("%s does not see the cluster; its log is %s", reflectorName, path)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package devplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Run keeps a local cluster up until ctx ends or a component ends by itself,
+// telling out how to reach it, and leaves nothing running.
+func Run(ctx context.Context, options Options, out io.Writer) error {
+	if options.Log == nil {
+		options.Log = out
+	}
+	plane, err := Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(out, plane.instructions()); err != nil {
+		return errors.Join(err, plane.Stop(ctx))
+	}
+	select {
+	case <-ctx.Done():
+		plane.say("Stopping the local cluster.")
+		err = nil
+	case err = <-plane.Failed():
+		plane.keep = true
+	}
+	return errors.Join(err, plane.Stop(ctx))
+}
+
+func (p *Plane) instructions() string {
+	return fmt.Sprintf(`
+  export KUBECONFIG=%s
+
+  registry  %s (HTTP, in memory)
+  logs      %s
+  audit     %s
+
+Press Ctrl-C to stop it.
+`, p.Kubeconfig(), p.Registry(), p.Logs(), p.AuditLog())
+}
