@@ -12,11 +12,12 @@ const MaxDuration = 8760 * time.Hour
 //
 // It is text and not a parsed value on purpose: one object with an undecodable duration would otherwise make every list of
 // its kind fail (CVE-2022-39272 was that, in Flux). The schema refuses such text; an object that was stored under an older
-// schema stalls alone.
+// schema stalls alone. For the same reason the rule first makes sure that the text is short enough to be decoded: a rule that ends
+// in an error, instead of false, would keep even the status of such an object from being written.
 //
 // +kubebuilder:validation:MaxLength=32
 // +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('8760h')",message="write a duration of at most one year, such as 90s, 15m or 1h30m"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') && duration(self) <= duration('8760h')",message="write a duration of at most one year, such as 90s, 15m or 1h30m"
 type Duration string
 
 // Parse gives the duration as a value. It fails for what the schema would refuse.

@@ -16,6 +16,10 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Release{}, &ReleaseList{},
 		&RolloutGate{}, &RolloutGateList{},
 		&HealthCheck{}, &HealthCheckList{},
+		&Approval{}, &ApprovalList{},
+		&Override{}, &OverrideList{},
+		&RolloutSchedule{}, &RolloutScheduleList{},
+		&ClusterRolloutSchedule{}, &ClusterRolloutScheduleList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/environment", 1},
 	{"internal/gate", 1},
 	{"internal/health", 1},
+	{"internal/schedule", 1},
 	{"internal/version", 1},
 
 	{"internal/release", 2},
@@ -32,11 +33,15 @@ var rooms = []room{
 	{"sim", 3},
 
 	{"internal/archtest", 4},
+	{"config", 3},
+	{"internal/expr", 4},
 	{"internal/kube", 4},
 	{"internal/oci", 4},
+	{"internal/outbound", 4},
 	{"web", 4},
 
 	{"internal/environment/...", 5},
+	{"internal/admission", 5},
 	{"internal/flux", 5},
 
 	{"internal/devplane/...", 6},
@@ -58,6 +63,7 @@ var rooms = []room{
 
 	{"internal/environment/environmenttest", anyRank},
 	{"internal/health/healthtest", anyRank},
+	{"internal/outbound/outboundtest", anyRank},
 	{"test/...", anyRank},
 }
 

@@ -67,23 +67,30 @@ func Retyped(tag string) bool {
 }
 
 // Clean makes text from outside fit to be shown: control and direction-changing characters are dropped, and what is longer
-// than limit bytes is cut between characters.
+// than limit bytes is cut between characters. Not more of it is read than could matter.
 func Clean(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
-			return -1
-		}
-		return r
-	}, s)
-	if len(s) <= limit {
+	long := len(s) > 8*limit
+	if long {
+		s = s[:8*limit]
+	}
+	s = strings.Map(showable, s)
+	if len(s) <= limit && !long {
 		return s
 	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
+	cut := min(len(s), limit-len("…"))
+	for cut > 0 && cut < len(s) && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
 	return s[:max(cut, 0)] + "…"
+}
+
+// showable maps what may not be shown to nothing, and breaks to blanks.
+func showable(r rune) rune {
+	switch {
+	case r == '\n' || r == '\t':
+		return ' '
+	case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029':
+		return -1
+	}
+	return r
 }

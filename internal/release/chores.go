@@ -1,0 +1,266 @@
+package release
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// Bounds of what a status lists, whatever the spec asks for.
+const (
+	maxHistory     = 40
+	maxReleases    = 200
+	maxQuarantined = 100
+	maxListed      = 50
+	maxNamed       = 10 // per deployment
+)
+
+// Bounds in bytes, for what is listed by names of the greatest length: all of them together stay under 256 KiB.
+const (
+	bytesOfHistory  = 96 << 10
+	bytesOfReleases = 64 << 10
+	bytesOfList     = 12 << 10
+	mostOfItem      = 2 << 10 // of a version, or of a quarantine
+	mostOfFields    = 1 << 10 // of a deployment, besides its texts
+)
+
+// fit counts how many of a list, from its start, stay within a budget of bytes.
+func fit[T any](list []T, budget int, texts func(*T) []string) int {
+	for i := range list {
+		if budget -= weigh(texts(&list[i])); budget < 0 {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// listed is as much of a list as fits into a status.
+func listed[T any](list []T, texts func(*T) []string) []T {
+	list = list[:min(len(list), maxListed)]
+	return list[:fit(list, bytesOfList, texts)]
+}
+
+// weigh says how much room texts take as JSON, at the most.
+func weigh(texts []string) int {
+	n := 160 // names of fields, and times
+	for _, text := range texts {
+		n += len(text) + 4
+		for i := range len(text) {
+			switch text[i] {
+			case '<', '>', '&':
+				n += 5
+			case '"', '\\':
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func versionTexts(v *v1alpha1.VersionInfo) []string {
+	return []string{v.Tag, v.Digest, text(v.Version), text(v.Revision)}
+}
+
+func entryTexts(e *v1alpha1.DeploymentHistoryEntry) []string {
+	texts := append(versionTexts(&e.Version), text(e.Message), text(e.BakeStatusMessage))
+	for _, f := range e.FailedHealthChecks {
+		texts = append(texts, f.Name, f.Namespace, text(f.Message))
+	}
+	if e.TriggeredBy != nil {
+		texts = append(texts, e.TriggeredBy.Name)
+	}
+	if e.NewestKnown != nil {
+		texts = append(texts, e.NewestKnown.Tag, e.NewestKnown.Digest)
+	}
+	return append(texts, e.BypassedGates...)
+}
+
+func quarantineTexts(q *v1alpha1.Quarantine) []string {
+	return []string{q.Tag, q.Digest, q.Reason, q.By}
+}
+
+// forgetHandled drops notes about annotations that are gone, or that a person has set anew to something else.
+func forgetHandled(s *situation) []Action {
+	var actions []Action
+	for _, key := range slices.Sorted(maps.Keys(s.status.HandledAnnotations)) {
+		if v, present := s.Annotations[key]; !present || noted(v) != s.status.HandledAnnotations[key] {
+			actions = append(actions, Forget{key})
+		}
+	}
+	return actions
+}
+
+// clearHandled asks for the removal of annotations that were acted upon.
+func clearHandled(s *situation) []Action {
+	if len(s.status.HandledAnnotations) == 0 {
+		return nil
+	}
+	used := map[string]string{}
+	for key := range s.status.HandledAnnotations {
+		used[key] = s.Annotations[key]
+	}
+	return []Action{ClearAnnotations{used}}
+}
+
+// noted is how the value of an annotation is noted: as it is, or by its digest where it is long.
+func noted(value string) string {
+	if len(value) <= 128 {
+		return value
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
+}
+
+// discover makes the tag that the policy selected a release, once. The same tag with another digest is another release. Text
+// that is no legal tag or digest never becomes one.
+func discover(s *situation) []Action {
+	p := s.Policy
+	if p.Tag == "" || version.CheckTag(p.Tag) != nil || version.CheckDigest(p.Digest) != nil {
+		return nil
+	}
+	id := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	if version.Index(s.status.AvailableReleases, id) >= 0 {
+		return nil
+	}
+	return []Action{Discover{v1alpha1.VersionInfo{Tag: p.Tag, Digest: p.Digest}}}
+}
+
+// learnDetails fills in what images say of themselves.
+func learnDetails(s *situation) []Action {
+	var news []Details
+	versions := make([]*v1alpha1.VersionInfo, 0, len(s.status.AvailableReleases)+len(s.status.History))
+	for i := range s.status.AvailableReleases {
+		versions = append(versions, &s.status.AvailableReleases[i])
+	}
+	for i := range s.status.History {
+		versions = append(versions, &s.status.History[i].Version)
+	}
+	var byTag map[string][]*Details
+	for _, v := range slices.DeleteFunc(versions, told) {
+		if byTag == nil {
+			byTag = tagged(s.Details)
+		}
+		for _, d := range byTag[v.Tag] {
+			if filled := *v; teaches(&filled, d) {
+				news = append(news, *d)
+			}
+		}
+	}
+	if news == nil {
+		return nil
+	}
+	return []Action{Learn{news}}
+}
+
+// told says whether there is nothing left to learn about a version.
+func told(v *v1alpha1.VersionInfo) bool {
+	return v.Version != nil && v.Revision != nil && v.Created != nil
+}
+
+// tagged sorts the details that say anything by tag.
+func tagged(details []Details) map[string][]*Details {
+	byTag := make(map[string][]*Details)
+	for i := range details {
+		if d := &details[i]; d.Version != "" || d.Revision != "" || d.Created != nil {
+			byTag[d.Release.Tag] = append(byTag[d.Release.Tag], d)
+		}
+	}
+	return byTag
+}
+
+// teaches says whether details fill in anything of a version.
+func teaches(v *v1alpha1.VersionInfo, d *Details) bool {
+	before := *v
+	fill(v, *d)
+	return *v != before
+}
+
+// liftQuarantine does what the annotation of that name says: the tag, then the reason.
+func liftQuarantine(s *situation) []Action {
+	value, ok := s.asked(v1alpha1.AnnotationLiftQuarantine)
+	if !ok {
+		return nil
+	}
+	tag, reason, _ := strings.Cut(strings.TrimSpace(value), " ")
+	if strings.TrimSpace(reason) == "" {
+		return nil
+	}
+	actions := []Action{Handle{v1alpha1.AnnotationLiftQuarantine, value}}
+	for _, q := range s.status.Quarantined {
+		if q.Tag == tag {
+			actions = append(actions, Lift{q.ReleaseIdentity})
+		}
+	}
+	return actions
+}
+
+// trim applies retention: old releases, old history and old quarantine go, what is still needed stays.
+func trim(s *situation) []Action {
+	t := Trim{
+		Releases:    s.droppable(),
+		History:     min(len(s.status.History), maxHistory, max(limit(s.Spec.VersionHistoryLimit, 10), s.indispensable())),
+		Quarantined: newest(s.status.Quarantined, maxQuarantined, bytesOfList, quarantineTexts),
+	}
+	t.History = max(min(1, t.History), fit(s.status.History[:t.History], bytesOfHistory-t.History*mostOfFields, entryTexts))
+	if t.Releases == 0 && t.History == len(s.status.History) && len(t.Quarantined) == len(s.status.Quarantined) {
+		return nil
+	}
+	return []Action{t}
+}
+
+// indispensable counts the newest deployments that a decision may need: down to what runs, and to what could be rolled back to.
+func (s *situation) indispensable() int {
+	n := 1
+	for i := range s.status.History {
+		e := &s.status.History[i]
+		if e == s.runs() || e == s.lastGood() {
+			n = i + 1
+		}
+	}
+	return n
+}
+
+// droppable counts the oldest releases that retention does not keep: those that are old, or that were made at no known time,
+// beyond the minimum count. What may still be deployed, or a later decision may need, is kept, up to the bound of the status.
+func (s *situation) droppable() int {
+	known := s.status.AvailableReleases
+	most := len(known) - min(limit(s.Spec.AvailableReleasesMinCount, 30), maxReleases)
+	oldest := s.Now.Add(-time.Duration(limit(s.Spec.AvailableReleasesRetentionDays, 7)) * 24 * time.Hour)
+	n := 0
+	for n < min(most, s.after()) && !s.needed(known[n]) && (known[n].Created == nil || known[n].Created.Time.Before(oldest)) {
+		n++
+	}
+	return max(n, len(known)-len(newest(known, maxReleases, bytesOfReleases, versionTexts)))
+}
+
+// newest is the end of a list, so many and so many bytes at the most.
+func newest[T any](list []T, most, budget int, texts func(*T) []string) []T {
+	if len(list) <= min(most, budget/mostOfItem) {
+		return list
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if budget -= weigh(texts(&list[i])); budget < 0 || len(list)-i > most {
+			return list[i+1:]
+		}
+	}
+	return list
+}
+
+// needed says whether a release is part of the history or the mark from which on releases are candidates.
+func (s *situation) needed(v v1alpha1.VersionInfo) bool {
+	return slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
+		return same(e.Version, v) || e.NewestKnown != nil && version.Same(*e.NewestKnown, version.Identity(v))
+	})
+}
+
+func limit(v *int32, otherwise int) int {
+	if v == nil {
+		return otherwise
+	}
+	return max(1, int(*v))
+}

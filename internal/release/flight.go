@@ -1,0 +1,457 @@
+package release
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// awaitPerson leaves a paused release to a person, who retries it, replaces it, or lets it fail. What runs is still kept as it is.
+func awaitPerson(s *situation) (Decision, bool) {
+	h := s.flying()
+	if h == nil || h.PausedTime == nil {
+		return Decision{}, false
+	}
+	if s.unblocked() {
+		d := s.fail(h, v1alpha1.OnFailureHalt, "Failed by a person while it was paused", h.FailedHealthChecks)
+		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationUnblockFailed, s.Annotations[v1alpha1.AnnotationUnblockFailed]})
+		return d, true
+	}
+	if s.astray(h) || s.displaced() {
+		return Decision{}, false
+	}
+	return Decision{Blocked: s.paused(h)}, true
+}
+
+// paused is what a paused release waits for.
+func (s *situation) paused(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
+	return []v1alpha1.Blocker{{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPaused, Message: text(h.BakeStatusMessage), Since: h.PausedTime,
+		ClearedBy: "a person: retry, force-deploy, wantedVersion, or unblock-failed to let it fail",
+	}}
+}
+
+// restoreTargets puts back what runs where somebody changed it while a newer deployment is kept from Flux.
+func restoreTargets(s *situation) (Decision, bool) {
+	if !s.displaced() {
+		return Decision{}, false
+	}
+	runs := s.runs()
+	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: true}}}, true
+}
+
+// displaced says whether a target carries something else than what runs, while the newest deployment is kept from Flux.
+func (s *situation) displaced() bool {
+	h, runs := s.head(), s.runs()
+	return h != nil && runs != nil && runs != h && withheld(h) && slices.ContainsFunc(s.Targets, func(t Target) bool {
+		return t.Problem == "" && t.Value != runs.Version.Tag
+	})
+}
+
+// holdHandover keeps a version from Flux when a gate has closed between the decision and the first write. Nothing was touched
+// yet, so it can wait, or a release that is admitted can take its place. Once one target carries the version, the rest follow.
+func holdHandover(s *situation) (Decision, bool) {
+	h := s.judged()
+	if !s.atGates(h) {
+		return Decision{}, false
+	}
+	shut := s.uncovered(h)
+	switch health, sick := holdOnHealth(s); {
+	case len(shut) == 0 && !withheld(h):
+		return Decision{}, false
+	case sick && withheld(h):
+		return health, true
+	case len(shut) == 0, s.letPast(h):
+		return s.resume(h, shut), true
+	}
+	return s.hold(h, shut), true
+}
+
+// atGates says whether gates still have a say about a deployment: automation decided it, and no target carries it yet.
+func (s *situation) atGates(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return h != nil && !ByHand(h) && statusOf(h) == v1alpha1.BakeDeploying && !s.handed(h)
+}
+
+// hold keeps a deployment from Flux, or deploys one that is admitted in its place.
+func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
+	if next, bypassed, ok := s.next(); ok && s.pinned() == "" && h.Cause == v1alpha1.CauseAutomatic {
+		return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}
+	}
+	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
+	if !withheld(h) {
+		e := *h.DeepCopy()
+		e.InterruptedTime = ceil(s.Now)
+		setStatus(&e, v1alpha1.BakeDeploying, "A gate closed before it was handed to Flux")
+		d.Actions = []Action{Amend{e}}
+	}
+	return d
+}
+
+// uncovered lists the verdicts that hold a deployment and that nobody let it past.
+func (s *situation) uncovered(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
+	if slices.Contains(h.BypassedGates, everyGate) {
+		return nil
+	}
+	return slices.DeleteFunc(gate.Shut(s.Gates, version.Identity(h.Version)), func(v gate.Verdict) bool {
+		return slices.Contains(h.BypassedGates, v.Gate)
+	})
+}
+
+// letPast says whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is
+// the first and spec.initialDeployment skips them.
+func (s *situation) letPast(h *v1alpha1.DeploymentHistoryEntry) bool {
+	tag, ok := s.asked(v1alpha1.AnnotationBypassGates)
+	return ok && tag == h.Version.Tag || s.runs() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates
+}
+
+// resume lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
+func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
+	e := *h.DeepCopy()
+	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
+	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
+	if len(shut) > 0 {
+		e.BypassedGates = names(gate.Shut(s.Gates, version.Identity(h.Version)))
+		d.Actions = []Action{Amend{e}}
+		if value, ok := s.asked(v1alpha1.AnnotationBypassGates); ok {
+			d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})
+		}
+	}
+	return d
+}
+
+// failOnCheck fails a release when a check is unhealthy because of it. A release that was deployed into an environment that was
+// red already is judged only once the checks have been green.
+func failOnCheck(s *situation) (Decision, bool) {
+	h := s.judged()
+	if h == nil {
+		return Decision{}, false
+	}
+	baking := statusOf(h) == v1alpha1.BakeInProgress
+	bad := slices.DeleteFunc(slices.Clone(s.Health.Reports), func(r health.Report) bool {
+		if baking {
+			return r.State != v1alpha1.HealthUnhealthy && !r.FailedSince(h.BakeStartTime.Time)
+		}
+		return h.Recovery || !s.blames(r, h)
+	})
+	if len(bad) == 0 {
+		return Decision{}, false
+	}
+	message := "A HealthCheck reported an error after deployment: "
+	if baking {
+		message = "A HealthCheck reported an error after bake started: "
+	}
+	return s.fail(h, s.Spec.OnFailure, message+describe(bad[0]), failed(bad)), true
+}
+
+// blames says whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the
+// release up everywhere, evidence by time from the deployment on. What a retry had before it never counts.
+func (s *situation) blames(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
+	cutoff := Cutoff(h)
+	if !r.ByRevision {
+		return r.Bad() || r.FailedSince(cutoff)
+	}
+	old := h.LastRetryTimestamp != nil && r.Since.Before(cutoff)
+	return r.Bad() && !old && !slices.ContainsFunc(s.Targets, func(t Target) bool { return !t.Reached })
+}
+
+// failOnTimeout fails a release whose bake has not started, or gone on, within deployTimeout.
+func failOnTimeout(s *situation) (Decision, bool) {
+	h := s.judged()
+	deadline := s.deadline(h)
+	if deadline.IsZero() || s.Now.Before(deadline) {
+		return Decision{}, false
+	}
+	waits := s.waits()
+	message := "Deploy timeout reached before bake could start"
+	if statusOf(h) == v1alpha1.BakeInProgress {
+		message = "Deploy timeout reached while the bake was interrupted"
+	}
+	if len(waits) > 0 {
+		message += ": " + waits[0].Message
+	}
+	notGood := slices.DeleteFunc(slices.Clone(s.Health.Reports), health.Report.Good)
+	return s.fail(h, s.Spec.OnFailure, message, failed(notGood)), true
+}
+
+// deadline is when the wait for the bake to start or go on ends; zero if it is not bounded or not waiting.
+func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
+	if h == nil || s.Spec.DeployTimeout == nil {
+		return time.Time{}
+	}
+	timeout := duration(s.Spec.DeployTimeout)
+	switch {
+	case statusOf(h) == v1alpha1.BakeDeploying:
+		return Cutoff(h).Add(timeout)
+	case h.InterruptedTime != nil:
+		return h.InterruptedTime.Add(timeout)
+	}
+	return time.Time{}
+}
+
+// pinTargets hands the version to every target that does not carry it: the first time, to a target that came late, and when
+// somebody changed it.
+func pinTargets(s *situation) (Decision, bool) {
+	h := s.head()
+	if h == nil || !s.astray(h) {
+		return Decision{}, false
+	}
+	drift := slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Asked && t.Value != h.Version.Tag && t.Problem == "" })
+	d := Decision{
+		Actions: []Action{Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handed(h), Drift: drift}},
+		Blocked: s.waits(), Again: s.deadline(s.judged()),
+	}
+	if h.PausedTime != nil {
+		d.Blocked = s.paused(h)
+	}
+	return d, true
+}
+
+// astray says whether a target does not carry a deployment that is meant for Flux.
+func (s *situation) astray(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return statusOf(h) != v1alpha1.BakeCancelled && (!withheld(h) || s.handed(h)) &&
+		len(s.Targets) > 0 && !carried(s.Targets, h.Version.Tag)
+}
+
+// interruptBake stops the bake while a check has no verdict or Flux is at work, and starts it anew afterwards: a release is
+// Available only if it was healthy throughout.
+func interruptBake(s *situation) (Decision, bool) {
+	h := s.judged()
+	if h == nil || statusOf(h) != v1alpha1.BakeInProgress || h.InterruptedTime != nil && s.astray(h) {
+		return Decision{}, false
+	}
+	waits := s.waits()
+	if len(waits) == 0 && h.InterruptedTime == nil && !s.wavered(h) {
+		return Decision{}, false
+	}
+	return s.interrupt(h, waits), true
+}
+
+// interrupt notes that a bake is interrupted, or starts it anew when nothing is waited for any more.
+func (s *situation) interrupt(h *v1alpha1.DeploymentHistoryEntry, waits []v1alpha1.Blocker) Decision {
+	e := *h.DeepCopy()
+	switch {
+	case len(waits) == 0:
+		e.InterruptedTime, e.BakeStartTime = nil, s.bakeStart()
+		setStatus(&e, v1alpha1.BakeInProgress, "Baking in progress, started anew after an interruption")
+	case h.InterruptedTime == nil:
+		e.InterruptedTime = ceil(s.Now)
+		setStatus(&e, v1alpha1.BakeInProgress, "Bake interrupted: "+waits[0].Message)
+	default:
+		return Decision{Blocked: waits, Again: s.deadline(h)}
+	}
+	return Decision{Actions: []Action{Amend{e}}, Blocked: waits, Again: s.Now}
+}
+
+// wavered says whether a check had no verdict for a while between two looks: it has its state since another time than when it
+// was last looked at, or since the bake started.
+func (s *situation) wavered(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return slices.ContainsFunc(s.Health.Reports, func(r health.Report) bool {
+		seen, known := evidence(r), false
+		for _, last := range s.status.Checks {
+			if last.Name != seen.Name {
+				continue
+			}
+			known = true
+			if last.Since.Equal(seen.Since) {
+				return r.Since.After(h.BakeStartTime.Time)
+			}
+		}
+		return known || r.Since.After(h.BakeStartTime.Time)
+	})
+}
+
+// bakeStart is when a bake starts: now, but not before what the checks say, whose clock may have been ahead.
+func (s *situation) bakeStart() *metav1.Time {
+	start := ceil(s.Now)
+	for _, r := range s.Health.Reports {
+		if r.Since.After(start.Time) {
+			start = ceil(r.Since)
+		}
+	}
+	return start
+}
+
+// awaitTargets waits until Flux has applied the version everywhere.
+func awaitTargets(s *situation) (Decision, bool) {
+	h, waits := s.flying(), s.targetWaits()
+	if h == nil || statusOf(h) != v1alpha1.BakeDeploying || len(waits) == 0 {
+		return Decision{}, false
+	}
+	return Decision{Blocked: s.waits(), Again: s.deadline(h)}, true
+}
+
+// awaitChecks waits until every selected check is healthy for the revision that was deployed.
+func awaitChecks(s *situation) (Decision, bool) {
+	h, waits := s.flying(), s.checkWaits()
+	if h == nil || statusOf(h) != v1alpha1.BakeDeploying || len(waits) == 0 {
+		return Decision{}, false
+	}
+	return Decision{Blocked: waits, Again: s.deadline(h)}, true
+}
+
+// startBake starts the clock. Without a bake time there is nothing to wait for.
+func startBake(s *situation) (Decision, bool) {
+	h := s.flying()
+	if h == nil || statusOf(h) != v1alpha1.BakeDeploying {
+		return Decision{}, false
+	}
+	e := *h.DeepCopy()
+	e.BakeStartTime, e.InterruptedTime = s.bakeStart(), nil
+	if duration(s.Spec.BakeTime) == 0 {
+		return s.succeed(e, "Applied and healthy"), true
+	}
+	setStatus(&e, v1alpha1.BakeInProgress, "Baking in progress")
+	return Decision{Actions: []Action{Amend{e}}, Again: s.Now}, true
+}
+
+// finishBake makes a release Available when its bake time has passed.
+func finishBake(s *situation) (Decision, bool) {
+	h := s.flying()
+	if h == nil || s.elapsed(h) < duration(s.Spec.BakeTime) {
+		return Decision{}, false
+	}
+	return s.succeed(*h.DeepCopy(), "Bake time completed successfully"), true
+}
+
+// keepBaking waits for the end of the bake.
+func keepBaking(s *situation) (Decision, bool) {
+	h := s.flying()
+	if h == nil {
+		return Decision{}, false
+	}
+	end := s.Now.Add(duration(s.Spec.BakeTime) - s.elapsed(h))
+	until := metav1.NewTime(h.BakeStartTime.Add(duration(s.Spec.BakeTime)))
+	return Decision{Again: end, Blocked: []v1alpha1.Blocker{{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonBaking, Message: h.Version.Tag + " bakes",
+		Since: h.BakeStartTime, Until: &until, ClearedBy: "time",
+	}}}, true
+}
+
+func (s *situation) succeed(e v1alpha1.DeploymentHistoryEntry, message string) Decision {
+	e.BakeEndTime = ceil(s.Now)
+	setStatus(&e, v1alpha1.BakeSucceeded, message)
+	return Decision{Actions: []Action{Amend{e}, Lift{version.Identity(e.Version)}}, Again: s.Now}
+}
+
+// fail ends a deployment as spec.onFailure says. A failed release is quarantined by the same write. One that automation never
+// got to Flux is not handed over afterwards.
+func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFailure, message string, checks []v1alpha1.FailedHealthCheck) Decision {
+	e := *h.DeepCopy()
+	e.FailedHealthChecks = checks
+	s.markWithheld(&e)
+	if how == v1alpha1.OnFailurePause {
+		e.PausedTime = ceil(s.Now)
+		setStatus(&e, statusOf(h), message)
+		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e)}
+	}
+	e.PausedTime, e.BakeEndTime = nil, ceil(s.Now)
+	setStatus(&e, v1alpha1.BakeFailed, message)
+	return Decision{Again: s.Now, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
+		ReleaseIdentity: version.Identity(e.Version), Reason: version.Clean(text(e.BakeStatusMessage), 128), Since: *ceil(s.Now), By: system,
+	}}}}
+}
+
+// markWithheld records whether a deployment that ends now has reached Flux. What a person chose is handed over even then.
+func (s *situation) markWithheld(e *v1alpha1.DeploymentHistoryEntry) {
+	switch {
+	case e.BakeStartTime != nil:
+	case s.out(e) || ByHand(e):
+		e.InterruptedTime = nil
+	case e.InterruptedTime == nil:
+		e.InterruptedTime = ceil(s.Now)
+	}
+}
+
+// waits lists what keeps a release in flight from being well: Flux first, then the checks.
+func (s *situation) waits() []v1alpha1.Blocker {
+	return append(s.targetWaits(), s.checkWaits()...)
+}
+
+func (s *situation) targetWaits() []v1alpha1.Blocker {
+	if len(s.Targets) == 0 {
+		return []v1alpha1.Blocker{{
+			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonNoTargets, ClearedBy: "whoever may annotate the Flux objects",
+			Message: "no Kustomization of the namespace is annotated " + v1alpha1.AnnotationSubstitutePrefix + "<VARIABLE>" +
+				v1alpha1.AnnotationSubstituteSuffix + ": " + s.Name + ", and no OCIRepository " + v1alpha1.AnnotationRollout + ": " + s.Name,
+		}}
+	}
+	var waits []v1alpha1.Blocker
+	for _, t := range s.Targets {
+		if !t.Applied {
+			waits = append(waits, t.blocker())
+		}
+	}
+	return waits
+}
+
+func (t Target) blocker() v1alpha1.Blocker {
+	b := v1alpha1.Blocker{Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: t.Message, ClearedBy: "Flux"}
+	switch {
+	case t.Problem != "":
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
+	case t.Suspended:
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, "the "+t.Kind+" is suspended", "flux resume"
+	case b.Message == "":
+		b.Message = "Flux has not applied the version yet"
+	}
+	return b
+}
+
+func (s *situation) checkWaits() []v1alpha1.Blocker {
+	var waits []v1alpha1.Blocker
+	if s.Health.Problem != "" {
+		waits = append(waits, v1alpha1.Blocker{
+			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonNoChecks, Message: s.Health.Problem,
+			ClearedBy: "whoever may edit spec.healthCheckSelector or the checks",
+		})
+	}
+	for _, r := range s.Health.Reports {
+		if !r.Good() {
+			waits = append(waits, checkBlocker(r))
+		}
+	}
+	return waits
+}
+
+func checkBlocker(r health.Report) v1alpha1.Blocker {
+	b := v1alpha1.Blocker{
+		Kind: "HealthCheck", Name: r.Name, Reason: v1alpha1.ReasonCheckPending, Message: r.Message, ClearedBy: "the check",
+	}
+	switch {
+	case r.State == v1alpha1.HealthUnhealthy:
+		b.Reason = v1alpha1.ReasonCheckUnhealthy
+	case !r.Current && r.State == v1alpha1.HealthHealthy:
+		b.Message = "healthy, but not yet for the version that was deployed"
+	}
+	if b.Message == "" {
+		b.Message = strings.ToLower(string(r.State)) + ", without a message"
+	}
+	return b
+}
+
+func failed(reports []health.Report) []v1alpha1.FailedHealthCheck {
+	var list []v1alpha1.FailedHealthCheck
+	for _, r := range reports[:min(len(reports), maxNamed)] {
+		f := v1alpha1.FailedHealthCheck{Name: r.Name, Namespace: r.Namespace}
+		if m := version.Clean(r.Message, 128); m != "" {
+			f.Message = &m
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

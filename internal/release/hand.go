@@ -1,0 +1,283 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// system is who is behind what no person asked for, in the words of the published interface.
+const system = "rollout-controller"
+
+const waitsForFlux = "Waits for Flux to apply it"
+
+// suspend freezes a Rollout: nothing is decided, everything is still reported.
+func suspend(s *situation) (Decision, bool) {
+	return Decision{Blocked: []v1alpha1.Blocker{{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonSuspended,
+		Message: "the Rollout is suspended (spec.suspend is true)", ClearedBy: "whoever may set spec.suspend",
+	}}}, s.Spec.Suspend
+}
+
+// rejectSpec stalls on a spec that the schema would refuse today, such as one stored under an older schema.
+func rejectSpec(s *situation) (Decision, bool) {
+	err := checkSpec(s.Spec)
+	if err == nil {
+		return Decision{}, false
+	}
+	return Decision{Blocked: []v1alpha1.Blocker{{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error(),
+		ClearedBy: "whoever may edit the spec",
+	}}}, true
+}
+
+func checkSpec(spec v1alpha1.RolloutSpec) error {
+	durations := []*v1alpha1.Duration{spec.BakeTime, spec.DeployTimeout}
+	for i, field := range []string{"bakeTime", "deployTimeout"} {
+		if durations[i] == nil {
+			continue
+		}
+		if _, err := durations[i].Parse(); err != nil {
+			return fmt.Errorf("spec.%s: %w", field, err)
+		}
+	}
+	if spec.WantedVersion != nil {
+		if err := version.CheckTag(*spec.WantedVersion); err != nil {
+			return fmt.Errorf("spec.wantedVersion: %w", err)
+		}
+	}
+	return nil
+}
+
+// retry runs the release that failed, or that is paused, once more. Anything else has nothing to retry.
+func retry(s *situation) (Decision, bool) {
+	value, ok := s.asked(v1alpha1.AnnotationRetry)
+	if !ok {
+		return Decision{}, false
+	}
+	h := s.head()
+	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationRetry, value}}, Again: s.Now}
+	if h == nil || statusOf(h) != v1alpha1.BakeFailed && h.PausedTime == nil {
+		d.Notices = []Notice{{"RetryIgnored", "there is no failed or paused release to retry"}}
+		return d, true
+	}
+	e := s.retried(h)
+	d.Actions = append(d.Actions, Lift{version.Identity(e.Version)}, Amend{e})
+	d.Notices = []Notice{{"Retried", "retries " + e.Version.Tag}}
+	return d, true
+}
+
+// retried is a deployment at the start of one more run. What was kept from Flux still is.
+func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
+	e := *h.DeepCopy()
+	at := ceil(s.Now)
+	if at.Equal(e.LastRetryTimestamp) {
+		at = ceil(at.Add(time.Second)) // the time is what tells one run from another
+	}
+	if !withheld(h) || s.handed(h) {
+		e.InterruptedTime = nil
+	}
+	e.LastRetryTimestamp, e.BakeStartTime, e.BakeEndTime, e.FailedHealthChecks, e.PausedTime = at, nil, nil, nil, nil
+	setStatus(&e, v1alpha1.BakeDeploying, "Retried")
+	return e
+}
+
+// followPin deploys the tag that the spec pins, known or not.
+func followPin(s *situation) (Decision, bool) {
+	wanted, h := s.pinned(), s.head()
+	if wanted == "" || h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h)) {
+		return Decision{}, false
+	}
+	return Decision{Actions: s.record(s.known(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
+}
+
+// ignoreForceUnderPin uses up a force-deploy that a pin contradicts, so that it does not fire when the pin is removed.
+func ignoreForceUnderPin(s *situation) (Decision, bool) {
+	tag, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	if !ok || s.pinned() == "" {
+		return Decision{}, false
+	}
+	return s.ignoreForce(tag, "spec.wantedVersion pins "+s.pinned()+": change that instead"), true
+}
+
+// forceDeploy deploys a known release because a person says so. It is used up even where it has nothing to do.
+func forceDeploy(s *situation) (Decision, bool) {
+	tag, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	if !ok {
+		return Decision{}, false
+	}
+	i := -1
+	if version.CheckTag(tag) == nil {
+		i = s.newest(tag)
+	}
+	if i < 0 {
+		return s.ignoreForce(tag, "no such release is known; see status.availableReleases, or pin with spec.wantedVersion"), true
+	}
+	v := s.status.AvailableReleases[i]
+	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
+		return s.ignoreForce(tag, "it is what runs already"), true
+	}
+	return Decision{Actions: s.record(v, v1alpha1.CauseForceDeploy, nil), Again: s.Now}, true
+}
+
+// underWay says whether a deployment is in flight and needs nobody to go on.
+func (s *situation) underWay(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return InFlight(h) && h.PausedTime == nil && (ByHand(h) || s.out(h))
+}
+
+// ignoreUnblock uses up an unblock-failed that has nothing to unblock, so that it does not let something past a later failure.
+func ignoreUnblock(s *situation) (Decision, bool) {
+	value, ok := s.asked(v1alpha1.AnnotationUnblockFailed)
+	if h := s.head(); !ok || h != nil && (halted(h) || h.PausedTime != nil) && value == "true" {
+		return Decision{}, false
+	}
+	return Decision{
+		Actions: []Action{Handle{v1alpha1.AnnotationUnblockFailed, value}},
+		Notices: []Notice{{"UnblockIgnored", "there is no failed release to unblock"}},
+		Again:   s.Now,
+	}, true
+}
+
+func (s *situation) ignoreForce(tag, why string) Decision {
+	return Decision{
+		Actions: []Action{Handle{v1alpha1.AnnotationForceDeploy, tag}},
+		Notices: []Notice{{"ForceDeployIgnored", "force-deploy of " + version.Clean(tag, 128) + " is ignored: " + why}},
+		Again:   s.Now,
+	}
+}
+
+// newest is the position of the newest known release of a tag, or -1.
+func (s *situation) newest(tag string) int {
+	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag})
+}
+
+// known is the newest known release of a tag, or just the tag.
+func (s *situation) known(tag string) v1alpha1.VersionInfo {
+	if i := s.newest(tag); i >= 0 {
+		return s.status.AvailableReleases[i]
+	}
+	return v1alpha1.VersionInfo{Tag: tag}
+}
+
+// record is the intent to deploy a version: what is in flight is cancelled, the entry is put at the head of the history, and
+// every one-shot annotation that had a part in it counts as used, all in one write.
+func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string) []Action {
+	var actions []Action
+	if h := s.flying(); h != nil {
+		e := *h.DeepCopy()
+		if s.markWithheld(&e); ByHand(h) && !s.out(h) {
+			e.InterruptedTime = ceil(s.Now)
+		}
+		setStatus(&e, v1alpha1.BakeCancelled, "Bake cancelled due to new deployment: "+v.Tag)
+		e.BakeEndTime = ceil(s.Now)
+		actions = append(actions, Amend{e})
+	}
+	id := int64(1)
+	if h := s.head(); h != nil {
+		id = entryID(h) + 1
+	}
+	e := v1alpha1.DeploymentHistoryEntry{
+		ID: &id, Version: v, Timestamp: *ceil(s.Now), Cause: cause, BypassedGates: bypassed,
+		TriggeredBy: s.trigger(cause), Message: s.message(cause, bypassed),
+		Recovery: cause != v1alpha1.CauseAutomatic && s.unhealthy(),
+	}
+	if n := len(s.status.AvailableReleases); n > 0 {
+		known := version.Identity(s.status.AvailableReleases[n-1])
+		e.NewestKnown = &known
+	}
+	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	return append(append(actions, s.consume()...), Record{e})
+}
+
+// consume uses up the annotations that speak of the next deployment.
+func (s *situation) consume() []Action {
+	var actions []Action
+	for _, key := range []string{
+		v1alpha1.AnnotationForceDeploy, v1alpha1.AnnotationBypassGates, v1alpha1.AnnotationUnblockFailed,
+		v1alpha1.AnnotationDeployMessage, v1alpha1.AnnotationDeployUser,
+	} {
+		if value, ok := s.asked(key); ok {
+			actions = append(actions, Handle{key, value})
+		}
+	}
+	return actions
+}
+
+func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
+	if user, ok := s.asked(v1alpha1.AnnotationDeployUser); ok && user != "" && manual(cause) {
+		return &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(user, 128)}
+	}
+	return &v1alpha1.TriggeredBy{Kind: "System", Name: system}
+}
+
+// message words a deployment as the published interface does: the text a person gave, or what kind of deployment it is.
+func (s *situation) message(cause v1alpha1.Cause, bypassed []string) *string {
+	if text, ok := s.asked(v1alpha1.AnnotationDeployMessage); ok && text != "" && manual(cause) {
+		text = version.Clean(text, 512)
+		return &text
+	}
+	parts := s.kindOf(cause)
+	if len(bypassed) > 0 {
+		parts = append(parts, "with gate bypass")
+	}
+	if cause == v1alpha1.CauseAutomatic && s.unblocks() {
+		parts = append(parts, "with failed bake unblock")
+	}
+	text := strings.Join(parts, ", ")
+	return &text
+}
+
+// kindOf words what kind of deployment it is.
+func (s *situation) kindOf(cause v1alpha1.Cause) []string {
+	switch cause {
+	case v1alpha1.CausePin:
+		return []string{"Manual deployment"}
+	case v1alpha1.CauseForceDeploy:
+		return []string{"Manual deployment", "with force deploy"}
+	case v1alpha1.CauseRollback:
+		return []string{"Rollback of " + s.head().Version.Tag}
+	}
+	return []string{"Automatic deployment"}
+}
+
+// unblocks says whether a person lets a deployment through that a failure would hold.
+func (s *situation) unblocks() bool {
+	h := s.head()
+	return h != nil && halted(h) && s.unblocked()
+}
+
+func manual(cause v1alpha1.Cause) bool {
+	return cause == v1alpha1.CausePin || cause == v1alpha1.CauseForceDeploy
+}
+
+// unblocked says whether a person lets the next candidate through after a failure.
+func (s *situation) unblocked() bool {
+	value, ok := s.asked(v1alpha1.AnnotationUnblockFailed)
+	return ok && value == "true"
+}
+
+// unhealthy says whether any selected check is unhealthy now.
+func (s *situation) unhealthy() bool {
+	for _, r := range s.Health.Reports {
+		if r.State == v1alpha1.HealthUnhealthy {
+			return true
+		}
+	}
+	return false
+}
+
+func setStatus(e *v1alpha1.DeploymentHistoryEntry, status v1alpha1.BakeStatus, message string) {
+	text, message := string(status), version.Clean(message, 512)
+	e.BakeStatus, e.BakeStatusMessage = &text, &message
+}
+
+func describe(r health.Report) string {
+	if r.Message == "" {
+		return r.Name
+	}
+	return r.Name + ": " + r.Message
+}

@@ -1,0 +1,360 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+const clearedByPerson = "a person: retry, unblock-failed, force-deploy or wantedVersion"
+
+// stayPinned leaves a pinned Rollout to the person who pinned it, whatever becomes of the release.
+func stayPinned(s *situation) (Decision, bool) {
+	if s.pinned() == "" {
+		return Decision{}, false
+	}
+	var blocked []v1alpha1.Blocker
+	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 {
+		blocked = []v1alpha1.Blocker{{
+			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPinned,
+			Message: "pinned to " + s.pinned() + " by spec.wantedVersion", ClearedBy: "whoever may edit spec.wantedVersion",
+		}}
+	}
+	return Decision{Blocked: blocked}, true
+}
+
+// rollBack deploys the last Available release again, once, if the release that failed was not chosen by a person and nothing
+// forbids going back so far. Gates hold it like any other deployment.
+func rollBack(s *situation) (Decision, bool) {
+	h, back := s.head(), s.lastGood()
+	if !s.reversible(h) || back == nil || s.belowFloor(back.Version) != "" {
+		return Decision{}, false
+	}
+	if shut := gate.Shut(s.Gates, version.Identity(back.Version)); len(shut) > 0 {
+		return Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}, true
+	}
+	actions := s.record(back.Version, v1alpha1.CauseRollback, nil)
+	intent := actions[len(actions)-1].(Record)
+	intent.Entry.RollbackOf = h.ID
+	actions[len(actions)-1] = intent
+	return Decision{Actions: actions, Again: s.Now}, true
+}
+
+// reversible says whether a deployment failed that automation may take back: neither a person's nor a rollback, nor one that
+// never reached Flux.
+func (s *situation) reversible(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return h != nil && statusOf(h) == v1alpha1.BakeFailed && s.Spec.OnFailure == v1alpha1.OnFailureRollback &&
+		s.pinned() == "" && !ByHand(h) && h.Cause != v1alpha1.CauseRollback && s.out(h)
+}
+
+// lastGood is the newest deployment that became Available, of another release than the head and not quarantined since.
+func (s *situation) lastGood() *v1alpha1.DeploymentHistoryEntry {
+	for i := 1; i < len(s.status.History); i++ {
+		e := &s.status.History[i]
+		if statusOf(e) == v1alpha1.BakeSucceeded && !same(e.Version, s.head().Version) && !s.quarantined(e.Version) {
+			return e
+		}
+	}
+	return nil
+}
+
+// belowFloor returns the floor that a version is below, or "". Floors are set by the spec, and by every release that was
+// deployed since that version. A floor that is not known forbids.
+func (s *situation) belowFloor(v v1alpha1.VersionInfo) string {
+	at := version.Index(s.status.AvailableReleases, version.Identity(v))
+	for _, floor := range s.floors(v) {
+		if f := s.newest(floor); f < 0 && floor != v.Tag || f > at {
+			return floor
+		}
+	}
+	return ""
+}
+
+func (s *situation) floors(back v1alpha1.VersionInfo) []string {
+	var floors []string
+	if s.Spec.RollbackFloor != "" {
+		floors = append(floors, s.Spec.RollbackFloor)
+	}
+	for _, e := range s.status.History {
+		if same(e.Version, back) {
+			break
+		}
+		for _, d := range s.Details {
+			if d.RollbackFloor != "" && version.Same(d.Release, version.Identity(e.Version)) {
+				floors = append(floors, d.RollbackFloor)
+			}
+		}
+	}
+	return floors
+}
+
+// halted says whether a deployment failed, or takes back one that did.
+func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return statusOf(h) == v1alpha1.BakeFailed || h.Cause == v1alpha1.CauseRollback
+}
+
+// blockAfterFailure stops automatic deployments after a failure until a person acts, unless the spec lets newer releases
+// through.
+func blockAfterFailure(s *situation) (Decision, bool) {
+	h := s.head()
+	if h == nil || !halted(h) || s.Spec.AfterFailure == v1alpha1.AfterFailureAllowNewer || s.unblocked() {
+		return Decision{}, false
+	}
+	if statusOf(h) != v1alpha1.BakeFailed && len(s.candidates()) == 0 {
+		return Decision{}, false
+	}
+	return Decision{Blocked: []v1alpha1.Blocker{s.failureBlocker(h)}}, true
+}
+
+func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Blocker {
+	b := v1alpha1.Blocker{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPreviousFailed, Since: h.BakeEndTime, ClearedBy: clearedByPerson,
+		Message: fmt.Sprintf("%s failed: %s", h.Version.Tag, text(h.BakeStatusMessage)),
+	}
+	switch back := s.lastGood(); {
+	case h.Cause == v1alpha1.CauseRollback && statusOf(h) != v1alpha1.BakeFailed:
+		b.Message = "rolled back to " + h.Version.Tag + " after a failure; automatic deployments wait for a person"
+	case s.Spec.OnFailure == v1alpha1.OnFailureRollback && !ByHand(h) && back != nil && s.belowFloor(back.Version) != "":
+		b.Reason = v1alpha1.ReasonBelowRollbackFloor
+		b.Message += fmt.Sprintf("; %s is below the rollback floor %s", back.Version.Tag, s.belowFloor(back.Version))
+	}
+	return b
+}
+
+// rest has nothing to deploy.
+func rest(s *situation) (Decision, bool) {
+	if len(s.candidates()) > 0 {
+		return Decision{}, false
+	}
+	h := s.head()
+	switch {
+	case h != nil && statusOf(h) == v1alpha1.BakeFailed:
+		b := s.failureBlocker(h)
+		b.ClearedBy = "a newer release, or " + clearedByPerson
+		return Decision{Blocked: []v1alpha1.Blocker{b}}, true
+	case h == nil:
+		return Decision{Blocked: []v1alpha1.Blocker{s.policyBlocker()}}, true
+	}
+	return Decision{}, true
+}
+
+// policyBlocker says why no release is known.
+func (s *situation) policyBlocker() v1alpha1.Blocker {
+	b := v1alpha1.Blocker{
+		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonNoReleases,
+		Message: "the ImagePolicy has not selected a tag yet", ClearedBy: "Flux",
+	}
+	switch {
+	case !s.Policy.Found:
+		b.Reason = v1alpha1.ReasonImagePolicyNotFound
+		b.Message = "ImagePolicy " + b.Name + " does not exist in the namespace of the Rollout"
+		b.ClearedBy = "whoever may create it, or edit spec.releasesImagePolicy"
+	case s.Policy.Tag != "" && len(s.status.AvailableReleases) == 0:
+		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, illegal(s.Policy)
+	case len(s.status.AvailableReleases) > 0:
+		b.Reason, b.Message = v1alpha1.ReasonQuarantined, "every known release is quarantined"
+	case s.Policy.Problem != "":
+		b.Message = s.Policy.Problem
+	}
+	return b
+}
+
+func illegal(p Policy) string {
+	if err := version.CheckTag(p.Tag); err != nil {
+		return "the ImagePolicy selected " + err.Error()
+	}
+	if err := version.CheckDigest(p.Digest); err != nil {
+		return "the ImagePolicy selected " + err.Error()
+	}
+	return ""
+}
+
+// holdOnGates waits until every gate is open for a candidate.
+func holdOnGates(s *situation) (Decision, bool) {
+	if _, _, ok := s.next(); ok {
+		return Decision{}, false
+	}
+	shut := gate.Shut(s.Gates, version.Identity(s.foremost()))
+	return Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}, true
+}
+
+// holdOnHealth waits until what runs is well. The first deployment has nothing to be well. A check that is unhealthy because of
+// the very release that failed does not hold the one that fixes it.
+func holdOnHealth(s *situation) (Decision, bool) {
+	h := s.head()
+	if s.runs() == nil {
+		return Decision{}, false
+	}
+	var blocked []v1alpha1.Blocker
+	if s.Health.Problem != "" {
+		blocked = s.checkWaits()[:1]
+	}
+	for _, r := range s.Health.Reports {
+		if holds(r) && !causedBy(h, r) {
+			blocked = append(blocked, checkBlocker(r))
+		}
+	}
+	return Decision{Blocked: blocked}, len(blocked) > 0
+}
+
+// holds says whether a check keeps automatic deployments from starting.
+func holds(r health.Report) bool {
+	return r.State == v1alpha1.HealthUnhealthy || r.State == health.Unknown
+}
+
+// causedBy says whether a check is unhealthy because of a deployment that failed.
+func causedBy(h *v1alpha1.DeploymentHistoryEntry, r health.Report) bool {
+	return statusOf(h) == v1alpha1.BakeFailed && r.ByRevision && r.Bad()
+}
+
+// deployNext deploys the candidate that every gate admits.
+func deployNext(s *situation) (Decision, bool) {
+	v, bypassed, ok := s.next()
+	if !ok {
+		return Decision{}, false
+	}
+	return Decision{Actions: s.record(v, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
+}
+
+// candidates lists the releases that may be deployed automatically, oldest first: those that were discovered after what runs,
+// and after what a person chose, and that are not quarantined.
+func (s *situation) candidates() []v1alpha1.VersionInfo {
+	later := s.status.AvailableReleases[s.after():]
+	if len(s.status.Quarantined) == 0 {
+		return later
+	}
+	return slices.DeleteFunc(slices.Clone(later), s.quarantined)
+}
+
+// after is the position of the oldest release that is newer than what was decided last.
+func (s *situation) after() int {
+	known, h := s.status.AvailableReleases, s.head()
+	if h == nil {
+		return 0
+	}
+	at := version.Index(known, version.Identity(h.Version))
+	switch {
+	case h.Cause == v1alpha1.CauseRollback:
+		at = max(at, s.tookBack(h))
+	case ByHand(h) && h.NewestKnown != nil:
+		at = max(at, version.Index(known, *h.NewestKnown))
+	case h.Cause == "" && ByHand(h) && at < 0:
+		// An older controller deployed a tag by hand that is not known: nothing says what is newer.
+		return len(known)
+	}
+	return at + 1
+}
+
+// tookBack is the position of the release that a rollback took back, or the one before it once it is out of quarantine: then
+// it may be tried again.
+func (s *situation) tookBack(h *v1alpha1.DeploymentHistoryEntry) int {
+	for _, e := range s.status.History {
+		if h.RollbackOf == nil || entryID(&e) != *h.RollbackOf {
+			continue
+		}
+		at := version.Index(s.status.AvailableReleases, version.Identity(e.Version))
+		if !s.quarantined(e.Version) {
+			at--
+		}
+		return at
+	}
+	return -1
+}
+
+// foremost is the candidate that is asked about first.
+func (s *situation) foremost() v1alpha1.VersionInfo {
+	c := s.candidates()
+	if s.Spec.Selection == v1alpha1.SelectEvery {
+		return c[0]
+	}
+	return c[len(c)-1]
+}
+
+// next chooses the candidate to deploy, with the gates that a person lets it past.
+func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
+	c := s.candidates()
+	if v, ok := s.bypassing(c); ok {
+		return v, s.shutNames(v), true
+	}
+	switch {
+	case len(c) == 0:
+		return v, nil, false
+	case s.head() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates:
+		v = s.foremost()
+		return v, s.shutNames(v), true
+	case s.Spec.Selection == v1alpha1.SelectEvery:
+		return c[0], nil, s.admitted(c[0])
+	}
+	for _, v := range slices.Backward(c) {
+		if s.admitted(v) {
+			return v, nil, true
+		}
+	}
+	return v, nil, false
+}
+
+// bypassing is the candidate that a person lets past the gates.
+func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.VersionInfo, ok bool) {
+	tag, asked := s.asked(v1alpha1.AnnotationBypassGates)
+	i := version.Index(candidates, v1alpha1.ReleaseIdentity{Tag: tag})
+	if !asked || i < 0 {
+		return v, false
+	}
+	return candidates[i], true
+}
+
+func (s *situation) admitted(v v1alpha1.VersionInfo) bool {
+	return gate.Admits(s.Gates, version.Identity(v))
+}
+
+func (s *situation) shutNames(v v1alpha1.VersionInfo) []string {
+	return names(gate.Shut(s.Gates, version.Identity(v)))
+}
+
+// names of the gates that verdicts are of. Where they are too many to list, the last name stands for all.
+func names(shut []gate.Verdict) []string {
+	var list []string
+	for _, verdict := range shut[:min(len(shut), maxNamed)] {
+		list = append(list, verdict.Gate)
+	}
+	if len(shut) > maxNamed {
+		list = append(list, everyGate)
+	}
+	return list
+}
+
+// everyGate in a list of gates stands for all of them.
+const everyGate = "*"
+
+func gateBlockers(shut []gate.Verdict) []v1alpha1.Blocker {
+	var list []v1alpha1.Blocker
+	for _, v := range shut {
+		b := v1alpha1.Blocker{Kind: "RolloutGate", Name: v.Gate, Reason: v.Reason, Message: v.Message, ClearedBy: v.ClearedBy}
+		if !v.Since.IsZero() {
+			b.Since = &metav1.Time{Time: v.Since}
+		}
+		if !v.Until.IsZero() {
+			b.Until = &metav1.Time{Time: v.Until}
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// again is when the first of the verdicts that say so may change.
+func (s *situation) again(shut []gate.Verdict) time.Time {
+	var first time.Time
+	for _, v := range shut {
+		if v.Until.After(s.Now) && (first.IsZero() || v.Until.Before(first)) {
+			first = v.Until
+		}
+	}
+	return first
+}

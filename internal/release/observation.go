@@ -1,0 +1,161 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// Observation is everything a decision may depend on.
+type Observation struct {
+	// Now is the time of the observation.
+	Now time.Time
+	// UID of the Rollout, its Name and the Generation of its spec.
+	UID, Name  string
+	Generation int64
+	// Annotations that people put on the Rollout.
+	Annotations map[string]string
+	// Spec of the Rollout.
+	Spec v1alpha1.RolloutSpec
+	// Status as it is stored.
+	Status v1alpha1.RolloutStatus
+	// Policy is what the ImagePolicy says.
+	Policy Policy
+	// Gates of the Rollout.
+	Gates []*v1alpha1.RolloutGate
+	// Health of what runs.
+	Health Health
+	// Targets that the version is handed to.
+	Targets []Target
+	// Details of releases whose image was read.
+	Details []Details
+	// BakedFor is how long the process has itself seen the bake run, on a clock that does not jump. Nil: the wall clock counts.
+	BakedFor *time.Duration
+	// IgnoreAnnotations turns the one-shot annotations off.
+	IgnoreAnnotations bool
+}
+
+// Policy is what an ImagePolicy says.
+type Policy struct {
+	// Found is whether the ImagePolicy exists.
+	Found bool
+	// Tag and Digest that it selected; empty if none.
+	Tag, Digest string
+	// Problem that the ImagePolicy reports, for a person.
+	Problem string
+}
+
+// Health is what the selected checks say.
+type Health struct {
+	// Reports of the checks, in the order of their names.
+	Reports []health.Report
+	// Problem says why the selection itself cannot be relied on; it holds a release.
+	Problem string
+}
+
+// Target is one place that the version is handed to: a variable of a Kustomization, or the tag of an OCIRepository.
+type Target struct {
+	// Kind and Name of the Flux object, and the Variable of a Kustomization.
+	Kind, Name, Variable string
+	// Value that it carries.
+	Value string
+	// Asked is whether Flux was asked for the deployment that Token names.
+	Asked bool
+	// Reached is whether Flux has taken that up and tried.
+	Reached bool
+	// Applied is whether Flux has done it, as far as it can tell.
+	Applied bool
+	// Problem says why the value will never take effect, for a person; empty if nothing is wrong.
+	Problem string
+	// Suspended is whether the Flux object is suspended.
+	Suspended bool
+	// Message says what Flux says.
+	Message string
+}
+
+// Details are what an image says of itself.
+type Details struct {
+	Release v1alpha1.ReleaseIdentity
+	v1alpha1.ReleaseDetails
+}
+
+// Token names a deployment towards Flux. It changes with each deployment and each retry, and nothing else.
+func Token(uid string, e *v1alpha1.DeploymentHistoryEntry) string {
+	retry := int64(0)
+	if e.LastRetryTimestamp != nil {
+		retry = e.LastRetryTimestamp.Unix()
+	}
+	return fmt.Sprintf("%s/%d/%d", uid, entryID(e), retry)
+}
+
+// Cutoff is the time from which on reports count for a deployment: its own, or that of its last retry.
+func Cutoff(e *v1alpha1.DeploymentHistoryEntry) time.Time {
+	if e.LastRetryTimestamp != nil && e.LastRetryTimestamp.After(e.Timestamp.Time) {
+		return e.LastRetryTimestamp.Time
+	}
+	return e.Timestamp.Time
+}
+
+// carried says whether every target carries the value.
+func carried(targets []Target, value string) bool {
+	return len(targets) > 0 && !slices.ContainsFunc(targets, func(t Target) bool {
+		return t.Problem == "" && (t.Value != value || !t.Asked)
+	})
+}
+
+// handed says whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it may have been
+// there before; but what is retried was handed over in its first attempt.
+func (o *Observation) handed(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return slices.ContainsFunc(o.Targets, func(t Target) bool {
+		return t.Asked || e.LastRetryTimestamp != nil && !withheld(e) && t.Value == e.Version.Tag
+	})
+}
+
+// withheld says whether the record says that a deployment was kept from Flux.
+func withheld(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return e.InterruptedTime != nil && e.BakeStartTime == nil
+}
+
+// InFlight says whether a deployment is Deploying or Baking.
+func InFlight(e *v1alpha1.DeploymentHistoryEntry) bool {
+	s := statusOf(e)
+	return s == v1alpha1.BakeDeploying || s == v1alpha1.BakeInProgress
+}
+
+// ByHand says whether a person chose the version.
+func ByHand(e *v1alpha1.DeploymentHistoryEntry) bool {
+	switch e.Cause {
+	case v1alpha1.CausePin, v1alpha1.CauseForceDeploy:
+		return true
+	case "":
+		// Entries that an older controller wrote have no cause; it named a user where there was one.
+		return e.TriggeredBy != nil && e.TriggeredBy.Kind == "User"
+	}
+	return false
+}
+
+func statusOf(e *v1alpha1.DeploymentHistoryEntry) v1alpha1.BakeStatus {
+	if e.BakeStatus == nil {
+		return v1alpha1.BakeSucceeded
+	}
+	status := v1alpha1.BakeStatus(*e.BakeStatus)
+	if status == v1alpha1.BakeInProgress && e.BakeStartTime == nil {
+		return v1alpha1.BakeDeploying // a bake that has not started
+	}
+	return status
+}
+
+func entryID(e *v1alpha1.DeploymentHistoryEntry) int64 {
+	if e.ID == nil {
+		return 0
+	}
+	return *e.ID
+}
+
+func same(a, b v1alpha1.VersionInfo) bool {
+	return version.Same(version.Identity(a), version.Identity(b))
+}

@@ -1,0 +1,213 @@
+package release
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+)
+
+// stored is a status as it comes back from the API server.
+func stored(t testing.TB, st v1alpha1.RolloutStatus) v1alpha1.RolloutStatus {
+	t.Helper()
+	data, err := json.Marshal(st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back v1alpha1.RolloutStatus
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+func TestSecondPassOverAnUnchangedWorldDoesNothing(t *testing.T) {
+	worlds := map[string]Observation{
+		"at rest":  given(known("1.1.0")),
+		"gated":    given(gates(shut("a"), shut("b"))),
+		"red":      given(reports(redSite, pending)),
+		"failed":   given(failing(), quarantined("1.2.0")),
+		"baking":   given(bakes("1h"), baking(time.Second), reports(healthy)),
+		"waiting":  given(bakes("1h"), deploying(), reports(pending)),
+		"paused":   given(deploying(func(e *v1alpha1.DeploymentHistoryEntry) { e.PausedTime = ceil(now) })),
+		"pinned":   given(pinned("1.1.0")),
+		"invalid":  given(bakes("soon")),
+		"nothing":  {Now: now},
+		"no image": given(known("1.1.0"), func(o *Observation) { o.Policy = Policy{} }),
+		"fractions of seconds": given(reports(health.Report{State: "Unhealthy", Since: now.Add(123456789)}), func(o *Observation) {
+			o.Now = now.Add(987654321)
+		}),
+	}
+	for name, o := range worlds {
+		t.Run(name, func(t *testing.T) {
+			for range 3 { // two passes may be needed to get there
+				o.Status = stored(t, Project(o, Decide(o), nil))
+			}
+			d := Decide(o)
+			o.Now = o.Now.Add(700 * time.Millisecond)
+			if next := Project(o, d, nil); Changed(o.Status, next) {
+				t.Errorf("it writes again:\n%s", cmp.Diff(o.Status, next, cmpopts.EquateEmpty()))
+			}
+			for _, a := range d.Actions {
+				t.Errorf("it acts again: %T", a)
+			}
+			if !d.Again.IsZero() && !d.Again.After(now) {
+				t.Errorf("it wants to look again at once")
+			}
+		})
+	}
+}
+
+func TestStatusStaysSmallWhateverIsPutIn(t *testing.T) {
+	huge := strings.Repeat("x\u202e\"", 100_000)
+	tag := func(i int) string { return fmt.Sprintf("%s%06d", strings.Repeat("t", 122), i) }
+	id := func(i int) v1alpha1.ReleaseIdentity {
+		return v1alpha1.ReleaseIdentity{Tag: tag(i), Digest: "sha512:" + fmt.Sprintf("%0128d", i)}
+	}
+	o := Observation{Now: now, UID: "u", Name: strings.Repeat("n", 253), Policy: Policy{Found: true, Problem: huge}, Health: Health{Problem: huge}}
+	limit := int32(1 << 30)
+	o.Spec.VersionHistoryLimit, o.Spec.AvailableReleasesMinCount, o.Spec.AvailableReleasesRetentionDays = &limit, &limit, &limit
+	for i := range 200 {
+		tags := make([]string, 1000)
+		for j := range tags {
+			tags[j] = tag(j)
+		}
+		o.Gates = append(o.Gates, &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%0253d", i)}, Spec: v1alpha1.RolloutGateSpec{AllowedVersions: &tags}})
+		o.Health.Reports = append(o.Health.Reports, health.Report{Name: fmt.Sprintf("%0253d", i), Namespace: strings.Repeat("m", 63), State: "Unhealthy", Message: huge, Revision: huge})
+		o.Targets = append(o.Targets, Target{Kind: "Kustomization", Name: fmt.Sprintf("%0253d", i), Variable: strings.Repeat("V", 253), Message: huge, Problem: huge})
+	}
+	for i := range 10_000 {
+		o.Policy.Tag, o.Policy.Digest = id(i).Tag, id(i).Digest
+		o.Details = []Details{{Release: id(i), ReleaseDetails: v1alpha1.ReleaseDetails{
+			Revision: huge, Version: huge, Title: huge, Description: huge, Source: huge, ArtifactType: huge, Created: &metav1.Time{Time: now},
+		}}}
+		if i%100 == 0 { // a deployment by force, replaced by the next
+			o.Annotations = map[string]string{v1alpha1.AnnotationForceDeploy: id(i).Tag, v1alpha1.AnnotationDeployMessage: huge, v1alpha1.AnnotationDeployUser: huge, v1alpha1.AnnotationRetry: huge}
+		}
+		if i > 200 && i%100 > 3 {
+			o.Status.AvailableReleases = append(o.Status.AvailableReleases, v1alpha1.VersionInfo{Tag: id(i).Tag, Digest: id(i).Digest})
+			continue // what a pass adds is the same each time
+		}
+		o.Status = Project(o, Decide(o), errors.New(huge))
+	}
+	o.Status = Project(o, Decide(o), errors.New(huge))
+	data, err := json.Marshal(o.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes, %d deployments, %d releases", len(data), len(o.Status.History), len(o.Status.AvailableReleases))
+	if len(data) > 256<<10 {
+		for field, value := range fields(t, data) {
+			t.Logf("%8d %s", len(value), field)
+		}
+		t.Errorf("%d bytes", len(data))
+	}
+}
+
+func fields(t *testing.T, data []byte) map[string]json.RawMessage {
+	t.Helper()
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestProjectedStatus(t *testing.T) {
+	type seen struct{ Phase, Current, Pending, Ready, Reason string }
+	notHanded := target(func(t *Target) { *t = Target{Value: "1.1.0"} })
+	cases := map[string]struct {
+		reason string
+		in     Observation
+		want   seen
+	}{
+		"nothing deployed":   {"it waits", Observation{Now: now, Policy: Policy{Found: true}}, seen{"Waiting", "", "", "False", "NoReleases"}},
+		"intent":             {"what is not handed over does not run", given(), seen{"Deploying", "1.1.0", "", "Unknown", "Deploying"}},
+		"kept from Flux":     {"the old version runs", given(deploying(), notHanded, gates(shut("g"))), seen{"Deploying", "1.1.0", "", "Unknown", "Deploying"}},
+		"handed over":        {"the new one runs", given(bakes("1m"), deploying(), reports(pending)), seen{"Deploying", "1.2.0", "", "Unknown", "Deploying"}},
+		"baking":             {"not Ready yet", given(bakes("1m"), deploying(), reports(healthy)), seen{"Baking", "1.2.0", "", "Unknown", "Baking"}},
+		"available":          {"Ready", given(known("1.1.0")), seen{"Available", "1.1.0", "", "True", "Available"}},
+		"available and held": {"Ready, and a newer one waits", given(gates(shut("g"))), seen{"Available", "1.1.0", "1.2.0", "True", "Available"}},
+		"failed":             {"not Ready", given(failing()), seen{"Failed", "1.2.0", "", "False", "Failed"}},
+		"suspended":          {"said so", given(known("1.1.0"), spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true })), seen{"Suspended", "1.1.0", "", "True", "Available"}},
+		"invalid":            {"said so", given(known("1.1.0"), pinned("")), seen{"Available", "1.1.0", "", "False", "InvalidSpec"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			st := Project(tc.in, Decide(tc.in), nil)
+			got := seen{Phase: string(st.Phase), Current: st.CurrentVersion, Pending: st.PendingVersion}
+			for _, c := range st.Conditions {
+				if c.Type == v1alpha1.ConditionReady {
+					got.Ready, got.Reason = string(c.Status), c.Reason
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestProjectionSharesNothingWithWhatWasObserved(t *testing.T) {
+	o := given(gates(shut("g")), known("1.1.0"))
+	st := Project(o, Decide(o), nil)
+	st.History[0].Version.Tag, st.AvailableReleases[0].Tag, *st.History[0].BakeStatus = "x", "x", "x"
+	if diff := cmp.Diff(given(gates(shut("g")), known("1.1.0")).Status, o.Status); diff != "" {
+		t.Errorf("writing to the projected status changed the cache:\n%s", diff)
+	}
+}
+
+// world is what the benchmarks observe: so many releases, and ten gates.
+func world(releases int) Observation {
+	o := given(bakes("1h"), reports(healthy, healthy, healthy))
+	o.Status.AvailableReleases = nil
+	for i := range releases {
+		v := v1alpha1.VersionInfo{Tag: fmt.Sprintf("1.%d.0", i), Digest: digest("a")}
+		o.Status.AvailableReleases = append(o.Status.AvailableReleases, v)
+		o.Details = append(o.Details, Details{Release: v1alpha1.ReleaseIdentity{Tag: v.Tag, Digest: v.Digest}})
+	}
+	newest := o.Status.AvailableReleases[releases-1]
+	o.Policy.Tag, o.Policy.Digest = newest.Tag, newest.Digest
+	yes := true
+	for i := range 10 {
+		o.Gates = append(o.Gates, &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i)}, Spec: v1alpha1.RolloutGateSpec{Passing: &yes}})
+	}
+	for i := range 10 {
+		o.Status.History = append(o.Status.History, entry(int64(1-i), fmt.Sprintf("1.%d.0", i), v1alpha1.BakeSucceeded))
+	}
+	o.Status = Project(o, Decision{}, nil)
+	return o
+}
+
+func BenchmarkDecide(b *testing.B) {
+	for _, releases := range []int{30, 60, 120} {
+		shutLast := world(releases)
+		shutLast.Gates[len(shutLast.Gates)-1] = shut("last")
+		for name, o := range map[string]Observation{"open": world(releases), "shut": shutLast} {
+			b.Run(fmt.Sprintf("%s/%d", name, releases), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					Decide(o)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkProject(b *testing.B) {
+	o := world(30)
+	d := Decide(o)
+	b.ReportAllocs()
+	for b.Loop() {
+		Project(o, d, nil)
+	}
+}

@@ -1,0 +1,203 @@
+package release
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// Standing is what the status of a Release says, read off the record of its Rollout. What others write to it (details) is left
+// as it is.
+func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatus {
+	st := *rel.Status.DeepCopy()
+	st.ObservedGeneration = rel.Generation
+	id := version.Identity(rel.Spec.Version)
+	st.Quarantine = nil
+	for _, q := range ro.Status.Quarantined {
+		if version.Same(q.ReleaseIdentity, id) {
+			st.Quarantine = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
+		}
+	}
+	if i := lastAttempt(ro, id); i >= 0 {
+		attempted(ro, i, &st)
+		return st
+	}
+	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
+	if superseded(ro, id) {
+		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"
+		return st
+	}
+	if ro.Status.PendingVersion == id.Tag {
+		if len(ro.Status.BlockedBy) > 0 {
+			st.Reason, st.Message = ro.Status.BlockedBy[0].Reason, ro.Status.BlockedBy[0].Message
+		}
+		st.Gates = gateEvidence(ro.Status.Gates)
+	}
+	return st
+}
+
+// Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
+func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+	if version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro, id) >= 0 {
+		return true
+	}
+	for _, q := range ro.Status.Quarantined {
+		if version.Same(q.ReleaseIdentity, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastAttempt is the position in the history of the newest deployment of a release, or -1.
+func lastAttempt(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) int {
+	for i := range ro.Status.History {
+		if version.Same(version.Identity(ro.Status.History[i].Version), id) {
+			return i
+		}
+	}
+	return -1
+}
+
+// superseded says whether a release that was discovered later was deployed.
+func superseded(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+	at := version.Index(ro.Status.AvailableReleases, id)
+	for _, e := range ro.Status.History {
+		if version.Index(ro.Status.AvailableReleases, version.Identity(e.Version)) > at {
+			return true
+		}
+	}
+	return false
+}
+
+func attempted(ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus) {
+	e := &ro.Status.History[i]
+	if st.DeploymentID == nil || *st.DeploymentID != entryID(e) {
+		st.Gates = passed(e, st.Gates)
+	}
+	phase := phaseOf(e)
+	// The record speaks of what was deployed last; evidence of earlier releases stays as it was at their verdict.
+	if i == 0 && (InFlight(e) || st.Phase != phase) {
+		st.Checks = ro.Status.Checks
+	}
+	st.DeploymentID, st.DeployedAt = e.ID, &e.Timestamp
+	st.BakeStartTime, st.BakeEndTime = e.BakeStartTime, e.BakeEndTime
+	st.Phase, st.Reason, st.Message = phase, string(phase), text(e.BakeStatusMessage)
+	if e.PausedTime != nil {
+		st.Reason = v1alpha1.ReasonPaused
+	}
+}
+
+func phaseOf(e *v1alpha1.DeploymentHistoryEntry) v1alpha1.ReleasePhase {
+	phase, ok := map[v1alpha1.BakeStatus]v1alpha1.ReleasePhase{
+		v1alpha1.BakeDeploying: v1alpha1.ReleaseDeploying, v1alpha1.BakeInProgress: v1alpha1.ReleaseBaking,
+		v1alpha1.BakeFailed: v1alpha1.ReleaseFailed, v1alpha1.BakeCancelled: v1alpha1.ReleaseCancelled,
+	}[statusOf(e)]
+	if !ok {
+		return v1alpha1.ReleaseAvailable
+	}
+	return phase
+}
+
+// passed says of gates what they were to a deployment that automation decided: open, or bypassed. One by hand asks no gate.
+func passed(e *v1alpha1.DeploymentHistoryEntry, gates []v1alpha1.GateEvidence) []v1alpha1.GateEvidence {
+	if ByHand(e) {
+		return gates
+	}
+	var list []v1alpha1.GateEvidence
+	for _, g := range gates {
+		if slices.Contains(e.BypassedGates, g.Name) {
+			g.Message = "bypassed: " + g.Message
+		} else if g.State != v1alpha1.GateOpen {
+			g.State, g.Reason, g.Message = v1alpha1.GateOpen, "", "open when the release was deployed"
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+func gateEvidence(gates []v1alpha1.RolloutGateStatusSummary) []v1alpha1.GateEvidence {
+	var list []v1alpha1.GateEvidence
+	for _, g := range gates {
+		list = append(list, v1alpha1.GateEvidence{Name: g.Name, State: g.State, Reason: g.Reason, Message: g.Message})
+	}
+	return list
+}
+
+// Event is something that happened to a Rollout.
+type Event struct {
+	// Type is Normal or Warning.
+	Type string
+	// Reason in one word.
+	Reason string
+	// Message with the values.
+	Message string
+	// Release is the tag that it is about.
+	Release string
+}
+
+// Events says what happened between two statuses, and what the decision noticed. Nothing changed: nothing happened. A
+// deployment that is judged at once gets one event, at its end.
+func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d Decision) []Event {
+	var events []Event
+	for _, n := range d.Notices {
+		events = append(events, Event{corev1.EventTypeNormal, n.Reason, n.Message, ""})
+	}
+	for _, a := range d.Actions {
+		if p, ok := a.(Pin); ok && p.Drift {
+			events = append(events, Event{corev1.EventTypeWarning, "DriftCorrected",
+				"put " + p.Version.Tag + " back where it had been changed; to run something else use force-deploy or spec.wantedVersion", p.Version.Tag})
+		}
+	}
+	long := spec.BakeTime != nil || spec.HealthCheckSelector != nil
+	for i := len(after.History) - 1; i >= 0; i-- {
+		if e := happened(find(before.History, after.History[i].ID), &after.History[i], long); e != nil {
+			events = append(events, *e)
+		}
+	}
+	return events
+}
+
+func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.DeploymentHistoryEntry {
+	for i := range list {
+		if id != nil && list[i].ID != nil && *list[i].ID == *id {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// happened is the event of one deployment, or nil.
+func happened(before, after *v1alpha1.DeploymentHistoryEntry, long bool) *Event {
+	tag, status := after.Version.Tag, statusOf(after)
+	switch {
+	case before != nil && before.PausedTime == nil && after.PausedTime != nil:
+		return &Event{corev1.EventTypeWarning, "Paused", tag + " is paused: " + text(after.BakeStatusMessage), tag}
+	case before != nil && statusOf(before) == status, status == v1alpha1.BakeDeploying && !long:
+		return nil
+	}
+	return eventOf(status, tag, map[v1alpha1.BakeStatus]*string{
+		v1alpha1.BakeDeploying: after.Message, v1alpha1.BakeFailed: after.BakeStatusMessage, v1alpha1.BakeCancelled: after.BakeStatusMessage,
+	}[status])
+}
+
+// eventOf is the event of a state that a deployment has come to, or nil.
+func eventOf(status v1alpha1.BakeStatus, tag string, detail *string) *Event {
+	e, ok := map[v1alpha1.BakeStatus]Event{
+		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, "Deploying", "deploying " + tag, tag},
+		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, "BakeTimeStarted", tag + " is applied and healthy, and bakes", tag},
+		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, "DeploymentSucceeded", tag + " is Available", tag},
+		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, "RolloutFailed", tag + " failed", tag},
+		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, "BakeTimeCancelled", tag + " is cancelled", tag},
+	}[status]
+	if !ok {
+		return nil
+	}
+	if detail != nil {
+		e.Message += ": " + *detail
+	}
+	return &e
+}
