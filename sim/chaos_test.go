@@ -1,0 +1,369 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// swarm switches a random part of the faults on: faults that are always there hide each other.
+func swarm(r *Rand) Faults {
+	on := func() bool { return r.oneIn(2) }
+	return Faults{
+		Lag: on(), Crash: on(), WriteErrors: on(), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
+		Drift: on(), LateTargets: on(), Gates: on(), Health: on(), MovedTags: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
+		Pins: on(), Forces: on(), Bypasses: on(), Unblocks: on(), Retries: on(), Lifts: on(), Suspends: r.oneIn(3), SpecEdits: on(),
+	}
+}
+
+// populate gives the world its objects and its spec.
+func (w *World) populate() {
+	r := &w.rng
+	w.faults = swarm(r)
+	w.editSpec(func(s *v1alpha1.RolloutSpec) { w.randomSpec(s) })
+	for range r.below(3) + map[bool]int{true: 0, false: 1}[w.faults.LateTargets] {
+		w.newTarget()
+	}
+	if w.faults.Health {
+		for i := range 1 + r.below(3) {
+			w.newCheck(i)
+		}
+	}
+	for range r.below(3) {
+		w.newGate()
+	}
+}
+
+func (w *World) randomSpec(s *v1alpha1.RolloutSpec) {
+	r := &w.rng
+	duration := func(list ...v1alpha1.Duration) *v1alpha1.Duration {
+		if d := pick(r, list); d != "" {
+			return &d
+		}
+		return nil
+	}
+	s.BakeTime = duration("", "0s", "15s", "15s", "90s", "5m")
+	s.DeployTimeout = duration("", "", "45s", "10m")
+	if r.oneIn(60) {
+		s.BakeTime = duration("9999999999999999999h", "-1s", "soon")
+	}
+	s.Selection = pick(r, []v1alpha1.Selection{"", v1alpha1.SelectLatest, v1alpha1.SelectEvery})
+	s.OnFailure = pick(r, []v1alpha1.OnFailure{"", v1alpha1.OnFailureHalt, v1alpha1.OnFailureRollback, v1alpha1.OnFailureRollback, v1alpha1.OnFailurePause})
+	s.AfterFailure = pick(r, []v1alpha1.AfterFailure{"", v1alpha1.AfterFailureBlock, v1alpha1.AfterFailureAllowNewer})
+	s.InitialDeployment = pick(r, []v1alpha1.InitialDeployment{"", v1alpha1.InitialDeploymentGated, v1alpha1.InitialDeploymentSkipGates})
+	s.HealthCheckSelector = nil
+	if w.faults.Health && !r.oneIn(4) {
+		s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+	}
+	s.RollbackFloor = ""
+	if r.oneIn(5) {
+		s.RollbackFloor = w.someTag()
+	}
+	s.VersionHistoryLimit = nil
+	if r.oneIn(4) {
+		limit := int32(1 + r.below(3))
+		s.VersionHistoryLimit = &limit
+	}
+	s.AvailableReleasesMinCount = nil
+	if r.oneIn(4) {
+		limit := int32(1 + r.below(3))
+		s.AvailableReleasesMinCount = &limit
+	}
+}
+
+func (w *World) newTarget() {
+	w.names++
+	t := Target{Kind: "Kustomization", Name: fmt.Sprintf("app-%d", w.names), Variable: "VERSION"}
+	if w.rng.oneIn(3) {
+		t.Kind, t.Variable = "OCIRepository", ""
+	}
+	if w.rng.oneIn(5) {
+		t.Value = w.someTag() // what Git says
+	}
+	w.addTarget(t)
+	w.note("target", "%s is new, with %q", t.id(), t.Value)
+}
+
+func (w *World) newCheck(i int) {
+	c := Check{Name: fmt.Sprintf("check-%d", i)}
+	if list := w.targets.live(); len(list) > 0 && !w.rng.oneIn(3) {
+		c.Target = pick(&w.rng, list).id()
+	}
+	w.checks.set(append(slices.Clone(w.checks.live()), c), w.lagging())
+	w.mon.checksChanged()
+	w.note("check", "%s of %q is new", c.Name, c.Target)
+}
+
+func (w *World) newGate() {
+	w.names++
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("gate-%d", w.names), Generation: 1}}
+	if w.rng.oneIn(3) {
+		g.Spec.Class = "example.com/ci"
+	}
+	w.editGates(func(list []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return append(list, g) })
+	w.turnGate(len(w.gates.live()) - 1)
+}
+
+// turnGate changes the mind of a gate.
+func (w *World) turnGate(i int) {
+	r := &w.rng
+	w.editGate(i, func(g *v1alpha1.RolloutGate) {
+		yes := !r.oneIn(3)
+		g.Spec.Passing, g.Spec.AllowedVersions = &yes, nil
+		switch {
+		case r.oneIn(4):
+			g.Spec.Passing = nil
+		case r.oneIn(3):
+			g.Spec.AllowedVersions = &[]string{w.someTag(), w.someTag(), w.policy.live().Tag}
+		}
+		w.answer(g)
+		w.note("gate", "%s: passing %v, lists %v", g.Name, g.Spec.Passing != nil && *g.Spec.Passing, g.Spec.AllowedVersions)
+	})
+}
+
+// answer writes the verdicts of a gate of another class, now and then for an older spec.
+func (w *World) answer(g *v1alpha1.RolloutGate) {
+	if g.Spec.Class == "" {
+		return
+	}
+	g.Status.ObservedGeneration = g.Generation + 1 // editGate adds one
+	if w.rng.oneIn(6) && !w.quiet {
+		g.Status.ObservedGeneration--
+	}
+	g.Status.Verdicts = nil
+	for _, v := range w.rollout.live().status.AvailableReleases {
+		state := v1alpha1.GateOpen
+		if !w.quiet && w.rng.oneIn(3) {
+			state = pick(&w.rng, []v1alpha1.GateState{v1alpha1.GateClosed, v1alpha1.GatePending, "Open", ""})
+		}
+		g.Status.Verdicts = append(g.Status.Verdicts, v1alpha1.GateVerdict{Release: v.Tag, Digest: v.Digest, State: state})
+	}
+}
+
+// someTag is a tag that was pushed, mostly.
+func (w *World) someTag() string {
+	if w.tags == 0 || w.rng.oneIn(12) {
+		return "custom"
+	}
+	return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags))
+}
+
+// step lets one thing happen.
+func (w *World) step() {
+	w.Counts.Steps++
+	r := &w.rng
+	w.pass()
+	switch n := r.below(100); {
+	case n < 45:
+		w.shell.pass()
+	case n < 60:
+		w.catchUp()
+	case n < 78:
+		w.runThings()
+	case n < 84:
+		w.publish()
+	case n < 90:
+		w.mischief()
+	case n < 94:
+		w.gatekeeping()
+	default:
+		w.person()
+	}
+}
+
+// pass lets time pass: a little, or until the shell wants to look again.
+func (w *World) pass() {
+	r := &w.rng
+	switch {
+	case r.oneIn(3):
+		return
+	case r.oneIn(4) && w.shell.again > w.mono:
+		w.Advance(w.shell.again - w.mono)
+	case r.oneIn(2):
+		w.Advance(time.Duration(r.below(1500)) * time.Millisecond)
+	default:
+		w.Advance(r.seconds(1, 12))
+	}
+	if w.faults.ClockForward && r.oneIn(150) {
+		w.Jump(pick(r, []time.Duration{time.Second, time.Minute, time.Hour, 48 * time.Hour}))
+		w.note("clock", "jumps forwards")
+	}
+	if w.faults.ClockBack && r.oneIn(150) {
+		w.Jump(-pick(r, []time.Duration{time.Second, time.Minute, time.Hour}))
+		w.mon.wentBack()
+		w.note("clock", "jumps back")
+	}
+}
+
+func (w *World) catchUp() {
+	for _, l := range w.lanes() {
+		if !w.rng.oneIn(3) {
+			l.catchUp(1 + w.rng.below(maxLag))
+		}
+	}
+}
+
+func (w *World) lanes() []interface{ catchUp(int) bool } {
+	return []interface{ catchUp(int) bool }{&w.rollout, &w.policy, &w.gates, &w.checks, &w.targets, &w.details}
+}
+
+// runThings lets Flux or a check do its work.
+func (w *World) runThings() {
+	if list := w.targets.live(); len(list) > 0 && w.rng.oneIn(2) {
+		w.fluxStep(pick(&w.rng, list).id())
+	} else if n := len(w.checks.live()); n > 0 {
+		w.probe(w.rng.below(n))
+	}
+}
+
+var minds = []behaviour{good, good, good, good, bad, bad, neverReady, flapping, late, wavering, unappliable}
+
+func (w *World) publish() {
+	r := &w.rng
+	switch {
+	case r.oneIn(3):
+		w.learn()
+	case w.faults.MovedTags && w.tags > 0 && r.oneIn(6):
+		w.pushAgain(w.someKnownTag(), pick(r, minds))
+	case w.faults.MovedTags && w.tags > 0 && r.oneIn(6):
+		w.select_(w.someKnownTag())
+	case w.faults.PolicyLost && r.oneIn(5):
+		w.setPolicy(pick(r, []release.Policy{
+			{}, {Found: true, Problem: "no tag matches"}, {Found: true, Tag: "../evil"}, {Found: true, Tag: "1.0.0", Digest: "md5:1"},
+		}))
+		w.note("policy", "is broken")
+	case r.oneIn(4):
+		w.push(pick(r, minds))
+	}
+}
+
+func (w *World) someKnownTag() string { return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags)) }
+
+// learn lets the annotations of an image arrive.
+func (w *World) learn() {
+	known := w.rollout.live().status.AvailableReleases
+	if len(known) == 0 {
+		return
+	}
+	v := pick(&w.rng, known)
+	for _, d := range w.details.live() {
+		if d.Release == version.Identity(v) {
+			return
+		}
+	}
+	d := release.Details{Release: version.Identity(v)}
+	d.Revision, d.Created = "commit of "+v.Tag, w.stored()
+	if w.rng.oneIn(8) {
+		d.RollbackFloor = w.someKnownTag()
+	}
+	w.details.set(append(slices.Clone(w.details.live()), d), w.lagging())
+	w.note("details", "of %s", v.Tag)
+}
+
+// mischief is done to Flux objects and to checks.
+func (w *World) mischief() {
+	r := &w.rng
+	list, checks := w.targets.live(), w.checks.live()
+	switch {
+	case w.faults.LateTargets && r.oneIn(5) && len(list) < 3:
+		w.newTarget()
+	case len(list) == 0:
+	case w.faults.LateTargets && r.oneIn(15):
+		t := pick(r, list)
+		w.targets.set(slices.DeleteFunc(slices.Clone(list), func(o Target) bool { return o == t }), w.lagging())
+		delete(w.flux, t.id())
+		w.note("target", "%s is deleted", t.id())
+	case w.faults.Drift && r.oneIn(4):
+		id, tag := pick(r, list).id(), w.someTag()
+		w.editTarget(id, func(t *Target) { t.Value, t.Gen = tag, t.Gen+1 })
+		w.note("target", "%s is edited by hand to %s", id, tag)
+	case w.faults.FluxSuspended && r.oneIn(3):
+		w.editTarget(pick(r, list).id(), func(t *Target) { t.Suspended = !t.Suspended })
+	case w.faults.FluxSuspended && r.oneIn(8):
+		w.editTarget(pick(r, list).id(), func(t *Target) {
+			t.Problem = map[bool]string{true: "spec.ref.semver wins over the tag"}[t.Problem == ""]
+		})
+	case w.faults.Health && r.oneIn(3):
+		w.red = !w.red && r.oneIn(2)
+	case w.faults.Health && r.oneIn(6) && len(checks) > 0:
+		i := r.below(len(checks))
+		w.checks.set(slices.Delete(slices.Clone(checks), i, i+1), w.lagging())
+		w.mon.checksChanged()
+	case w.faults.Health && r.oneIn(4) && len(checks) < 4:
+		w.newCheck(10 + w.names)
+		w.names++
+	}
+}
+
+func (w *World) gatekeeping() {
+	if !w.faults.Gates {
+		return
+	}
+	n := len(w.gates.live())
+	switch {
+	case n == 0 || n < 3 && w.rng.oneIn(6):
+		w.newGate()
+	case w.rng.oneIn(8):
+		i := w.rng.below(n)
+		w.note("gate", "%s is deleted", w.gates.live()[i].Name)
+		w.editGates(func(l []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return slices.Delete(l, i, i+1) })
+	default:
+		w.turnGate(w.rng.below(n))
+	}
+}
+
+// person does what people do to a Rollout.
+func (w *World) person() {
+	r := &w.rng
+	tag := w.someTag()
+	f := &w.faults
+	deeds := []struct {
+		may bool
+		do  func()
+	}{
+		{f.Forces, func() { w.annotate(v1alpha1.AnnotationForceDeploy, tag) }},
+		{f.Bypasses, func() { w.annotate(v1alpha1.AnnotationBypassGates, tag) }},
+		{f.Unblocks, func() { w.annotate(v1alpha1.AnnotationUnblockFailed, pick(r, []string{"true", "true", "false"})) }},
+		{f.Retries, func() { w.annotate(v1alpha1.AnnotationRetry, fmt.Sprint(w.Counts.Steps)) }},
+		{f.Lifts, func() {
+			w.annotate(v1alpha1.AnnotationLiftQuarantine, tag+pick(r, []string{" it was the database", ""}))
+		}},
+		{f.Forces, func() { w.annotate(v1alpha1.AnnotationDeployUser, "kim") }},
+		{f.Suspends, func() { w.editSpec(func(s *v1alpha1.RolloutSpec) { s.Suspend = !s.Suspend && r.oneIn(2) }) }},
+		{f.SpecEdits, func() { w.editSpec(w.randomSpec) }},
+		{f.Pins, func() { w.repin(tag) }},
+	}
+	deed := pick(r, deeds)
+	if deed.may {
+		deed.do()
+		ro := w.rollout.live()
+		w.note("person", "annotations %v, pin %v, suspend %v", ro.annotations, text(ro.spec.WantedVersion), ro.spec.Suspend)
+	}
+}
+
+func (w *World) repin(tag string) {
+	w.editSpec(func(s *v1alpha1.RolloutSpec) {
+		was := s.WantedVersion
+		s.WantedVersion = nil
+		switch {
+		case was == nil && w.rng.oneIn(20):
+			tag = pick(&w.rng, []string{"", "no tag", "../evil"})
+			s.WantedVersion = &tag
+		case was == nil || w.rng.oneIn(3):
+			s.WantedVersion = &tag
+		}
+	})
+}
+
+func text(s *string) string {
+	if s == nil {
+		return "none"
+	}
+	return *s
+}

@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Clock is the time of the world: one that everybody stamps with and that jumps, and one beside it that only runs.
+type Clock struct {
+	wall time.Time
+	mono time.Duration
+	// jumps counts jumps forwards: they may hide from a process that was not alive.
+	jumps int
+}
+
+func newClock() Clock {
+	return Clock{wall: time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)}
+}
+
+// Advance lets time pass.
+func (c *Clock) Advance(d time.Duration) {
+	c.wall, c.mono = c.wall.Add(d), c.mono+d
+}
+
+// Jump sets the clock forwards or back.
+func (c *Clock) Jump(d time.Duration) {
+	c.wall = c.wall.Add(d)
+	if d > 0 {
+		c.jumps++
+	}
+}
+
+// stamp is the time as the API stores it: whole seconds.
+func (c *Clock) stamp() time.Time { return c.wall.Truncate(time.Second) }
+
+func (c *Clock) stored() *metav1.Time { return &metav1.Time{Time: c.stamp()} }
+
+// Rand is a small source of chance. Equal seeds give equal worlds.
+type Rand struct{ state uint64 }
+
+func (r *Rand) next() uint64 {
+	r.state += 0x9e3779b97f4a7c15
+	z := r.state
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	return z ^ (z >> 31)
+}
+
+// below returns a number from 0 to n-1.
+func (r *Rand) below(n int) int { return int(r.next() % uint64(n)) }
+
+// oneIn is true once in n times.
+func (r *Rand) oneIn(n int) bool { return r.below(n) == 0 }
+
+func (r *Rand) seconds(from, to int) time.Duration {
+	return time.Duration(from)*time.Second + time.Duration(r.below((to-from)*1000+1))*time.Millisecond
+}
+
+func pick[T any](r *Rand, list []T) T { return list[r.below(len(list))] }

@@ -1,0 +1,344 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+func number(e *v1alpha1.DeploymentHistoryEntry) int64 {
+	if e.ID == nil {
+		return 0
+	}
+	return *e.ID
+}
+
+func identity(v v1alpha1.VersionInfo) v1alpha1.ReleaseIdentity {
+	return v1alpha1.ReleaseIdentity{Tag: v.Tag, Digest: v.Digest}
+}
+
+func running(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return *e.BakeStatus == string(v1alpha1.BakeDeploying) || *e.BakeStatus == string(v1alpha1.BakeInProgress)
+}
+
+func failed(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return *e.BakeStatus == string(v1alpha1.BakeFailed)
+}
+
+// chosen says whether a person chose the version.
+func chosen(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return e.Cause == v1alpha1.CausePin || e.Cause == v1alpha1.CauseForceDeploy
+}
+
+func retried(old, new *v1alpha1.DeploymentHistoryEntry) bool {
+	return new.LastRetryTimestamp != nil && (old.LastRetryTimestamp == nil || !old.LastRetryTimestamp.Equal(new.LastRetryTimestamp))
+}
+
+// open says whether a gate lets a release pass, by the words of its fields.
+func open(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+	if g.Spec.Passing != nil && !*g.Spec.Passing {
+		return false
+	}
+	if g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, id.Tag) {
+		return false
+	}
+	if g.Spec.Class == "" {
+		return g.Spec.Passing != nil || g.Spec.AllowedVersions != nil
+	}
+	return g.Generation == g.Status.ObservedGeneration && slices.ContainsFunc(g.Status.Verdicts, func(v v1alpha1.GateVerdict) bool {
+		return v.Release == id.Tag && v.Digest == id.Digest && v.State == "open"
+	})
+}
+
+func allOpen(gates []*v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+	return !slices.ContainsFunc(gates, func(g *v1alpha1.RolloutGate) bool { return !open(g, id) })
+}
+
+// judgeIntent looks at a deployment that was just decided, and at what it comes after.
+func (m *monitor) judgeIntent(old, new *Rollout) {
+	e := &new.status.History[0]
+	m.w.Counts.Deployments++
+	m.w.note("intent", "%s (%s)", e.Version.Tag, e.Cause)
+	m.mark[number(e)] = m.last
+	if old.spec.Suspend {
+		m.breaks(5, "%s was decided while the Rollout is suspended", e.Version.Tag)
+	}
+	if pin := old.spec.WantedVersion; pin != nil && (e.Cause != v1alpha1.CausePin || *pin != e.Version.Tag) {
+		m.breaks(5, "%s (%s) was decided while %s is pinned", e.Version.Tag, e.Cause, *pin)
+	}
+	var last *v1alpha1.DeploymentHistoryEntry
+	if len(old.status.History) > 0 {
+		last = &old.status.History[0]
+	}
+	switch e.Cause {
+	case v1alpha1.CausePin:
+		if old.spec.WantedVersion == nil {
+			m.breaks(5, "%s was deployed as pinned, and nothing is", e.Version.Tag)
+		}
+	case v1alpha1.CauseForceDeploy:
+		if !m.use(v1alpha1.AnnotationForceDeploy, e.Version.Tag) {
+			m.breaks(5, "%s was deployed by force, and nobody asked for it", e.Version.Tag)
+		}
+	case v1alpha1.CauseRollback:
+		m.judgeRollback(old, e, last)
+	default:
+		m.judgeAutomatic(old, e, last)
+	}
+	m.spend(old)
+}
+
+// spend uses up what speaks of the next deployment: it must not speak of a later one.
+func (m *monitor) spend(old *Rollout) {
+	for _, key := range []string{v1alpha1.AnnotationForceDeploy, v1alpha1.AnnotationBypassGates, v1alpha1.AnnotationUnblockFailed} {
+		if a := m.asked[key]; a != nil && old.annotations[key] == a.value {
+			a.used = true
+		}
+	}
+}
+
+func (m *monitor) judgeRollback(old *Rollout, e, last *v1alpha1.DeploymentHistoryEntry) {
+	id := identity(e.Version)
+	switch {
+	case last == nil || !failed(last):
+		m.breaks(8, "%s was rolled back to, and nothing had failed", id.Tag)
+	case chosen(last):
+		m.breaks(5, "%s was rolled back to, although a person chose %s", id.Tag, last.Version.Tag)
+	case last.Cause == v1alpha1.CauseRollback:
+		m.breaks(8, "%s was rolled back to after another rollback", id.Tag)
+	case old.spec.OnFailure != v1alpha1.OnFailureRollback:
+		m.breaks(8, "%s was rolled back to, and the spec says %s", id.Tag, old.spec.OnFailure)
+	case m.failed[id]:
+		m.breaks(6, "%s was rolled back to, and has failed before", id.Tag)
+	case !m.good[id]:
+		m.breaks(8, "%s was rolled back to, and was never Available", id.Tag)
+	case m.belowFloor(old, id, last):
+		m.breaks(8, "%s was rolled back to, and is below the floor", id.Tag)
+	}
+	m.judgeGates(old, e)
+}
+
+// belowFloor says whether a version is older than the floor of the spec or of what failed.
+func (m *monitor) belowFloor(old *Rollout, id v1alpha1.ReleaseIdentity, last *v1alpha1.DeploymentHistoryEntry) bool {
+	floors := []string{old.spec.RollbackFloor}
+	for _, d := range m.w.details.cached() {
+		if d.Release == identity(last.Version) {
+			floors = append(floors, d.RollbackFloor)
+		}
+	}
+	for _, floor := range floors {
+		for known, at := range m.order {
+			if floor != "" && known.Tag == floor && id.Tag != floor && at > m.order[id] && m.newestOf(floor) == at {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (m *monitor) newestOf(tag string) int {
+	newest := 0
+	for id, at := range m.order {
+		if id.Tag == tag {
+			newest = max(newest, at)
+		}
+	}
+	return newest
+}
+
+func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHistoryEntry) {
+	id := identity(e.Version)
+	if m.failed[id] {
+		m.breaks(6, "%s was deployed, and has failed before", id.Tag)
+	}
+	if m.order[id] == 0 {
+		m.breaks(5, "%s was deployed, and is not a known release", id.Tag)
+	}
+	m.judgeGates(old, e)
+	if last == nil {
+		return
+	}
+	switch {
+	case running(last) && m.seenAtFlux(last):
+		m.breaks(1, "%s was decided while %s is in flight", id.Tag, last.Version.Tag)
+	case running(last) && last.PausedTime != nil:
+		m.breaks(4, "%s was decided while %s waits for a person", id.Tag, last.Version.Tag)
+	case m.order[id] <= m.order[identity(last.Version)]:
+		m.breaks(5, "%s was deployed, and is not newer than %s", id.Tag, last.Version.Tag)
+	case chosen(last) && m.order[id] <= m.mark[number(last)]:
+		m.breaks(5, "%s was deployed, and was known when a person chose %s", id.Tag, last.Version.Tag)
+	case failed(last) && old.spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !m.use(v1alpha1.AnnotationUnblockFailed, "true"):
+		m.breaks(6, "%s was deployed, although %s failed and nobody unblocked it", id.Tag, last.Version.Tag)
+	}
+	m.judgeEnvironment(id, last)
+}
+
+// judgeGates: every gate that is not open is covered, and no other candidate should have come first.
+func (m *monitor) judgeGates(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
+	id := identity(e.Version)
+	first := len(old.status.History) == 0
+	if shut := m.shut(m.obs.Gates, e); len(shut) > 0 {
+		m.breaks(2, "%s was decided against %v", id.Tag, shut)
+	}
+	bypassed := len(e.BypassedGates) > 0
+	skipped := first && old.spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates
+	if bypassed && !skipped && !m.use(v1alpha1.AnnotationBypassGates, id.Tag) {
+		m.breaks(2, "%s was let past %v, and nobody asked for it", id.Tag, e.BypassedGates)
+	}
+	asked := m.asked[v1alpha1.AnnotationBypassGates]
+	if e.Cause == v1alpha1.CauseRollback || asked != nil && asked.value == id.Tag {
+		return
+	}
+	m.judgeChoice(old, id, skipped)
+}
+
+// judgeChoice: the newest that is admitted, or the oldest.
+func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped bool) {
+	every := old.spec.Selection == v1alpha1.SelectEvery
+	from := 0
+	if h := old.status.History; len(h) > 0 {
+		from = max(m.order[identity(h[0].Version)], m.mark[number(&h[0])])
+		if h[0].Cause == v1alpha1.CauseAutomatic {
+			from = m.order[identity(h[0].Version)]
+		}
+	}
+	for _, v := range old.status.AvailableReleases {
+		other := identity(v)
+		at := m.order[other]
+		switch {
+		case len(old.status.History) > 0 && old.status.History[0].Version == (v1alpha1.VersionInfo{Tag: other.Tag}): // deployed before it was known
+		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
+		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
+			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
+		case !every && at > m.order[id] && (skipped || allOpen(m.obs.Gates, other)):
+			m.breaks(5, "%s was deployed although %s is newer", id.Tag, other.Tag)
+		}
+	}
+}
+
+// judgeEnvironment: nothing is deployed automatically while a check is unhealthy, unless what failed is to blame.
+func (m *monitor) judgeEnvironment(id v1alpha1.ReleaseIdentity, last *v1alpha1.DeploymentHistoryEntry) {
+	runs := slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token != "" })
+	if m.obs.Spec.HealthCheckSelector == nil || !runs {
+		return
+	}
+	for _, c := range m.w.checks.cached() {
+		if c.State == v1alpha1.HealthUnhealthy && !(failed(last) && c.Target != "") {
+			m.breaks(3, "%s was decided while %s is unhealthy", id.Tag, c.Name)
+		}
+	}
+	if len(m.w.checks.cached()) == 0 {
+		m.breaks(3, "%s was decided although no check is selected", id.Tag)
+	}
+}
+
+// seenAtFlux says whether the pass could see that a deployment had reached Flux.
+func (m *monitor) seenAtFlux(e *v1alpha1.DeploymentHistoryEntry) bool {
+	token := release.Token(rolloutUID, e)
+	return slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token == token })
+}
+
+// judgeAvailable: invariant 3.
+func (m *monitor) judgeAvailable(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
+	token, targets := release.Token(rolloutUID, e), m.w.targets.cached()
+	if len(targets) == 0 {
+		m.breaks(3, "%s is Available, and nothing carries it", e.Version.Tag)
+	}
+	for _, t := range targets {
+		if t.Problem != "" || t.Token != token || !t.settled() || !t.OK || !strings.HasPrefix(t.Applied+"+", e.Version.Tag+"+") {
+			m.breaks(3, "%s is Available, and %s has not applied it", e.Version.Tag, t.id())
+		}
+	}
+	m.judgeBakeTime(old, e)
+	if old.spec.HealthCheckSelector == nil {
+		return
+	}
+	if len(m.w.checks.cached()) == 0 {
+		m.breaks(3, "%s is Available without a check", e.Version.Tag)
+	}
+	for _, c := range m.w.checks.cached() {
+		m.judgeEvidence(e, c)
+	}
+	if m.bake.id != number(e) || e.BakeStartTime == nil || !m.bake.start.Equal(e.BakeStartTime.Time) {
+		return
+	}
+	for _, d := range m.doubts {
+		if d.position > m.bake.position && d.position <= m.w.checks.position() && d.at >= m.bake.at+time.Second && !m.bake.back {
+			m.breaks(4, "%s is Available, and %s was not healthy in the middle of its bake", e.Version.Tag, d.check)
+		}
+	}
+}
+
+func (m *monitor) judgeBakeTime(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
+	if old.spec.BakeTime == nil {
+		return
+	}
+	want, err := time.ParseDuration(string(*old.spec.BakeTime))
+	if err != nil || want == 0 {
+		return
+	}
+	if m.bake.id != number(e) || e.BakeStartTime == nil || !m.bake.start.Equal(e.BakeStartTime.Time) {
+		m.breaks(3, "%s is Available, and never baked", e.Version.Tag)
+		return
+	}
+	if m.written[number(e)] > m.bake.at {
+		m.breaks(3, "%s is Available, and was written to Flux again in the middle of its bake", e.Version.Tag)
+	}
+	unseen := m.bake.restarted && m.bake.jumps != m.w.jumps // nobody could have seen that jump
+	if baked := m.w.mono - m.bake.at; baked < want && !unseen {
+		m.breaks(3, "%s is Available after a bake of %s instead of %s", e.Version.Tag, baked, want)
+	}
+}
+
+func (m *monitor) judgeEvidence(e *v1alpha1.DeploymentHistoryEntry, c Check) {
+	if c.State != v1alpha1.HealthHealthy {
+		m.breaks(3, "%s is Available, and %s is %s", e.Version.Tag, c.Name, c.State)
+	}
+	if c.Target == "" {
+		if c.Since.Before(release.Cutoff(e)) {
+			m.breaks(3, "%s is Available, and %s was healthy before", e.Version.Tag, c.Name)
+		}
+		return
+	}
+	if !strings.Contains(c.Revision+"+", "/"+e.Version.Tag+"+") {
+		m.breaks(3, "%s is Available, and %s speaks of %s", e.Version.Tag, c.Name, c.Revision)
+	}
+}
+
+// judgeFailed: nothing fails without a cause. The verdict is about the deployment as it was before.
+func (m *monitor) judgeFailed(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
+	if m.late(old, e) {
+		return
+	}
+	baking := *e.BakeStatus == string(v1alpha1.BakeInProgress) && e.BakeStartTime != nil
+	token := release.Token(rolloutUID, e)
+	tried := !slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token != token || !t.settled() })
+	for _, c := range m.w.checks.cached() {
+		unhealthy := c.State == v1alpha1.HealthUnhealthy
+		switch {
+		case old.spec.HealthCheckSelector == nil:
+		case baking && (unhealthy || !c.LastError.Before(e.BakeStartTime.Time)):
+			return
+		case !baking && c.Target != "" && unhealthy && tried:
+			return
+		case !baking && c.Target == "" && !c.LastError.Before(release.Cutoff(e)):
+			return
+		}
+	}
+	m.breaks(8, "%s failed, and nothing was wrong with it", e.Version.Tag)
+}
+
+// late says whether the time that the deployment had is over.
+func (m *monitor) late(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) bool {
+	if old.spec.DeployTimeout == nil {
+		return false
+	}
+	timeout, err := time.ParseDuration(string(*old.spec.DeployTimeout))
+	from := release.Cutoff(e)
+	if e.InterruptedTime != nil && *e.BakeStatus == string(v1alpha1.BakeInProgress) {
+		from = e.InterruptedTime.Time
+	}
+	return err == nil && !m.w.wall.Before(from.Add(timeout))
+}

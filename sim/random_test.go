@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"flag"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+var (
+	seeds = flag.Int("seeds", 0, "how many worlds to run; 0: as many as the kind of test asks for")
+	seed  = flag.Int64("seed", -1, "run this world alone, and show what happens in it")
+)
+
+const (
+	shortSeeds = 400
+	longSeeds  = 8000
+	chaosSteps = 250
+)
+
+// TestRandomWorlds runs worlds in which everything goes wrong, and expects no invariant to break.
+func TestRandomWorlds(t *testing.T) {
+	t.Parallel()
+	if *seed >= 0 {
+		out := run(uint64(*seed), options{chain: release.Rules(), trace: 4000, chaos: chaosSteps})
+		t.Log("\n" + strings.Join(out.Trace, "\n"))
+		if out.Broken != "" {
+			t.Fatal(out.Broken)
+		}
+		return
+	}
+	n := *seeds
+	switch {
+	case n > 0:
+	case testing.Short():
+		n = shortSeeds
+	default:
+		n = longSeeds
+	}
+	begin := time.Now()
+	total, broken := runMany(t, n)
+	took := time.Since(begin)
+	t.Logf("%d worlds: %d steps, %d passes, %d decisions, %d crashes, %d conflicts, %d releases, %d deployments, %d writes to Flux, "+
+		"%d Available, %d Failed in %s (%.0f steps/s)", n, total.Steps, total.Passes, total.Decisions, total.Crashes, total.Conflicts,
+		total.Releases, total.Deployments, total.HandOvers, total.Available, total.Failed, took.Round(time.Millisecond),
+		float64(total.Steps)/took.Seconds())
+	if broken != "" {
+		t.Fatal(broken)
+	}
+}
+
+// runMany runs n worlds on two threads, every hundredth twice.
+func runMany(t *testing.T, n int) (total Counts, broken string) {
+	t.Helper()
+	var next atomic.Uint64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				s := next.Add(1) - 1
+				if s >= uint64(n) || t.Context().Err() != nil {
+					return
+				}
+				out := run(s, options{chain: release.Rules(), chaos: chaosSteps})
+				if s%100 == 0 && out.Broken == "" && run(s, options{chain: release.Rules(), chaos: chaosSteps}).Digest != out.Digest {
+					out.Broken = "the same seed gave another world"
+				}
+				mu.Lock()
+				total.add(out.Counts)
+				if out.Broken != "" && broken == "" {
+					broken = run(s, options{chain: release.Rules(), chaos: chaosSteps, trace: 60}).String()
+					next.Store(uint64(n))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return total, broken
+}

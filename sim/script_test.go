@@ -1,0 +1,232 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// play runs a script in a world without faults, and returns what happened, one line an event.
+func play(script string, o options) (lines []string, err error) {
+	w := newWorld(1, o.chain)
+	w.shell.faulty = o.faulty
+	w.quiet, w.trace = true, &trace{story: true}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		lines = w.trace.lines
+	}()
+	for n, line := range strings.Split(script, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		w.trace.lines = append(w.trace.lines, "> "+line)
+		words := strings.Fields(line)
+		do, ok := commands[words[0]]
+		if !ok {
+			return nil, fmt.Errorf("line %d: %q is no command", n+1, words[0])
+		}
+		if err := do(w, words[1:]); err != nil {
+			return nil, fmt.Errorf("line %d: %q: %w", n+1, line, err)
+		}
+	}
+	if w.mon.broken != "" {
+		return nil, fmt.Errorf("%s", w.mon.broken)
+	}
+	return nil, nil
+}
+
+// commands of a script.
+var commands = map[string]func(*World, []string) error{
+	"spec":     scriptSpec,
+	"target":   scriptTarget,
+	"check":    scriptCheck,
+	"gate":     scriptGate,
+	"annotate": scriptAnnotate,
+	"wait":     scriptWait,
+	"pass":     func(w *World, _ []string) error { w.shell.pass(); return nil },
+	"crash":    func(w *World, _ []string) error { w.shell.restart(); return nil },
+	"push":     func(w *World, a []string) error { w.push(behaviour(strings.Join(a, " "))); return w.wake() },
+	"move": func(w *World, a []string) error {
+		w.pushAgain(a[0], behaviour(strings.Join(a[1:], " ")))
+		return w.wake()
+	},
+	"mind": func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
+	"red":  func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
+	"clock": func(w *World, a []string) error {
+		d, err := time.ParseDuration(a[0])
+		w.Jump(d)
+		return err
+	},
+}
+
+// wake lets the shell look, as a watch would.
+func (w *World) wake() error {
+	w.shell.dirty = true
+	return nil
+}
+
+// scriptWait lets the world run.
+func scriptWait(w *World, args []string) error {
+	d, err := time.ParseDuration(args[0])
+	for end := w.mono + d; err == nil && w.mono < end; {
+		for n := 0; w.shell.dirty || w.shell.again >= 0 && w.shell.again <= w.mono; n++ {
+			if n == 50 {
+				return fmt.Errorf("it does not come to rest")
+			}
+			w.shell.pass()
+		}
+		w.Advance(time.Second)
+		if w.runAll() {
+			w.shell.dirty = true
+		}
+	}
+	return err
+}
+
+// scriptSpec sets fields of the spec: field=value, or field= to unset it.
+func scriptSpec(w *World, args []string) error {
+	for _, arg := range args {
+		field, value, _ := strings.Cut(arg, "=")
+		set, ok := specFields[field]
+		if !ok {
+			return fmt.Errorf("%q is no field", field)
+		}
+		w.editSpec(func(s *v1alpha1.RolloutSpec) { set(s, value) })
+	}
+	return w.wake()
+}
+
+var specFields = map[string]func(*v1alpha1.RolloutSpec, string){
+	"bakeTime":          func(s *v1alpha1.RolloutSpec, v string) { s.BakeTime = optionalDuration(v) },
+	"deployTimeout":     func(s *v1alpha1.RolloutSpec, v string) { s.DeployTimeout = optionalDuration(v) },
+	"onFailure":         func(s *v1alpha1.RolloutSpec, v string) { s.OnFailure = v1alpha1.OnFailure(v) },
+	"afterFailure":      func(s *v1alpha1.RolloutSpec, v string) { s.AfterFailure = v1alpha1.AfterFailure(v) },
+	"selection":         func(s *v1alpha1.RolloutSpec, v string) { s.Selection = v1alpha1.Selection(v) },
+	"initialDeployment": func(s *v1alpha1.RolloutSpec, v string) { s.InitialDeployment = v1alpha1.InitialDeployment(v) },
+	"rollbackFloor":     func(s *v1alpha1.RolloutSpec, v string) { s.RollbackFloor = v },
+	"suspend":           func(s *v1alpha1.RolloutSpec, v string) { s.Suspend = v == "true" },
+	"wantedVersion": func(s *v1alpha1.RolloutSpec, v string) {
+		if s.WantedVersion = nil; v != "" {
+			s.WantedVersion = &v
+		}
+	},
+	"checks": func(s *v1alpha1.RolloutSpec, v string) {
+		if s.HealthCheckSelector = nil; v == "all" {
+			s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+		}
+	},
+}
+
+func optionalDuration(v string) *v1alpha1.Duration {
+	if v == "" {
+		return nil
+	}
+	d := v1alpha1.Duration(v)
+	return &d
+}
+
+// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [suspend=yes] [problem=yes].
+func scriptTarget(w *World, args []string) error {
+	t := Target{Kind: "Kustomization", Name: args[0], Variable: "VERSION"}
+	if !slices.ContainsFunc(w.targets.live(), func(o Target) bool { return o.id() == t.id() }) {
+		w.addTarget(t)
+	}
+	for _, arg := range args[1:] {
+		field, value, _ := strings.Cut(arg, "=")
+		w.editTarget(t.id(), func(t *Target) {
+			switch field {
+			case "value":
+				t.Value, t.Gen = value, t.Gen+1
+			case "suspend":
+				t.Suspended = value == "yes"
+			case "problem":
+				t.Problem = map[bool]string{true: "spec.ref.semver wins over the tag"}[value == "yes"]
+			}
+		})
+	}
+	return w.wake()
+}
+
+// scriptCheck adds a check: check NAME [TARGET]; or takes it away: check NAME gone.
+func scriptCheck(w *World, args []string) error {
+	list := slices.DeleteFunc(slices.Clone(w.checks.live()), func(c Check) bool { return c.Name == args[0] })
+	switch {
+	case len(args) == 1:
+		list = append(list, Check{Name: args[0]})
+	case args[1] != "gone":
+		list = append(list, Check{Name: args[0], Target: Target{Kind: "Kustomization", Name: args[1], Variable: "VERSION"}.id()})
+	}
+	w.checks.set(list, false)
+	w.mon.checksChanged()
+	return w.wake()
+}
+
+// scriptGate adds a gate or edits it: gate NAME [passing=BOOL] [allows=TAG,TAG] [gone].
+func scriptGate(w *World, args []string) error {
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: args[0], Generation: 1}}
+	list := slices.DeleteFunc(slices.Clone(w.gates.live()), func(o *v1alpha1.RolloutGate) bool { return o.Name == args[0] })
+	gone := false
+	for _, arg := range args[1:] {
+		field, value, _ := strings.Cut(arg, "=")
+		switch field {
+		case "passing":
+			yes := value == "true"
+			g.Spec.Passing = &yes
+		case "allows":
+			tags := strings.Split(value, ",")
+			g.Spec.AllowedVersions = &tags
+		case "gone":
+			gone = true
+		}
+	}
+	if !gone {
+		list = append(list, g)
+	}
+	w.gates.set(list, false)
+	return w.wake()
+}
+
+// scriptAnnotate sets an annotation of the Rollout: annotate KEY VALUE.
+func scriptAnnotate(w *World, args []string) error {
+	w.annotate("rollout.kuberik.com/"+args[0], strings.Join(args[1:], " "))
+	return w.wake()
+}
+
+// tell adds what people read from a status to a story, where it changed.
+func (m *monitor) tell(old, new *v1alpha1.RolloutStatus) {
+	if m.w.trace == nil || !m.w.trace.story {
+		return
+	}
+	if old.Phase != new.Phase || old.CurrentVersion != new.CurrentVersion {
+		m.w.note("phase", "%s %s", new.Phase, new.CurrentVersion)
+	}
+	was, is := reasons(old), reasons(new)
+	if was != is && is != "" {
+		m.w.note("waits", "%s", is)
+	}
+	for _, q := range new.Quarantined {
+		if !slices.ContainsFunc(old.Quarantined, func(o v1alpha1.Quarantine) bool { return o.ReleaseIdentity == q.ReleaseIdentity }) {
+			m.w.note("isolated", "%s", q.Tag)
+		}
+	}
+	for _, e := range release.Events(*m.w.rollout.live().spec, *old, *new, release.Decision{}) {
+		m.w.note("event", "%s: %s", e.Reason, e.Message)
+	}
+}
+
+func reasons(st *v1alpha1.RolloutStatus) string {
+	var list []string
+	for _, b := range st.BlockedBy {
+		list = append(list, fmt.Sprintf("%s %s (%s)", b.Kind, b.Name, b.Reason))
+	}
+	return strings.Join(list, ", ")
+}
