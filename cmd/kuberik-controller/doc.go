@@ -1,0 +1,2 @@
+// Command kuberik-controller runs the controllers of Kuberik in a cluster, beside Flux.
+package main

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/kuberik/kuberik/internal/buildinfo"
+	"github.com/kuberik/kuberik/internal/controller"
+)
+
+func main() {
+	if err := run(ctrl.SetupSignalHandler()); err != nil {
+		fmt.Fprintln(os.Stderr, "kuberik-controller:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var s controller.Settings
+	annotations := flag.Bool("annotation-overrides", true,
+		"Obey the annotations force-deploy, bypass-gates, unblock-failed and retry of Rollouts. Whoever may patch a Rollout may set them.")
+	flag.StringVar(&s.MetricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
+	flag.StringVar(&s.ProbeAddress, "health-probe-bind-address", ":8081", "Address of the probe endpoint; 0 turns it off.")
+	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several replicas can run.")
+	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
+	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once.")
+	logs := zap.Options{}
+	logs.BindFlags(flag.CommandLine)
+	flag.Parse()
+
+	s.Options.Rollout.IgnoreAnnotations = !*annotations
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
+	ctrl.Log.Info("starting", "version", buildinfo.Version)
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	mgr, err := controller.NewManager(ctx, cfg, s)
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}

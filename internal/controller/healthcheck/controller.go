@@ -1,0 +1,124 @@
+package healthcheck
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
+)
+
+// Workers is how many checks are probed at once. Most of a probe is waiting, and sources that never answer must not keep the
+// others from being asked.
+const Workers = 256
+
+// Class is a class of checks that Kuberik answers for.
+type Class struct {
+	// Checker that asks.
+	Checker health.Checker
+	// ByRevision is whether the checker itself says which revision its report is for. If not, a report is for what Flux had applied
+	// before the probe began.
+	ByRevision bool
+}
+
+// Controller keeps the status of HealthChecks.
+type Controller struct {
+	client  client.Client
+	classes map[string]Class
+	clock   clock.PassiveClock
+	streaks *streaks
+}
+
+// New makes the controller, with the classes that Kuberik answers for.
+func New(c client.Client, classes map[string]Class, clk clock.PassiveClock) *Controller {
+	return &Controller{client: c, classes: classes, clock: clk, streaks: newStreaks()}
+}
+
+//+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks/status,verbs=patch
+//+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
+
+// Register adds the controller to a manager.
+func (c *Controller) Register(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("healthcheck").
+		For(&v1alpha1.HealthCheck{}).
+		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.ofKustomization)).
+		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRollout)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: Workers}).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// Reconcile brings the status of one check up to date.
+func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
+	if !check.DeletionTimestamp.IsZero() {
+		c.streaks.forget(check.UID)
+		return ctrl.Result{}, nil
+	}
+	kind, ours := c.classes[class(check)]
+	if !ours {
+		return kube.Finish(0, c.reset(ctx, check))
+	}
+	releases, err := c.deployed(ctx, check)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
+	now := c.clock.Now()
+	if wait := c.streaks.due(check, releases, kind.ByRevision, now); wait > 0 {
+		return kube.Finish(wait, nil)
+	}
+	report, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
+	if err != nil {
+		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
+	}
+	verdict := c.streaks.judge(check, releases, report, c.clock.Now())
+	if err := c.write(ctx, check, verdict, kind.ByRevision); err != nil {
+		return kube.Finish(0, err)
+	}
+	return kube.Finish(interval(check, report), nil)
+}
+
+// probe asks, for as long as the check allows. A source that does not answer in time is one that could not be asked.
+func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.Subject) (health.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, duration(s.Check.Spec.Timeout, defaultTimeout)+grace)
+	defer cancel()
+	return checker.Check(ctx, s)
+}
+
+func class(check *v1alpha1.HealthCheck) string {
+	if check.Spec.Class == nil {
+		return ""
+	}
+	return *check.Spec.Class
+}
+
+// interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner.
+func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
+	every := duration(check.Spec.Interval, defaultInterval)
+	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
+		every = max(d, shortest)
+	}
+	if report.State == v1alpha1.HealthPending {
+		return min(every, eager)
+	}
+	return every
+}
+
+func duration(d *v1alpha1.Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
+	}
+	if v, err := d.Parse(); err == nil && v > 0 {
+		return v
+	}
+	return otherwise
+}

@@ -1,0 +1,118 @@
+package healthcheck
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// mostDeployments bounds how many deployments a check speaks for.
+const mostDeployments = 50
+
+// deployed lists what Flux has applied of the Rollouts that select a check.
+func (c *Controller) deployed(ctx context.Context, check *v1alpha1.HealthCheck) ([]health.Release, error) {
+	selecting, err := c.selecting(ctx, check)
+	if err != nil {
+		return nil, err
+	}
+	var list []health.Release
+	for _, ro := range selecting {
+		if len(ro.Status.History) > 0 && applied(ro) {
+			list = append(list, released(ro))
+		}
+	}
+	slices.SortFunc(list, func(a, b health.Release) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Rollout, b.Rollout))
+	})
+	return list[:min(len(list), mostDeployments)], nil
+}
+
+// selecting lists the Rollouts that select a check.
+func (c *Controller) selecting(ctx context.Context, check *v1alpha1.HealthCheck) ([]*v1alpha1.Rollout, error) {
+	var list v1alpha1.RolloutList
+	if err := c.client.List(ctx, &list, client.InNamespace(check.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Rollouts: %w", err)
+	}
+	var found []*v1alpha1.Rollout
+	for i := range list.Items {
+		if ro := &list.Items[i]; selects(ro, check) {
+			found = append(found, ro)
+		}
+	}
+	return found, nil
+}
+
+// applied says whether the record of a Rollout has it that Flux has applied its last deployment everywhere.
+func applied(ro *v1alpha1.Rollout) bool {
+	return len(ro.Status.Targets) > 0 && !slices.ContainsFunc(ro.Status.Targets, func(t v1alpha1.TargetStatus) bool { return !t.Applied })
+}
+
+func released(ro *v1alpha1.Rollout) health.Release {
+	head := &ro.Status.History[0]
+	r := health.Release{
+		Namespace: ro.Namespace, Rollout: ro.Name, Tag: head.Version.Tag, Digest: head.Version.Digest,
+		Token: release.Token(string(ro.UID), head), DeployedAt: release.Cutoff(head), InFlight: release.InFlight(head),
+	}
+	if head.Version.Revision != nil {
+		r.Revision = *head.Version.Revision
+	}
+	return r
+}
+
+// subject is the deployment that a check is asked about: one in flight that it has not spoken about yet, else one in flight, else
+// any.
+func subject(check *v1alpha1.HealthCheck, releases []health.Release) health.Release {
+	var chosen health.Release
+	rank := -1
+	for _, r := range releases {
+		score := 0
+		if r.InFlight {
+			score++
+			if !covers(check.Status.Deployments, deployments(check, []health.Release{r})) {
+				score++
+			}
+		}
+		if score > rank {
+			chosen, rank = r, score
+		}
+	}
+	return chosen
+}
+
+// deployments names deployments as the status of a check does.
+func deployments(check *v1alpha1.HealthCheck, releases []health.Release) []v1alpha1.CheckedDeployment {
+	var list []v1alpha1.CheckedDeployment
+	for _, r := range releases {
+		name := r.Rollout
+		if r.Namespace != check.Namespace {
+			name = r.Namespace + "/" + r.Rollout
+		}
+		list = append(list, v1alpha1.CheckedDeployment{Rollout: name, Token: r.Token})
+	}
+	return list
+}
+
+// newestDeployment is the time of the newest deployment in flight, of the Rollouts that select the check and have not started to
+// bake on it.
+func (c *Controller) newestDeployment(ctx context.Context, check *v1alpha1.HealthCheck) (time.Time, string, error) {
+	var newest time.Time
+	var name string
+	selecting, err := c.selecting(ctx, check)
+	for _, ro := range selecting {
+		if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) || ro.Status.History[0].BakeStartTime != nil {
+			continue
+		}
+		if cutoff := release.Cutoff(&ro.Status.History[0]); name == "" || cutoff.After(newest) {
+			newest, name = cutoff, ro.Name
+		}
+	}
+	return newest, name, err
+}

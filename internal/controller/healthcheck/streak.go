@@ -1,0 +1,139 @@
+package healthcheck
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+)
+
+const (
+	defaultInterval = 30 * time.Second
+	defaultTimeout  = 10 * time.Second
+	shortest        = 5 * time.Second
+	// eager is how soon a check that has no verdict is asked again, where nothing tells when it will have one.
+	eager = 2 * time.Second
+	// grace is what a probe may take beyond its time-out, to say what timed out.
+	grace = time.Second
+	// jitter spreads probes by up to this share of the interval.
+	jitter = 0.1
+)
+
+// streaks remembers how the last probes of each check went. It may be lost: then they are counted anew.
+type streaks struct {
+	mu   sync.Mutex
+	list map[types.UID]*streak
+}
+
+// streak is how the last probes of one check went.
+type streak struct {
+	probed     time.Time
+	generation int64
+	// about are the deployments, or the revision, that the probes were about.
+	about        []v1alpha1.CheckedDeployment
+	revision     string
+	passes, fail int32
+}
+
+func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}} }
+
+func (s *streaks) forget(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.list, uid)
+}
+
+// due is how long until the check has to be probed; 0 is now. Whatever may change its verdict makes it due. Checks that find a
+// revision are told by Flux when to look, and cost no request outside the cluster.
+func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, byRevision bool, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, known := s.list[check.UID]
+	about := deployments(check, releases)
+	every := interval(check, health.Report{State: health.Normal(check.Status.Status)})
+	switch {
+	case byRevision:
+		return 0
+	case !known && check.Status.ObservedGeneration == check.Generation && covers(check.Status.Deployments, about):
+		// The program has just started, with thousands of others waiting.
+		s.list[check.UID] = &streak{probed: now, generation: check.Generation, about: about}
+		return wait.Jitter(time.Second, every.Seconds())
+	case !known || last.generation != check.Generation || !covers(last.about, about):
+		return 0
+	}
+	return max(0, time.Duration(float64(every)*(1-jitter/2))-now.Sub(last.probed))
+}
+
+// verdict is what the probes of a check amount to.
+type verdict struct {
+	health.Report
+	// About are the deployments that it speaks for.
+	About []v1alpha1.CheckedDeployment
+}
+
+// judge counts a probe and says what the check amounts to. A state is left only after as many probes in a row as its threshold asks
+// for, all about the same deployments.
+func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, r health.Report, now time.Time) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	about := deployments(check, releases)
+	k, ok := s.list[check.UID]
+	if !ok || k.generation != check.Generation || !slices.Equal(k.about, about) || k.revision != r.Revision {
+		k = &streak{generation: check.Generation, about: about, revision: r.Revision}
+		s.list[check.UID] = k
+	}
+	k.probed = now
+	r = settle(r, check.Spec.NoData)
+	switch r.State {
+	case v1alpha1.HealthHealthy:
+		k.passes, k.fail = k.passes+1, 0
+	case v1alpha1.HealthUnhealthy:
+		k.passes, k.fail = 0, k.fail+1
+	default:
+		k.passes, k.fail = 0, 0
+		return verdict{r, about}
+	}
+	if k.passes >= max(1, check.Spec.SuccessThreshold) || k.fail >= max(1, check.Spec.FailureThreshold) {
+		return verdict{r, about}
+	}
+	return undecided(check, r)
+}
+
+// undecided leaves the check as it is until the threshold is reached. What it speaks for does not change either.
+func undecided(check *v1alpha1.HealthCheck, r health.Report) verdict {
+	if check.Status.Status == "" || check.Status.Status == v1alpha1.HealthPending || r.Revision != check.Status.ObservedRevision {
+		r.State, r.Message = v1alpha1.HealthPending, "waits for as many probes in a row as the threshold asks for: "+r.Message
+		return verdict{r, check.Status.Deployments}
+	}
+	r.State = check.Status.Status
+	if check.Status.Message != nil {
+		r.Message = *check.Status.Message
+	}
+	return verdict{r, check.Status.Deployments}
+}
+
+// settle says what no data means.
+func settle(r health.Report, noData v1alpha1.NoData) health.Report {
+	if r.State != health.NoData {
+		return r
+	}
+	switch noData {
+	case v1alpha1.NoDataPass:
+		r.State = v1alpha1.HealthHealthy
+	case v1alpha1.NoDataFail:
+		r.State = v1alpha1.HealthUnhealthy
+	default:
+		r.State = v1alpha1.HealthPending
+	}
+	return r
+}
+
+// covers says whether every deployment of want is in have.
+func covers(have, want []v1alpha1.CheckedDeployment) bool {
+	return !slices.ContainsFunc(want, func(d v1alpha1.CheckedDeployment) bool { return !slices.Contains(have, d) })
+}

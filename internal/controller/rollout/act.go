@@ -1,0 +1,120 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// prove makes sure that what is about to be handed to Flux is what is wanted now. The first time that a version is handed over,
+// the gates are asked past the cache, and the decision is taken again on their answer.
+func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool,
+) (release.Observation, release.Decision, error) {
+	pin, ok := pinOf(dec)
+	if !ok {
+		return obs, dec, nil
+	}
+	if !fresh {
+		if err := c.unchanged(ctx, ro); err != nil {
+			return obs, dec, err
+		}
+	}
+	if !pin.First {
+		return obs, dec, nil
+	}
+	var err error
+	if obs.Gates, err = gates(ctx, c.live, ro, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
+		return obs, dec, err
+	}
+	return obs, release.Decide(obs), nil
+}
+
+// unchanged returns a conflict if the Rollout that is stored is not the one that was read.
+func (c *Controller) unchanged(ctx context.Context, ro *v1alpha1.Rollout) error {
+	var stored v1alpha1.Rollout
+	if err := c.live.Get(ctx, client.ObjectKeyFromObject(ro), &stored); err != nil {
+		return err
+	}
+	if stored.UID != ro.UID || stored.ResourceVersion != ro.ResourceVersion {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("rollouts").GroupResource(), ro.Name,
+			errors.New("the cache lags behind"))
+	}
+	return nil
+}
+
+func pinOf(dec release.Decision) (release.Pin, bool) {
+	for _, a := range dec.Actions {
+		if p, ok := a.(release.Pin); ok {
+			return p, true
+		}
+	}
+	return release.Pin{}, false
+}
+
+// act does what reaches outside. Each action can be done again without harm.
+func (c *Controller) act(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision) error {
+	var errs []error
+	for _, action := range dec.Actions {
+		switch a := action.(type) {
+		case release.Pin:
+			log.FromContext(ctx).Info("handing the version to Flux", "version", a.Version.Tag, "drift", a.Drift)
+			errs = append(errs, c.pinner.Pin(ctx, ro.Namespace, obs.Targets, a))
+		case release.ClearAnnotations:
+			errs = append(errs, c.clear(ctx, ro, a))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// clear removes annotations that were acted upon, if they are still what was acted upon.
+func (c *Controller) clear(ctx context.Context, ro *v1alpha1.Rollout, a release.ClearAnnotations) error {
+	gone := map[string]any{}
+	for key, value := range a.Handled {
+		if current, ok := ro.Annotations[key]; ok && current == value {
+			gone[key] = nil
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": gone, "resourceVersion": ro.ResourceVersion}})
+	if err != nil {
+		return err
+	}
+	if err := c.client.Patch(ctx, ro, client.RawPatch(types.MergePatchType, body), kube.FieldOwner); err != nil {
+		return fmt.Errorf("removing used annotations: %w", err)
+	}
+	return nil
+}
+
+// record writes down what was decided, if that changes anything, and says what happened.
+func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, acted error) (bool, error) {
+	if apierrors.IsConflict(acted) {
+		return false, acted
+	}
+	next := release.Project(obs, dec, acted)
+	log.FromContext(ctx).V(1).Info("decided", "rule", dec.Rule, "again", dec.Again, "blocked", len(dec.Blocked))
+	happened := release.Events(ro.Spec, obs.Status, next, dec)
+	changed := release.Changed(obs.Status, next)
+	if changed {
+		before := ro.DeepCopy()
+		ro.Status = next
+		if err := kube.PatchStatus(ctx, c.client, before, ro); err != nil {
+			return false, err
+		}
+	}
+	for _, e := range happened {
+		c.events.Eventf(ro, nil, e.Type, e.Reason, e.Reason, "%s", e.Message)
+	}
+	return changed, nil
+}

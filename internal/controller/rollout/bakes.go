@@ -1,0 +1,51 @@
+package rollout
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// bakes remembers when this process first saw each bake. Times that one process takes carry a monotonic reading, so a wall clock
+// that jumps neither shortens a bake nor prolongs it.
+type bakes struct {
+	mu   sync.Mutex
+	seen map[types.UID]sighting
+}
+
+type sighting struct {
+	start time.Time
+	// ran is how long the bake had run, by the wall clock, when it was first seen.
+	ran time.Duration
+	at  time.Time
+}
+
+func newBakes() *bakes { return &bakes{seen: map[types.UID]sighting{}} }
+
+// elapsed is how long the bake of a Rollout has run; nil if none runs.
+func (b *bakes) elapsed(ro *v1alpha1.Rollout, now time.Time) *time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(ro.Status.History) == 0 || ro.Status.History[0].BakeStartTime == nil || ro.Status.History[0].BakeEndTime != nil {
+		delete(b.seen, ro.UID)
+		return nil
+	}
+	start := ro.Status.History[0].BakeStartTime.Time
+	s, ok := b.seen[ro.UID]
+	if !ok || !s.start.Equal(start) {
+		// A start that is rounded up to the second lies a little ahead of now.
+		s = sighting{start: start, ran: max(now.Sub(start), -time.Second), at: now}
+		b.seen[ro.UID] = s
+	}
+	ran := s.ran + now.Sub(s.at)
+	return &ran
+}
+
+func (b *bakes) forget(uid types.UID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.seen, uid)
+}

@@ -1,0 +1,122 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// passes bounds how often one reconcile looks again without giving others their turn.
+const passes = 8
+
+// Options of the controller.
+type Options struct {
+	// Workers is how many Rollouts are reconciled at once. Default 16.
+	Workers int
+	// IgnoreAnnotations turns the one-shot annotations off.
+	IgnoreAnnotations bool
+}
+
+// Controller reconciles Rollouts.
+type Controller struct {
+	client  client.Client
+	live    client.Reader
+	flux    flux.Reader
+	pinner  flux.Pinner
+	events  events.EventRecorder
+	clock   clock.PassiveClock
+	bakes   *bakes
+	options Options
+}
+
+// New makes the controller. Live reads past the cache.
+func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk clock.PassiveClock, o Options) *Controller {
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	return &Controller{
+		client: c, live: live, flux: flux.Reader{Reader: c}, pinner: flux.Pinner{Client: c},
+		events: recorder, clock: clk, bakes: newBakes(), options: o,
+	}
+}
+
+//+kubebuilder:rbac:groups=kuberik.com,resources=rollouts,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=kuberik.com,resources=rollouts/status,verbs=patch
+//+kubebuilder:rbac:groups=kuberik.com,resources=releases;rolloutgates;healthchecks,verbs=get;list;watch
+//+kubebuilder:rbac:groups=image.toolkit.fluxcd.io,resources=imagepolicies,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=ocirepositories,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Register adds the controller to a manager.
+func (c *Controller) Register(mgr ctrl.Manager) error {
+	b := ctrl.NewControllerManagedBy(mgr).
+		Named("rollout").
+		For(&v1alpha1.Rollout{}).
+		Watches(flux.NewPolicy(), handler.EnqueueRequestsFromMapFunc(c.ofPolicy)).
+		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate)).
+		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
+		Watches(&v1alpha1.Release{}, kube.MapOf(ofRelease)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: c.options.Workers})
+	for _, kind := range flux.Watched() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))
+	}
+	return b.Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// Reconcile brings one Rollout forward, until there is nothing to do at once.
+func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.Result, error) {
+	if !ro.DeletionTimestamp.IsZero() {
+		c.bakes.forget(ro.UID)
+		return ctrl.Result{}, nil
+	}
+	for i := range passes {
+		// A pass after the first comes after a write that went through, which proves that the Rollout is fresh.
+		wait, wrote, err := c.pass(ctx, ro, i > 0)
+		switch {
+		case err != nil:
+			return kube.Finish(0, err)
+		case wait != 0 || !wrote:
+			return kube.Finish(max(wait, 0), nil)
+		}
+	}
+	return kube.Finish(time.Second, nil)
+}
+
+// pass observes, decides, acts and writes once. It returns how long to wait, or 0 to look again at once, and whether it wrote.
+func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool) (time.Duration, bool, error) {
+	obs, err := c.observe(ctx, ro)
+	if err != nil {
+		return 0, false, fmt.Errorf("observing: %w", err)
+	}
+	dec := release.Decide(obs)
+	if obs, dec, err = c.prove(ctx, ro, obs, dec, fresh); err != nil {
+		return 0, false, err
+	}
+	acted := c.act(ctx, ro, obs, dec)
+	wrote, err := c.record(ctx, ro, obs, dec, acted)
+	if err == nil {
+		err = acted
+	}
+	switch wait := dec.Again.Sub(obs.Now); {
+	case err != nil:
+		return 0, false, err
+	case dec.Again.IsZero():
+		return -1, wrote, nil
+	default:
+		return max(wait, 0), wrote, nil
+	}
+}

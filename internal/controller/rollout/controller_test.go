@@ -1,0 +1,184 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+)
+
+// world is a namespace where 1.0.0 may be deployed, and nothing was.
+func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller) {
+	t.Helper()
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, flux.AddToScheme} {
+		if err := add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meta := metav1.ObjectMeta{Namespace: "ns", Name: "app"}
+	ro := &v1alpha1.Rollout{ObjectMeta: meta}
+	ro.Spec.ReleasesImagePolicy.Name = "app"
+	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+	policy := &imagev1.ImagePolicy{ObjectMeta: meta, Status: imagev1.ImagePolicyStatus{LatestRef: &imagev1.ImageRef{Name: "reg/app", Tag: "1.0.0"}}}
+	k := &kustomizev1.Kustomization{ObjectMeta: meta}
+	k.Annotations = map[string]string{"rollout.kuberik.com/substitute.VERSION.from": "app"}
+	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k).WithStatusSubresource(ro, policy, k).
+		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} })
+	for _, i := range Indexes() {
+		build = build.WithIndex(i.Object, i.Key, i.Values)
+	}
+	plain := build.Build()
+	if err := plain.Status().Update(t.Context(), policy); err != nil {
+		t.Fatal(err)
+	}
+	c := interceptor.NewClient(plain, funcs)
+	return plain, New(c, c, events.NewFakeRecorder(100), clock.RealClock{}, Options{})
+}
+
+func step(t *testing.T, c client.Client, r *Controller) error {
+	t.Helper()
+	ro := &v1alpha1.Rollout{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Reconcile(t.Context(), ro)
+	return err
+}
+
+// failingLists are lists that a decision depends on; failing, none of them may look like an empty one.
+func TestD20ListThatFailsOpensNothing(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func(client.ObjectList) bool{
+		"gates":           func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.RolloutGateList); return ok },
+		"checks":          func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.HealthCheckList); return ok },
+		"releases":        func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.ReleaseList); return ok },
+		"Kustomizations":  func(l client.ObjectList) bool { _, ok := l.(*kustomizev1.KustomizationList); return ok },
+		"OCIRepositories": func(l client.ObjectList) bool { _, ok := l.(*sourcev1.OCIRepositoryList); return ok },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			boom, broken := errors.New("boom"), true
+			c, r := world(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+				if broken && fails(list) {
+					return boom
+				}
+				return c.List(ctx, list, opts...)
+			}})
+			if err := step(t, c, r); !errors.Is(err, boom) {
+				t.Fatalf("it returned %v", err)
+			}
+			wantDeployed(t, c, 0, "")
+			broken = false
+			if err := step(t, c, r); err != nil {
+				t.Fatal(err)
+			}
+			wantDeployed(t, c, 1, "1.0.0")
+		})
+	}
+}
+
+// wantDeployed looks at the history and at what Flux was handed.
+func wantDeployed(t *testing.T, c client.Client, entries int, value string) {
+	t.Helper()
+	ro, k := &v1alpha1.Rollout{}, &kustomizev1.Kustomization{}
+	key := client.ObjectKey{Namespace: "ns", Name: "app"}
+	if err := errors.Join(c.Get(t.Context(), key, ro), c.Get(t.Context(), key, k)); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	if k.Spec.PostBuild != nil {
+		got = k.Spec.PostBuild.Substitute["VERSION"]
+	}
+	if len(ro.Status.History) != entries || got != value {
+		t.Errorf("%d deployments, Flux was handed %q; want %d, %q", len(ro.Status.History), got, entries, value)
+	}
+}
+
+// TestGateThatCloses between the intent and the handover: the cache has not seen it, and nothing is handed over.
+func TestGateThatTheCacheHasNotSeenHoldsTheHandover(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{})
+	closed := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "gate"}}
+	closed.Spec.RolloutRef.Name = "app"
+	r.client = interceptor.NewClient(c, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		if _, ok := list.(*v1alpha1.RolloutGateList); ok {
+			return nil // a cache that lags behind
+		}
+		return c.List(ctx, list, opts...)
+	}})
+	r.flux.Reader, r.pinner.Client = r.client, r.client
+	if err := c.Create(t.Context(), closed); err != nil {
+		t.Fatal(err)
+	}
+	if err := step(t, c, r); err != nil {
+		t.Fatal(err)
+	}
+	wantDeployed(t, c, 1, "")
+}
+
+// TestStaleRollout: what was decided from a Rollout that has changed meanwhile is not done.
+func TestVersionOfAStaleRolloutIsNotHandedOver(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+		if _, ok := obj.(*kustomizev1.Kustomization); ok {
+			return errors.New("boom")
+		}
+		return c.Patch(ctx, obj, patch, opts...)
+	}})
+	if err := step(t, c, r); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Fatalf("the handover: %v", err)
+	}
+	stale := &v1alpha1.Rollout{}
+	key := client.ObjectKey{Namespace: "ns", Name: "app"}
+	if err := c.Get(t.Context(), key, stale); err != nil {
+		t.Fatal(err)
+	}
+	fresh := stale.DeepCopy()
+	pin := "2.0.0"
+	fresh.Spec.WantedVersion = &pin
+	if err := c.Update(t.Context(), fresh); err != nil {
+		t.Fatal(err)
+	}
+	r.pinner.Client = c
+	result, err := r.Reconcile(t.Context(), stale)
+	if err != nil || result.RequeueAfter == 0 {
+		t.Errorf("a Rollout from before: again after %s, %v", result.RequeueAfter, err)
+	}
+	wantDeployed(t, c, 1, "")
+}
+
+// TestForbiddenWrite: who refuses for ever is named, and the record goes on.
+func TestRefusedHandoverIsRecorded(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+		if _, ok := obj.(*kustomizev1.Kustomization); ok {
+			return errors.New("a webhook says no")
+		}
+		return c.Patch(ctx, obj, patch, opts...)
+	}})
+	if err := step(t, c, r); err == nil {
+		t.Fatal("nothing is tried again")
+	}
+	ro := &v1alpha1.Rollout{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro); err != nil {
+		t.Fatal(err)
+	}
+	if len(ro.Status.BlockedBy) == 0 || ro.Status.BlockedBy[0].Reason != v1alpha1.ReasonWriteFailed || !strings.Contains(ro.Status.BlockedBy[0].Message, "a webhook says no") {
+		t.Errorf("it says %+v", ro.Status.BlockedBy)
+	}
+}

@@ -1,0 +1,203 @@
+package rollout
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/health/kustomization"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// observe gathers everything that a decision may depend on. What cannot be listed is an error: a list that failed is never
+// taken for an empty one.
+func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release.Observation, error) {
+	obs := release.Observation{
+		Now: c.clock.Now(), UID: string(ro.UID), Name: ro.Name, Generation: ro.Generation,
+		Annotations: ro.Annotations, Spec: ro.Spec, Status: ro.Status, IgnoreAnnotations: c.options.IgnoreAnnotations,
+	}
+	policy, image, err := c.flux.Policy(ctx, types.NamespacedName{Namespace: ro.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name})
+	if err != nil {
+		return obs, err
+	}
+	obs.Policy = policy
+	if obs.Targets, err = c.targets(ctx, ro, image); err != nil {
+		return obs, err
+	}
+	if obs.Gates, err = gates(ctx, c.client, ro, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+		return obs, err
+	}
+	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
+		return obs, err
+	}
+	if obs.Details, err = c.details(ctx, ro); err != nil {
+		return obs, err
+	}
+	obs.BakedFor = c.bakes.elapsed(ro, obs.Now)
+	return obs, nil
+}
+
+func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image string) ([]release.Target, error) {
+	world, err := c.flux.World(ctx, ro.Namespace, ro.Name)
+	if err != nil {
+		return nil, err
+	}
+	want := flux.Want{Rollout: ro.Name, Image: image}
+	if len(ro.Status.History) > 0 {
+		head := &ro.Status.History[0]
+		want.Version, want.Token = head.Version, release.Token(string(ro.UID), head)
+	}
+	return flux.Targets(world, want), nil
+}
+
+// gates lists the gates of a Rollout, in the order of their names. The selector is an index of the cache, or a field that the
+// API server knows.
+func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
+	var list v1alpha1.RolloutGateList
+	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), selector); err != nil {
+		return nil, fmt.Errorf("listing RolloutGates: %w", err)
+	}
+	var found []*v1alpha1.RolloutGate
+	for i := range list.Items {
+		found = append(found, &list.Items[i])
+	}
+	slices.SortFunc(found, func(a, b *v1alpha1.RolloutGate) int { return cmp.Compare(a.Name, b.Name) })
+	return found, nil
+}
+
+// health reads what the selected checks report.
+func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets []release.Target) (release.Health, error) {
+	var h release.Health
+	if ro.Spec.HealthCheckSelector == nil {
+		return h, nil
+	}
+	if ro.Spec.HealthCheckSelector.NamespaceSelector != nil {
+		h.Problem = "this controller does not allow checks of other namespaces: remove healthCheckSelector.namespaceSelector"
+		return h, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
+	if err != nil {
+		h.Problem = "healthCheckSelector.selector cannot be used: " + err.Error()
+		return h, nil //nolint:nilerr // the problem is the result: it holds the release and is shown
+	}
+	var list v1alpha1.HealthCheckList
+	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return h, fmt.Errorf("listing HealthChecks: %w", err)
+	}
+	for i := range list.Items {
+		if list.Items[i].Spec.Mode == v1alpha1.ModeObserve {
+			continue
+		}
+		report, err := c.report(ctx, ro, &list.Items[i], targets)
+		if err != nil {
+			return h, err
+		}
+		h.Reports = append(h.Reports, report)
+	}
+	slices.SortFunc(h.Reports, func(a, b health.Report) int { return cmp.Compare(a.Name, b.Name) })
+	if len(list.Items) == 0 {
+		h.Problem = "healthCheckSelector selects no HealthCheck of the namespace"
+	}
+	return h, nil
+}
+
+// report reads one check, and says whether it speaks for what is deployed now.
+func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, targets []release.Target) (health.Report, error) {
+	r := health.Report{
+		Name: check.Name, Namespace: check.Namespace, State: health.Normal(check.Status.Status), Revision: check.Status.ObservedRevision,
+		Since: when(check.Status.LastChangeTime), LastError: when(check.Status.LastErrorTime),
+	}
+	if check.Status.Message != nil {
+		r.Message = *check.Status.Message
+	} else if check.Status.Status == "" {
+		r.Message = "nobody has reported on the check yet"
+	}
+	var err error
+	switch {
+	case class(check) == v1alpha1.HealthClassKustomization:
+		r.ByRevision = true
+		r.Current, err = c.aboutRevision(ctx, check, targets)
+	case probed(check):
+		r.ByRevision = true
+		r.Current = aboutDeployment(ro, check)
+	default:
+		r.Current = len(ro.Status.History) == 0 || !r.Since.Before(release.Cutoff(&ro.Status.History[0]))
+	}
+	return r, err
+}
+
+// aboutRevision says whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
+func (c *Controller) aboutRevision(ctx context.Context, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
+	key, err := kustomization.Subject(check)
+	if err != nil {
+		return false, nil //nolint:nilerr // the check itself reports what is wrong with it
+	}
+	applied, err := c.flux.Applied(ctx, key)
+	if err != nil || applied == nil {
+		return false, err
+	}
+	asked := !slices.ContainsFunc(targets, func(t release.Target) bool { return t.Problem == "" && !t.Asked })
+	return asked && applied.Progress != flux.Working && check.Status.ObservedRevision == applied.Revision, nil
+}
+
+// aboutDeployment says whether a check that probes speaks for the last deployment of a Rollout.
+func aboutDeployment(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
+	if len(ro.Status.History) == 0 {
+		return true
+	}
+	token := release.Token(string(ro.UID), &ro.Status.History[0])
+	return check.Status.ObservedGeneration == check.Generation &&
+		slices.Contains(check.Status.Deployments, v1alpha1.CheckedDeployment{Rollout: ro.Name, Token: token})
+}
+
+// probed says whether a check is of a class that Kuberik probes.
+func probed(check *v1alpha1.HealthCheck) bool {
+	switch class(check) {
+	case v1alpha1.HealthClassHTTP, v1alpha1.HealthClassDatadog, v1alpha1.HealthClassPrometheus, v1alpha1.HealthClassScript:
+		return true
+	}
+	return false
+}
+
+func class(check *v1alpha1.HealthCheck) string {
+	if check.Spec.Class == nil {
+		return ""
+	}
+	return *check.Spec.Class
+}
+
+// details reads what the images of known releases say of themselves.
+func (c *Controller) details(ctx context.Context, ro *v1alpha1.Rollout) ([]release.Details, error) {
+	var list v1alpha1.ReleaseList
+	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+		return nil, fmt.Errorf("listing Releases: %w", err)
+	}
+	var known []release.Details
+	for i := range list.Items {
+		if rel := &list.Items[i]; rel.Status.Details != nil && metav1.IsControlledBy(rel, ro) {
+			known = append(known, release.Details{Release: version.Identity(rel.Spec.Version), ReleaseDetails: *rel.Status.Details})
+		}
+	}
+	slices.SortFunc(known, func(a, b release.Details) int {
+		return cmp.Or(cmp.Compare(a.Release.Tag, b.Release.Tag), cmp.Compare(a.Release.Digest, b.Release.Digest))
+	})
+	return known, nil
+}
+
+func when(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}

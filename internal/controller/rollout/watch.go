@@ -1,0 +1,91 @@
+package rollout
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/kube"
+)
+
+// Indexes that the controller needs.
+func Indexes() []kube.Index {
+	return append(flux.Indexes(),
+		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByPolicy, func(ro *v1alpha1.Rollout) []string {
+			return []string{ro.Spec.ReleasesImagePolicy.Name}
+		}),
+		kube.IndexOf(&v1alpha1.RolloutGate{}, kube.ByRollout, func(g *v1alpha1.RolloutGate) []string {
+			return []string{g.Spec.RolloutRef.Name}
+		}),
+		kube.IndexOf(&v1alpha1.Release{}, kube.ByRollout, func(rel *v1alpha1.Release) []string {
+			return []string{rel.Spec.RolloutRef.Name}
+		}),
+	)
+}
+
+func request(namespace, name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+func ofGate(_ context.Context, g *v1alpha1.RolloutGate) []reconcile.Request {
+	return []reconcile.Request{request(g.Namespace, g.Spec.RolloutRef.Name)}
+}
+
+// ofRelease looks at a Rollout again when the details of a Release arrive. All else in a Release is read off the Rollout.
+func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
+	if rel.Status.Details == nil {
+		return nil
+	}
+	return []reconcile.Request{request(rel.Namespace, rel.Spec.RolloutRef.Name)}
+}
+
+func (c *Controller) ofPolicy(ctx context.Context, o client.Object) []reconcile.Request {
+	return c.matching(ctx, o.GetNamespace(), nil, client.MatchingFields{kube.ByPolicy: o.GetName()})
+}
+
+// ofTarget reaches the Rollouts that a Flux object asks, and those that ask the OCIRepository it is made from.
+func (c *Controller) ofTarget(ctx context.Context, o client.Object) []reconcile.Request {
+	names := flux.Rollouts(o)
+	upstream, err := c.flux.SourceRollouts(ctx, o)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "finding the Rollouts of a source")
+	}
+	var requests []reconcile.Request
+	for _, name := range append(names, upstream...) {
+		requests = append(requests, request(o.GetNamespace(), name))
+	}
+	return requests
+}
+
+// ofCheck reaches the Rollouts of the namespace that select a check.
+func (c *Controller) ofCheck(ctx context.Context, o client.Object) []reconcile.Request {
+	return c.matching(ctx, o.GetNamespace(), func(ro *v1alpha1.Rollout) bool {
+		if ro.Spec.HealthCheckSelector == nil {
+			return false
+		}
+		selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
+		return err == nil && selector.Matches(labels.Set(o.GetLabels()))
+	})
+}
+
+func (c *Controller) matching(ctx context.Context, namespace string, want func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
+	var list v1alpha1.RolloutList
+	if err := c.client.List(ctx, &list, append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)...); err != nil {
+		log.FromContext(ctx).Error(err, "listing Rollouts")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if want == nil || want(&list.Items[i]) {
+			requests = append(requests, request(namespace, list.Items[i].Name))
+		}
+	}
+	return requests
+}

@@ -1,0 +1,65 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+)
+
+// Settings of the program that runs the controllers.
+type Settings struct {
+	// MetricsAddress and ProbeAddress to listen on; "0" turns them off.
+	MetricsAddress, ProbeAddress string
+	// LeaderElection lets only one of several replicas work, and Namespace is where they agree.
+	LeaderElection bool
+	Namespace      string
+	// Namespaces to work in. Default: all.
+	Namespaces []string
+	// Options of the controllers.
+	Options Options
+	// Controller holds settings of the library that runs them.
+	Controller config.Controller
+}
+
+//+kubebuilder:rbac:groups=coordination.k8s.io,namespace=kuberik-system,resources=leases,verbs=get;create;update
+//+kubebuilder:rbac:groups="",namespace=kuberik-system,resources=events,verbs=create
+
+// NewManager makes a manager with every controller.
+func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // API Priority and Fairness limits clients, fairly and with a view of the whole
+	namespaces := map[string]cache.Config{}
+	for _, n := range s.Namespaces {
+		namespaces[n] = cache.Config{}
+	}
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        Scheme(),
+		Metrics:                       metricsserver.Options{BindAddress: s.MetricsAddress},
+		HealthProbeBindAddress:        s.ProbeAddress,
+		LeaderElection:                s.LeaderElection,
+		LeaderElectionID:              "kuberik-controller",
+		LeaderElectionNamespace:       s.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: namespaces},
+		Controller:                    s.Controller,
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
+		return nil, err
+	}
+	if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
+		return nil, err
+	}
+	return mgr, Register(ctx, mgr, s.Options)
+}

@@ -1,0 +1,288 @@
+package flux
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/google/go-cmp/cmp"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+const (
+	digest   = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	other    = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	revision = "main@sha1:1"
+	image    = "registry.example.com/app"
+)
+
+var want = Want{Rollout: "app", Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "uid/2/0", Image: image}
+
+// carrying is a Kustomization that was asked for the version and has applied it, changed by edits.
+func carrying(edits ...func(*kustomizev1.Kustomization)) kustomizev1.Kustomization {
+	k := kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ns", Name: "k", Generation: 3,
+		Annotations: map[string]string{
+			"rollout.kuberik.com/substitute.VERSION.from": "app", "rollout.kuberik.com/deployment.VERSION": "uid/2/0",
+			meta.ReconcileRequestAnnotation: "r2",
+		},
+	}}
+	k.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"VERSION": "1.1.0"}}
+	k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "src"}
+	k.Status = kustomizev1.KustomizationStatus{
+		ObservedGeneration: 3, LastAppliedRevision: revision, LastAttemptedRevision: revision,
+		ReconcileRequestStatus: meta.ReconcileRequestStatus{LastHandledReconcileAt: "r2"},
+	}
+	ready(&k, metav1.ConditionTrue, "ReconciliationSucceeded", 3)
+	for _, e := range edits {
+		e(&k)
+	}
+	return k
+}
+
+func ready(k *kustomizev1.Kustomization, status metav1.ConditionStatus, reason string, generation int64) {
+	apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{
+		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "said Flux", ObservedGeneration: generation,
+	})
+}
+
+func broken(reason string) func(*kustomizev1.Kustomization) {
+	return func(k *kustomizev1.Kustomization) {
+		ready(k, metav1.ConditionFalse, reason, 3)
+		k.Status.LastAttemptedRevision = "main@sha1:2"
+		k.Status.ObservedGeneration = 2
+	}
+}
+
+// evidence of one variable: what Flux says of its work, and what may be concluded.
+func TestD2SubstitutionEvidence(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edit                    func(*kustomizev1.Kustomization)
+		asked, reached, applied bool
+		says                    string
+	}{
+		"applied": {func(*kustomizev1.Kustomization) {}, true, true, true, ""},
+		"asked for the deployment before": {func(k *kustomizev1.Kustomization) {
+			k.Annotations["rollout.kuberik.com/deployment.VERSION"] = "uid/1/0"
+		}, false, false, false, ""},
+		"carries the right value by chance":     {func(k *kustomizev1.Kustomization) { delete(k.Annotations, "rollout.kuberik.com/deployment.VERSION") }, false, false, false, ""},
+		"changed by hand":                       {func(k *kustomizev1.Kustomization) { k.Spec.PostBuild.Substitute["VERSION"] = "x" }, true, false, false, ""},
+		"request not handled":                   {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, true, false, false, ""},
+		"generation not observed, Ready of old": {func(k *kustomizev1.Kustomization) { k.Generation = 4 }, true, false, false, ""},
+		"being applied": {func(k *kustomizev1.Kustomization) {
+			k.Status.ObservedGeneration = 2
+			ready(k, metav1.ConditionUnknown, "Progressing", 3)
+		}, true, false, false, ""},
+		"looked at once more, as on every interval": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, true, true, true, ""},
+		"a newer revision of the source is being applied": {func(k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionUnknown, "Progressing", 3)
+			k.Status.LastAttemptedRevision = "main@sha1:2"
+		}, true, false, false, ""},
+		"the build failed":             {broken(meta.BuildFailedReason), true, true, false, "BuildFailed: said Flux"},
+		"a dependency is not ready":    {broken(meta.DependencyNotReadyReason), true, true, false, "DependencyNotReady: said Flux"},
+		"health checks of Flux failed": {broken(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: said Flux"},
+		"never reconciled":             {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{ObservedGeneration: -1} }, true, false, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			targets := Targets(World{Kustomizations: []kustomizev1.Kustomization{carrying(c.edit)}}, want)
+			if len(targets) != 1 {
+				t.Fatalf("%d targets", len(targets))
+			}
+			got := targets[0]
+			if got.Asked != c.asked || got.Reached != c.reached || got.Applied != c.applied || got.Message != c.says {
+				t.Errorf("asked %t, reached %t, applied %t: %q; want %t, %t, %t: %q",
+					got.Asked, got.Reached, got.Applied, got.Message, c.asked, c.reached, c.applied, c.says)
+			}
+		})
+	}
+}
+
+// TestD13DriftIsTold: a target that was asked and carries something else has drifted; that is not the same as one never asked.
+func TestD13DriftedTargetWasAsked(t *testing.T) {
+	t.Parallel()
+	drifted := carrying(func(k *kustomizev1.Kustomization) { k.Spec.PostBuild = nil })
+	got := Targets(World{Kustomizations: []kustomizev1.Kustomization{drifted}}, want)[0]
+	if !got.Asked || got.Value != "" {
+		t.Errorf("asked %t, carries %q", got.Asked, got.Value)
+	}
+}
+
+func TestTargetsAreSortedAndOfTheRolloutAlone(t *testing.T) {
+	t.Parallel()
+	k := carrying(func(k *kustomizev1.Kustomization) {
+		k.Annotations["rollout.kuberik.com/substitute.B.from"] = "app"
+		k.Annotations["rollout.kuberik.com/substitute.A.from"] = "app"
+		k.Annotations["rollout.kuberik.com/substitute.C.from"] = "somebody-else"
+		k.Annotations["rollout.kuberik.com/substitute.X.Y.from"] = "app"
+		k.Annotations["rollout.kuberik.com/substitute..from"] = "app"
+		k.Annotations["rollout.kuberik.com/substitute.1ST.from"] = "app"
+	})
+	repo := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", Annotations: map[string]string{v1alpha1.AnnotationRollout: "app"}}}
+	strange := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s", Annotations: map[string]string{v1alpha1.AnnotationRollout: "other"}}}
+	var got []string
+	for _, target := range Targets(World{Kustomizations: []kustomizev1.Kustomization{k}, Repositories: []sourcev1.OCIRepository{strange, repo}}, want) {
+		label := target.Kind + " " + target.Name + " " + target.Variable
+		if target.Problem != "" {
+			label += "!"
+		}
+		got = append(got, label)
+	}
+	expected := []string{"Kustomization k 1ST!", "Kustomization k A", "Kustomization k B", "Kustomization k VERSION", "OCIRepository r "}
+	if diff := cmp.Diff(expected, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"app", "somebody-else"}, slices.Sorted(slices.Values(Rollouts(&k)))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// source is an OCIRepository that has fetched the version, and the Kustomization made from it, which has applied it.
+func source(edit func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)) World {
+	r := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "src", Generation: 2, Annotations: map[string]string{
+		v1alpha1.AnnotationRollout: "app", "rollout.kuberik.com/deployment": "uid/2/0", meta.ReconcileRequestAnnotation: "q1",
+	}}}
+	r.Spec.URL, r.Spec.Reference = "oci://"+image, &sourcev1.OCIRepositoryRef{Tag: "1.1.0"}
+	r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt = 2, "q1"
+	r.Status.Artifact = &meta.Artifact{Revision: "1.1.0@" + digest}
+	k := carrying(func(k *kustomizev1.Kustomization) {
+		k.Annotations = nil
+		k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "OCIRepository", Name: "src"}
+		k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.1.0@"+digest, "1.1.0@"+digest
+	})
+	edit(&r, &k)
+	return World{Repositories: []sourcev1.OCIRepository{r}, Kustomizations: []kustomizev1.Kustomization{k}}
+}
+
+func TestD2RepositoryEvidence(t *testing.T) {
+	t.Parallel()
+	type edit = func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)
+	for name, c := range map[string]struct {
+		edit             edit
+		reached, applied bool
+		problem, says    string
+	}{
+		"applied": {func(*sourcev1.OCIRepository, *kustomizev1.Kustomization) {}, true, true, "", ""},
+		"asked before": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Annotations["rollout.kuberik.com/deployment"] = "uid/1/0"
+		}, false, false, "", ""},
+		"not fetched":    {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.Artifact = nil }, false, false, "", ""},
+		"request open":   {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.LastHandledReconcileAt = "q0" }, false, false, "", ""},
+		"generation new": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Generation = 3 }, false, false, "", ""},
+		"old artifact": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Status.Artifact.Revision = "1.0.0@" + digest
+		}, false, false, "", ""},
+		"tag moved under the release": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Status.Artifact.Revision = "1.1.0@" + other
+		},
+			false, false, "", "the registry serves " + other},
+		"another image, whose digest is its own": {func(r *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			r.Spec.URL = "oci://registry.example.com/manifests"
+			r.Status.Artifact.Revision = "1.1.0@" + other
+			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.1.0@"+other, "1.1.0@"+other
+		}, true, true, "", ""},
+		"fetched, Flux has not begun to apply it": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.0.0@"+other, "1.0.0@"+other
+		}, false, false, "", ""},
+		"tried, and failed": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			k.Status.LastAppliedRevision = "1.0.0@" + other
+			ready(k, metav1.ConditionFalse, meta.ReconciliationFailedReason, 3)
+		}, true, false, "", "ReconciliationFailed: said Flux"},
+		"D17 semver wins":                {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.SemVer = "1.x" }, false, false, "spec.ref.semver", ""},
+		"D17 digest wins":                {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.Digest = other }, false, false, "spec.ref.digest", ""},
+		"the Kustomization is suspended": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) { k.Spec.Suspend = true }, true, true, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := Targets(source(c.edit), want)[0]
+			if got.Reached != c.reached || got.Applied != c.applied {
+				t.Errorf("reached %t, applied %t", got.Reached, got.Applied)
+			}
+			if !strings.HasPrefix(got.Problem, c.problem) || (got.Problem == "") != (c.problem == "") || !strings.HasPrefix(got.Message, c.says) || (got.Message == "") != (c.says == "") {
+				t.Errorf("problem %q, message %q", got.Problem, got.Message)
+			}
+		})
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edit func(*kustomizev1.Kustomization)
+		want Progress
+	}{
+		"applied":             {func(*kustomizev1.Kustomization) {}, Done},
+		"looked at once more": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, Done},
+		"no word yet":         {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }, Working},
+		"being applied": {func(k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionUnknown, "Progressing", 3)
+			k.Status.ObservedGeneration = 2
+		}, Working},
+		"request open":              {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, Working},
+		"failed, of an older spec":  {func(k *kustomizev1.Kustomization) { broken(meta.BuildFailedReason)(k); k.Generation = 4 }, Working},
+		"the build failed":          {broken(meta.BuildFailedReason), Broken},
+		"health checks failed":      {broken(meta.HealthCheckFailedReason), Broken},
+		"the API server refused it": {broken(meta.ReconciliationFailedReason), Hindered},
+		"the source is away":        {broken("ArtifactFailed"), Hindered},
+		"stalled": {func(k *kustomizev1.Kustomization) {
+			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec"})
+		}, Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := carrying(c.edit)
+			if got, message := Judge(&k); got != c.want {
+				t.Errorf("%d (%s), want %d", got, message, c.want)
+			}
+		})
+	}
+}
+
+func TestRevisionChangesWithEverythingThatMayChangeTheVerdict(t *testing.T) {
+	t.Parallel()
+	k := carrying()
+	seen := map[string]string{Revision(&k): "as it is"}
+	for name, edit := range map[string]func(*kustomizev1.Kustomization){
+		"spec": func(k *kustomizev1.Kustomization) { k.Generation++ }, "request": func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r3" },
+		"revision": func(k *kustomizev1.Kustomization) { k.Status.LastAppliedRevision = "main@sha1:2" },
+	} {
+		k := carrying(edit)
+		if before, ok := seen[Revision(&k)]; ok {
+			t.Errorf("%s and %s have the same revision", name, before)
+		}
+		seen[Revision(&k)] = name
+	}
+}
+
+func TestParseObject(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"ns_web_apps_Deployment":                                    "apps/v1 Deployment ns/web",
+		"ns_settings__ConfigMap":                                    "/v1 ConfigMap ns/settings",
+		"_kuberik_rbac.authorization.k8s.io_ClusterRole":            "rbac.authorization.k8s.io/v1 ClusterRole /kuberik",
+		"_system__controller_rbac.authorization.k8s.io_ClusterRole": "rbac.authorization.k8s.io/v1 ClusterRole /system:controller",
+		"ns_system__a__b_rbac.authorization.k8s.io_Role":            "rbac.authorization.k8s.io/v1 Role ns/system:a:b",
+		"garbage": "/  /garbage",
+		"":        "/  /",
+	} {
+		o := parseObject(kustomizev1.ResourceRef{ID: id, Version: "v1"})
+		if got := o.Group + "/" + o.Version + " " + o.Kind + " " + o.Namespace + "/" + o.Name; got != want {
+			t.Errorf("%q is %q, want %q", id, got, want)
+		}
+	}
+}
+
+func TestPolicyOfNothing(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff(release.Policy{}, Policy(nil)); diff != "" || Image(nil) != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,85 @@
+package kustomization
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health"
+)
+
+// Checker judges Kustomizations.
+type Checker struct {
+	// Flux reads the Kustomization, from a cache.
+	Flux flux.Reader
+	// Live reads the objects of the inventory, from the API server.
+	Live client.Reader
+}
+
+// Subject names the Kustomization of a check, in the namespace of the check. A Kustomization of another namespace is refused:
+// its state is not for everybody to see.
+func Subject(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
+	value := check.Annotations[v1alpha1.AnnotationKustomization]
+	namespace, name, ok := strings.Cut(value, "/")
+	if !ok {
+		namespace, name = check.Namespace, value
+	}
+	switch {
+	case name == "" || strings.Contains(name, "/"):
+		return types.NamespacedName{}, fmt.Errorf("annotate the check with %s: <name of a Kustomization>", v1alpha1.AnnotationKustomization)
+	case namespace != check.Namespace:
+		return types.NamespacedName{}, fmt.Errorf("the Kustomization %s is in another namespace: put the check beside it", value)
+	}
+	return types.NamespacedName{Namespace: namespace, Name: name}, nil
+}
+
+// Check judges the Kustomization of a check.
+func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+	key, err := Subject(s.Check)
+	if err != nil {
+		return pending(err.Error()), nil
+	}
+	k, err := c.Flux.Applied(ctx, key)
+	switch {
+	case err != nil:
+		return health.Report{}, err
+	case k == nil:
+		return pending("Kustomization " + key.Name + " does not exist"), nil
+	}
+	report, err := c.judge(ctx, k)
+	report.Revision, report.ByRevision = k.Revision, true
+	return report, err
+}
+
+func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, error) {
+	switch {
+	case k.Deleting:
+		return pending("Kustomization " + k.Name + " is being deleted"), nil
+	case k.Progress == flux.Broken:
+		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "Kustomization " + k.Name + ": " + k.Message}, nil
+	case k.Progress != flux.Done:
+		return pending("Kustomization " + k.Name + ": " + k.Message), nil
+	case k.Remote:
+		return remote(k), nil
+	case len(k.Inventory) == 0:
+		return pending("Kustomization " + k.Name + " has no inventory"), nil
+	}
+	return c.inventory(ctx, k)
+}
+
+// remote judges a Kustomization whose objects are in another cluster, which only Flux can see.
+func remote(k *flux.Applied) health.Report {
+	if k.Watched {
+		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready in its cluster"}
+	}
+	return pending("Kustomization " + k.Name + " is applied to another cluster: set spec.wait, so that Flux reports on it")
+}
+
+func pending(message string) health.Report {
+	return health.Report{State: v1alpha1.HealthPending, Message: message}
+}

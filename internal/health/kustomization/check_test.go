@@ -1,0 +1,220 @@
+package kustomization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health"
+)
+
+// applied is a Kustomization that Flux has applied, with an inventory, changed by edits.
+func applied(ids []string, edits ...func(*kustomizev1.Kustomization)) *kustomizev1.Kustomization {
+	k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", Generation: 2}}
+	k.Status = kustomizev1.KustomizationStatus{
+		ObservedGeneration: 2, LastAppliedRevision: "main@sha1:1", LastAttemptedRevision: "main@sha1:1", Inventory: &kustomizev1.ResourceInventory{},
+	}
+	for _, id := range ids {
+		k.Status.Inventory.Entries = append(k.Status.Inventory.Entries, kustomizev1.ResourceRef{ID: id, Version: "v1"})
+	}
+	says(k, metav1.ConditionTrue, meta.ReconciliationSucceededReason)
+	for _, e := range edits {
+		e(k)
+	}
+	return k
+}
+
+func says(k *kustomizev1.Kustomization, status metav1.ConditionStatus, reason string) {
+	apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{
+		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "said Flux", ObservedGeneration: k.Generation,
+	})
+}
+
+func failing(reason string) func(*kustomizev1.Kustomization) {
+	return func(k *kustomizev1.Kustomization) {
+		k.Status.LastAttemptedRevision = "main@sha1:2"
+		says(k, metav1.ConditionFalse, reason)
+	}
+}
+
+func deployment(edit func(*appsv1.Deployment)) *appsv1.Deployment {
+	one := int32(1)
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", Generation: 1}, Spec: appsv1.DeploymentSpec{Replicas: &one}}
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
+	d.Status.Conditions = []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue}, {Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+	}
+	edit(d)
+	return d
+}
+
+// checker reads what is given from fakes; broken says what befalls the reading of an object.
+func checker(t *testing.T, objs []client.Object, broken map[string]error) Checker {
+	t.Helper()
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, flux.AddToScheme} {
+		if err := add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := interceptor.NewClient(fake.NewClientBuilder().WithScheme(s).WithObjects(objs...).Build(), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			if err, ok := broken[key.Name]; ok {
+				return err
+			}
+			return c.Get(ctx, key, obj, opts...)
+		},
+	})
+	return Checker{Flux: flux.Reader{Reader: c}, Live: c}
+}
+
+func check(kustomization string) *v1alpha1.HealthCheck {
+	return &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "ns", Name: "check", Annotations: map[string]string{v1alpha1.AnnotationKustomization: kustomization},
+	}}
+}
+
+const web = "ns_web_apps_Deployment"
+
+func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
+	t.Parallel()
+	gr := schema.GroupResource{Resource: "things"}
+	good := deployment(func(*appsv1.Deployment) {})
+	for name, c := range map[string]struct {
+		k      *kustomizev1.Kustomization
+		objs   []client.Object
+		broken map[string]error
+		state  v1alpha1.HealthState
+		says   string
+	}{
+		"all well":                             {k: applied([]string{web}), objs: []client.Object{good}, state: "Healthy", says: "all 1 objects of Kustomization app are healthy"},
+		"no such Kustomization":                {state: "Pending", says: "Kustomization app does not exist"},
+		"never reconciled":                     {k: applied(nil, func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }), state: "Pending", says: "Flux has not applied it yet"},
+		"an older generation":                  {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Generation = 3 }), objs: []client.Object{good}, state: "Pending", says: "Flux has not applied it yet"},
+		"the build failed":                     {k: applied([]string{web}, failing(meta.BuildFailedReason)), objs: []client.Object{good}, state: "Unhealthy", says: "BuildFailed: said Flux"},
+		"its own health checks":                {k: applied([]string{web}, failing(meta.HealthCheckFailedReason)), objs: []client.Object{good}, state: "Unhealthy", says: "HealthCheckFailed"},
+		"D21 it could not be applied just now": {k: applied([]string{web}, failing(meta.ReconciliationFailedReason)), objs: []client.Object{good}, state: "Pending", says: "ReconciliationFailed"},
+		"stalled": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) {
+			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec"})
+			failing("InvalidSpec")(k)
+		}), objs: []client.Object{good}, state: "Unhealthy", says: "InvalidSpec"},
+		"being deleted": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) {
+			now := metav1.Now()
+			k.DeletionTimestamp, k.Finalizers = &now, []string{"finalizers.fluxcd.io"}
+		}), objs: []client.Object{good}, state: "Pending", says: "is being deleted"},
+		"nothing in its inventory": {k: applied(nil), state: "Pending", says: "has no inventory"},
+		"D23 an object is gone":    {k: applied([]string{web}), state: "Unhealthy", says: "Deployment ns/web does not exist"},
+		"an object starts": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 0 })},
+			state: "Pending", says: "Deployment ns/web: "},
+		"an object was not looked at by its controller": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) { d.Generation = 2 })},
+			state: "Pending", says: "Deployment ns/web: "},
+		"an object failed": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Status.Conditions[1] = appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "too slow"}
+		})}, state: "Unhealthy", says: "Deployment ns/web: "},
+		"an object is being deleted": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			now := metav1.Now()
+			d.DeletionTimestamp, d.Finalizers = &now, []string{"example.com/wait"}
+		})}, state: "Pending", says: "Deployment ns/web is being deleted"},
+		"an object may not be read": {k: applied([]string{web}), broken: map[string]error{"web": apierrors.NewForbidden(gr, "web", nil)},
+			state: "Pending", says: AggregationLabel},
+		"a kind is not installed": {k: applied([]string{web}), broken: map[string]error{"web": &apimeta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "Thing"}}},
+			state: "Pending", says: "its kind is not installed"},
+		"a Secret is not read": {k: applied([]string{"ns_token__Secret"}), broken: map[string]error{"token": errors.New("it was read")}, state: "Healthy", says: "all 1 objects"},
+		"the worst decides": {k: applied([]string{web, "ns_gone__ConfigMap", "ns_secret__ConfigMap"}), objs: []client.Object{good},
+			broken: map[string]error{"secret": apierrors.NewForbidden(gr, "secret", nil)}, state: "Unhealthy", says: "ConfigMap ns/gone does not exist"},
+		"many are named in order, and counted": {k: applied([]string{"ns_e__ConfigMap", "ns_d__ConfigMap", "ns_c__ConfigMap", "ns_b__ConfigMap", "ns_a__ConfigMap"}),
+			state: "Unhealthy", says: "ConfigMap ns/a does not exist; ConfigMap ns/b does not exist; ConfigMap ns/c does not exist; and 2 more"},
+		"D23 in another cluster": {k: applied([]string{web}, remotely), state: "Pending", says: "set spec.wait"},
+		"in another cluster, watched by Flux": {k: applied([]string{web}, remotely, func(k *kustomizev1.Kustomization) { k.Spec.Wait = true }),
+			state: "Healthy", says: "is ready in its cluster"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			objs := c.objs
+			if c.k != nil {
+				objs = append(objs, c.k)
+			}
+			report, err := checker(t, objs, c.broken).Check(t.Context(), health.Subject{Now: time.Now(), Check: check("app")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.State != c.state || !strings.Contains(report.Message, c.says) {
+				t.Errorf("%s: %q", report.State, report.Message)
+			}
+			if c.k != nil && (report.Revision != flux.Revision(c.k) || !report.ByRevision) {
+				t.Errorf("it speaks for %q", report.Revision)
+			}
+		})
+	}
+}
+
+func remotely(k *kustomizev1.Kustomization) {
+	k.Spec.KubeConfig = &meta.KubeConfigReference{SecretRef: &meta.SecretKeyReference{Name: "other"}}
+}
+
+// TestD21AnErrorIsNoVerdict: what could not be asked is neither good nor bad.
+func TestD21WhatCannotBeAskedIsAnErrorAndNoVerdict(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]map[string]error{
+		"the Kustomization": {"app": errors.New("away")}, "an object": {"web": apierrors.NewInternalError(errors.New("away"))},
+		"too slow": {"web": context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report, err := checker(t, []client.Object{applied([]string{web})}, broken).Check(t.Context(), health.Subject{Now: time.Now(), Check: check("app")})
+			if err == nil || report.State != "" {
+				t.Errorf("%s: %v", report.State, err)
+			}
+		})
+	}
+}
+
+func TestSubjectStaysInItsNamespace(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"app": "ns/app", "ns/app": "ns/app", "": "", "other/app": "", "a/b/c": "", "/": "", "ns/": ""} {
+		key, err := Subject(check(value))
+		if got := key.String(); (err == nil) != (want != "") || err == nil && got != want {
+			t.Errorf("%q: %s, %v", value, got, err)
+		}
+		report, err := checker(t, nil, nil).Check(t.Context(), health.Subject{Check: check(value)})
+		if err != nil || report.State != v1alpha1.HealthPending {
+			t.Errorf("%q: %s, %v", value, report.State, err)
+		}
+	}
+}
+
+// TestBigInventory: every object is read, not only the first ones.
+func TestEveryObjectOfABigInventoryIsRead(t *testing.T) {
+	t.Parallel()
+	var ids []string
+	var objs []client.Object
+	for i := range 200 {
+		ids = append(ids, fmt.Sprintf("ns_c%d__ConfigMap", i))
+		if i != 150 {
+			objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("c%d", i)}})
+		}
+	}
+	report, err := checker(t, append(objs, applied(ids)), nil).Check(t.Context(), health.Subject{Check: check("app")})
+	if err != nil || report.State != v1alpha1.HealthUnhealthy || report.Message != "ConfigMap ns/c150 does not exist" {
+		t.Errorf("%s: %q, %v", report.State, report.Message, err)
+	}
+}
