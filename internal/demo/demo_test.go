@@ -1,0 +1,51 @@
+package demo
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/kuberik/kuberik/internal/devplane"
+)
+
+// TestDemoOnce tells the story while the controller is killed again and again. It ends as the undisturbed story does, which ends
+// well only with exactly these facts.
+func TestDemoOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a local cluster")
+	}
+	ctrl.SetLogger(logr.Discard())
+	program := filepath.Join(t.TempDir(), controllerName)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/kuberik/kuberik/cmd/kuberik-controller")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the controller: %v\n%s", err, out)
+	}
+	told := &strings.Builder{}
+	found, err := perform(t.Context(), Options{Once: true, KillController: true, Controller: program, Out: told})
+	if errors.Is(err, devplane.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	t.Log(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(expected(), found); diff != "" {
+		t.Errorf("it ended in another way:\n%s", diff)
+	}
+	if n := strings.Count(told.String(), "the controller is killed"); n < 3 {
+		t.Errorf("the controller was killed %d times only", n)
+	}
+}
+
+func TestNotBuilt(t *testing.T) {
+	_, err := perform(t.Context(), Options{Controller: filepath.Join(t.TempDir(), controllerName), Out: &strings.Builder{}})
+	if err == nil || !strings.Contains(err.Error(), "run: make build") {
+		t.Errorf("got %v, want what to run", err)
+	}
+}

@@ -1,0 +1,128 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// expected is what has to be found at the end of the story.
+func expected() []string {
+	return []string{
+		"the Rollout is Available and runs 1.2.0; nothing waits",
+		"deployment 1 of 1.0.0: Succeeded, baked for its time",
+		"deployment 2 of 1.1.0: Failed, never baked, by hello",
+		"deployment 3 of 1.2.0: Succeeded, baked for its time",
+		"release 1.0.0 is Available, by the evidence of hello",
+		"release 1.1.0 is Failed, quarantined",
+		"release 1.2.0 is Available, by the evidence of hello",
+		"the Deployment runs hello:1.2.0, 2 of 2 pods ready",
+	}
+}
+
+// facts says what a scene comes to.
+func facts(s scene) []string {
+	st := s.rollout.Status
+	first := fmt.Sprintf("the Rollout is %s and runs %s", st.Phase, st.CurrentVersion)
+	if st.PendingVersion == "" && len(st.BlockedBy) == 0 {
+		first += "; nothing waits"
+	} else {
+		first += fmt.Sprintf("; %s waits: %s", st.PendingVersion, blockers(st))
+	}
+	found := []string{first}
+	for _, e := range slices.Backward(st.History) {
+		found = append(found, deployment(&e, s.rollout.Spec.BakeTime))
+	}
+	for _, v := range st.AvailableReleases {
+		found = append(found, released(s.release(v.Tag), v.Tag))
+	}
+	want, ready := s.replicas()
+	return append(found, fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
+}
+
+func deployment(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) string {
+	status, id := "", int64(0)
+	if e.BakeStatus != nil {
+		status = *e.BakeStatus
+	}
+	if e.ID != nil {
+		id = *e.ID
+	}
+	text := fmt.Sprintf("deployment %d of %s: %s, %s", id, e.Version.Tag, status, baked(e, bakeTime))
+	for _, c := range e.FailedHealthChecks {
+		text += ", by " + c.Name
+	}
+	return text
+}
+
+func baked(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) string {
+	switch {
+	case e.BakeStartTime == nil:
+		return "never baked"
+	case e.BakeEndTime == nil || bakeTime == nil:
+		return "still bakes"
+	}
+	want, err := bakeTime.Parse()
+	if ran := e.BakeEndTime.Sub(e.BakeStartTime.Time); err != nil || ran < want {
+		return fmt.Sprintf("baked for %s only", ran)
+	}
+	return "baked for its time"
+}
+
+func released(rel *v1alpha1.Release, tag string) string {
+	text := fmt.Sprintf("release %s is %s", tag, rel.Status.Phase)
+	for _, c := range rel.Status.Checks {
+		if c.Current && c.State == string(v1alpha1.HealthHealthy) {
+			text += ", by the evidence of " + c.Name
+		}
+	}
+	if rel.Status.Quarantine != nil {
+		text += ", quarantined"
+	}
+	return text
+}
+
+// settle reads the end of the story from the API server, past every cache, until it is as it should be.
+func (w *world) settle(ctx context.Context) ([]string, error) {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		s, err := look(ctx, w.admin)
+		found := facts(s)
+		problem := errors.Join(err, compare(expected(), found))
+		if problem == nil {
+			return found, nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return found, fmt.Errorf("the story did not end as it should:\n%w", problem)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// compare names what is missing, and what should not be there.
+func compare(want, got []string) error {
+	var lines []string
+	extra := slices.Clone(got)
+	for _, fact := range want {
+		if i := slices.Index(extra, fact); i >= 0 {
+			extra = slices.Delete(extra, i, i+1)
+			continue
+		}
+		lines = append(lines, "  missing: "+fact)
+	}
+	for _, fact := range extra {
+		lines = append(lines, "  found:   "+fact)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

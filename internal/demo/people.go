@@ -1,0 +1,90 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/devplane/artifact"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// push publishes a version, as a pipeline does, and tells Flux to look.
+func (w *world) push(ctx context.Context, tag string) error {
+	return push(ctx, w.admin, w.plane.Registry()+"/"+app, tag)
+}
+
+func push(ctx context.Context, c client.Client, image, tag string) error {
+	_, err := artifact.PushImage(ctx, artifact.Image{
+		Reference: image + ":" + tag,
+		Annotations: map[string]string{
+			"org.opencontainers.image.version": tag,
+			"org.opencontainers.image.title":   app,
+			"org.opencontainers.image.created": time.Now().UTC().Format(time.RFC3339),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	repository := &imagev1.ImageRepository{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+	asked := time.Now().UTC().Format(time.RFC3339Nano)
+	return merge(ctx, c, repository, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, asked))
+}
+
+// Push publishes a version to a demo that runs. Config is the way to its API server, which knows where its registry is.
+func Push(ctx context.Context, config *rest.Config, tag string) error {
+	if err := version.CheckTag(tag); err != nil {
+		return err
+	}
+	known, err := scheme()
+	if err != nil {
+		return err
+	}
+	c, err := client.New(config, client.Options{Scheme: known})
+	if err != nil {
+		return err
+	}
+	var repository imagev1.ImageRepository
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: app}, &repository); err != nil {
+		return fmt.Errorf("looking for the demo: %w; export KUBECONFIG as the demo says", err)
+	}
+	// What a demo made is on this machine. Anything else of that name is somebody's own.
+	host, _, err := net.SplitHostPort(strings.TrimSuffix(repository.Spec.Image, "/"+app))
+	if err != nil || !net.ParseIP(host).IsLoopback() {
+		return fmt.Errorf("the cluster that KUBECONFIG names is not that of a demo: its images are in %s", repository.Spec.Image)
+	}
+	return push(ctx, c, repository.Spec.Image, tag)
+}
+
+// approve opens the gate for a version, as alice.
+func (w *world) approve(ctx context.Context, tag string) error {
+	gate := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: gateName}}
+	return merge(ctx, w.alice, gate, approval(tag))
+}
+
+// unblock lets the next version through although the last one failed, as alice.
+func (w *world) unblock(ctx context.Context) error {
+	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+	return merge(ctx, w.alice, rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
+}
+
+func approval(tag string) string {
+	return fmt.Sprintf(`{"spec":{"allowedVersions":[%q]}}`, tag)
+}
+
+func merge(ctx context.Context, c client.Client, o client.Object, patch string) error {
+	if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		return fmt.Errorf("patching %q: %w", o.GetName(), err)
+	}
+	return nil
+}

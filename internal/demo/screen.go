@@ -1,0 +1,206 @@
+package demo
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/kuberik/kuberik/internal/view"
+)
+
+// What a terminal is told. Lines are cut at the edge rather than wrapped, and a frame appears as a whole where the terminal knows
+// how to do that.
+const (
+	enterScreen = "\x1b[?1049h\x1b[?7l\x1b[?25l"
+	leaveScreen = "\x1b[?25h\x1b[?7h\x1b[?1049l"
+	beginFrame  = "\x1b[?2026h\x1b[H"
+	endLine     = "\x1b[K\r\n"
+	endFrame    = "\x1b[K\x1b[J\x1b[?2026l"
+)
+
+const (
+	// redraw is how often the screen is brought up to date, if there is anything new.
+	redraw = 100 * time.Millisecond
+	// leastLog is how many lines of what happened are shown however high the rest is.
+	leastLog = 4
+)
+
+// screen shows on one page how things stand, what happened last, and what comes next. The page is drawn over itself.
+type screen struct {
+	out   *os.File
+	style view.Style
+
+	mu    sync.Mutex
+	page  page
+	shown []byte
+
+	ended sync.WaitGroup
+	end   chan struct{}
+	once  sync.Once
+}
+
+// page is what a screen shows.
+type page struct {
+	began time.Time
+	scene scene
+	log   []entry
+	below []string
+}
+
+// entry is something that happened, and when.
+type entry struct {
+	since time.Duration
+	text  string
+}
+
+func newScreen(out *os.File, color bool) *screen {
+	s := &screen{
+		out: out, style: view.Style{Color: color}, end: make(chan struct{}),
+		page: page{began: time.Now(), below: []string{"A local cluster is started."}},
+	}
+	s.write([]byte(enterScreen))
+	s.ended.Go(s.keepDrawing)
+	return s
+}
+
+func (s *screen) keepDrawing() {
+	tick := time.NewTicker(redraw)
+	defer tick.Stop()
+	for {
+		s.draw()
+		select {
+		case <-tick.C:
+		case <-s.end:
+			return
+		}
+	}
+}
+
+func (s *screen) draw() {
+	style, height := s.size()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	frame := []byte(beginFrame + strings.Join(s.page.frame(style, height, time.Now()), endLine) + endFrame)
+	if !bytes.Equal(frame, s.shown) {
+		s.shown = frame
+		s.write(frame)
+	}
+}
+
+// size is how a picture fits the terminal as it is now. The last column is left free: a terminal that does not wrap would
+// overwrite it with what ends the line.
+func (s *screen) size() (view.Style, int) {
+	width, height, err := term.GetSize(int(s.out.Fd()))
+	if err != nil {
+		width, height = 80, 24
+	}
+	style := s.style
+	style.Width = width - 1
+	return style, height
+}
+
+func (s *screen) write(text []byte) {
+	// A terminal that is gone is nobody's loss; what is told does not depend on it.
+	_, _ = s.out.Write(text) //nolint:errcheck // see above
+}
+
+func (s *screen) say(c view.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page.log = append(s.page.log, entry{time.Since(s.page.began), s.style.Line(c)})
+}
+
+func (s *screen) chapter(title, command string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page.log = append(s.page.log, entry{time.Since(s.page.began), s.style.Strong(title)})
+	s.page.below = []string{s.style.Strong(title), s.style.Paint(view.Idle, "$ "+command)}
+}
+
+func (s *screen) show(now scene) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page.scene = now
+}
+
+func (s *screen) ending(text []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page.below = text
+}
+
+// close gives the terminal back, and leaves on it what happened and how it ended.
+func (s *screen) close() {
+	s.once.Do(func() {
+		close(s.end)
+		s.ended.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var rest []string
+		for _, e := range s.page.log {
+			rest = append(rest, stamp(e.since)+e.text)
+		}
+		style, _ := s.size()
+		rest = append(append(rest, ""), s.page.scene.picture(style, time.Now())...)
+		s.write([]byte(leaveScreen + strings.Join(rest, "\n") + "\n"))
+	})
+}
+
+// frame lays the page out for a terminal: how things stand at the top, what comes next at the bottom, and between them as much of
+// what happened as there is room for, the newest last.
+func (p page) frame(style view.Style, height int, now time.Time) []string {
+	bottom := []string{""}
+	for _, line := range p.below {
+		if strings.HasPrefix(line, "  ") || strings.Contains(line, "$ ") {
+			bottom = append(bottom, command(line, style.Width)...)
+			continue
+		}
+		bottom = append(bottom, view.Wrap(line, style.Width)...)
+	}
+	room := height - len(bottom) - leastLog
+	top := p.top(style, now)
+	if len(top) > room {
+		style.Brief = true
+		top = p.top(style, now)
+	}
+	if len(top) > room {
+		top = append(top[:max(room-1, 0)], style.Paint(view.Idle, "…"))
+	}
+	var log []string
+	for _, e := range p.log {
+		for i, line := range view.Wrap(e.text, style.Width-stampWidth) {
+			since := e.since
+			if i > 0 {
+				since = -1
+			}
+			log = append(log, style.Paint(view.Idle, stamp(since))+line)
+		}
+	}
+	log = log[max(0, len(log)-max(height-len(top)-len(bottom), 0)):]
+	filler := make([]string, max(height-len(top)-len(bottom)-len(log), 0))
+	return slices.Concat(top, log, filler, bottom)[:max(height, 0)]
+}
+
+// top is how things stand.
+func (p page) top(style view.Style, now time.Time) []string {
+	title := style.Strong("Kuberik demo") + style.Paint(view.Idle, "  "+now.Sub(p.began).Truncate(time.Second).String())
+	top := []string{title, ""}
+	if picture := p.scene.picture(style, now); len(picture) > 0 {
+		top = append(append(top, picture...), "")
+	}
+	return top
+}
+
+// command breaks a line that people may copy into a shell, so that the shell takes it as one.
+func command(line string, width int) []string {
+	pieces := view.Wrap(line, width-len(` \`))
+	for i := range pieces[:len(pieces)-1] {
+		pieces[i] += ` \`
+	}
+	return pieces
+}

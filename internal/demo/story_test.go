@@ -1,0 +1,245 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/view"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// stage is a world without a cluster: what people do has at once the effect that the story waits for.
+type stage struct {
+	scene   scene
+	changed chan struct{}
+	did     []string
+	// broken is the tag of a version that nothing comes of.
+	broken string
+}
+
+func newStage() *stage {
+	s := &stage{changed: make(chan struct{}), scene: scene{rollout: &v1alpha1.Rollout{}, deployment: &appsv1.Deployment{}}}
+	s.scene.rollout.Namespace, s.scene.rollout.Name = namespace, app
+	s.scene.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("5s"))
+	s.runs("0.9.0")
+	return s
+}
+
+func (s *stage) now() (scene, <-chan struct{}) { return s.scene, s.changed }
+
+func (s *stage) runs(tag string) {
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app}}
+	d.Spec.Replicas = ptr.To(int32(2))
+	d.Spec.Template.Spec.Containers = []corev1.Container{{Image: "127.0.0.1:5000/" + app + ":" + tag}}
+	d.Status = appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
+	s.scene.deployment = d
+}
+
+func (s *stage) push(_ context.Context, tag string) error {
+	s.did = append(s.did, "push "+tag)
+	if tag == s.broken {
+		return nil
+	}
+	st := &s.scene.rollout.Status
+	st.PendingVersion = tag
+	st.AvailableReleases = append(st.AvailableReleases, v1alpha1.VersionInfo{Tag: tag})
+	s.scene.releases = append(s.scene.releases, v1alpha1.Release{
+		Spec:   v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: tag}},
+		Status: v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
+	})
+	st.BlockedBy = []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName}}
+	if st.Phase == v1alpha1.PhaseFailed {
+		st.BlockedBy = []v1alpha1.Blocker{{Kind: "Rollout", Name: app, Reason: v1alpha1.ReasonPreviousFailed}}
+	}
+	return nil
+}
+
+func (s *stage) unblock(context.Context) error {
+	s.did = append(s.did, "unblock")
+	s.scene.rollout.Status.BlockedBy = []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName}}
+	return nil
+}
+
+func (s *stage) approve(_ context.Context, tag string) error {
+	s.did = append(s.did, "approve "+tag)
+	st := &s.scene.rollout.Status
+	st.PendingVersion, st.CurrentVersion, st.BlockedBy, st.Phase = "", tag, nil, v1alpha1.PhaseAvailable
+	s.runs(tag)
+	start := metav1.NewTime(time.Unix(1000, 0))
+	end := metav1.NewTime(start.Add(6 * time.Second))
+	e := v1alpha1.DeploymentHistoryEntry{
+		ID: ptr.To(int64(len(st.History) + 1)), Version: v1alpha1.VersionInfo{Tag: tag}, BakeStatus: ptr.To("Succeeded"),
+		BakeStartTime: &start, BakeEndTime: &end,
+	}
+	rel := s.scene.release(tag)
+	rel.Status = v1alpha1.ReleaseStatus{
+		Phase: v1alpha1.ReleaseAvailable, Checks: []v1alpha1.CheckEvidence{{Name: app, State: "Healthy", Current: true}},
+	}
+	if tag == "1.1.0" {
+		st.Phase = v1alpha1.PhaseFailed
+		e.BakeStatus, e.BakeStartTime, e.FailedHealthChecks = ptr.To("Failed"), nil, []v1alpha1.FailedHealthCheck{{Name: app}}
+		rel.Status = v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleaseFailed, Quarantine: &v1alpha1.ReleaseQuarantine{Reason: "it failed"}}
+	}
+	st.History = slices.Insert(st.History, 0, e)
+	return nil
+}
+
+func tell(t *testing.T, s *stage) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("time is up"))
+	defer cancel()
+	var out bytes.Buffer
+	err := story{people: s, scenes: s, narrator: &lines{out: &out, began: time.Now()}}.tell(ctx, steps())
+	return out.String(), err
+}
+
+func TestStory(t *testing.T) {
+	s := newStage()
+	told, err := tell(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"push 1.0.0", "approve 1.0.0", "push 1.1.0", "approve 1.1.0", "push 1.2.0", "unblock", "approve 1.2.0",
+	}
+	if diff := cmp.Diff(want, s.did); diff != "" {
+		t.Errorf("what people did:\n%s", diff)
+	}
+	if err := compare(expected(), facts(s.scene)); err != nil {
+		t.Errorf("what came of it:\n%v", err)
+	}
+	if !strings.Contains(told, "5/7 a version that mends it is published") || !strings.Contains(told, "$ kubectl --as alice") {
+		t.Errorf("it was not told:\n%s", told)
+	}
+}
+
+// TestStoryStops shows that a story that does not happen says what is missing, where it got stuck, and nothing else is done.
+func TestStoryStops(t *testing.T) {
+	s := newStage()
+	s.broken = "1.1.0"
+	_, err := tell(t, s)
+	want := `the next version is published; its pods will never become ready: time is up: release 1.1.0 is "", not Pending`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if last := s.did[len(s.did)-1]; last != "push 1.1.0" {
+		t.Errorf("the story went on with %s", last)
+	}
+}
+
+// TestFacts shows that an end which is not that of the story is noticed, and how.
+func TestFacts(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		spoil  func(*stage)
+		want   string
+	}{
+		"Bad release went through": {
+			"a verdict that should be Failed is the whole point",
+			func(s *stage) { s.scene.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
+			"release 1.1.0 is Available, quarantined",
+		},
+		"No quarantine": {
+			"what failed must not be picked again", func(s *stage) { s.scene.release("1.1.0").Status.Quarantine = nil },
+			"release 1.1.0 is Failed",
+		},
+		"Short bake": {
+			"Available means that it baked",
+			func(s *stage) {
+				s.scene.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
+			},
+			"deployment 3 of 1.2.0: Succeeded, baked for 2s only",
+		},
+		"No evidence": {
+			"Available means that a check said so, for that release",
+			func(s *stage) { s.scene.release("1.2.0").Status.Checks[0].Current = false },
+			"release 1.2.0 is Available",
+		},
+		"Deployed twice": {
+			"each version is deployed once",
+			func(s *stage) {
+				st := &s.scene.rollout.Status
+				st.History = append(st.History, st.History[0])
+			},
+			"deployment 3 of 1.2.0: Succeeded, baked for its time",
+		},
+		"Something else runs": {
+			"the record is not enough", func(s *stage) { s.runs("1.1.0") }, "the Deployment runs hello:1.1.0, 2 of 2 pods ready",
+		},
+		"Old pods": {
+			"a pod of the old version that is ready does not count",
+			func(s *stage) { s.scene.deployment.Status.UpdatedReplicas = 1 },
+			"the Deployment runs hello:1.2.0, 1 of 2 pods ready",
+		},
+		"Still waits": {
+			"the story is over", func(s *stage) { s.scene.rollout.Status.PendingVersion = "1.3.0" },
+			"the Rollout is Available and runs 1.2.0; 1.3.0 waits: the Rollout is Available",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newStage()
+			if _, err := tell(t, s); err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(s)
+			err := compare(expected(), facts(s.scene))
+			if err == nil || !strings.Contains(err.Error(), "  found:   "+c.want+"\n") && !strings.HasSuffix(err.Error(), "  found:   "+c.want) {
+				t.Errorf("%s: got %v, want %s", c.reason, err, c.want)
+			}
+		})
+	}
+}
+
+func TestPage(t *testing.T) {
+	s := newStage()
+	if _, err := tell(t, s); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Unix(2000, 0)
+	p := page{began: began, scene: s.scene, below: []string{"7/7 alice approves 1.2.0", "$ " + approveCommand("--as alice ", "1.2.0")}}
+	for i := range 12 {
+		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to be told as it should be told"})
+	}
+	for name, size := range map[string][2]int{"wide": {120, 30}, "narrow": {50, 24}, "tiny": {30, 8}, "nothing": {30, 0}} {
+		t.Run(name, func(t *testing.T) {
+			frame := p.frame(view.Style{Width: size[0] - 1}, size[1], began.Add(83*time.Second))
+			if len(frame) != size[1] {
+				t.Errorf("the frame has %d lines on a terminal of %d", len(frame), size[1])
+			}
+			golden(t, filepath.Join("testdata", "page-"+name+".txt"), strings.Join(frame, "\n")+"\n")
+		})
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (go test -update writes it anew):\n%s", path, diff)
+	}
+}
