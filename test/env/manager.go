@@ -1,0 +1,95 @@
+package env
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/kuberik/kuberik/internal/controller"
+)
+
+// Manager is the controllers, running in process with the rights of their service account.
+type Manager struct {
+	// Wire to the API server.
+	Wire *Wire
+	stop context.CancelFunc
+	done chan error
+	once sync.Once
+}
+
+// Run starts the controllers for the namespace of the test, as they ship but for what edit changes, until the test ends.
+func (w *World) Run(edit ...func(*controller.Settings)) *Manager {
+	w.T.Helper()
+	s := controller.Settings{
+		MetricsAddress: "0", ProbeAddress: "0", Namespace: "kuberik-system", Namespaces: []string{w.Namespace},
+	}
+	s.Controller.SkipNameValidation = ptr.To(true) // several managers share the process
+	for _, e := range edit {
+		e(&s)
+	}
+	m := &Manager{Wire: &Wire{}, done: make(chan error, 1)}
+	cfg := rest.CopyConfig(w.Controller)
+	cfg.Wrap(m.Wire.wrap)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Ctx()))
+	m.stop = cancel
+	mgr, err := controller.NewManager(ctx, cfg, s)
+	if err != nil {
+		cancel()
+		w.T.Fatal(err)
+	}
+	go func() { m.done <- mgr.Start(ctx) }()
+	w.T.Cleanup(func() {
+		if err := m.Stop(); err != nil {
+			w.T.Error(err)
+		}
+	})
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		w.T.Fatal("the caches did not fill")
+	}
+	return m
+}
+
+// Stop ends the controllers and waits until they have.
+func (m *Manager) Stop() error {
+	var err error
+	m.once.Do(func() {
+		m.stop()
+		select {
+		case err = <-m.done:
+		case <-time.After(Patience):
+			err = errors.New("the manager does not end")
+		}
+	})
+	return err
+}
+
+// Crash ends the controllers like a process that dies: nothing more reaches the API server.
+func (m *Manager) Crash() error {
+	m.Wire.SetFault(func(Call) Fault { return Before })
+	return m.Stop()
+}
+
+// AwaitQuiet waits until the controllers have written nothing for a while.
+func (m *Manager) AwaitQuiet(ctx context.Context, quiet time.Duration) error {
+	stirs := m.Wire.listen()
+	for {
+		select {
+		case <-ctx.Done():
+			return errors.New("the controllers do not come to rest")
+		case <-stirs:
+		case <-time.After(quiet):
+			return nil
+		}
+	}
+}
+
+func (w *Wire) listen() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stirs = make(chan struct{}, 1)
+	return w.stirs
+}

@@ -1,0 +1,229 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	"k8s.io/utils/ptr"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// settled makes a world where 1.0.0 and then 1.1.0 have become Available.
+func settled(t *testing.T, edit ...func(*v1alpha1.Rollout)) (*env.World, *v1alpha1.Rollout, *env.Flux) {
+	t.Helper()
+	w := env.New(t)
+	w.Run()
+	f := w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app", edit...)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	w.Select("app", "1.1.0", env.Digest("1.1.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	return w, ro, f
+}
+
+func TestD11PinAndUnpin(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t)
+	closed := false
+	gate := w.Gate("freeze", "app", func(s *v1alpha1.RolloutGateSpec) { s.Passing = &closed })
+	w.Patch(ro, `{"spec":{"wantedVersion":"1.0.0"}}`)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	if e := ro.Status.History[0]; e.Cause != v1alpha1.CausePin || *e.Message != "Manual deployment" {
+		t.Errorf("the deployment is %s: %q", e.Cause, *e.Message)
+	}
+	w.Delete(gate)
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonPinned)
+
+	w.Patch(ro, `{"spec":{"wantedVersion":"custom-tag"}}`)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "custom-tag")
+
+	t.Run("what was newer when the person chose is not deployed again by itself", func(t *testing.T) {
+		w.Patch(ro, `{"spec":{"wantedVersion":null}}`)
+		w.Await(ro, "is not pinned", func() error {
+			if ro.Status.ObservedGeneration != ro.Generation {
+				return errors.New("it was not looked at yet")
+			}
+			return nil
+		})
+		w.Throughout(300*time.Millisecond, ro, "stays at what was chosen", func() error { return onHead(ro, "custom-tag") })
+	})
+	t.Run("a release that came later is", func(t *testing.T) {
+		w.Select("app", "1.3.0", env.Digest("1.3.0"))
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.3.0")
+		wantTags(t, ro, "1.3.0", "custom-tag", "1.0.0", "1.1.0", "1.0.0")
+	})
+}
+
+func onHead(ro *v1alpha1.Rollout, tag string) error {
+	if got := ro.Status.History[0].Version.Tag; got != tag {
+		return fmt.Errorf("it is at %s", got)
+	}
+	return nil
+}
+
+func TestForceDeployIsUsedOnceAndSaysWho(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t)
+	closed := false
+	gate := w.Gate("freeze", "app", func(s *v1alpha1.RolloutGateSpec) { s.Passing = &closed })
+	w.Annotate(ro, v1alpha1.AnnotationForceDeploy, "1.0.0", v1alpha1.AnnotationDeployMessage, "1.1.0 is too slow", v1alpha1.AnnotationDeployUser, "maria")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	e := ro.Status.History[0]
+	if *e.Message != "1.1.0 is too slow" || *e.TriggeredBy != (v1alpha1.TriggeredBy{Kind: "User", Name: "maria"}) || e.Cause != v1alpha1.CauseForceDeploy {
+		t.Errorf("the history says %q by %+v because of %s", *e.Message, *e.TriggeredBy, e.Cause)
+	}
+	w.Delete(gate)
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
+	if e := ro.Status.History[0]; *e.Message != "Automatic deployment" || e.TriggeredBy.Kind != "System" {
+		t.Errorf("the next deployment says %q by %+v", *e.Message, *e.TriggeredBy)
+	}
+	wantTags(t, ro, "1.2.0", "1.0.0", "1.1.0", "1.0.0")
+}
+
+func TestD10ForceDeployNeverStaysArmed(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t)
+	for name, tag := range map[string]string{"of what runs": "1.1.0", "of what nobody knows": "9.9.9", "of no legal tag": "1.0 0"} {
+		w.Annotate(ro, v1alpha1.AnnotationForceDeploy, tag)
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+		wantTags(t, ro, "1.1.0", "1.0.0")
+		_ = name
+	}
+	awaitEvent(w, "app", "ForceDeployIgnored")
+	w.Patch(ro, `{"spec":{"wantedVersion":"1.1.0"}}`)
+	w.Annotate(ro, v1alpha1.AnnotationForceDeploy, "1.0.0")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	w.Patch(ro, `{"spec":{"wantedVersion":null}}`)
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
+	wantTags(t, ro, "1.2.0", "1.1.0", "1.0.0")
+}
+
+func TestBypassGatesIsForOneReleaseOnce(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t)
+	w.Gate("approval", "app")
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
+	w.Annotate(ro, v1alpha1.AnnotationBypassGates, "1.2.0")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
+	if e := ro.Status.History[0]; len(e.BypassedGates) != 1 || e.BypassedGates[0] != "approval" || *e.Message != "Automatic deployment, with gate bypass" {
+		t.Errorf("the history says %q past %v", *e.Message, e.BypassedGates)
+	}
+	w.Select("app", "1.3.0", env.Digest("1.3.0"))
+	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
+	wantTags(t, ro, "1.2.0", "1.1.0", "1.0.0")
+}
+
+func TestUnblockFailedIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	w, ro, f := settled(t, env.Bake("", "1s"))
+	f.Hold()
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.2.0")
+	f.Release()
+	w.Select("app", "1.3.0", env.Digest("1.3.0"))
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonPreviousFailed)
+	w.Annotate(ro, v1alpha1.AnnotationUnblockFailed, "true")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.3.0")
+	if m := *ro.Status.History[0].Message; m != "Automatic deployment, with failed bake unblock" {
+		t.Errorf("the history says %q", m)
+	}
+	f.Hold()
+	w.Select("app", "1.4.0", env.Digest("1.4.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.4.0")
+	w.Select("app", "1.5.0", env.Digest("1.5.0"))
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonPreviousFailed)
+	wantTags(t, ro, "1.4.0", "1.3.0", "1.2.0", "1.1.0", "1.0.0")
+}
+
+// TestD47RetryRunsTheReleaseAgain asks Flux anew, under the same entry of the history.
+func TestD47RetryRunsTheReleaseAgain(t *testing.T) {
+	t.Parallel()
+	w, ro, f := settled(t, env.Bake("", "1s"))
+	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta("app")}
+	f.Hold()
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.2.0")
+	if !quarantined(ro, "1.2.0") {
+		t.Error("what failed is not quarantined")
+	}
+	w.Get(k)
+	asked := k.Annotations[meta.ReconcileRequestAnnotation]
+	f.Release()
+	w.Annotate(ro, v1alpha1.AnnotationRetry, "again")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
+	w.Get(k)
+	if k.Annotations[meta.ReconcileRequestAnnotation] == asked {
+		t.Error("Flux was not asked again")
+	}
+	if ro.Status.History[0].LastRetryTimestamp == nil || quarantined(ro, "1.2.0") {
+		t.Errorf("the retry is not recorded: %+v", ro.Status.History[0])
+	}
+	wantTags(t, ro, "1.2.0", "1.1.0", "1.0.0")
+
+	t.Run("with nothing to retry it is used up", func(t *testing.T) {
+		w.Annotate(ro, v1alpha1.AnnotationRetry, "again")
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
+		awaitEvent(w, "app", "RetryIgnored")
+	})
+}
+
+// TestAnnotationOverridesCanBeTurnedOff is about the flag of the program.
+func TestAnnotationOverridesCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run(func(s *controller.Settings) { s.Options.Rollout.IgnoreAnnotations = true })
+	w.PlayFlux()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	w.Gate("approval", "app")
+	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) {
+		ro.Annotations = map[string]string{v1alpha1.AnnotationBypassGates: "1.0.0", v1alpha1.AnnotationForceDeploy: "1.0.0"}
+	})
+	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
+	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+}
+
+func TestForceDeployReplacesWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	w, ro, f := settled(t)
+	f.Hold()
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.2.0")
+	w.Annotate(ro, v1alpha1.AnnotationForceDeploy, "1.1.0")
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.1.0")
+	f.Release()
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	w.AwaitRelease(ro, "1.2.0", v1alpha1.ReleaseCancelled)
+	if e := ro.Status.History[1]; *e.BakeStatus != string(v1alpha1.BakeCancelled) || e.BakeEndTime == nil {
+		t.Errorf("what was in flight is %+v", e)
+	}
+	w.Patch(ro, `{"spec":{"wantedVersion":null}}`)
+	wantTags(t, ro, "1.1.0", "1.2.0", "1.1.0", "1.0.0")
+}
+
+// TestD31IdsGrow is about the ids of deployments.
+func TestD31IdsOnlyGrow(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t, func(ro *v1alpha1.Rollout) { ro.Spec.VersionHistoryLimit = ptr.To[int32](2) })
+	for i, tag := range []string{"1.2.0", "1.3.0"} {
+		w.Select("app", tag, env.Digest(tag))
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, tag)
+		if id := *ro.Status.History[0].ID; id != int64(i+3) {
+			t.Errorf("%s has id %d", tag, id)
+		}
+	}
+	wantTags(t, ro, "1.3.0", "1.2.0")
+}

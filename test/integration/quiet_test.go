@@ -1,0 +1,144 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// TestD25QuietWorldIsLeftAlone: at rest, and after a second look at everything, nothing is written.
+func TestD25AQuietWorldIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	const many = 50
+	ros := make([]*v1alpha1.Rollout, many)
+	for i := range ros {
+		name := fmt.Sprintf("app%d", i)
+		w.Kustomization(name, map[string]string{"VERSION": name})
+		w.Policy(name, "1.0.0")
+		ros[i] = w.Rollout(name)
+	}
+	w.Gate("closed", "app0")
+	w.Check("check", v1alpha1.HealthClassKustomization, "app1")
+	for _, ro := range ros[1:] {
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	}
+	if err := m.AwaitQuiet(w.Ctx(), 2*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	before := len(m.Wire.Writes())
+	for _, ro := range ros {
+		w.Annotate(ro, "example.com/look", "again")
+	}
+	if err := m.AwaitQuiet(w.Ctx(), 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if more := m.Wire.Writes()[before:]; len(more) > 0 {
+		t.Errorf("a quiet world was written to %d times: %v", len(more), more)
+	}
+	t.Run("restarted, it is left alone as well", func(t *testing.T) {
+		if err := m.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		again := w.Run()
+		if err := again.AwaitQuiet(w.Ctx(), 3*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if more := again.Wire.Writes(); len(more) > 0 {
+			t.Errorf("a quiet world was written to %d times: %v", len(more), more)
+		}
+	})
+}
+
+// TestWritesOfOneRelease counts what one release costs the API server.
+func TestWritesOfOneRelease(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	before := len(m.Wire.Writes())
+	w.Select("app", "1.1.0", env.Digest("1.1.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleaseAvailable)
+	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	// Rollout: the intent, that it is handed over, that it is Available. Release: made, details, Deploying, Available. One event
+	// and the handover itself. What lost a race and is done again, or says what is stored already, changes nothing.
+	writes := effective(m.Wire.Writes()[before:])
+	if len(writes) > 9 {
+		t.Errorf("%d writes: %v", len(writes), writes)
+	}
+	// On the way to Flux there are two: the intent and the handover. What is written of Release objects delays neither.
+	var path []string
+	for _, c := range writes {
+		if env.To("rollouts", "rollouts/status", "kustomizations")(c) {
+			path = append(path, c.Resource)
+		}
+	}
+	if len(path) > 4 || path[0] != "rollouts/status" || path[1] != "kustomizations" {
+		t.Errorf("the way of the release is %v", path)
+	}
+}
+
+// effective leaves out what was refused as a conflict, and what repeats an earlier write.
+func effective(calls []env.Call) []env.Call {
+	var list []env.Call
+	for _, c := range calls {
+		same := func(o env.Call) bool { return o.Resource == c.Resource && o.Name == c.Name && o.Body == c.Body }
+		if c.Code != http.StatusConflict && !slices.ContainsFunc(list, same) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// TestRetention: what retention drops has no object left; what runs and what is quarantined has.
+func TestRetentionDropsOldReleases(t *testing.T) {
+	t.Parallel()
+	w, ro, f := settled(t, func(ro *v1alpha1.Rollout) {
+		ro.Spec.VersionHistoryLimit, ro.Spec.AvailableReleasesMinCount = ptr.To[int32](2), ptr.To[int32](1)
+		env.Bake("", "1s")(ro)
+		ro.Spec.AfterFailure = v1alpha1.AfterFailureAllowNewer
+	})
+	f.Hold()
+	w.Select("app", "1.2.0", env.Digest("1.2.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.2.0")
+	f.Release()
+	for _, tag := range []string{"1.3.0", "1.4.0", "1.5.0"} {
+		w.Select("app", tag, env.Digest(tag))
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, tag)
+	}
+	for _, tag := range []string{"1.0.0", "1.1.0"} {
+		w.AwaitGone(&v1alpha1.Release{ObjectMeta: w.Meta(env.ReleaseName("app", tag))})
+	}
+	w.AwaitRelease(ro, "1.5.0", v1alpha1.ReleaseAvailable)
+	w.AwaitRelease(ro, "1.4.0", v1alpha1.ReleaseAvailable)
+	kept := &v1alpha1.Release{ObjectMeta: w.Meta(env.ReleaseName("app", "1.2.0"))}
+	w.Await(kept, "is kept in quarantine", func() error {
+		if kept.Status.Quarantine == nil {
+			return errors.New("it is not quarantined")
+		}
+		return nil
+	})
+	if kept.Status.Phase != v1alpha1.ReleaseFailed {
+		t.Errorf("the release that failed is %s", kept.Status.Phase)
+	}
+}

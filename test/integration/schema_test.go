@@ -1,0 +1,297 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// parse reads a manifest into the namespace of a test.
+func parse(w *env.World, manifest string) *unstructured.Unstructured {
+	w.T.Helper()
+	obj := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(manifest), &obj.Object); err != nil {
+		w.T.Fatal(err)
+	}
+	obj.SetAPIVersion(v1alpha1.GroupVersion.String())
+	obj.SetNamespace(w.Namespace)
+	return obj
+}
+
+func rolloutWith(fields string) string {
+	return "kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {name: app}, " + fields + "}"
+}
+
+func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	for name, c := range map[string]struct {
+		manifest string
+		says     []string
+	}{
+		"wantedVersion empty":                     {rolloutWith(`wantedVersion: ""`), []string{"wantedVersion", "legal image tag", "remove the field to unpin"}},
+		"wantedVersion illegal":                   {rolloutWith(`wantedVersion: "reg/app:1.0"`), []string{"wantedVersion", "legal image tag"}},
+		"wantedVersion with a line":               {rolloutWith(`wantedVersion: "1.0\r  x: y"`), []string{"wantedVersion", "legal image tag"}},
+		"wantedVersion too long":                  {rolloutWith(`wantedVersion: ` + strings.Repeat("a", 129)), []string{"wantedVersion", "128"}},
+		"bakeTime beyond all bounds":              {rolloutWith(`bakeTime: 9999999999999999999h`), []string{"bakeTime", "at most one year", "15m"}},
+		"bakeTime of two years":                   {rolloutWith(`bakeTime: 17520h`), []string{"bakeTime", "at most one year"}},
+		"bakeTime negative":                       {rolloutWith(`bakeTime: -5m`), []string{"bakeTime", "at most one year", "15m"}},
+		"bakeTime in words":                       {rolloutWith(`bakeTime: 10 minutes`), []string{"bakeTime", "at most one year", "15m"}},
+		"bakeTime without a unit":                 {rolloutWith(`bakeTime: "10"`), []string{"bakeTime", "at most one year", "15m"}},
+		"bakeTime a number":                       {rolloutWith(`bakeTime: 10`), []string{"bakeTime", "must be of type string"}},
+		"deployTimeout in words":                  {rolloutWith(`deployTimeout: soon`), []string{"deployTimeout", "15m"}},
+		"policy without name":                     {"kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {}}", []string{"releasesImagePolicy.name is empty", "name an ImagePolicy"}},
+		"policy name empty":                       {"kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {name: ''}}", []string{"releasesImagePolicy.name is empty"}},
+		"no policy":                               {"kind: Rollout\nmetadata: {name: app}\nspec: {}", []string{"releasesImagePolicy", "Required"}},
+		"no spec":                                 {"kind: Rollout\nmetadata: {name: app}", []string{"spec", "Required"}},
+		"old selector":                            {rolloutWith(`healthCheckSelector: {matchLabels: {app: app}}`), []string{"healthCheckSelector.selector.matchLabels", "is not read"}},
+		"selector missing":                        {rolloutWith(`healthCheckSelector: {}`), []string{"healthCheckSelector needs a selector", "selector: {}"}},
+		"only a namespaceSelector":                {rolloutWith(`healthCheckSelector: {namespaceSelector: {}}`), []string{"healthCheckSelector needs a selector"}},
+		"onFailure mistyped":                      {rolloutWith(`onFailure: rollback`), []string{"onFailure", `"Halt", "Rollback", "Pause"`}},
+		"selection mistyped":                      {rolloutWith(`selection: All`), []string{"selection", `"Latest", "Every"`}},
+		"afterFailure mistyped":                   {rolloutWith(`afterFailure: Allow`), []string{"afterFailure", `"Block", "AllowNewer"`}},
+		"initialDeployment mistyped":              {rolloutWith(`initialDeployment: Open`), []string{"initialDeployment", `"Gated", "SkipGates"`}},
+		"versionHistoryLimit zero":                {rolloutWith(`versionHistoryLimit: 0`), []string{"versionHistoryLimit", "greater than or equal to 1"}},
+		"availableReleasesMinCount negative":      {rolloutWith(`availableReleasesMinCount: -1`), []string{"availableReleasesMinCount", "greater than or equal to 1"}},
+		"availableReleasesRetentionDays negative": {rolloutWith(`availableReleasesRetentionDays: -7`), []string{"availableReleasesRetentionDays", "greater than or equal to 1"}},
+		"rollbackFloor illegal":                   {rolloutWith(`rollbackFloor: ">=1.0"`), []string{"rollbackFloor is not a legal image tag"}},
+		"gate without rolloutRef":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {passing: true}", []string{"rolloutRef", "Required"}},
+		"gate without a name in rolloutRef":       {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {}}", []string{"rolloutRef.name is empty", "name a Rollout"}},
+		"gate with an empty name":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {name: ''}}", []string{"rolloutRef.name is empty"}},
+		"check with an empty class":               {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: ''}", []string{"class is empty", "kustomization"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := w.Admin.Create(w.Ctx(), parse(w, c.manifest))
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, text := range c.says {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("the message lacks %q:\n%v", text, err)
+				}
+			}
+		})
+	}
+}
+
+// TestPublicManifestsAreAccepted holds every field of the published interface.
+func TestPublicManifestsAreAccepted(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	for name, manifest := range map[string]string{
+		"rollout, every published field": `
+kind: Rollout
+metadata:
+  name: all
+  annotations:
+    rollout.kuberik.com/force-deploy: 1.0.0
+    rollout.kuberik.com/bypass-gates: 1.0.0
+    rollout.kuberik.com/unblock-failed: "true"
+    rollout.kuberik.com/deploy-message: because
+    rollout.kuberik.com/deploy-user: maria
+    rollout.kuberik.com/retry: "1"
+    rollout.kuberik.com/link.Logs: https://example.com
+spec:
+  releasesImagePolicy: {name: app}
+  wantedVersion: v1.2.3_build-7
+  versionHistoryLimit: 5
+  availableReleasesRetentionDays: 7
+  availableReleasesMinCount: 30
+  bakeTime: 1h30m
+  deployTimeout: 10.5m
+  healthCheckSelector:
+    selector: {matchLabels: {app: app}, matchExpressions: [{key: tier, operator: In, values: [web]}]}
+    namespaceSelector: {matchLabels: {team: a}}
+`,
+		"rollout, what is needed":                        "kind: Rollout\nmetadata: {name: least}\nspec: {releasesImagePolicy: {name: app}}",
+		"rollout, every check":                           "kind: Rollout\nmetadata: {name: every}\nspec: {releasesImagePolicy: {name: app}, healthCheckSelector: {selector: {}}}",
+		"gate, passing":                                  "kind: RolloutGate\nmetadata: {name: passing}\nspec: {rolloutRef: {name: app}, passing: true}",
+		"gate, closed":                                   "kind: RolloutGate\nmetadata: {name: closed, labels: {gate.kuberik.com/schedule-kind: RolloutSchedule}}\nspec: {rolloutRef: {name: app}, passing: false, allowedVersions: [1.0.0]}",
+		"gate, nothing allowed":                          "kind: RolloutGate\nmetadata: {name: none}\nspec: {rolloutRef: {name: app}, allowedVersions: []}",
+		"gate, the manual approval of the documentation": "kind: RolloutGate\nmetadata: {name: manual, annotations: {gate.kuberik.com/pretty-name: Approval}}\nspec: {rolloutRef: {name: app}}",
+		"gate without spec":                              "kind: RolloutGate\nmetadata: {name: bare}",
+		"check of a Kustomization":                       "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",
+		"check without class, as Datadog's":              "kind: HealthCheck\nmetadata: {name: datadog-check-x, labels: {kuberik.com/managed-by: datadog-controller}}\nspec: {}",
+		"check of another class":                         "kind: HealthCheck\nmetadata: {name: alert}\nspec: {class: prometheus-alert}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			obj := parse(w, manifest)
+			want := obj.DeepCopy()
+			if err := w.Admin.Create(w.Ctx(), obj, &client.CreateOptions{Raw: &metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict}}); err != nil {
+				t.Fatal(err)
+			}
+			lost(t, "", want.Object, obj.Object)
+		})
+	}
+}
+
+// lost fails the test for each field that was sent and is not stored.
+func lost(t *testing.T, path string, want, got any) {
+	t.Helper()
+	m, ok := want.(map[string]any)
+	if !ok {
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			t.Errorf("%s is %v, want %v", path, got, want)
+		}
+		return
+	}
+	stored, ok := got.(map[string]any)
+	if !ok && len(m) > 0 {
+		t.Errorf("%s is %v, want %v", path, got, want)
+		return
+	}
+	for key, value := range m {
+		lost(t, path+"."+key, value, stored[key])
+	}
+}
+
+// TestD39GateWithoutSpecHarmsNobody: it belongs to no Rollout, and says so.
+func TestD39GateWithoutSpecHarmsNobody(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	bare := parse(w, "kind: RolloutGate\nmetadata: {name: bare}")
+	w.Create(bare)
+	gate := &v1alpha1.RolloutGate{ObjectMeta: w.Meta("bare")}
+	w.Await(gate, "says that it holds nothing", func() error {
+		if len(gate.Status.Conditions) == 0 || gate.Status.Conditions[0].Reason != "NoRollout" {
+			return fmt.Errorf("it says %+v", gate.Status.Conditions)
+		}
+		return nil
+	})
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+func TestReleasesCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying)
+	// Whoever has every right there is, and the name of the controller, which the policy looks at.
+	cfg := rest.CopyConfig(w.Plane.Config())
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: env.ServiceAccount, Groups: []string{"system:masters"}}
+	controller, err := client.New(cfg, client.Options{Scheme: w.Admin.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"version":{"tag":"2.0.0"}}}`))
+	if err := controller.Patch(w.Ctx(), rel, patch); err == nil || !strings.Contains(err.Error(), "a Release cannot be changed") {
+		t.Errorf("changing it: %v", err)
+	}
+}
+
+func TestShortNamesAndCategory(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	d, err := discovery.NewDiscoveryClientForConfig(w.Plane.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := d.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"rollouts": "ro", "releases": "rel", "rolloutgates": "gate", "healthchecks": "hc"}
+	for _, r := range list.APIResources {
+		short, ok := want[r.Name]
+		if !ok {
+			continue
+		}
+		delete(want, r.Name)
+		if !slices.Contains(r.ShortNames, short) || !slices.Contains(r.Categories, "kuberik") {
+			t.Errorf("%s has short names %v and categories %v", r.Name, r.ShortNames, r.Categories)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not served: %v", want)
+	}
+}
+
+// TestTables asks for what kubectl get prints.
+func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	check := w.Check("app", v1alpha1.HealthClassKustomization, "app")
+	gate := w.Gate("approval", "app")
+	ro := w.Rollout("app", env.Judged)
+	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
+	w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
+	w.Await(gate, "has a verdict", func() error {
+		if len(gate.Status.Verdicts) == 0 {
+			return fmt.Errorf("it has none")
+		}
+		return nil
+	})
+	w.Await(check, "has a verdict", func() error { return reports(check, v1alpha1.HealthPending) })
+	for resource, want := range map[string]map[string]string{
+		"rollouts":     {"Phase": "Waiting", "Pending": "1.0.0", "Waits for": "waits for approval of 1.0.0", "Ready": "False"},
+		"releases":     {"Rollout": "app", "Tag": "1.0.0", "Phase": "Pending"},
+		"rolloutgates": {"Rollout": "app", "Release": "1.0.0", "State": "pending"},
+		"healthchecks": {"Class": "kustomization", "Health": "Pending"},
+	} {
+		row := table(t, w, resource)
+		for column, value := range want {
+			if got := row[column]; got != value {
+				t.Errorf("%s: column %q is %q, want %q in %v", resource, column, got, value, row)
+			}
+		}
+	}
+	w.Patch(gate, `{"spec":{"passing":true}}`)
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
+	row := table(t, w, "rollouts")
+	if row["Version"] != "1.0.0" || row["Phase"] != "Deploying" {
+		t.Errorf("deploying, it prints %v", row)
+	}
+}
+
+// table is the first row that the API server prints for a kind, by column.
+func table(t *testing.T, w *env.World, resource string) map[string]string {
+	t.Helper()
+	transport, err := rest.HTTPClientFor(w.Plane.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := fmt.Sprintf("%s/apis/%s/namespaces/%s/%s", w.Plane.Config().Host, v1alpha1.GroupVersion, w.Namespace, resource)
+	req, err := http.NewRequestWithContext(w.Ctx(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	resp, err := transport.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var table metav1.Table
+	if err := json.NewDecoder(resp.Body).Decode(&table); err != nil || len(table.Rows) == 0 {
+		t.Fatalf("%d rows: %v", len(table.Rows), err)
+	}
+	row := map[string]string{}
+	for i, c := range table.ColumnDefinitions {
+		row[c.Name] = fmt.Sprint(table.Rows[0].Cells[i])
+	}
+	return row
+}

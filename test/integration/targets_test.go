@@ -1,0 +1,256 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+func TestD16EveryVariableOfARolloutMoves(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app", "SIDECAR": "app", "TAG_3": "app"})
+	second := w.Kustomization("jobs", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	for _, tag := range []string{"1.0.0", "1.1.0"} {
+		w.Select("app", tag, env.Digest(tag))
+		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, tag)
+		w.Get(k)
+		w.Get(second)
+		for _, variable := range []string{"VERSION", "SIDECAR", "TAG_3"} {
+			if err := carries(k, variable, tag)(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := carries(second, "VERSION", tag)(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(ro.Status.Targets); n != 4 {
+		t.Errorf("it lists %d targets", n)
+	}
+}
+
+// TestD42RolloutsShareAKustomization without touching what is not theirs.
+func TestD42RolloutsShareAKustomization(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	k := w.Kustomization("shared", map[string]string{"A_VERSION": "a", "B_VERSION": "b"})
+	edit := k.DeepCopy()
+	edit.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"CLUSTER": "prod"}, SubstituteFrom: []kustomizev1.SubstituteReference{{Kind: "ConfigMap", Name: "vars"}}}
+	if err := w.Admin.Patch(w.Ctx(), edit, client.MergeFrom(k), client.FieldOwner("somebody")); err != nil {
+		t.Fatal(err)
+	}
+	ros := map[string]*v1alpha1.Rollout{}
+	for _, name := range []string{"a", "b"} {
+		w.Policy(name, "1.0.0")
+		ros[name] = w.Rollout(name)
+	}
+	for i := range 4 {
+		tag := fmt.Sprintf("1.%d.0", i)
+		w.Select("a", tag, env.Digest(tag))
+		w.Select("b", tag+"-b", env.Digest(tag+"-b"))
+		w.AwaitPhase(ros["a"], v1alpha1.PhaseAvailable, tag)
+		w.AwaitPhase(ros["b"], v1alpha1.PhaseAvailable, tag+"-b")
+		w.Get(k)
+		for variable, want := range map[string]string{"A_VERSION": tag, "B_VERSION": tag + "-b", "CLUSTER": "prod"} {
+			if err := carries(k, variable, want)(); err != nil {
+				t.Fatalf("round %d: %v in %v", i, err, k.Spec.PostBuild.Substitute)
+			}
+		}
+	}
+	if len(k.Spec.PostBuild.SubstituteFrom) != 1 {
+		t.Error("substituteFrom is gone")
+	}
+	for _, field := range k.ManagedFields {
+		text := field.FieldsV1.GetRawString()
+		if field.Manager == "kuberik" && (strings.Contains(text, "CLUSTER") || strings.Contains(text, "f:interval") || !strings.Contains(text, "A_VERSION")) {
+			t.Errorf("kuberik owns %s", text)
+		}
+	}
+	for _, c := range m.Wire.Writes(env.To("kustomizations")) {
+		if strings.Contains(c.Body, "CLUSTER") || strings.Contains(c.Body, "A_VERSION") && strings.Contains(c.Body, "B_VERSION") {
+			t.Errorf("one Rollout wrote more than its own: %s", c.Body)
+		}
+	}
+}
+
+// TestD2OCIRepositoryEvidence: the generation of the Kustomization does not change, so only the artifact tells.
+func TestD2OCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	repo, k := w.Repository("app", "app", &sourcev1.OCIRepositoryRef{Tag: "0.9.0"})
+	w.Fetch("app")
+	w.Apply("app", env.Inventory("v1", w.Namespace+"__"))
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
+	w.Await(repo, "is handed the version", func() error {
+		if repo.Spec.Reference.Tag != "1.0.0" || repo.Annotations[meta.ReconcileRequestAnnotation] == "" {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	deploying := func() error { return inPhase(ro, v1alpha1.PhaseDeploying) }
+	w.Throughout(300*time.Millisecond, ro, "waits for the artifact", deploying)
+	w.Fetch("app")
+	w.Throughout(300*time.Millisecond, ro, "waits until it is applied", deploying)
+	w.Apply("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	w.Get(k)
+	if k.Spec.PostBuild != nil || k.Annotations[meta.ReconcileRequestAnnotation] != "" {
+		t.Errorf("the Kustomization was touched: %v, %v", k.Spec.PostBuild, k.Annotations)
+	}
+}
+
+// TestMovedTagUnderARelease: the registry serves something else than what was discovered.
+func TestArtifactOfAnotherDigestIsNotApplied(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.Repository("app", "app", nil)
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
+	w.Await(&sourcev1.OCIRepository{ObjectMeta: w.Meta("app")}, "exists", func() error { return nil })
+	w.Fetch("app", func(r *sourcev1.OCIRepository) { r.Status.Artifact.Revision = "1.0.0@" + env.Digest("moved") })
+	w.Apply("app")
+	w.Await(ro, "says what is served", func() error {
+		if b := ro.Status.BlockedBy; len(b) == 0 || !strings.Contains(b[0].Message, env.Digest("moved")) {
+			return fmt.Errorf("it says %+v", b)
+		}
+		return nil
+	})
+	w.Fetch("app")
+	w.Apply("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+func TestD17FieldsThatWinOverTheTagAreReported(t *testing.T) {
+	t.Parallel()
+	for field, ref := range map[string]*sourcev1.OCIRepositoryRef{
+		"semver": {SemVer: "1.x", Tag: "0.9.0"}, "digest": {Digest: env.Digest("pinned"), Tag: "0.9.0"},
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			w := env.New(t)
+			w.Run()
+			w.PlayFlux()
+			repo, _ := w.Repository("app", "app", ref)
+			w.Policy("app", "1.0.0")
+			ro := w.Rollout("app")
+			b := w.AwaitBlocked(ro, "OCIRepository", v1alpha1.ReasonTargetOverridden)
+			if !strings.Contains(b.Message, "spec.ref."+field) {
+				t.Errorf("it says %q", b.Message)
+			}
+			if c := condition(ro, v1alpha1.ConditionStalled); c.Status != "True" {
+				t.Errorf("Stalled is %s", c.Status)
+			}
+			w.Patch(repo, `{"spec":{"ref":{"semver":null,"digest":null}}}`)
+			w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+			w.Get(repo)
+			if repo.Spec.Reference.Tag != "1.0.0" {
+				t.Errorf("it carries %q", repo.Spec.Reference.Tag)
+			}
+		})
+	}
+}
+
+func TestD13DriftIsPutBackAndSaid(t *testing.T) {
+	t.Parallel()
+	w, ro, _ := settled(t)
+	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta("app")}
+	w.Patch(k, `{"spec":{"postBuild":{"substitute":{"VERSION":"by-hand"}}}}`)
+	w.Await(k, "is put back", carries(k, "VERSION", "1.1.0"))
+	e := awaitEvent(w, "app", "DriftCorrected")
+	if e.Type != "Warning" || !strings.Contains(e.Note, "put 1.1.0 back") {
+		t.Errorf("the event is %s: %q", e.Type, e.Note)
+	}
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	wantTags(t, ro, "1.1.0", "1.0.0")
+}
+
+func TestD13LateTargetGetsTheVersion(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonNoTargets)
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	late := w.Kustomization("late", map[string]string{"VERSION": "app"})
+	w.Await(late, "is handed what runs", carries(late, "VERSION", "1.0.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	wantTags(t, ro, "1.0.0")
+}
+
+// TestD41OneTargetThatRefuses: the others get the version, and the Rollout says what is wrong.
+func TestD41TargetThatRefusesKeepsNoOtherFromItsVersion(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	m.Wire.SetFault(func(c env.Call) env.Fault {
+		if c.Writes() && c.Resource == "kustomizations" && c.Name == "bad" {
+			return env.Refuse
+		}
+		return env.Pass
+	})
+	bad := w.Kustomization("bad", map[string]string{"VERSION": "app"})
+	good := w.Kustomization("good", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	w.Await(good, "is handed the version", carries(good, "VERSION", "1.0.0"))
+	b := w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonWriteFailed)
+	if !strings.Contains(b.Message, `Kustomization "bad"`) || len(ro.Status.History) != 1 {
+		t.Errorf("it says %q, with %d deployments", b.Message, len(ro.Status.History))
+	}
+	m.Wire.SetFault(nil)
+	w.Await(bad, "is handed the version", carries(bad, "VERSION", "1.0.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// TestListThatFailsOpensNothing: the gates cannot be asked past the cache, so nothing is handed over.
+func TestGateListThatFailsOpensNothing(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	refused := make(chan struct{}, 100)
+	m.Wire.SetFault(func(c env.Call) env.Fault {
+		if c.Verb == "list" && c.Resource == "rolloutgates" {
+			select {
+			case refused <- struct{}{}:
+			default:
+			}
+			return env.Refuse
+		}
+		return env.Pass
+	})
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	<-refused
+	<-refused
+	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	m.Wire.SetFault(nil)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
