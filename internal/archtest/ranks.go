@@ -41,7 +41,6 @@ var rooms = []room{
 	{"web", 4},
 
 	{"internal/environment/...", 5},
-	{"internal/admission", 5},
 	{"internal/flux", 5},
 
 	{"internal/devplane/...", 6},
