@@ -5,6 +5,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GO ?= go
+
+# Static binaries that are the same whether there is a C compiler or not, and one build cache for everything.
+export CGO_ENABLED ?= 0
+
 BIN := $(CURDIR)/bin
 TOOLS := hack/tools
 

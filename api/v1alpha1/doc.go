@@ -6,8 +6,6 @@
 //     changes, its status tells where it stands, with the evidence.
 //   - RolloutGate holds the releases of a Rollout until a condition is met. A gate that says nothing blocks.
 //   - HealthCheck says whether what runs is well, and for which revision it says so.
-//   - Approval is what a person says of a release that waits at a manual gate.
-//   - Override lets one release past what holds it, for a reason and for a while.
 //
 // The package holds types only: no client, no clock, no decision.
 //

@@ -16,8 +16,6 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Release{}, &ReleaseList{},
 		&RolloutGate{}, &RolloutGateList{},
 		&HealthCheck{}, &HealthCheckList{},
-		&Approval{}, &ApprovalList{},
-		&Override{}, &OverrideList{},
 		&RolloutSchedule{}, &RolloutScheduleList{},
 		&ClusterRolloutSchedule{}, &ClusterRolloutScheduleList{},
 	)

@@ -211,20 +211,6 @@ type FailedHealthCheck struct {
 	Message *string `json:"message,omitempty"`
 }
 
-// OverrideRecord is what is kept of an Override that was used.
-type OverrideRecord struct {
-	// Name of the Override, and its UID.
-	Name string `json:"name"`
-	UID  string `json:"uid"`
-	// User who made it.
-	User string `json:"user"`
-	// Reason they gave.
-	Reason string `json:"reason"`
-	// Bypass is what it went past.
-	// +optional
-	Bypass []Bypass `json:"bypass,omitempty"`
-}
-
 // DeploymentHistoryEntry is one deployment. It is stored before anything outside is touched.
 type DeploymentHistoryEntry struct {
 	// ID grows by one with each deployment.
@@ -268,9 +254,6 @@ type DeploymentHistoryEntry struct {
 	// BypassedGates are the gates that were not open and that a person let this deployment past.
 	// +optional
 	BypassedGates []string `json:"bypassedGates,omitempty"`
-	// Override is the Override that let this deployment past what held it.
-	// +optional
-	Override *OverrideRecord `json:"override,omitempty"`
 	// Recovery says that it was deployed by hand, or as a rollback, while checks were unhealthy already: they do not count
 	// against it before they have been healthy.
 	// +optional

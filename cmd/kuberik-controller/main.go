@@ -11,6 +11,7 @@ import (
 
 	"github.com/kuberik/kuberik/internal/buildinfo"
 	"github.com/kuberik/kuberik/internal/controller"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 func main() {
@@ -28,12 +29,21 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.ProbeAddress, "health-probe-bind-address", ":8081", "Address of the probe endpoint; 0 turns it off.")
 	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several replicas can run.")
 	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
+	flag.BoolVar(&s.Options.CrossNamespaces, "cross-namespace-health-checks", false,
+		"Let Rollouts select health checks of other namespaces that are labelled kuberik.com/share-health-checks=true.")
+	networks := flag.String("allow-networks", "",
+		"Networks that checks may call although they are refused otherwise (loopback, link-local, metadata services), such as 127.0.0.0/8,::1.")
 	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once.")
 	logs := zap.Options{}
 	logs.BindFlags(flag.CommandLine)
 	flag.Parse()
 
 	s.Options.Rollout.IgnoreAnnotations = !*annotations
+	allowed, err := outbound.ParseNetworks(*networks)
+	if err != nil {
+		return fmt.Errorf("--allow-networks: %w", err)
+	}
+	s.Options.AllowNetworks = allowed
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
 	ctrl.Log.Info("starting", "version", buildinfo.Version)
 	cfg, err := ctrl.GetConfig()

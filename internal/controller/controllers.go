@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -12,15 +14,23 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/buildinfo"
+	"github.com/kuberik/kuberik/internal/controller/datadog"
 	"github.com/kuberik/kuberik/internal/controller/details"
 	"github.com/kuberik/kuberik/internal/controller/gate"
 	"github.com/kuberik/kuberik/internal/controller/healthcheck"
 	"github.com/kuberik/kuberik/internal/controller/release"
 	"github.com/kuberik/kuberik/internal/controller/rollout"
+	"github.com/kuberik/kuberik/internal/controller/schedule"
+	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
+	datadogcheck "github.com/kuberik/kuberik/internal/health/datadog"
+	httpcheck "github.com/kuberik/kuberik/internal/health/http"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
+	"github.com/kuberik/kuberik/internal/health/prometheus"
+	"github.com/kuberik/kuberik/internal/health/script"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/oci"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 // Controller is something that a manager runs.
@@ -34,7 +44,14 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Rollout holds the options of the Rollout controller.
 	Rollout rollout.Options
+	// CrossNamespaces lets Rollouts select health checks of other namespaces that share theirs.
+	CrossNamespaces bool
+	// AllowNetworks lists networks that checks may call although they are refused otherwise.
+	AllowNetworks []netip.Prefix
 }
+
+// conditionsKept is how many compiled conditions are remembered.
+const conditionsKept = 4096
 
 // Scheme knows every kind that the controllers read or write.
 func Scheme() *runtime.Scheme {
@@ -46,29 +63,55 @@ func Scheme() *runtime.Scheme {
 }
 
 // New lists the controllers of a manager.
-func New(mgr ctrl.Manager, o Options) []Controller {
+func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	c, live := mgr.GetClient(), mgr.GetAPIReader()
-	classes := map[string]healthcheck.Class{
-		v1alpha1.HealthClassKustomization: {Checker: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live}, ByRevision: true},
+	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller")
+	classes, err := classes(mgr, o)
+	if err != nil {
+		return nil, err
 	}
+	o.Rollout.CrossNamespaces = o.CrossNamespaces
 	return []Controller{
-		rollout.New(c, live, mgr.GetEventRecorder("kuberik-controller"), o.Clock, o.Rollout),
+		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version))),
 		gate.New(c, o.Clock),
-		healthcheck.New(c, classes, o.Clock),
+		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces}),
+		datadog.New(c, live, recorder),
+		schedule.New(c, recorder, o.Clock),
+	}, nil
+}
+
+// classes lists the classes of health checks that Kuberik answers for.
+func classes(mgr ctrl.Manager, o Options) (map[string]healthcheck.Class, error) {
+	c, live := mgr.GetClient(), mgr.GetAPIReader()
+	logs, err := script.NewLogs(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("preparing to read logs: %w", err)
 	}
+	keys, conditions := outbound.Live(live), expr.NewCache(conditionsKept)
+	out := outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: o.AllowNetworks}, Keys: keys})
+	return map[string]healthcheck.Class{
+		v1alpha1.HealthClassKustomization: {Checker: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live}, ByRevision: true},
+		v1alpha1.HealthClassHTTP:          {Checker: httpcheck.Checker{Client: out, Conditions: conditions}},
+		v1alpha1.HealthClassPrometheus:    {Checker: prometheus.Checker{Client: out, Conditions: conditions}},
+		v1alpha1.HealthClassDatadog:       {Checker: datadogcheck.New(live, out, keys)},
+		v1alpha1.HealthClassScript:        {Checker: script.New(script.Options{Client: c, Live: live, Logs: logs}), One: true},
+	}, nil
 }
 
 // Register adds every controller, and the indexes they need, to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), healthcheck.Indexes())...); err != nil {
+	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
 		return err
 	}
-	for _, c := range New(mgr, o) {
+	list, err := New(mgr, o)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
 		if err := c.Register(mgr); err != nil {
 			return err
 		}

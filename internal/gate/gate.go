@@ -15,6 +15,8 @@ const (
 	ReasonAllowed = "Allowed"
 	// ReasonNotPassing: spec.passing is false.
 	ReasonNotPassing = "NotPassing"
+	// ReasonScheduleClosed: a schedule keeps the gate closed.
+	ReasonScheduleClosed = "ScheduleClosed"
 	// ReasonNotAllowed: allowedVersions does not list the tag.
 	ReasonNotAllowed = "NotAllowed"
 	// ReasonAwaitingApproval: nobody has approved the release.
@@ -85,14 +87,49 @@ func class(g *v1alpha1.RolloutGate) string {
 	return g.Spec.Class
 }
 
+// At is a gate as it is at a time. One that a schedule opened until a time that has come is shut until the schedule has been looked at
+// again.
+func At(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
+	until := scheduled(g)
+	if until.IsZero() || until.After(now) || g.Spec.Passing == nil || !*g.Spec.Passing {
+		return g
+	}
+	due, shut := g.DeepCopy(), false
+	due.Spec.Passing = &shut
+	due.Annotations[v1alpha1.AnnotationGateReason] = "the schedule is about to be looked at again"
+	delete(due.Annotations, v1alpha1.AnnotationGateUntil)
+	return due
+}
+
+// scheduled is until when a schedule has set a gate; zero if none has, or for ever.
+func scheduled(g *v1alpha1.RolloutGate) time.Time {
+	if g.Annotations[v1alpha1.AnnotationGateReason] == "" {
+		return time.Time{}
+	}
+	until, err := time.Parse(time.RFC3339, g.Annotations[v1alpha1.AnnotationGateUntil])
+	if err != nil {
+		return time.Time{}
+	}
+	return until
+}
+
+// closed is a gate that spec.passing closes: by hand, or by a schedule, which says why and until when.
+func closed(g *v1alpha1.RolloutGate) Verdict {
+	v := Verdict{
+		Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotPassing,
+		Message:   "the gate is closed (spec.passing is false)",
+		ClearedBy: "whoever may set spec.passing of the gate",
+	}
+	if reason := g.Annotations[v1alpha1.AnnotationGateReason]; reason != "" {
+		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "time, or whoever may edit the schedule", scheduled(g)
+	}
+	return v
+}
+
 // static applies the fields that close a gate of any class: passing false, and a list without the tag.
 func static(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
-		return Verdict{
-			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotPassing,
-			Message:   "the gate is closed (spec.passing is false)",
-			ClearedBy: "whoever may set spec.passing of the gate",
-		}, true
+		return closed(g), true
 	}
 	if g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, release.Tag) {
 		return Verdict{

@@ -17,6 +17,10 @@ const (
 	BySource = "kuberik.source"
 	// ByKustomization finds HealthChecks by the Kustomization they look at.
 	ByKustomization = "kuberik.kustomization"
+	// ByReach finds the Rollouts that look for health checks beyond their own namespace, by the value Beyond.
+	ByReach = "kuberik.reach"
+	// Beyond is the only value of ByReach.
+	Beyond = "beyond"
 )
 
 // SelectRollout is the server-side field selector of kinds that name their Rollout in spec.rolloutRef.name. It works without a

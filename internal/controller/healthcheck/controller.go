@@ -2,8 +2,10 @@ package healthcheck
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,23 +30,40 @@ type Class struct {
 	// ByRevision is whether the checker itself says which revision its report is for. If not, a report is for what Flux had applied
 	// before the probe began.
 	ByRevision bool
+	// One is whether a probe is about one deployment only, and is itself what thresholds would count: a script.
+	One bool
+}
+
+// Options of the controller.
+type Options struct {
+	// Classes that Kuberik answers for.
+	Classes map[string]Class
+	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
+	CrossNamespaces bool
 }
 
 // Controller keeps the status of HealthChecks.
 type Controller struct {
 	client  client.Client
+	cross   bool
 	classes map[string]Class
 	clock   clock.PassiveClock
 	streaks *streaks
 }
 
-// New makes the controller, with the classes that Kuberik answers for.
-func New(c client.Client, classes map[string]Class, clk clock.PassiveClock) *Controller {
-	return &Controller{client: c, classes: classes, clock: clk, streaks: newStreaks()}
+// New makes the controller.
+func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
+	return &Controller{client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks()}
 }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks/status,verbs=patch
+//+kubebuilder:rbac:groups="",resources=configmaps,verbs=get
+//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
+//+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+//+kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+//+kubebuilder:rbac:groups="",resources=pods;events,verbs=get;list
+//+kubebuilder:rbac:groups="",resources=pods/log,verbs=get
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
 
 // Register adds the controller to a manager.
@@ -52,6 +71,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck").
 		For(&v1alpha1.HealthCheck{}).
+		Owns(&batchv1.Job{}).
 		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.ofKustomization)).
 		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRollout)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: Workers}).
@@ -80,11 +100,31 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if err != nil {
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}
-	verdict := c.streaks.judge(check, releases, report, c.clock.Now())
+	verdict := c.judge(kind, check, releases, report)
 	if err := c.write(ctx, check, verdict, kind.ByRevision); err != nil {
 		return kube.Finish(0, err)
 	}
 	return kube.Finish(interval(check, report), nil)
+}
+
+// judge says what a probe amounts to, and for which deployments.
+func (c *Controller) judge(kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report) verdict {
+	if !kind.One {
+		return c.streaks.judge(check, releases, r, c.clock.Now())
+	}
+	once := check.DeepCopy()
+	once.Spec.FailureThreshold, once.Spec.SuccessThreshold = 1, 1
+	var about []health.Release
+	if s := subject(check, releases); s.Token != "" {
+		about = append(about, s)
+	}
+	v := c.streaks.judge(once, about, r, c.clock.Now())
+	for _, d := range deployments(check, releases) {
+		if slices.Contains(check.Status.Deployments, d) && !slices.Contains(v.About, d) {
+			v.About = append(v.About, d)
+		}
+	}
+	return v
 }
 
 // probe asks, for as long as the check allows. A source that does not answer in time is one that could not be asked.
@@ -101,13 +141,14 @@ func class(check *v1alpha1.HealthCheck) string {
 	return *check.Spec.Class
 }
 
-// interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner.
+// interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner, where asking costs nobody
+// outside the cluster anything.
 func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	every := duration(check.Spec.Interval, defaultInterval)
 	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
 		every = max(d, shortest)
 	}
-	if report.State == v1alpha1.HealthPending {
+	if report.State == v1alpha1.HealthPending && (class(check) == v1alpha1.HealthClassKustomization || class(check) == v1alpha1.HealthClassScript) {
 		return min(every, eager)
 	}
 	return every

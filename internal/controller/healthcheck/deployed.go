@@ -7,10 +7,12 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
 )
 
@@ -37,17 +39,38 @@ func (c *Controller) deployed(ctx context.Context, check *v1alpha1.HealthCheck) 
 
 // selecting lists the Rollouts that select a check.
 func (c *Controller) selecting(ctx context.Context, check *v1alpha1.HealthCheck) ([]*v1alpha1.Rollout, error) {
-	var list v1alpha1.RolloutList
-	if err := c.client.List(ctx, &list, client.InNamespace(check.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing Rollouts: %w", err)
+	namespace, queries, err := c.reach(ctx, check)
+	if err != nil {
+		return nil, err
 	}
 	var found []*v1alpha1.Rollout
-	for i := range list.Items {
-		if ro := &list.Items[i]; selects(ro, check) {
-			found = append(found, ro)
+	for _, q := range queries {
+		var list v1alpha1.RolloutList
+		if err := c.client.List(ctx, &list, q, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("listing Rollouts: %w", err)
+		}
+		for i := range list.Items {
+			ro := &list.Items[i]
+			if health.Selects(ro, check, namespace) && !slices.ContainsFunc(found, func(f *v1alpha1.Rollout) bool { return f.UID == ro.UID }) {
+				found = append(found, ro)
+			}
 		}
 	}
 	return found, nil
+}
+
+// reach is where the Rollouts are that may select a check, with the labels of its namespace: in that namespace, and wherever a
+// Rollout looks beyond its own.
+func (c *Controller) reach(ctx context.Context, check *v1alpha1.HealthCheck) (map[string]string, []client.ListOption, error) {
+	queries := []client.ListOption{client.InNamespace(check.Namespace)}
+	if !c.cross {
+		return nil, queries, nil
+	}
+	var ns corev1.Namespace
+	if err := c.client.Get(ctx, client.ObjectKey{Name: check.Namespace}, &ns); err != nil {
+		return nil, nil, fmt.Errorf("reading namespace %q: %w", check.Namespace, err)
+	}
+	return ns.Labels, append(queries, client.MatchingFields{kube.ByReach: kube.Beyond}), nil
 }
 
 // applied says whether the record of a Rollout has it that Flux has applied its last deployment everywhere.

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -26,36 +25,34 @@ func Indexes() []kube.Index {
 
 // ofKustomization reaches the checks that look at a Kustomization.
 func (c *Controller) ofKustomization(ctx context.Context, o client.Object) []reconcile.Request {
-	return c.list(ctx, nil, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
+	return c.list(ctx, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
 }
 
-// ofRollout reaches the checks that a Rollout selects: each of its deployments asks for a verdict of its own.
+// ofRollout reaches the checks that a Rollout may select: each of its deployments asks for a verdict of its own.
 func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
 	if ro.Spec.HealthCheckSelector == nil || len(ro.Status.History) == 0 {
 		return nil
 	}
-	return c.list(ctx, func(check *v1alpha1.HealthCheck) bool { return selects(ro, check) }, client.InNamespace(ro.Namespace))
+	selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
+	if err != nil {
+		return nil
+	}
+	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
+	if !c.cross || ro.Spec.HealthCheckSelector.NamespaceSelector == nil {
+		opts = append(opts, client.InNamespace(ro.Namespace))
+	}
+	return c.list(ctx, opts...)
 }
 
-func (c *Controller) list(ctx context.Context, want func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {
+func (c *Controller) list(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.HealthCheckList
 	if err := c.client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "listing HealthChecks")
 		return nil
 	}
-	var requests []reconcile.Request
+	requests := make([]reconcile.Request, len(list.Items))
 	for i := range list.Items {
-		if want == nil || want(&list.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
+		requests[i].NamespacedName = client.ObjectKeyFromObject(&list.Items[i])
 	}
 	return requests
-}
-
-func selects(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
-	if ro.Spec.HealthCheckSelector == nil || ro.Namespace != check.Namespace {
-		return false
-	}
-	selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
-	return err == nil && selector.Matches(labels.Set(check.Labels))
 }

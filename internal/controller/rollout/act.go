@@ -33,7 +33,7 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 		return obs, dec, nil
 	}
 	var err error
-	if obs.Gates, err = gates(ctx, c.live, ro, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
+	if obs.Gates, err = gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
 		return obs, dec, err
 	}
 	return obs, release.Decide(obs), nil

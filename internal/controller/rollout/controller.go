@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +29,8 @@ type Options struct {
 	Workers int
 	// IgnoreAnnotations turns the one-shot annotations off.
 	IgnoreAnnotations bool
+	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
+	CrossNamespaces bool
 }
 
 // Controller reconciles Rollouts.
@@ -71,6 +74,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
 		Watches(&v1alpha1.Release{}, kube.MapOf(ofRelease)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: c.options.Workers})
+	if c.options.CrossNamespaces {
+		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
+	}
 	for _, kind := range flux.Watched() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))
 	}

@@ -7,12 +7,15 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -35,7 +38,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Targets, err = c.targets(ctx, ro, image); err != nil {
 		return obs, err
 	}
-	if obs.Gates, err = gates(ctx, c.client, ro, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if obs.Gates, err = gates(ctx, c.client, ro, obs.Now, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return obs, err
 	}
 	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
@@ -63,14 +66,14 @@ func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image st
 
 // gates lists the gates of a Rollout, in the order of their names. The selector is an index of the cache, or a field that the
 // API server knows.
-func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
+func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, now time.Time, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
 	var list v1alpha1.RolloutGateList
 	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), selector); err != nil {
 		return nil, fmt.Errorf("listing RolloutGates: %w", err)
 	}
 	var found []*v1alpha1.RolloutGate
 	for i := range list.Items {
-		found = append(found, &list.Items[i])
+		found = append(found, gate.At(&list.Items[i], now))
 	}
 	slices.SortFunc(found, func(a, b *v1alpha1.RolloutGate) int { return cmp.Compare(a.Name, b.Name) })
 	return found, nil
@@ -79,37 +82,66 @@ func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, select
 // health reads what the selected checks report.
 func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets []release.Target) (release.Health, error) {
 	var h release.Health
-	if ro.Spec.HealthCheckSelector == nil {
+	selector := ro.Spec.HealthCheckSelector
+	if selector == nil {
 		return h, nil
 	}
-	if ro.Spec.HealthCheckSelector.NamespaceSelector != nil {
-		h.Problem = "this controller does not allow checks of other namespaces: remove healthCheckSelector.namespaceSelector"
+	wanted, err := metav1.LabelSelectorAsSelector(selector.Selector)
+	switch {
+	case selector.NamespaceSelector != nil && !c.options.CrossNamespaces:
+		h.Problem = "this controller does not allow checks of other namespaces (--cross-namespace-health-checks): remove healthCheckSelector.namespaceSelector"
 		return h, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
-	if err != nil {
+	case err != nil:
 		h.Problem = "healthCheckSelector.selector cannot be used: " + err.Error()
 		return h, nil //nolint:nilerr // the problem is the result: it holds the release and is shown
 	}
-	var list v1alpha1.HealthCheckList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return h, fmt.Errorf("listing HealthChecks: %w", err)
+	list, err := c.checks(ctx, ro, wanted)
+	if err != nil {
+		return h, err
 	}
-	for i := range list.Items {
-		if list.Items[i].Spec.Mode == v1alpha1.ModeObserve {
+	for i := range list {
+		if list[i].Spec.Mode == v1alpha1.ModeObserve {
 			continue
 		}
-		report, err := c.report(ctx, ro, &list.Items[i], targets)
+		report, err := c.report(ctx, ro, &list[i], targets)
 		if err != nil {
 			return h, err
 		}
 		h.Reports = append(h.Reports, report)
 	}
 	slices.SortFunc(h.Reports, func(a, b health.Report) int { return cmp.Compare(a.Name, b.Name) })
-	if len(list.Items) == 0 {
-		h.Problem = "healthCheckSelector selects no HealthCheck of the namespace"
+	if len(list) == 0 {
+		h.Problem = "healthCheckSelector selects no HealthCheck"
 	}
 	return h, nil
+}
+
+// checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and that share
+// theirs.
+func (c *Controller) checks(ctx context.Context, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
+	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
+	beyond := ro.Spec.HealthCheckSelector.NamespaceSelector != nil
+	if !beyond {
+		opts = append(opts, client.InNamespace(ro.Namespace))
+	}
+	var list v1alpha1.HealthCheckList
+	if err := c.client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing HealthChecks: %w", err)
+	}
+	if !beyond {
+		return list.Items, nil
+	}
+	var selected []v1alpha1.HealthCheck
+	for i := range list.Items {
+		var ns corev1.Namespace
+		if err := c.client.Get(ctx, client.ObjectKey{Name: list.Items[i].Namespace}, &ns); err != nil {
+			return nil, fmt.Errorf("reading namespace %q: %w", list.Items[i].Namespace, err)
+		}
+		if health.Selects(ro, &list.Items[i], ns.Labels) {
+			selected = append(selected, list.Items[i])
+		}
+	}
+	return selected, nil
 }
 
 // report reads one check, and says whether it speaks for what is deployed now.
@@ -117,6 +149,9 @@ func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1
 	r := health.Report{
 		Name: check.Name, Namespace: check.Namespace, State: health.Normal(check.Status.Status), Revision: check.Status.ObservedRevision,
 		Since: when(check.Status.LastChangeTime), LastError: when(check.Status.LastErrorTime),
+	}
+	if check.Namespace != ro.Namespace {
+		r.Name = check.Namespace + "/" + check.Name
 	}
 	if check.Status.Message != nil {
 		r.Message = *check.Status.Message
@@ -156,9 +191,12 @@ func aboutDeployment(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
 	if len(ro.Status.History) == 0 {
 		return true
 	}
-	token := release.Token(string(ro.UID), &ro.Status.History[0])
+	name, token := ro.Name, release.Token(string(ro.UID), &ro.Status.History[0])
+	if check.Namespace != ro.Namespace {
+		name = ro.Namespace + "/" + ro.Name
+	}
 	return check.Status.ObservedGeneration == check.Generation &&
-		slices.Contains(check.Status.Deployments, v1alpha1.CheckedDeployment{Rollout: ro.Name, Token: token})
+		slices.Contains(check.Status.Deployments, v1alpha1.CheckedDeployment{Rollout: name, Token: token})
 }
 
 // probed says whether a check is of a class that Kuberik probes.

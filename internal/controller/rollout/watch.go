@@ -21,6 +21,12 @@ func Indexes() []kube.Index {
 		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByPolicy, func(ro *v1alpha1.Rollout) []string {
 			return []string{ro.Spec.ReleasesImagePolicy.Name}
 		}),
+		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByReach, func(ro *v1alpha1.Rollout) []string {
+			if s := ro.Spec.HealthCheckSelector; s != nil && s.NamespaceSelector != nil {
+				return []string{kube.Beyond}
+			}
+			return nil
+		}),
 		kube.IndexOf(&v1alpha1.RolloutGate{}, kube.ByRollout, func(g *v1alpha1.RolloutGate) []string {
 			return []string{g.Spec.RolloutRef.Name}
 		}),
@@ -64,15 +70,25 @@ func (c *Controller) ofTarget(ctx context.Context, o client.Object) []reconcile.
 	return requests
 }
 
-// ofCheck reaches the Rollouts of the namespace that select a check.
+// ofCheck reaches the Rollouts that may select a check: those of the namespace, and those that look beyond their own.
 func (c *Controller) ofCheck(ctx context.Context, o client.Object) []reconcile.Request {
-	return c.matching(ctx, o.GetNamespace(), func(ro *v1alpha1.Rollout) bool {
+	selects := func(ro *v1alpha1.Rollout) bool {
 		if ro.Spec.HealthCheckSelector == nil {
 			return false
 		}
 		selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
 		return err == nil && selector.Matches(labels.Set(o.GetLabels()))
-	})
+	}
+	requests := c.matching(ctx, o.GetNamespace(), selects)
+	if c.options.CrossNamespaces {
+		requests = append(requests, c.matching(ctx, "", selects, client.MatchingFields{kube.ByReach: kube.Beyond})...)
+	}
+	return requests
+}
+
+// ofNamespace reaches the Rollouts that look for checks beyond their own namespace.
+func (c *Controller) ofNamespace(ctx context.Context, _ client.Object) []reconcile.Request {
+	return c.matching(ctx, "", nil, client.MatchingFields{kube.ByReach: kube.Beyond})
 }
 
 func (c *Controller) matching(ctx context.Context, namespace string, want func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
@@ -84,7 +100,7 @@ func (c *Controller) matching(ctx context.Context, namespace string, want func(*
 	var requests []reconcile.Request
 	for i := range list.Items {
 		if want == nil || want(&list.Items[i]) {
-			requests = append(requests, request(namespace, list.Items[i].Name))
+			requests = append(requests, request(list.Items[i].Namespace, list.Items[i].Name))
 		}
 	}
 	return requests

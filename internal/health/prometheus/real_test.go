@@ -1,0 +1,131 @@
+package prometheus_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// patience is how long a Prometheus may take to start and to scrape.
+const patience = time.Minute
+
+// start runs a Prometheus that scrapes a target every second.
+func start(t *testing.T, target string) (address string) {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Skip("there is no prometheus on the PATH (Debian: apt-get install prometheus)")
+	}
+	dir := t.TempDir()
+	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: hello\n  static_configs: [{targets: [%q]}]\n", target)
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = free.Addr().String()
+	free.Close()
+	cmd := exec.CommandContext(t.Context(), program, "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	output := &log{}
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Wait() // the context of the test has ended, and the process with it
+		if t.Failed() {
+			t.Logf("what Prometheus said:\n%s", output)
+		}
+	})
+	return "http://" + address
+}
+
+// log is written by a process and read by a test.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// A real Prometheus, scraping a real target whose errors can be turned on.
+func TestRealPrometheus(t *testing.T) {
+	var broken atomic.Bool
+	var requests, errors atomic.Int64
+	target := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(100)
+		if broken.Load() {
+			errors.Add(50)
+		}
+		fmt.Fprintf(w, "# TYPE http_requests_total counter\nhttp_requests_total{code=\"200\"} %d\nhttp_requests_total{code=\"500\"} %d\n", requests.Load(), errors.Load())
+		fmt.Fprintf(w, "# TYPE idle_total counter\nidle_total 0\n# TYPE build_info gauge\nbuild_info{version=\"v1.1.0\"} 1\n")
+	})
+	address := start(t, strings.TrimPrefix(target, "http://"))
+	checker := newChecker(t)
+	ask := func(query, success string) string {
+		return verdict(checker.Check(t.Context(), subject(v1alpha1.PrometheusCheck{Address: address, Query: query, Success: success}, 10*time.Second)))
+	}
+	await := func(query, success, want string) {
+		t.Helper()
+		var got string
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+			if got = ask(query, success); got == want {
+				return
+			}
+		}
+		t.Fatalf("%s: got %s, want %s", query, got, want)
+	}
+	const (
+		good  = "Healthy: success is true for the result of the query"
+		bad   = "Unhealthy: success is false for the result of the query"
+		ratio = `sum(increase(http_requests_total{code="500"}[5s])) / sum(increase(http_requests_total[5s]))`
+	)
+	await(ratio, few, good)
+	broken.Store(true)
+	await(ratio, few, bad)
+	broken.Store(false)
+	await(ratio, few, good)
+
+	for query, tc := range map[string]struct{ success, want string }{
+		`up{job="hello"}`:                             {`result.size() == 1 && result[0].value == 1 && result[0].labels.job == "hello"`, good},
+		`build_info`:                                  {`result.exists(r, r.labels.version == release.tag)`, good},
+		`build_info{version="v1.0.0"}`:                {`true`, "NoData: the query has no result"},
+		`rate(idle_total[5s]) / rate(idle_total[5s])`: {few, "NoData: the query has no result but NaN"},
+		`scalar(up{job="hello"})`:                     {`result[0].value == 1`, good},
+		`vector(1) / 0`:                               {few, bad},
+		`up[1m]`:                                      {few, "error: the query gives a range of values: take one from it, with last_over_time or max_over_time"},
+		`"text"`:                                      {few, "error: the query gives no numbers"},
+		`rate(up`:                                     {few, "error: Prometheus does not understand the query"},
+		`up * on() group_left(job) {__name__=~".+"}`: {few, "error: Prometheus cannot run the query"},
+	} {
+		if got := ask(query, tc.success); got != tc.want {
+			t.Errorf("%s: got %s, want %s", query, got, tc.want)
+		}
+	}
+}

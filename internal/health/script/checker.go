@@ -1,0 +1,173 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+const defaultTimeout = 10 * time.Second
+
+// Options of a Checker.
+type Options struct {
+	// Client makes and deletes Jobs, and reads them; its reads may come from a cache.
+	Client client.Client
+	// Live reads pods, events, and Jobs before another is made, from the API server.
+	Live client.Reader
+	// Logs of the containers. Without, what a script printed is not shown.
+	Logs LogReader
+	// AllowPrivileged lets a jobTemplate ask for what reaches beyond its namespace: the host's network, processes, files, ports and
+	// devices, privileged containers and capabilities. Default: it is refused, so that creating HealthChecks is no way to a node.
+	AllowPrivileged bool
+}
+
+// Checker judges checks of class script.
+type Checker struct {
+	Options
+	memory memory
+}
+
+var _ health.Checker = (*Checker)(nil)
+
+// New makes a Checker.
+func New(o Options) *Checker { return &Checker{Options: o} }
+
+// Check reports on the run for the deployment of the subject, and starts one if none has been started.
+func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+	q, err := ask(s)
+	switch {
+	case err != nil:
+		return health.Report{}, err
+	case ctx.Err() != nil:
+		return health.Report{}, ctx.Err()
+	case s.Release.Token == "":
+		return pending(waits), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout(s.Check))
+	defer cancel()
+	p, err := c.look(ctx, c.Client, q)
+	if err == nil && (p.start.number > 0 || p.unsure) {
+		p, err = c.look(ctx, c.Live, q) // a cache may lag, and a run must not be started twice
+	}
+	if err != nil {
+		return health.Report{}, err
+	}
+	for _, job := range p.remove {
+		c.remove(ctx, job)
+	}
+	if p.start.number > 0 {
+		err = c.start(ctx, q, p.start)
+	}
+	return p.report, err
+}
+
+func timeout(check *v1alpha1.HealthCheck) time.Duration {
+	if check.Spec.Timeout != nil {
+		if d, err := check.Spec.Timeout.Parse(); err == nil && d > 0 {
+			return d
+		}
+	}
+	return defaultTimeout
+}
+
+// look reads what there is, and plans.
+func (c *Checker) look(ctx context.Context, reader client.Reader, q question) (plan, error) {
+	var list batchv1.JobList
+	var w world
+	inNamespace, ofCheck := client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}
+	if err := reader.List(ctx, &list, inNamespace, ofCheck); err != nil {
+		return plan{}, fmt.Errorf("listing Jobs: %w", err)
+	}
+	known, trouble := c.memory.recall(q), map[types.UID]string{}
+	for i := range list.Items {
+		job := &list.Items[i]
+		switch {
+		case q.answers(job):
+			r := runOf(job)
+			var err error
+			if r.outcome, err = c.judge(ctx, job, known); err != nil {
+				return plan{}, err
+			}
+			if r.phase == going {
+				trouble[job.UID] = r.trouble
+			}
+			w.runs = append(w.runs, r)
+		case q.ours(job):
+			w.others = append(w.others, job)
+			w.overtaken = w.overtaken || q.overtaken(job)
+		}
+	}
+	c.memory.keep(q, w.runs, trouble)
+	if r, ok := known.missing(w.runs); ok {
+		w.runs = append(w.runs, r)
+	} else if r, ok := q.told(); ok && len(w.runs) == 0 {
+		w.runs = append(w.runs, r)
+	}
+	return q.plan(w), nil
+}
+
+// start makes the Job of a run. If it exists, somebody was faster.
+func (c *Checker) start(ctx context.Context, q question, r run) error {
+	job, err := c.render(q, r)
+	if err != nil {
+		return err
+	}
+	err = c.Client.Create(ctx, job, kube.FieldOwner)
+	if apierrors.IsAlreadyExists(err) {
+		err = c.adopt(ctx, q, job)
+	} else if err != nil {
+		return refusal{err}
+	}
+	if err == nil {
+		log.FromContext(ctx).Info("Started a script", "job", job.Name, "rollout", q.rollout(), "version", q.Release.Tag)
+		c.memory.began(q, r)
+	}
+	return err
+}
+
+// adopt reads a Job that exists, and takes nobody else's.
+func (c *Checker) adopt(ctx context.Context, q question, job *batchv1.Job) error {
+	key := client.ObjectKeyFromObject(job)
+	if err := c.Live.Get(ctx, key, job); err != nil {
+		return fmt.Errorf("reading Job %q: %w", key.Name, err)
+	}
+	if !q.answers(job) {
+		return fmt.Errorf("the Job %s exists and is not a run of this check: delete it", key.Name)
+	}
+	return nil
+}
+
+// remove deletes a Job and its pods. If that fails, nothing is judged differently, and it is tried again next time.
+func (c *Checker) remove(ctx context.Context, job *batchv1.Job) {
+	err := c.Client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &job.UID})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		log.FromContext(ctx).Error(err, "deleting an old run", "job", job.Name)
+	}
+}
+
+// refusal is why the API server does not take a Job.
+type refusal struct{ cause error }
+
+func (r refusal) Error() string { return "the Job cannot be created: " + reason(r.cause.Error()) }
+func (r refusal) Unwrap() error { return r.cause }
+
+// reason leaves out which object is forbidden: its name may be another each time.
+func reason(message string) string {
+	if _, why, ok := strings.Cut(message, " is forbidden: "); ok {
+		message = why
+	}
+	return version.Clean(message, maxCause)
+}

@@ -1,0 +1,166 @@
+package script
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// LabelCheck on a Job, and on its pods, is the name of the HealthCheck, shortened if it is too long for a label.
+const LabelCheck = "kuberik.com/health-check"
+
+// Annotations of a Job that say what its run is about.
+const (
+	annotationRollout  = "healthcheck.kuberik.com/rollout"
+	annotationToken    = "healthcheck.kuberik.com/token"
+	annotationDeployed = "healthcheck.kuberik.com/deployed-at"
+	annotationScript   = "healthcheck.kuberik.com/script"
+	annotationRun      = "healthcheck.kuberik.com/run"
+	annotationAttempt  = "healthcheck.kuberik.com/attempt"
+)
+
+const (
+	defaultInterval = 30 * time.Second
+	maxJobName      = 63 // the Job controller makes it the value of a label
+)
+
+// question is what a run answers: whether one deployment is well, by one script.
+type question struct {
+	health.Subject
+	script *v1alpha1.ScriptCheck
+	// definition is a hash of the script: who edits it asks another question.
+	definition string
+	// every is how long after the end of a run the next begins; 0 is never.
+	every time.Duration
+}
+
+func ask(s health.Subject) (question, error) {
+	q := question{Subject: s, script: s.Check.Spec.Script}
+	if q.script == nil {
+		return q, errors.New("class script needs the field script")
+	}
+	fields, raw := *q.script, ""
+	if t := q.script.JobTemplate; t != nil {
+		fields.JobTemplate, raw = nil, string(t.Raw) // which may not be JSON
+	}
+	data, err := json.Marshal(fields)
+	if err != nil {
+		return q, fmt.Errorf("reading the script: %w", err)
+	}
+	q.definition = hash(string(data), raw)
+	if q.script.Runs == v1alpha1.ScriptInterval {
+		if q.every = defaultInterval; s.Check.Spec.Interval != nil {
+			q.every, err = s.Check.Spec.Interval.Parse()
+		}
+	}
+	return q, err
+}
+
+func hash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])[:10]
+}
+
+// rollout names the Rollout. A check may be selected by several, and each has its own runs.
+func (q question) rollout() string { return q.Release.Namespace + "/" + q.Release.Rollout }
+
+// key names what is remembered, id the question.
+func (q question) key() string { return string(q.Check.UID) + "/" + q.rollout() }
+func (q question) id() string  { return hash(q.key(), q.Release.Token, q.definition) }
+
+// name of the Job of a run. It is the same for whoever asks the same.
+func (q question) name(number int) string {
+	suffix := "-" + q.id() + "-" + strconv.Itoa(number)
+	name := strings.ReplaceAll(q.Check.Name, ".", "-")
+	return strings.TrimRight(name[:min(len(name), maxJobName-len(suffix))], "-") + suffix
+}
+
+func (q question) labels() map[string]string {
+	return map[string]string{
+		LabelCheck:                     version.LabelValue(q.Check.Name),
+		v1alpha1.LabelRollout:          version.LabelValue(q.Release.Rollout),
+		"app.kubernetes.io/managed-by": "kuberik",
+	}
+}
+
+func (q question) annotations(number, attempt int) map[string]string {
+	return map[string]string{
+		annotationRollout:  q.rollout(),
+		annotationToken:    q.Release.Token,
+		annotationDeployed: q.Release.DeployedAt.UTC().Format(time.RFC3339Nano),
+		annotationScript:   q.definition,
+		annotationRun:      strconv.Itoa(number),
+		annotationAttempt:  strconv.Itoa(attempt),
+	}
+}
+
+// ours says whether a Job was made for the check and the Rollout; answers, whether for the question.
+func (q question) ours(job *batchv1.Job) bool {
+	return metav1.IsControlledBy(job, q.Check) && job.Labels[LabelCheck] == version.LabelValue(q.Check.Name) &&
+		job.Annotations[annotationRollout] == q.rollout()
+}
+
+func (q question) answers(job *batchv1.Job) bool {
+	return q.ours(job) && job.Annotations[annotationToken] == q.Release.Token && job.Annotations[annotationScript] == q.definition
+}
+
+// overtaken says whether a Job is for a later deployment: then the question is out of date.
+func (q question) overtaken(job *batchv1.Job) bool {
+	at, err := time.Parse(time.RFC3339Nano, job.Annotations[annotationDeployed])
+	return err == nil && at.After(q.Release.DeployedAt)
+}
+
+// phase is how far a run has come.
+type phase int
+
+const (
+	going phase = iota
+	passed
+	failed
+	interrupted
+)
+
+// outcome is what a run amounts to.
+type outcome struct {
+	phase  phase
+	report health.Report
+	// at is when it ended; zero if it has not, or nobody knows.
+	at time.Time
+	// trouble is what keeps it from starting.
+	trouble string
+}
+
+// run is one Job of a question.
+type run struct {
+	// job is nil if it is gone.
+	job *batchv1.Job
+	// number counts the Jobs of a question, attempt those in a row of which all before were interrupted.
+	number, attempt int
+	// gone is whether the Job was deleted before it ended.
+	gone bool
+	outcome
+}
+
+func runOf(job *batchv1.Job) run {
+	return run{job: job, number: count(job, annotationRun), attempt: count(job, annotationAttempt)}
+}
+
+func count(job *batchv1.Job, annotation string) int {
+	n, err := strconv.Atoi(job.Annotations[annotation])
+	if err != nil {
+		return 1
+	}
+	return max(n, 1)
+}
