@@ -118,11 +118,11 @@ func (m *monitor) use(key, value string) bool {
 	return true
 }
 
-func (m *monitor) statusWritten(old, new *Rollout) {
-	for _, v := range new.status.AvailableReleases {
+func (m *monitor) statusWritten(old, now *Rollout) {
+	for _, v := range now.status.AvailableReleases {
 		id := identity(v)
 		if !slices.ContainsFunc(old.status.AvailableReleases, func(v v1alpha1.VersionInfo) bool { return identity(v) == id }) {
-			m.last++ // one that was forgotten and is found again is new
+			m.last++ // one that was forgotten and is found again is now
 			m.order[id] = m.last
 			m.w.Counts.Releases++
 			m.w.note("discover", "%s", v.Tag)
@@ -131,61 +131,61 @@ func (m *monitor) statusWritten(old, new *Rollout) {
 			}
 		}
 	}
-	m.tell(old.status, new.status)
-	m.judgeLifts(old, new)
-	m.judgeHistory(old.status.History, new.status.History)
-	m.judgeLength(old, len(old.status.History), len(new.status.History))
-	if len(new.status.History) == 0 || m.broken != "" {
+	m.tell(old.status, now.status)
+	m.judgeLifts(old, now)
+	m.judgeHistory(old.status.History, now.status.History)
+	m.judgeLength(old, len(old.status.History), len(now.status.History))
+	if len(now.status.History) == 0 || m.broken != "" {
 		return
 	}
-	head := &new.status.History[0]
+	head := &now.status.History[0]
 	var before *v1alpha1.DeploymentHistoryEntry
 	if len(old.status.History) > 0 && number(&old.status.History[0]) == number(head) {
 		before = &old.status.History[0]
 	}
 	if before == nil {
-		m.judgeIntent(old, new)
+		m.judgeIntent(old, now)
 	}
 	m.judgeStep(old, before, head)
 	m.followBake(head)
 }
 
 // judgeLifts: a release leaves quarantine by Retry, by success, or because a person says so.
-func (m *monitor) judgeLifts(old, new *Rollout) {
+func (m *monitor) judgeLifts(old, now *Rollout) {
 	asked := m.asked[v1alpha1.AnnotationLiftQuarantine]
 	for id := range m.failed {
 		in := func(list []v1alpha1.Quarantine) bool {
 			return slices.ContainsFunc(list, func(q v1alpha1.Quarantine) bool { return q.ReleaseIdentity == id })
 		}
-		if in(old.status.Quarantined) && !in(new.status.Quarantined) && asked != nil && m.use(v1alpha1.AnnotationLiftQuarantine, id.Tag+" it was the database") {
+		if in(old.status.Quarantined) && !in(now.status.Quarantined) && asked != nil && m.use(v1alpha1.AnnotationLiftQuarantine, id.Tag+" it was the database") {
 			delete(m.failed, id)
 		}
 	}
 }
 
 // judgeHistory: invariants 1, 7 and 8.
-func (m *monitor) judgeHistory(old, new []v1alpha1.DeploymentHistoryEntry) {
-	if len(old) > 0 && len(new) == 0 {
+func (m *monitor) judgeHistory(old, now []v1alpha1.DeploymentHistoryEntry) {
+	if len(old) > 0 && len(now) == 0 {
 		m.breaks(7, "the history is gone")
 	}
-	for i := range new {
-		if i > 0 && running(&new[i]) {
-			m.breaks(1, "deployment %d is in flight behind a newer one", number(&new[i]))
+	for i := range now {
+		if i > 0 && running(&now[i]) {
+			m.breaks(1, "deployment %d is in flight behind a newer one", number(&now[i]))
 		}
-		if i > 0 && number(&new[i]) >= number(&new[i-1]) {
-			m.breaks(7, "ids are %d after %d", number(&new[i]), number(&new[i-1]))
+		if i > 0 && number(&now[i]) >= number(&now[i-1]) {
+			m.breaks(7, "ids are %d after %d", number(&now[i]), number(&now[i-1]))
 		}
 	}
-	if len(old) == 0 || len(new) == 0 {
+	if len(old) == 0 || len(now) == 0 {
 		return
 	}
-	added := number(&new[0]) - number(&old[0])
+	added := number(&now[0]) - number(&old[0])
 	if added != 0 && added != 1 {
-		m.breaks(7, "the newest id went from %d to %d", number(&old[0]), number(&new[0]))
+		m.breaks(7, "the newest id went from %d to %d", number(&old[0]), number(&now[0]))
 		return
 	}
-	for i := range min(len(old), len(new)-int(added)) {
-		m.judgeEntry(&old[i], &new[i+int(added)], i == 0)
+	for i := range min(len(old), len(now)-int(added)) {
+		m.judgeEntry(&old[i], &now[i+int(added)], i == 0)
 	}
 }
 
@@ -200,19 +200,19 @@ func (m *monitor) judgeLength(old *Rollout, before, after int) {
 	}
 }
 
-func (m *monitor) judgeEntry(old, new *v1alpha1.DeploymentHistoryEntry, head bool) {
+func (m *monitor) judgeEntry(old, now *v1alpha1.DeploymentHistoryEntry, head bool) {
 	switch {
-	case number(old) != number(new) || identity(old.Version) != identity(new.Version) || old.Cause != new.Cause:
-		m.breaks(7, "deployment %d of %s became %d of %s", number(old), old.Version.Tag, number(new), new.Version.Tag)
-	case old.Version.Revision != nil && (new.Version.Revision == nil || *new.Version.Revision != *old.Version.Revision):
+	case number(old) != number(now) || identity(old.Version) != identity(now.Version) || old.Cause != now.Cause:
+		m.breaks(7, "deployment %d of %s became %d of %s", number(old), old.Version.Tag, number(now), now.Version.Tag)
+	case old.Version.Revision != nil && (now.Version.Revision == nil || *now.Version.Revision != *old.Version.Revision):
 		m.breaks(7, "deployment %d lost its details", number(old))
-	case *old.BakeStatus == *new.BakeStatus:
+	case *old.BakeStatus == *now.BakeStatus:
 	case !head:
-		m.breaks(8, "deployment %d, which is not the newest, went from %s to %s", number(old), *old.BakeStatus, *new.BakeStatus)
-	case !running(old) && retried(old, new):
+		m.breaks(8, "deployment %d, which is not the newest, went from %s to %s", number(old), *old.BakeStatus, *now.BakeStatus)
+	case !running(old) && retried(old, now):
 	case !running(old):
-		m.breaks(8, "deployment %d went from %s to %s without a retry", number(old), *old.BakeStatus, *new.BakeStatus)
-	case *old.BakeStatus == string(v1alpha1.BakeInProgress) && *new.BakeStatus == string(v1alpha1.BakeDeploying) && !retried(old, new):
+		m.breaks(8, "deployment %d went from %s to %s without a retry", number(old), *old.BakeStatus, *now.BakeStatus)
+	case *old.BakeStatus == string(v1alpha1.BakeInProgress) && *now.BakeStatus == string(v1alpha1.BakeDeploying) && !retried(old, now):
 		m.breaks(8, "deployment %d went back from baking to deploying", number(old))
 	}
 }

@@ -33,8 +33,8 @@ func chosen(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return e.Cause == v1alpha1.CausePin || e.Cause == v1alpha1.CauseForceDeploy
 }
 
-func retried(old, new *v1alpha1.DeploymentHistoryEntry) bool {
-	return new.LastRetryTimestamp != nil && (old.LastRetryTimestamp == nil || !old.LastRetryTimestamp.Equal(new.LastRetryTimestamp))
+func retried(old, now *v1alpha1.DeploymentHistoryEntry) bool {
+	return now.LastRetryTimestamp != nil && (old.LastRetryTimestamp == nil || !old.LastRetryTimestamp.Equal(now.LastRetryTimestamp))
 }
 
 // open says whether a gate lets a release pass, by the words of its fields.
@@ -58,8 +58,8 @@ func allOpen(gates []*v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
 }
 
 // judgeIntent looks at a deployment that was just decided, and at what it comes after.
-func (m *monitor) judgeIntent(old, new *Rollout) {
-	e := &new.status.History[0]
+func (m *monitor) judgeIntent(old, now *Rollout) {
+	e := &now.status.History[0]
 	m.w.Counts.Deployments++
 	m.w.note("intent", "%s (%s)", e.Version.Tag, e.Cause)
 	m.mark[number(e)] = m.last
@@ -208,7 +208,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		other := identity(v)
 		at := m.order[other]
 		switch {
-		case len(old.status.History) > 0 && old.status.History[0].Version == (v1alpha1.VersionInfo{Tag: other.Tag}): // deployed before it was known
+		case deployedUnknown(old, other.Tag):
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
 		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
@@ -218,6 +218,12 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 	}
 }
 
+// deployedUnknown says whether what runs was deployed by its tag, before a release of that tag was known.
+func deployedUnknown(ro *Rollout, tag string) bool {
+	h := ro.status.History
+	return len(h) > 0 && identity(h[0].Version) == v1alpha1.ReleaseIdentity{Tag: tag}
+}
+
 // judgeEnvironment: nothing is deployed automatically while a check is unhealthy, unless what failed is to blame.
 func (m *monitor) judgeEnvironment(id v1alpha1.ReleaseIdentity, last *v1alpha1.DeploymentHistoryEntry) {
 	runs := slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token != "" })
@@ -225,7 +231,7 @@ func (m *monitor) judgeEnvironment(id v1alpha1.ReleaseIdentity, last *v1alpha1.D
 		return
 	}
 	for _, c := range m.w.checks.cached() {
-		if c.State == v1alpha1.HealthUnhealthy && !(failed(last) && c.Target != "") {
+		if c.State == v1alpha1.HealthUnhealthy && (!failed(last) || c.Target == "") {
 			m.breaks(3, "%s was decided while %s is unhealthy", id.Tag, c.Name)
 		}
 	}

@@ -18,7 +18,7 @@ var (
 
 const (
 	shortSeeds = 400
-	longSeeds  = 8000
+	longSeeds  = 16000
 	chaosSteps = 250
 )
 

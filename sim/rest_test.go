@@ -289,7 +289,7 @@ func (m *monitor) judgeRunning(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) 
 	w := m.w
 	switch {
 	case h.PausedTime != nil:
-	case !m.handed[number(h)]:
+	case !m.handed[number(h)] || !m.carriedBy(h): // it may have reached only what was deleted since
 		held := !chosen(h) && (len(m.shut(w.gates.live(), h)) > 0 || m.sick(ro))
 		m.rests(held, "no gate holds %s", h.Version.Tag)
 	case ro.spec.DeployTimeout != nil:
@@ -330,6 +330,9 @@ func (m *monitor) judgeCandidates(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 					from = m.order[identity(e.Version)]
 				}
 			}
+		}
+		if h.Version.Digest == "" { // it may be any of its tag
+			from = max(from, m.newestOf(h.Version.Tag))
 		}
 		halted := failed(h) || h.Cause == v1alpha1.CauseRollback
 		if halted && ro.spec.AfterFailure != v1alpha1.AfterFailureAllowNewer {

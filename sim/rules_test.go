@@ -123,7 +123,7 @@ func each(n int, f func(int)) {
 }
 
 // brokenScript is the first script that goes another way.
-func brokenScript(t testing.TB, o options) string {
+func brokenScript(t *testing.T, o options) string {
 	t.Helper()
 	all := scripts(t)
 	for _, file := range slices.Sorted(maps.Keys(all)) {

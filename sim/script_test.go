@@ -202,23 +202,23 @@ func scriptAnnotate(w *World, args []string) error {
 }
 
 // tell adds what people read from a status to a story, where it changed.
-func (m *monitor) tell(old, new *v1alpha1.RolloutStatus) {
+func (m *monitor) tell(old, now *v1alpha1.RolloutStatus) {
 	if m.w.trace == nil || !m.w.trace.story {
 		return
 	}
-	if old.Phase != new.Phase || old.CurrentVersion != new.CurrentVersion {
-		m.w.note("phase", "%s %s", new.Phase, new.CurrentVersion)
+	if old.Phase != now.Phase || old.CurrentVersion != now.CurrentVersion {
+		m.w.note("phase", "%s %s", now.Phase, now.CurrentVersion)
 	}
-	was, is := reasons(old), reasons(new)
+	was, is := reasons(old), reasons(now)
 	if was != is && is != "" {
 		m.w.note("waits", "%s", is)
 	}
-	for _, q := range new.Quarantined {
+	for _, q := range now.Quarantined {
 		if !slices.ContainsFunc(old.Quarantined, func(o v1alpha1.Quarantine) bool { return o.ReleaseIdentity == q.ReleaseIdentity }) {
 			m.w.note("isolated", "%s", q.Tag)
 		}
 	}
-	for _, e := range release.Events(*m.w.rollout.live().spec, *old, *new, release.Decision{}) {
+	for _, e := range release.Events(*m.w.rollout.live().spec, *old, *now, release.Decision{}) {
 		m.w.note("event", "%s: %s", e.Reason, e.Message)
 	}
 }

@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write what happens into the golden files")
 
 // scripts are the golden files: a script, a line of dashes, and what happens.
-func scripts(t testing.TB) map[string][2]string {
+func scripts(t *testing.T) map[string][2]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -18,10 +18,9 @@ type shell struct {
 	faulty string
 
 	// What it remembers; lost when it dies.
-	bake    bakeClock
-	again   time.Duration // when to look again, on the clock that only runs; negative: only when something changes
-	dirty   bool          // whether it has to look at once
-	started bool
+	bake  bakeClock
+	again time.Duration // when to look again, on the clock that only runs; negative: only when something changes
+	dirty bool          // whether it has to look at once
 }
 
 // bakeClock is how long the process has seen a bake run.
@@ -167,7 +166,9 @@ func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, f
 	if !release.Changed(obs.Status, next) {
 		return false, failed
 	}
-	s.seeBake(next, 0)
+	if bakeOf(next) != bakeOf(obs.Status) {
+		s.bake = bakeClock{key: bakeOf(next), since: s.w.mono} // each attempt to store a bake anew, in case it is the one that counts
+	}
 	err := s.effect("status", func() error { return s.w.writeStatus(rv, &next) })
 	if errors.Is(err, errConflict) {
 		s.w.Counts.Conflicts++
@@ -207,7 +208,7 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 		Spec: *ro.spec, Status: *ro.status, Policy: w.policy.cached(), Gates: w.gates.cached(), Details: w.details.cached(),
 	}
 	if len(ro.status.History) > 0 {
-		obs.BakedFor = s.seeBake(*ro.status, -1)
+		obs.BakedFor = s.seeBake(*ro.status)
 	}
 	s.observeTargets(&obs)
 	if ro.spec.HealthCheckSelector != nil {
@@ -250,8 +251,8 @@ func (s *shell) observeHealth(obs *release.Observation) {
 			Name: c.Name, Namespace: "default", State: health.Normal(c.State), Message: c.Message, Revision: c.Revision,
 			Since: c.Since, LastError: c.LastError, ByRevision: c.Target != "",
 		}
-		switch {
-		case c.Target == "":
+		switch c.Target {
+		case "":
 			r.Current = len(obs.Status.History) > 0 && !c.Since.Before(release.Cutoff(&obs.Status.History[0]))
 		default:
 			r.Current = asked && w.revisionOf(c.Target) == c.Revision && c.Revision != ""
@@ -270,20 +271,25 @@ func (w *World) revisionOf(id string) string {
 	return ""
 }
 
-// seeBake keeps how long the bake has run. A process that finds a bake that it has not seen start has only the clock to go by.
-func (s *shell) seeBake(status v1alpha1.RolloutStatus, base time.Duration) *time.Duration {
-	h := &status.History
-	if len(*h) == 0 || (*h)[0].BakeStartTime == nil || (*h)[0].BakeEndTime != nil {
+// seeBake is how long the bake has run. A process that finds a bake that it has not seen start has only the clock to go by.
+func (s *shell) seeBake(status v1alpha1.RolloutStatus) *time.Duration {
+	key := bakeOf(status)
+	if key == "" {
 		return nil
 	}
-	e := &(*h)[0]
-	key := fmt.Sprintf("%s %d", release.Token(rolloutUID, e), e.BakeStartTime.Unix())
 	if s.bake.key != key {
-		if base < 0 {
-			base = max(0, s.w.wall.Sub(e.BakeStartTime.Time))
-		}
+		base := max(0, s.w.wall.Sub(status.History[0].BakeStartTime.Time))
 		s.bake = bakeClock{key: key, base: base, since: s.w.mono}
 	}
 	baked := s.bake.base + s.w.mono - s.bake.since
 	return &baked
+}
+
+// bakeOf names the bake that runs, or is "".
+func bakeOf(status v1alpha1.RolloutStatus) string {
+	if len(status.History) == 0 || status.History[0].BakeStartTime == nil || status.History[0].BakeEndTime != nil {
+		return ""
+	}
+	e := &status.History[0]
+	return fmt.Sprintf("%s %d", release.Token(rolloutUID, e), e.BakeStartTime.Unix())
 }

@@ -256,7 +256,8 @@ func TestFailure(t *testing.T) {
 	check(t, map[string]decision{
 		"halt":                         {"the default", given(failing(), quarantined("1.2.0")), []string{"blockAfterFailure", "waits for Rollout app: PreviousFailed"}},
 		"rollback":                     {"to the last Available release", given(failing(), rollback), []string{"rollBack", "record 3 1.1.0 Rollback"}},
-		"rollback at a gate":           {"gates hold it like any other", given(failing(), rollback, gates(shut("g"))), []string{"rollBack", "waits for RolloutGate g: AwaitingApproval"}},
+		"rollback at a gate":           {"gates hold it like any other", given(failing(), rollback, gates(shut("g"))), []string{"blockAfterFailure", "waits for RolloutGate g: AwaitingApproval", "waits for Rollout app: PreviousFailed"}},
+		"rollback at a gate, repaired": {"a newer release that gates admit goes out instead", given(failing(), rollback, known("1.1.0", "1.2.0", "1.3.0"), gates(allowing("1.3.0")), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"deployNext", "record 3 1.3.0 Automatic"}},
 		"rollback that fails":          {"once is enough", given(history(entry(3, "1.1.0", v1alpha1.BakeFailed, because(v1alpha1.CauseRollback)), entry(2, "1.2.0", v1alpha1.BakeFailed)), rollback), []string{"blockAfterFailure", "waits for Rollout app: PreviousFailed"}},
 		"rollback of a person's":       {"automation does not undo it", given(failing(because(v1alpha1.CauseForceDeploy)), rollback), []string{"blockAfterFailure", "waits for Rollout app: PreviousFailed"}},
 		"rollback before drift":        {"a write that is refused must not keep it from happening", given(failing(), rollback, func(o *Observation) { o.Targets = append(o.Targets, Target{Name: "b"}) }), []string{"rollBack", "record 3 1.1.0 Rollback"}},
@@ -271,6 +272,10 @@ func TestFailure(t *testing.T) {
 		"after a rollback, lifted":     {"what failed may be tried again", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"deployNext", "record 4 1.2.0 Automatic"}},
 		"after a rollback, in between": {"what was skipped before the failure stays skipped", given(history(entry(3, "1.0.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.0.0", "1.1.0", "1.2.0"), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"rest"}},
 	})
+}
+
+func allowing(tags ...string) *v1alpha1.RolloutGate {
+	return &v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{AllowedVersions: &tags}}
 }
 
 func taking(id int64) func(*v1alpha1.DeploymentHistoryEntry) {

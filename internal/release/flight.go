@@ -81,7 +81,8 @@ func (s *situation) atGates(h *v1alpha1.DeploymentHistoryEntry) bool {
 
 // hold keeps a deployment from Flux, or deploys one that is admitted in its place.
 func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
-	if next, bypassed, ok := s.next(); ok && s.pinned() == "" && h.Cause == v1alpha1.CauseAutomatic {
+	_, sick := holdOnHealth(s)
+	if next, bypassed, ok := s.next(); ok && !sick && s.pinned() == "" && h.Cause == v1alpha1.CauseAutomatic {
 		return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}
 	}
 	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
@@ -350,7 +351,7 @@ func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFail
 	if how == v1alpha1.OnFailurePause {
 		e.PausedTime = ceil(s.Now)
 		setStatus(&e, statusOf(h), message)
-		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e)}
+		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e), Again: s.Now}
 	}
 	e.PausedTime, e.BakeEndTime = nil, ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeFailed, message)

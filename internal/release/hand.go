@@ -189,6 +189,9 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 		known := version.Identity(s.status.AvailableReleases[n-1])
 		e.NewestKnown = &known
 	}
+	if cause == v1alpha1.CauseRollback {
+		e.RollbackOf = s.head().ID
+	}
 	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
 	return append(append(actions, s.consume()...), Record{e})
 }

@@ -31,20 +31,22 @@ func stayPinned(s *situation) (Decision, bool) {
 }
 
 // rollBack deploys the last Available release again, once, if the release that failed was not chosen by a person and nothing
-// forbids going back so far. Gates hold it like any other deployment.
+// forbids going back so far. Gates hold it like any other deployment; until they open, a newer release may repair what failed.
 func rollBack(s *situation) (Decision, bool) {
-	h, back := s.head(), s.lastGood()
-	if !s.reversible(h) || back == nil || s.belowFloor(back.Version) != "" {
+	back := s.wayBack()
+	if back == nil || !s.admitted(back.Version) {
 		return Decision{}, false
 	}
-	if shut := gate.Shut(s.Gates, version.Identity(back.Version)); len(shut) > 0 {
-		return Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}, true
+	return Decision{Actions: s.record(back.Version, v1alpha1.CauseRollback, nil), Again: s.Now}, true
+}
+
+// wayBack is the deployment to roll back to, or nil.
+func (s *situation) wayBack() *v1alpha1.DeploymentHistoryEntry {
+	back := s.lastGood()
+	if !s.reversible(s.head()) || back == nil || s.belowFloor(back.Version) != "" {
+		return nil
 	}
-	actions := s.record(back.Version, v1alpha1.CauseRollback, nil)
-	intent := actions[len(actions)-1].(Record)
-	intent.Entry.RollbackOf = h.ID
-	actions[len(actions)-1] = intent
-	return Decision{Actions: actions, Again: s.Now}, true
+	return back
 }
 
 // reversible says whether a deployment failed that automation may take back: neither a person's nor a rollback, nor one that
@@ -110,7 +112,17 @@ func blockAfterFailure(s *situation) (Decision, bool) {
 	if statusOf(h) != v1alpha1.BakeFailed && len(s.candidates()) == 0 {
 		return Decision{}, false
 	}
-	return Decision{Blocked: []v1alpha1.Blocker{s.failureBlocker(h)}}, true
+	return s.halt(s.failureBlocker(h)), true
+}
+
+// halt waits for a person, or for the gates that hold a rollback.
+func (s *situation) halt(b v1alpha1.Blocker) Decision {
+	back := s.wayBack()
+	if back == nil {
+		return Decision{Blocked: []v1alpha1.Blocker{b}}
+	}
+	shut := gate.Shut(s.Gates, version.Identity(back.Version))
+	return Decision{Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
 }
 
 func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Blocker {
@@ -138,7 +150,7 @@ func rest(s *situation) (Decision, bool) {
 	case h != nil && statusOf(h) == v1alpha1.BakeFailed:
 		b := s.failureBlocker(h)
 		b.ClearedBy = "a newer release, or " + clearedByPerson
-		return Decision{Blocked: []v1alpha1.Blocker{b}}, true
+		return s.halt(b), true
 	case h == nil:
 		return Decision{Blocked: []v1alpha1.Blocker{s.policyBlocker()}}, true
 	}

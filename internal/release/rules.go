@@ -24,7 +24,7 @@ type Chore struct {
 	Do func(*situation) []Action
 }
 
-// Policy of a Rollout: its chores and its rules, in the order of precedence.
+// Chain is the policy of a Rollout: its chores and its rules, in the order of precedence.
 type Chain struct {
 	Chores []Chore
 	Rules  []Rule
