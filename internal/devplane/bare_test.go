@@ -176,6 +176,7 @@ func TestBare(t *testing.T) {
 }
 
 func checkServiceAccount(t *testing.T, plane *devplane.Plane, c client.Client) {
+	t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "robot"}}
 	if err := c.Create(t.Context(), account); err != nil {
 		t.Fatal(err)
@@ -230,7 +231,7 @@ func TestACrashLeavesNothing(t *testing.T) {
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer owner.Wait() //nolint:errcheck // it was killed
+	defer owner.Wait()
 	var running []int
 	eventually(t, "the cluster to be is up", func() error {
 		running = recorded(dir)

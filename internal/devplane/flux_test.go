@@ -137,6 +137,7 @@ func awaitDeployed(t *testing.T, plane *devplane.Plane, c client.Client, version
 }
 
 func checkNeverReady(t *testing.T, c client.Client) {
+	t.Helper()
 	for name, want := range map[string]corev1.ConditionStatus{"good": corev1.ConditionTrue, "bad": corev1.ConditionFalse} {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
@@ -160,6 +161,7 @@ func checkNeverReady(t *testing.T, c client.Client) {
 }
 
 func checkReflection(t *testing.T, plane *devplane.Plane, c client.Client) {
+	t.Helper()
 	push := func(tag string) string {
 		digest, err := artifact.PushImage(t.Context(), artifact.Image{Reference: plane.Registry() + "/app:" + tag})
 		if err != nil {

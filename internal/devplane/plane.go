@@ -28,7 +28,7 @@ type Plane struct {
 	registry   *artifact.Registry
 
 	// life is that of the parts inside this process.
-	life    context.Context
+	life    context.Context //nolint:containedctx // it is the lifetime of the plane itself
 	end     context.CancelFunc
 	running sync.WaitGroup
 	failed  chan error

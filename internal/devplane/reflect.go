@@ -28,7 +28,7 @@ func (p *Plane) startReflector(ctx context.Context) error {
 		return errors.Join(err, log.Close())
 	}
 	p.running.Go(func() {
-		defer log.Close()
+		defer log.Close() //nolint:errcheck // a log
 		if err := manager.Start(p.life); err != nil && p.life.Err() == nil {
 			p.fail(fmt.Errorf("%s ended by itself: %w; its log is %s", reflectorName, err, path))
 		}

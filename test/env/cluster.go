@@ -126,10 +126,6 @@ func (c *Cluster) applyAll(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	first := filepath.Join(dir, "namespace.yaml")
-	if _, err := os.Stat(first); err == nil {
-		files = append([]string{first}, files...)
-	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -119,7 +120,11 @@ func push(ctx context.Context, reference string, image v1.Image, annotations map
 		return "", fmt.Errorf("pushing: %w", err)
 	}
 	if len(annotations) > 0 {
-		image = mutate.Annotations(image, annotations).(v1.Image)
+		annotated, ok := mutate.Annotations(image, annotations).(v1.Image)
+		if !ok {
+			return "", errors.New("pushing: an image with annotations is no image")
+		}
+		image = annotated
 	}
 	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
 		return "", fmt.Errorf("pushing %q: %w", reference, err)

@@ -3,6 +3,7 @@ package artifact_test
 import (
 	"archive/tar"
 	"compress/gzip"
+	"errors"
 	"io"
 	"testing"
 
@@ -113,7 +114,7 @@ func unpack(t *testing.T, image v1.Image) map[string]string {
 	files, archive := map[string]string{}, tar.NewReader(unzipped)
 	for {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files
 		}
 		if err != nil {

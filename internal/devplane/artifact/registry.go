@@ -36,7 +36,7 @@ func Serve() (*Registry, error) {
 	}
 	go func() {
 		if err := r.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			panic(fmt.Sprintf("the registry's listener broke: %v", err))
+			panic(fmt.Sprintf("the registry's listener broke: %v", err)) //nolint:forbidigo // a local cluster without its registry is no use to anybody
 		}
 	}()
 	return r, nil

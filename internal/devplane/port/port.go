@@ -34,7 +34,7 @@ func (p *Pool) Take() (int, error) {
 			continue // taken by another local cluster
 		}
 		if !free(n) {
-			lock.Close()
+			lock.Close() //nolint:errcheck // closing gives the lock back, whatever it returns
 			continue
 		}
 		p.locks = append(p.locks, lock)
@@ -46,7 +46,7 @@ func (p *Pool) Take() (int, error) {
 // Release gives all ports back.
 func (p *Pool) Release() {
 	for _, lock := range p.locks {
-		lock.Close()
+		lock.Close() //nolint:errcheck // closing gives the lock back, whatever it returns
 	}
 	p.locks = nil
 }
@@ -57,7 +57,7 @@ func reserve(dir string, n int) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		f.Close() //nolint:errcheck // closing gives the lock back, whatever it returns
 		return nil, err
 	}
 	return f, nil

@@ -181,8 +181,8 @@ func (s *Supervisor) launch(process component.Process) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	cmd := exec.Command(process.Path, process.Args...)
+	defer log.Close()                                  //nolint:errcheck // the child has its own handle
+	cmd := exec.Command(process.Path, process.Args...) //nolint:noctx // a component outlives whoever starts it, and is stopped by Stop
 	cmd.Env = append(os.Environ(), process.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes()
