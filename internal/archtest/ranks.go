@@ -55,6 +55,7 @@ var rooms = []room{
 
 	{"internal/controller", 9},
 	{"internal/demo", 9},
+	{"internal/demo/endpoint", 4},
 
 	{"internal/cli", 10},
 

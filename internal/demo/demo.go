@@ -143,6 +143,8 @@ func (w *world) watchOver(ctx context.Context) error {
 		return err
 	case err := <-w.controller.failed():
 		return err
+	case err := <-w.endpoint.Failed():
+		return err
 	case <-ctx.Done():
 		return nil
 	}
@@ -153,7 +155,7 @@ func (w *world) next(program string) []string {
 	return []string{
 		"The local cluster stays up. In another terminal:",
 		"  export KUBECONFIG=" + w.plane.Kubeconfig(),
-		"  kubectl get ro,rel,gate -n " + namespace,
+		"  kubectl get ro,rel,gate,hc -n " + namespace,
 		"  kubectl describe ro " + app + " -n " + namespace,
 		"  " + program + " demo push 1.3.0",
 		"  " + approveCommand("", "1.3.0"),

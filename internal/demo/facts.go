@@ -16,11 +16,12 @@ func expected() []string {
 	return []string{
 		"the Rollout is Available and runs 1.2.0; nothing waits",
 		"deployment 1 of 1.0.0: Succeeded, baked for its time",
-		"deployment 2 of 1.1.0: Failed, never baked, by hello",
+		"deployment 2 of 1.1.0: Failed, never baked, by hello-http",
 		"deployment 3 of 1.2.0: Succeeded, baked for its time",
-		"release 1.0.0 is Available, by the evidence of hello",
-		"release 1.1.0 is Failed, quarantined",
-		"release 1.2.0 is Available, by the evidence of hello",
+		"release 1.0.0 is Available, by the evidence of hello, hello-http",
+		"release 1.1.0 is Failed, by the evidence of hello-http, quarantined",
+		"release 1.2.0 is Available, by the evidence of hello, hello-http",
+		"the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		"the Deployment runs hello:1.2.0, 2 of 2 pods ready",
 	}
 }
@@ -42,7 +43,7 @@ func facts(s scene) []string {
 		found = append(found, released(s.release(v.Tag), v.Tag))
 	}
 	want, ready := s.replicas()
-	return append(found, fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
+	return append(found, "the Deployment has run "+strings.Join(s.ran(), ", "), fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
 }
 
 func deployment(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) string {
@@ -76,10 +77,18 @@ func baked(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) stri
 
 func released(rel *v1alpha1.Release, tag string) string {
 	text := fmt.Sprintf("release %s is %s", tag, rel.Status.Phase)
+	decisive := string(v1alpha1.HealthHealthy)
+	if rel.Status.Phase == v1alpha1.ReleaseFailed {
+		decisive = string(v1alpha1.HealthUnhealthy)
+	}
+	var evidence []string
 	for _, c := range rel.Status.Checks {
-		if c.Current && c.State == string(v1alpha1.HealthHealthy) {
-			text += ", by the evidence of " + c.Name
+		if c.Current && c.State == decisive {
+			evidence = append(evidence, c.Name)
 		}
+	}
+	if slices.Sort(evidence); len(evidence) > 0 {
+		text += ", by the evidence of " + strings.Join(evidence, ", ")
 	}
 	if rel.Status.Quarantine != nil {
 		text += ", quarantined"

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/demo/endpoint"
 	"github.com/kuberik/kuberik/internal/view"
 )
 
@@ -23,6 +25,8 @@ type scene struct {
 	rollout    *v1alpha1.Rollout
 	releases   []v1alpha1.Release
 	deployment *appsv1.Deployment
+	// sets are the ReplicaSets of the deployment, the newest last.
+	sets []appsv1.ReplicaSet
 }
 
 // look reads a scene.
@@ -37,7 +41,10 @@ func look(ctx context.Context, r client.Reader) (scene, error) {
 	}
 	var list v1alpha1.ReleaseList
 	err := r.List(ctx, &list, client.InNamespace(namespace))
-	s.releases = list.Items
+	if s.releases = list.Items; err != nil {
+		return s, err
+	}
+	s.sets, err = endpoint.ReplicaSets(ctx, r, key)
 	return s, err
 }
 
@@ -53,8 +60,24 @@ func (s scene) release(tag string) *v1alpha1.Release {
 
 // image is what the Deployment runs, without the registry.
 func (s scene) image() string {
-	for _, c := range s.deployment.Spec.Template.Spec.Containers {
-		return c.Image[strings.LastIndex(c.Image, "/")+1:]
+	return imageOf(s.deployment.Spec.Template)
+}
+
+// ran are the images that the Deployment has run of the versions that were released, the newest last.
+func (s scene) ran() []string {
+	var images []string
+	for _, set := range s.sets {
+		image := imageOf(set.Spec.Template)
+		if slices.ContainsFunc(s.releases, func(r v1alpha1.Release) bool { return image == app+":"+r.Spec.Version.Tag }) {
+			images = append(images, image)
+		}
+	}
+	return images
+}
+
+func imageOf(t corev1.PodTemplateSpec) string {
+	for _, c := range t.Spec.Containers {
+		return endpoint.Image(c.Image)
 	}
 	return "nothing"
 }
@@ -117,7 +140,7 @@ func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, e
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range []client.Object{&v1alpha1.Rollout{}, &v1alpha1.Release{}, &appsv1.Deployment{}} {
+	for _, kind := range []client.Object{&v1alpha1.Rollout{}, &v1alpha1.Release{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}} {
 		informer, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, err

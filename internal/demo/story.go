@@ -47,7 +47,7 @@ func steps() []step {
 	return []step{
 		pushing("1.0.0", "a first version is published", waitsAtGate("1.0.0")),
 		approving("1.0.0", "alice approves 1.0.0", becomes("1.0.0", v1alpha1.ReleaseAvailable)),
-		pushing("1.1.0", "the next version is published; its pods will never become ready", waitsAtGate("1.1.0")),
+		pushing("1.1.0", "the next version is published; its pods will become ready, but it does not work", waitsAtGate("1.1.0")),
 		approving("1.1.0", "alice approves 1.1.0, as nobody knows that yet", fails("1.1.0")),
 		pushing("1.2.0", "a version that mends it is published", waitsFor("1.2.0", v1alpha1.ReasonPreviousFailed)),
 		{
@@ -120,7 +120,7 @@ func becomes(tag string, phase v1alpha1.ReleasePhase) func(scene) string {
 	}
 }
 
-// fails: the release failed and is quarantined.
+// fails: the release failed and is quarantined, although the Deployment runs it and all of its pods are ready.
 func fails(tag string) func(scene) string {
 	return func(s scene) string {
 		if missing := becomes(tag, v1alpha1.ReleaseFailed)(s); missing != "" {
@@ -128,6 +128,9 @@ func fails(tag string) func(scene) string {
 		}
 		if s.release(tag).Status.Quarantine == nil || s.rollout.Status.Phase != v1alpha1.PhaseFailed {
 			return "release " + tag + " failed but is not halted and quarantined"
+		}
+		if want, ready := s.replicas(); want == 0 || ready != want {
+			return fmt.Sprintf("release %s failed with %d of %d pods ready", tag, ready, want)
 		}
 		return ""
 	}

@@ -49,6 +49,7 @@ func (s *stage) runs(tag string) {
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Image: "127.0.0.1:5000/" + app + ":" + tag}}
 	d.Status = appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
 	s.scene.deployment = d
+	s.scene.sets = append(s.scene.sets, appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Template: d.Spec.Template}})
 }
 
 func (s *stage) push(_ context.Context, tag string) error {
@@ -89,12 +90,17 @@ func (s *stage) approve(_ context.Context, tag string) error {
 	}
 	rel := s.scene.release(tag)
 	rel.Status = v1alpha1.ReleaseStatus{
-		Phase: v1alpha1.ReleaseAvailable, Checks: []v1alpha1.CheckEvidence{{Name: app, State: "Healthy", Current: true}},
+		Phase: v1alpha1.ReleaseAvailable, Checks: []v1alpha1.CheckEvidence{
+			{Name: app, State: "Healthy", Current: true}, {Name: checkName, State: "Healthy", Current: true},
+		},
 	}
-	if tag == "1.1.0" {
+	if tag == broken {
 		st.Phase = v1alpha1.PhaseFailed
-		e.BakeStatus, e.BakeStartTime, e.FailedHealthChecks = ptr.To("Failed"), nil, []v1alpha1.FailedHealthCheck{{Name: app}}
-		rel.Status = v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleaseFailed, Quarantine: &v1alpha1.ReleaseQuarantine{Reason: "it failed"}}
+		e.BakeStatus, e.BakeStartTime, e.FailedHealthChecks = ptr.To("Failed"), nil, []v1alpha1.FailedHealthCheck{{Name: checkName}}
+		rel.Status = v1alpha1.ReleaseStatus{
+			Phase: v1alpha1.ReleaseFailed, Quarantine: &v1alpha1.ReleaseQuarantine{Reason: "it failed"},
+			Checks: []v1alpha1.CheckEvidence{{Name: app, State: "Healthy", Current: true}, {Name: checkName, State: "Unhealthy", Current: true}},
+		}
 	}
 	st.History = slices.Insert(st.History, 0, e)
 	return nil
@@ -134,7 +140,7 @@ func TestStoryStops(t *testing.T) {
 	s := newStage()
 	s.broken = "1.1.0"
 	_, err := tell(t, s)
-	want := `the next version is published; its pods will never become ready: time is up: release 1.1.0 is "", not Pending`
+	want := `the next version is published; its pods will become ready, but it does not work: time is up: release 1.1.0 is "", not Pending`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -153,11 +159,11 @@ func TestFacts(t *testing.T) {
 		"Bad release went through": {
 			"a verdict that should be Failed is the whole point",
 			func(s *stage) { s.scene.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
-			"release 1.1.0 is Available, quarantined",
+			"release 1.1.0 is Available, by the evidence of hello, quarantined",
 		},
 		"No quarantine": {
 			"what failed must not be picked again", func(s *stage) { s.scene.release("1.1.0").Status.Quarantine = nil },
-			"release 1.1.0 is Failed",
+			"release 1.1.0 is Failed, by the evidence of hello-http",
 		},
 		"Short bake": {
 			"Available means that it baked",
@@ -169,7 +175,7 @@ func TestFacts(t *testing.T) {
 		"No evidence": {
 			"Available means that a check said so, for that release",
 			func(s *stage) { s.scene.release("1.2.0").Status.Checks[0].Current = false },
-			"release 1.2.0 is Available",
+			"release 1.2.0 is Available, by the evidence of hello-http",
 		},
 		"Deployed twice": {
 			"each version is deployed once",
@@ -180,7 +186,19 @@ func TestFacts(t *testing.T) {
 			"deployment 3 of 1.2.0: Succeeded, baked for its time",
 		},
 		"Something else runs": {
-			"the record is not enough", func(s *stage) { s.runs("1.1.0") }, "the Deployment runs hello:1.1.0, 2 of 2 pods ready",
+			"the record is not enough", func(s *stage) { s.runs(broken) }, "the Deployment runs hello:1.1.0, 2 of 2 pods ready",
+		},
+		"Never ran": {
+			"what was never there cannot have failed by its own answer",
+			func(s *stage) {
+				s.scene.sets = slices.DeleteFunc(s.scene.sets, func(r appsv1.ReplicaSet) bool { return imageOf(r.Spec.Template) == "hello:1.1.0" })
+			},
+			"the Deployment has run hello:1.0.0, hello:1.2.0",
+		},
+		"Failed by another check": {
+			"it was to fail by its own answer",
+			func(s *stage) { s.scene.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
+			"deployment 2 of 1.1.0: Failed, never baked, by hello",
 		},
 		"Old pods": {
 			"a pod of the old version that is ready does not count",

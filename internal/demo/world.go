@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/config"
+	"github.com/kuberik/kuberik/internal/demo/endpoint"
 	"github.com/kuberik/kuberik/internal/devplane"
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
@@ -26,8 +26,11 @@ import (
 const (
 	namespace = "demo"
 	app       = "hello"
+	checkName = "hello-http"
 	gateName  = "release-manager"
 	approver  = "alice"
+	// broken is the version whose pods become ready, and that does not work.
+	broken = "1.1.0"
 )
 
 // account is what the controller acts as, here as on every cluster.
@@ -45,6 +48,7 @@ type world struct {
 	admin      client.Client
 	alice      client.Client
 	controller *controller
+	endpoint   *endpoint.Server
 	scenes     *scenes
 }
 
@@ -73,7 +77,7 @@ func build(ctx context.Context, o Options, n narrator) (*world, error) {
 		return nil, err
 	}
 	for _, part := range []func(context.Context) error{
-		w.connect, w.install,
+		w.connect, w.serve, w.install,
 		func(ctx context.Context) error { return w.startController(ctx, o.Controller) },
 		w.publish, w.apply,
 		func(ctx context.Context) (err error) { w.scenes, err = newScenes(ctx, w.plane.Config(), n); return err },
@@ -99,6 +103,14 @@ func (w *world) connect(context.Context) error {
 	return err
 }
 
+// serve answers for the application: its pods are simulated.
+func (w *world) serve(ctx context.Context) (err error) {
+	w.endpoint, err = endpoint.Serve(ctx, endpoint.Application{
+		Reader: w.admin, Deployment: client.ObjectKey{Namespace: namespace, Name: app}, Broken: []string{broken},
+	})
+	return err
+}
+
 // install does what the manifests of the installation do on a cluster, but for the Deployment of the controller: pods are
 // simulated here.
 func (w *world) install(ctx context.Context) error {
@@ -109,7 +121,7 @@ func (w *world) install(ctx context.Context) error {
 	if err := w.plane.InstallCRDs(ctx, filepath.Join(dir, "crd")); err != nil {
 		return err
 	}
-	files := []string{filepath.Join(dir, "rbac", "namespace.yaml")}
+	var files []string
 	for _, folder := range []string{"rbac", "policy"} {
 		found, err := filepath.Glob(filepath.Join(dir, folder, "*.yaml"))
 		if err != nil {
@@ -117,7 +129,7 @@ func (w *world) install(ctx context.Context) error {
 		}
 		files = append(files, found...)
 	}
-	for _, file := range slices.Compact(files) {
+	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return err
@@ -166,7 +178,7 @@ func (w *world) apply(ctx context.Context) error {
 
 func (w *world) manifest(name string) (string, error) {
 	data, err := manifests.ReadFile("manifests/" + name)
-	return strings.ReplaceAll(string(data), "REGISTRY", w.plane.Registry()), err
+	return strings.NewReplacer("REGISTRY", w.plane.Registry(), "ENDPOINT", w.endpoint.URL()).Replace(string(data)), err
 }
 
 // close ends everything, and removes what it left unless somebody has to read it.
@@ -174,6 +186,9 @@ func (w *world) close(ctx context.Context, keep bool) error {
 	var problems []error
 	if w.controller != nil {
 		problems = append(problems, w.controller.close(ctx))
+	}
+	if w.endpoint != nil {
+		problems = append(problems, w.endpoint.Close())
 	}
 	problems = append(problems, w.plane.Stop(ctx))
 	if !keep {
