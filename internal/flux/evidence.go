@@ -65,6 +65,8 @@ type Applied struct {
 	Watched bool
 	// Inventory lists what Flux applied.
 	Inventory []Object
+	// Expressions that judge some of it.
+	Expressions []Expressions
 }
 
 // Object is one object that Flux applied.
@@ -79,7 +81,7 @@ func (o Object) String() string { return o.Kind + " " + o.NamespacedName.String(
 func applied(k *kustomizev1.Kustomization) *Applied {
 	a := &Applied{
 		Name: k.Name, Revision: Revision(k), Deleting: !k.DeletionTimestamp.IsZero(), Remote: k.Spec.KubeConfig != nil,
-		Watched: k.Spec.Wait || len(k.Spec.HealthChecks) > 0,
+		Watched: k.Spec.Wait || len(k.Spec.HealthChecks) > 0, Expressions: expressions(k),
 	}
 	a.Progress, a.Message = Judge(k)
 	if k.Status.Inventory != nil {

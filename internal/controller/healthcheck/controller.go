@@ -104,7 +104,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if err := c.write(ctx, check, verdict, kind.ByRevision); err != nil {
 		return kube.Finish(0, err)
 	}
-	return kube.Finish(interval(check, report), nil)
+	return kube.Finish(spread(interval(check, report)), nil)
 }
 
 // judge says what a probe amounts to, and for which deployments.

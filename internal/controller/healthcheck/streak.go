@@ -1,6 +1,7 @@
 package healthcheck
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,17 +23,24 @@ const (
 	grace = time.Second
 	// jitter spreads probes by up to this share of the interval.
 	jitter = 0.1
+	// forgotten is how long after its next probe was due a check is taken for deleted.
+	forgotten = time.Hour
+	// sweepFrom is how many checks there are at least before those that were deleted are looked for.
+	sweepFrom = 1024
 )
 
 // streaks remembers how the last probes of each check went. It may be lost: then they are counted anew.
 type streaks struct {
 	mu   sync.Mutex
 	list map[types.UID]*streak
+	// sweepAt is the length of the list at which it is swept next.
+	sweepAt int
 }
 
 // streak is how the last probes of one check went.
 type streak struct {
-	probed     time.Time
+	// next is the earliest time of the next probe.
+	next       time.Time
 	generation int64
 	// about are the deployments, or the revision, that the probes were about.
 	about        []v1alpha1.CheckedDeployment
@@ -40,7 +48,17 @@ type streak struct {
 	passes, fail int32
 }
 
-func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}} }
+func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}, sweepAt: sweepFrom} }
+
+// add begins to count anew. Checks that are deleted are gone without a word, so that their streaks are swept up here.
+func (s *streaks) add(uid types.UID, k *streak, now time.Time) {
+	s.list[uid] = k
+	if len(s.list) < s.sweepAt {
+		return
+	}
+	maps.DeleteFunc(s.list, func(id types.UID, old *streak) bool { return id != uid && now.Sub(old.next) > forgotten })
+	s.sweepAt = max(sweepFrom, 2*len(s.list))
+}
 
 func (s *streaks) forget(uid types.UID) {
 	s.mu.Lock()
@@ -55,19 +73,26 @@ func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, by
 	defer s.mu.Unlock()
 	last, known := s.list[check.UID]
 	about := deployments(check, releases)
-	every := interval(check, health.Report{State: health.Normal(check.Status.Status)})
 	switch {
 	case byRevision:
 		return 0
 	case !known && check.Status.ObservedGeneration == check.Generation && covers(check.Status.Deployments, about):
 		// The program has just started, with thousands of others waiting.
-		s.list[check.UID] = &streak{probed: now, generation: check.Generation, about: about}
-		return wait.Jitter(time.Second, every.Seconds())
+		soon := wait.Jitter(time.Second, interval(check, health.Report{State: health.Normal(check.Status.Status)}).Seconds())
+		s.add(check.UID, &streak{next: now.Add(soon), generation: check.Generation, about: about}, now)
+		return soon
 	case !known || last.generation != check.Generation || !covers(last.about, about):
 		return 0
 	}
-	return max(0, time.Duration(float64(every)*(1-jitter/2))-now.Sub(last.probed))
+	return max(0, last.next.Sub(now))
 }
+
+// earliest is how long after a probe the next one may be, and spread how long after it will be if nothing happens.
+func earliest(every time.Duration) time.Duration {
+	return time.Duration(float64(every) * (1 - jitter/2))
+}
+
+func spread(every time.Duration) time.Duration { return wait.Jitter(earliest(every), jitter) }
 
 // verdict is what the probes of a check amount to.
 type verdict struct {
@@ -85,9 +110,9 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 	k, ok := s.list[check.UID]
 	if !ok || k.generation != check.Generation || !slices.Equal(k.about, about) || k.revision != r.Revision {
 		k = &streak{generation: check.Generation, about: about, revision: r.Revision}
-		s.list[check.UID] = k
+		s.add(check.UID, k, now)
 	}
-	k.probed = now
+	k.next = now.Add(earliest(interval(check, r)))
 	r = settle(r, check.Spec.NoData)
 	switch r.State {
 	case v1alpha1.HealthHealthy:
@@ -104,9 +129,11 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 	return undecided(check, r)
 }
 
-// undecided leaves the check as it is until the threshold is reached. What it speaks for does not change either.
+// undecided leaves the check as it is until the threshold is reached. What it speaks for does not change either. What it was by
+// another spec, or for another revision, it is not any more.
 func undecided(check *v1alpha1.HealthCheck, r health.Report) verdict {
-	if check.Status.Status == "" || check.Status.Status == v1alpha1.HealthPending || r.Revision != check.Status.ObservedRevision {
+	decided := check.Status.Status == v1alpha1.HealthHealthy || check.Status.Status == v1alpha1.HealthUnhealthy
+	if !decided || check.Status.ObservedGeneration != check.Generation || r.Revision != check.Status.ObservedRevision {
 		r.State, r.Message = v1alpha1.HealthPending, "waits for as many probes in a row as the threshold asks for: "+r.Message
 		return verdict{r, check.Status.Deployments}
 	}

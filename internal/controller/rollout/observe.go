@@ -166,10 +166,21 @@ func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1
 	case probed(check):
 		r.ByRevision = true
 		r.Current = aboutDeployment(ro, check)
+		if cutoff := cutoff(ro); r.Current && r.State == v1alpha1.HealthUnhealthy && r.Since.Before(cutoff) {
+			r.Since = cutoff // it is still unhealthy, and has been asked anew since the retry
+		}
 	default:
-		r.Current = len(ro.Status.History) == 0 || !r.Since.Before(release.Cutoff(&ro.Status.History[0]))
+		r.Current = !r.Since.Before(cutoff(ro))
 	}
 	return r, err
+}
+
+// cutoff is the time from which on reports count for the last deployment; zero if there is none.
+func cutoff(ro *v1alpha1.Rollout) time.Time {
+	if len(ro.Status.History) == 0 {
+		return time.Time{}
+	}
+	return release.Cutoff(&ro.Status.History[0])
 }
 
 // aboutRevision says whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.

@@ -2,6 +2,7 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 // Checker judges Kustomizations.
@@ -44,6 +46,18 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	if err != nil {
 		return pending(err.Error()), nil
 	}
+	timeout := outbound.Timeout(s.Check.Spec.Timeout)
+	slow := fmt.Errorf("the API server took longer than %s to answer", timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, slow)
+	defer cancel()
+	report, err := c.ask(ctx, key)
+	if err != nil && errors.Is(context.Cause(ctx), slow) {
+		return health.Report{}, slow
+	}
+	return report, err
+}
+
+func (c Checker) ask(ctx context.Context, key types.NamespacedName) (health.Report, error) {
 	k, err := c.Flux.Applied(ctx, key)
 	switch {
 	case err != nil:
@@ -69,7 +83,11 @@ func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, err
 	case len(k.Inventory) == 0:
 		return pending("Kustomization " + k.Name + " has no inventory"), nil
 	}
-	return c.inventory(ctx, k)
+	expressions, err := k.Evaluator()
+	if err != nil {
+		return pending("Kustomization " + k.Name + ": " + err.Error()), nil //nolint:nilerr // the author of the Kustomization has to change it
+	}
+	return c.inventory(ctx, k, expressions)
 }
 
 // remote judges a Kustomization whose objects are in another cluster, which only Flux can see.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"golang.org/x/sync/errgroup"
@@ -20,7 +19,6 @@ import (
 
 const (
 	parallelReads = 8
-	inventoryTime = 20 * time.Second
 	mostNamed     = 3
 )
 
@@ -31,15 +29,13 @@ type finding struct {
 }
 
 // inventory judges every object that Flux applied. The worst of them decides.
-func (c Checker) inventory(ctx context.Context, k *flux.Applied) (health.Report, error) {
-	ctx, cancel := context.WithTimeout(ctx, inventoryTime)
-	defer cancel()
+func (c Checker) inventory(ctx context.Context, k *flux.Applied, expressions *flux.Evaluator) (health.Report, error) {
 	findings := make([]finding, len(k.Inventory))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
 	for i, entry := range k.Inventory {
 		group.Go(func() (err error) {
-			findings[i], err = c.find(ctx, entry)
+			findings[i], err = c.find(ctx, entry, expressions)
 			return err
 		})
 	}
@@ -75,7 +71,7 @@ func name(findings []finding, state v1alpha1.HealthState) string {
 }
 
 // find judges one object.
-func (c Checker) find(ctx context.Context, o flux.Object) (finding, error) {
+func (c Checker) find(ctx context.Context, o flux.Object, expressions *flux.Evaluator) (finding, error) {
 	if o.Group == "" && o.Kind == "Secret" {
 		return finding{state: v1alpha1.HealthHealthy}, nil // a Secret has no state, and is not read
 	}
@@ -93,25 +89,77 @@ func (c Checker) find(ctx context.Context, o flux.Object) (finding, error) {
 	case err != nil:
 		return finding{}, fmt.Errorf("reading %s: %w", label, err)
 	}
-	return judge(label, obj)
+	switch {
+	case obj.GetDeletionTimestamp() != nil:
+		return finding{v1alpha1.HealthPending, label + " is being deleted" + finalizers(obj)}, nil
+	case expressions.Judges(o.GroupKind()):
+		return express(ctx, label, obj, expressions)
+	}
+	return judge(label, obj), nil
+}
+
+// finalizers says what a deletion waits for.
+func finalizers(obj *unstructured.Unstructured) string {
+	if list := obj.GetFinalizers(); len(list) > 0 {
+		return ", and waits for " + strings.Join(list[:min(len(list), mostNamed)], ", ")
+	}
+	return ""
+}
+
+// express goes by the expressions that the Kustomization has for the kind of the object.
+func express(ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
+	outcome, err := expressions.Evaluate(ctx, obj)
+	switch {
+	case ctx.Err() != nil:
+		return finding{}, ctx.Err()
+	case err != nil:
+		return finding{health.Unknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
+	case outcome == flux.Current:
+		return finding{state: v1alpha1.HealthHealthy}, nil
+	case outcome == flux.Failed:
+		return finding{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" + said(obj)}, nil
+	}
+	return finding{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" + said(obj)}, nil
 }
 
 // AggregationLabel on a ClusterRole adds its rules to what the controller may read to judge health.
 const AggregationLabel = "rbac.kuberik.com/aggregate-to-health-reader"
 
 // judge applies kstatus, the convention that Flux itself goes by.
-func judge(label string, obj *unstructured.Unstructured) (finding, error) {
+func judge(label string, obj *unstructured.Unstructured) finding {
 	result, err := status.Compute(obj)
 	if err != nil {
-		return finding{health.Unknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
+		return finding{health.Unknown, label + ": " + err.Error()}
 	}
 	switch result.Status {
 	case status.CurrentStatus:
-		return finding{state: v1alpha1.HealthHealthy}, nil
+		return finding{state: v1alpha1.HealthHealthy}
 	case status.FailedStatus:
-		return finding{v1alpha1.HealthUnhealthy, label + ": " + result.Message}, nil
-	case status.TerminatingStatus:
-		return finding{v1alpha1.HealthPending, label + " is being deleted"}, nil
+		if stalled := condition(obj, "Stalled"); stalled != nil && stalled["status"] == "True" {
+			return finding{v1alpha1.HealthUnhealthy, label + " is stalled: " + result.Message}
+		}
+		return finding{v1alpha1.HealthUnhealthy, label + ": " + result.Message}
 	}
-	return finding{v1alpha1.HealthPending, label + ": " + result.Message}, nil
+	return finding{v1alpha1.HealthPending, label + ": " + result.Message}
+}
+
+// said is the message of the condition Ready of an object, if it has one.
+func said(obj *unstructured.Unstructured) string {
+	if message, ok := condition(obj, "Ready")["message"].(string); ok && message != "" {
+		return ": " + message
+	}
+	return ""
+}
+
+func condition(obj *unstructured.Unstructured, kind string) map[string]any {
+	list, _, err := unstructured.NestedSlice(obj.Object, "status", "conditions")
+	if err != nil {
+		return nil
+	}
+	for _, c := range list {
+		if c, ok := c.(map[string]any); ok && c["type"] == kind {
+			return c
+		}
+	}
+	return nil
 }

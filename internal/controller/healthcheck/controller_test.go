@@ -1,0 +1,222 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/health"
+	httpcheck "github.com/kuberik/kuberik/internal/health/http"
+	"github.com/kuberik/kuberik/internal/outbound"
+	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
+)
+
+// store has a Rollout in each namespace, that selects every check there, and takes every status.
+type store struct {
+	client.Client
+	writes atomic.Int64
+	checks sync.Map
+}
+
+func (s *store) Status() client.SubResourceWriter { return statuses{store: s} }
+
+type statuses struct {
+	client.SubResourceWriter
+	store *store
+}
+
+func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.SubResourcePatchOption) error {
+	s.store.writes.Add(1)
+	s.store.checks.Store(o.GetUID(), o)
+	return nil
+}
+
+func (s *store) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	rollouts, ok := list.(*v1alpha1.RolloutList)
+	if !ok {
+		return fmt.Errorf("%T is not kept", list)
+	}
+	namespace := (&client.ListOptions{}).ApplyOptions(opts).Namespace
+	ro := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web", UID: types.UID(namespace)}}
+	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{{Version: v1alpha1.VersionInfo{Tag: "1.0.0"}}}
+	ro.Status.Targets = []v1alpha1.TargetStatus{{Applied: true}}
+	rollouts.Items = append(rollouts.Items, ro)
+	return nil
+}
+
+// ticker is a clock that stands still until it is moved.
+type ticker struct{ at atomic.Int64 }
+
+func (t *ticker) Now() time.Time                  { return start.Add(time.Duration(t.at.Load())) }
+func (t *ticker) Since(u time.Time) time.Duration { return t.Now().Sub(u) }
+func (t *ticker) move(d time.Duration)            { t.at.Add(int64(d)) }
+
+// world is a controller, and what it is surrounded by.
+type world struct {
+	*Controller
+	store  *store
+	clock  *ticker
+	server *httptest.Server
+	// answer of the server.
+	answer, asked atomic.Int64
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{store: &store{}, clock: &ticker{}}
+	w.answer.Store(http.StatusOK)
+	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		w.asked.Add(1)
+		rw.WriteHeader(int(w.answer.Load()))
+	}))
+	tb.Cleanup(w.server.Close)
+	asks := outbound.New(outbound.Options{
+		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: &outboundtest.Keys{},
+	})
+	tb.Cleanup(asks.Close)
+	w.Controller = New(w.store, w.clock, Options{Classes: map[string]Class{
+		"http": {Checker: httpcheck.Checker{Client: asks, Conditions: expr.NewCache(64)}}, "odd": {Checker: unable{}},
+	}})
+	return w
+}
+
+// unable cannot ask.
+type unable struct{}
+
+func (unable) Check(context.Context, health.Subject) (health.Report, error) {
+	return health.Report{}, errors.New("Secret ns/keys does not exist")
+}
+
+func (w *world) check(n int) *v1alpha1.HealthCheck {
+	return aCheck("http", func(check *v1alpha1.HealthCheck) {
+		check.Name, check.UID, check.Namespace = fmt.Sprint("check-", n), types.UID(fmt.Sprint(n)), fmt.Sprint("ns-", n%100)
+		check.Spec.HTTP = &v1alpha1.HTTPCheck{HTTPRequest: v1alpha1.HTTPRequest{URL: w.server.URL}}
+	})
+}
+
+// reconcile reconciles a check, and returns it as it is afterwards.
+func (w *world) reconcile(ctx context.Context, check *v1alpha1.HealthCheck) (*v1alpha1.HealthCheck, ctrl.Result, error) {
+	result, err := w.Reconcile(ctx, check)
+	if stored, ok := w.store.checks.Load(check.UID); ok {
+		check, _ = stored.(*v1alpha1.HealthCheck)
+	}
+	return check, result, err
+}
+
+func TestReconcileProbesOnItsIntervalAndWritesWhatChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	check := w.check(1)
+	for i, c := range []struct {
+		wait          time.Duration
+		answer        int64
+		asked, writes int64
+		status        v1alpha1.HealthState
+	}{
+		{0, 200, 1, 1, "Healthy"},
+		{time.Second, 500, 1, 1, "Healthy"},
+		{time.Minute, 200, 2, 1, "Healthy"},
+		{time.Minute, 500, 3, 2, "Unhealthy"},
+		{time.Minute, 500, 4, 2, "Unhealthy"},
+		{time.Minute, 200, 5, 3, "Healthy"},
+	} {
+		w.clock.move(c.wait)
+		w.answer.Store(c.answer)
+		var result ctrl.Result
+		var err error
+		check, result, err = w.reconcile(t.Context(), check)
+		if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > 32*time.Second {
+			t.Errorf("%d: %+v, %v", i, result, err)
+		}
+		if w.asked.Load() != c.asked || w.store.writes.Load() != c.writes || check.Status.Status != c.status {
+			t.Errorf("%d: asked %d times, wrote %d times, %s", i, w.asked.Load(), w.store.writes.Load(), check.Status.Status)
+		}
+	}
+	if got := check.Status.Deployments; len(got) != 1 || got[0].Rollout != "web" {
+		t.Errorf("it speaks for %v", got)
+	}
+	if check.Status.LastErrorTime == nil || !check.Status.LastErrorTime.Time.Equal(start.Add(121*time.Second)) {
+		t.Errorf("the last error was at %v", check.Status.LastErrorTime)
+	}
+}
+
+func TestACheckThatCannotBeAskedIsPendingAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	check := w.check(1)
+	check.Spec.Class = new("odd")
+	check, _, err := w.reconcile(t.Context(), check)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if check.Status.Status != v1alpha1.HealthPending || *check.Status.Message != "Secret ns/keys does not exist" {
+		t.Errorf("%s: %s", check.Status.Status, *check.Status.Message)
+	}
+}
+
+// BenchmarkFiveThousandChecks probes 5,000 endpoints, each iteration once: one controller has 30 seconds for it.
+func BenchmarkFiveThousandChecks(b *testing.B) {
+	const checks = 5000
+	w := newWorld(b)
+	all := make([]*v1alpha1.HealthCheck, checks)
+	for i := range all {
+		all[i] = w.check(i)
+	}
+	var probing atomic.Int64
+	for b.Loop() {
+		w.clock.move(time.Minute)
+		w.all(b, all, &probing)
+	}
+	probes := int64(b.N) * checks
+	if w.asked.Load() != probes {
+		b.Errorf("asked %d times, want %d", w.asked.Load(), probes)
+	}
+	if w.store.writes.Load() != checks {
+		b.Errorf("wrote %d times, want once for each check", w.store.writes.Load())
+	}
+	b.ReportMetric(float64(probes)/b.Elapsed().Seconds(), "checks/s")
+	b.ReportMetric(float64(probing.Load())/float64(probes)/1e6, "ms/probe")
+}
+
+// all reconciles checks, as many at once as the controller does.
+func (w *world) all(b *testing.B, checks []*v1alpha1.HealthCheck, probing *atomic.Int64) {
+	b.Helper()
+	queue := make(chan int)
+	done := make(chan struct{})
+	for range Workers {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range queue {
+				begun := time.Now()
+				check, _, err := w.reconcile(b.Context(), checks[i])
+				if err != nil || check.Status.Status != v1alpha1.HealthHealthy {
+					b.Errorf("%s: %s, %v", check.Name, check.Status.Status, err)
+				}
+				checks[i] = check
+				probing.Add(int64(time.Since(begun)))
+			}
+		}()
+	}
+	for i := range checks {
+		queue <- i
+	}
+	close(queue)
+	for range Workers {
+		<-done
+	}
+}

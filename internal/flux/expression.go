@@ -1,0 +1,178 @@
+package flux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	// mostCost bounds an evaluation, in steps: the expressions are of whoever may write a Kustomization, and the time is of all.
+	mostCost = 1_000_000
+	// longestExpression is the most characters of an expression.
+	longestExpression = 16 << 10
+	interruptEvery    = 100
+)
+
+// Expressions judge the objects of a group, or of one kind of it, in the place of the convention.
+type Expressions struct {
+	// APIVersion and Kind of the objects; without a kind, all those of the group.
+	APIVersion, Kind string
+	// InProgress, Failed and Current are asked in this order, each if it is not empty. The first that is true decides.
+	InProgress, Failed, Current string
+}
+
+// group and kind that the expressions are for. As for Flux, the version does not count.
+func (e Expressions) groupKind() schema.GroupKind {
+	return schema.GroupKind{Group: schema.FromAPIVersionAndKind(e.APIVersion, e.Kind).Group, Kind: e.Kind}
+}
+
+// String names what they are for.
+func (e Expressions) String() string { return strings.TrimSpace(e.APIVersion + " " + e.Kind) }
+
+func expressions(k *kustomizev1.Kustomization) []Expressions {
+	var list []Expressions
+	for _, e := range k.Spec.HealthCheckExprs {
+		list = append(list, Expressions{APIVersion: e.APIVersion, Kind: e.Kind, InProgress: e.InProgress, Failed: e.Failed, Current: e.Current})
+	}
+	return list
+}
+
+// Outcome is what expressions say of an object.
+type Outcome int
+
+const (
+	// InProgress: it is on its way.
+	InProgress Outcome = iota
+	// Failed: it will not get there.
+	Failed
+	// Current: it is there.
+	Current
+)
+
+// Evaluator judges objects by the expressions of a Kustomization. It may be used by many at once.
+type Evaluator struct{ kinds map[schema.GroupKind]*steps }
+
+// steps are expressions that can be evaluated, in order.
+type steps struct{ list []step }
+
+type step struct {
+	// field that the expression is in.
+	field   string
+	program cel.Program
+	outcome Outcome
+}
+
+// Evaluator compiles the expressions of the Kustomization. An error says what its author has to change.
+func (a *Applied) Evaluator() (*Evaluator, error) {
+	e := &Evaluator{kinds: map[schema.GroupKind]*steps{}}
+	for i, x := range a.Expressions {
+		if _, twice := e.kinds[x.groupKind()]; twice {
+			return nil, fmt.Errorf("spec.healthCheckExprs[%d]: %s has expressions already", i, x)
+		}
+		compiled, err := compile(x)
+		if err != nil {
+			return nil, fmt.Errorf("spec.healthCheckExprs[%d] for %s: %w", i, x, err)
+		}
+		e.kinds[x.groupKind()] = compiled
+	}
+	return e, nil
+}
+
+func compile(x Expressions) (*steps, error) {
+	if x.Current == "" {
+		return nil, errors.New("current is missing")
+	}
+	var s steps
+	for _, e := range []struct {
+		field, text string
+		outcome     Outcome
+	}{{"inProgress", x.InProgress, InProgress}, {"failed", x.Failed, Failed}, {"current", x.Current, Current}} {
+		if e.text == "" {
+			continue
+		}
+		program, err := parse(e.text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.field, err)
+		}
+		s.list = append(s.list, step{e.field, program, e.outcome})
+	}
+	return &s, nil
+}
+
+// environment is that of Flux. Types are not checked, since any field of the object may be a variable.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(
+		cel.HomogeneousAggregateLiterals(), cel.EagerlyValidateDeclarations(true), cel.DefaultUTCTimeZone(true),
+		cel.CrossTypeNumericComparisons(true), cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Encoders(),
+		cel.ParserExpressionSizeLimit(longestExpression),
+	)
+})
+
+func parse(text string) (cel.Program, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, fmt.Errorf("preparing expressions: %w", err)
+	}
+	tree, issues := env.Parse(text)
+	if all := issues.Errors(); len(all) > 0 {
+		message, _, _ := strings.Cut(all[0].Message, "\n")
+		return nil, fmt.Errorf("%s, at line %d, character %d", message, all[0].Location.Line(), all[0].Location.Column()+1)
+	}
+	return env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(interruptEvery), cel.CostLimit(mostCost))
+}
+
+// Judges says whether there are expressions for a kind.
+func (e *Evaluator) Judges(kind schema.GroupKind) bool { return e.of(kind) != nil }
+
+func (e *Evaluator) of(kind schema.GroupKind) *steps {
+	if s := e.kinds[kind]; s != nil {
+		return s
+	}
+	return e.kinds[schema.GroupKind{Group: kind.Group}]
+}
+
+// Evaluate judges an object of a kind that there are expressions for. An object that its controller has not looked at since it was
+// changed is on its way. An error says which expression
+// has no value.
+func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) (Outcome, error) {
+	s := e.of(o.GroupVersionKind().GroupKind())
+	if s == nil || behind(o.Object) {
+		return InProgress, nil
+	}
+	for _, x := range s.list {
+		value, _, err := x.program.ContextEval(ctx, o.Object)
+		switch {
+		case ctx.Err() != nil:
+			return InProgress, ctx.Err()
+		case err != nil:
+			return InProgress, fmt.Errorf("%s of healthCheckExprs: %w", x.field, err)
+		}
+		holds, ok := value.Value().(bool)
+		switch {
+		case !ok:
+			return InProgress, fmt.Errorf("%s of healthCheckExprs is neither true nor false", x.field)
+		case holds:
+			return x.outcome, nil
+		}
+	}
+	return InProgress, nil
+}
+
+// behind says whether the object tells that its controller has not looked at its last change yet.
+func behind(o map[string]any) bool {
+	observed, ok, err := unstructured.NestedInt64(o, "status", "observedGeneration")
+	if err != nil || !ok {
+		return false
+	}
+	generation, ok, err := unstructured.NestedInt64(o, "metadata", "generation")
+	return err == nil && ok && observed != generation
+}
