@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -150,17 +152,20 @@ func (m *monitor) statusWritten(old, now *Rollout) {
 	m.followBake(head)
 }
 
-// judgeLifts: a release leaves quarantine by Retry, by success, or because a person says so.
-func (m *monitor) judgeLifts(old, now *Rollout) {
+// judgeLifts: a release leaves quarantine by Retry, by success, or because a person says so; then all of that tag do.
+func (m *monitor) judgeLifts(before, after *Rollout) {
 	asked := m.asked[v1alpha1.AnnotationLiftQuarantine]
-	for id := range m.failed {
-		in := func(list []v1alpha1.Quarantine) bool {
-			return slices.ContainsFunc(list, func(q v1alpha1.Quarantine) bool { return q.ReleaseIdentity == id })
-		}
-		if in(old.status.Quarantined) && !in(now.status.Quarantined) && asked != nil && m.use(v1alpha1.AnnotationLiftQuarantine, id.Tag+" it was the database") {
-			delete(m.failed, id)
-		}
+	if asked == nil {
+		return
 	}
+	tag, reason, _ := strings.Cut(asked.value, " ")
+	isolated := func(ro *Rollout) bool {
+		return slices.ContainsFunc(ro.status.Quarantined, func(q v1alpha1.Quarantine) bool { return q.Tag == tag })
+	}
+	if reason == "" || !isolated(before) || isolated(after) || !m.use(v1alpha1.AnnotationLiftQuarantine, "") {
+		return
+	}
+	maps.DeleteFunc(m.failed, func(id v1alpha1.ReleaseIdentity, _ bool) bool { return id.Tag == tag })
 }
 
 // judgeHistory: invariants 1, 7 and 8.

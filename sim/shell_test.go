@@ -166,10 +166,10 @@ func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, f
 	if !release.Changed(obs.Status, next) {
 		return false, failed
 	}
-	if bakeOf(next) != bakeOf(obs.Status) {
-		s.bake = bakeClock{key: bakeOf(next), since: s.w.mono} // each attempt to store a bake anew, in case it is the one that counts
-	}
 	err := s.effect("status", func() error { return s.w.writeStatus(rv, &next) })
+	if bakeOf(next) != bakeOf(obs.Status) && (err == nil || errors.Is(err, errLost)) {
+		s.bake = bakeClock{key: bakeOf(next), since: s.w.mono} // only what is on record, or may be
+	}
 	if errors.Is(err, errConflict) {
 		s.w.Counts.Conflicts++
 	}

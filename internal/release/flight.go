@@ -240,7 +240,7 @@ func (s *situation) interrupt(h *v1alpha1.DeploymentHistoryEntry, waits []v1alph
 	e := *h.DeepCopy()
 	switch {
 	case len(waits) == 0:
-		e.InterruptedTime, e.BakeStartTime = nil, s.bakeStart()
+		e.InterruptedTime, e.BakeStartTime = nil, s.bakeStart(h)
 		setStatus(&e, v1alpha1.BakeInProgress, "Baking in progress, started anew after an interruption")
 	case h.InterruptedTime == nil:
 		e.InterruptedTime = ceil(s.Now)
@@ -269,13 +269,17 @@ func (s *situation) wavered(h *v1alpha1.DeploymentHistoryEntry) bool {
 	})
 }
 
-// bakeStart is when a bake starts: now, but not before what the checks say, whose clock may have been ahead.
-func (s *situation) bakeStart() *metav1.Time {
+// bakeStart is when a bake starts: now, but not before what the checks say, whose clock may have been ahead. A bake that starts
+// anew never has the start of the one before, by which a process knows it.
+func (s *situation) bakeStart(h *v1alpha1.DeploymentHistoryEntry) *metav1.Time {
 	start := ceil(s.Now)
 	for _, r := range s.Health.Reports {
 		if r.Since.After(start.Time) {
 			start = ceil(r.Since)
 		}
+	}
+	if start.Equal(h.BakeStartTime) {
+		start = ceil(start.Add(time.Second))
 	}
 	return start
 }
@@ -305,7 +309,7 @@ func startBake(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	e := *h.DeepCopy()
-	e.BakeStartTime, e.InterruptedTime = s.bakeStart(), nil
+	e.BakeStartTime, e.InterruptedTime = s.bakeStart(h), nil
 	if duration(s.Spec.BakeTime) == 0 {
 		return s.succeed(e, "Applied and healthy"), true
 	}

@@ -86,26 +86,32 @@ func Decide(o Observation) Decision { return Rules().Decide(o) }
 func (c Chain) Decide(o Observation) Decision {
 	s := &situation{Observation: o, status: o.Status}
 	var chores []Action
-	used := false
 	for _, chore := range c.Chores {
 		for _, a := range chore.Do(s) {
 			a.apply(&s.status)
 			chores = append(chores, a)
-			_, handled := a.(Handle)
-			used = used || handled
 		}
 	}
 	for _, rule := range c.Rules {
 		if d, ok := rule.Apply(s); ok {
 			d.Rule = rule.Name
 			d.Actions = append(chores, d.Actions...)
-			if used {
-				d.Again = o.Now // what was used up is to be removed, once that is on record
+			if slices.ContainsFunc(d.Actions, goesOn) {
+				d.Again = o.Now
 			}
 			return d
 		}
 	}
 	return Decision{Rule: "none", Actions: chores}
+}
+
+// goesOn says whether there may be more to do once an action is on record: a status that was written wakes nobody.
+func goesOn(a Action) bool {
+	switch a.(type) {
+	case Record, Amend, Handle:
+		return true
+	}
+	return false
 }
 
 // situation is an observation after the chores, with what the rules ask of it.
