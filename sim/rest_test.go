@@ -204,7 +204,7 @@ func (m *monitor) judgeUnreturned(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 	for _, e := range ro.status.History {
 		id := identity(e.Version)
 		if *e.BakeStatus == string(v1alpha1.BakeSucceeded) && id != identity(h.Version) && !m.failed[id] {
-			m.rests(len(m.shut(m.w.gates.live(), &e)) > 0 || m.floored(ro), "%s could be rolled back to", id.Tag)
+			m.rests(!allOpen(m.w.gates.live(), id) || m.floored(ro), "%s could be rolled back to", id.Tag)
 			return
 		}
 	}

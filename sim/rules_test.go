@@ -71,6 +71,9 @@ func TestOrderOfRules(t *testing.T) {
 
 // TestMonitorNotices breaks a promise of the core or the shell on purpose, and expects the invariant that it is about to break.
 func TestMonitorNotices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a quarter of a minute")
+	}
 	var names []string
 	for name := range distortions {
 		names = append(names, name)
