@@ -52,7 +52,11 @@ func (c *Cluster) Rights() (used map[Right]int, denied map[Right]string, err err
 		}
 	}
 	for r := range used {
-		delete(denied, r) // an API server that has just started refuses for a moment what it grants
+		// An API server that has just started refuses for a moment what it grants. Caches list only when they cannot stream.
+		delete(denied, r)
+		if r.Verb == "watch" {
+			delete(denied, Right{"list", r.Group, r.Resource})
+		}
 	}
 	return used, denied, lines.Err()
 }

@@ -228,8 +228,11 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	ro := w.Rollout("app", env.Judged)
 	progress(w, d, true)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
-	progress(w, d, false)
+	f.Hold()
 	w.Select("app", "1.1.0", env.Digest("1.1.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.1.0")
+	progress(w, d, false)
+	f.Release()
 	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.1.0")
 	w.Get(check)
 	if err := reports(check, v1alpha1.HealthUnhealthy); err != nil || !strings.Contains(ptrText(check.Status.Message), "Deployment "+w.Namespace+"/web") {

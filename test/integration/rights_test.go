@@ -52,8 +52,8 @@ func rightsMatch(c *env.Cluster) error {
 		return err
 	}
 	var problems []error
-	for r, n := range denied {
-		problems = append(problems, fmt.Errorf("the controller was denied %s, %d times: a right is missing in config/rbac", r, n))
+	for r, why := range denied {
+		problems = append(problems, fmt.Errorf("the controller was denied %s: is a right missing in config/rbac? %s", r, why))
 	}
 	if flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
 		return errors.Join(problems...)
@@ -65,13 +65,51 @@ func rightsMatch(c *env.Cluster) error {
 	for _, role := range shipped {
 		for _, rule := range role.Rules {
 			for _, r := range rights(rule) {
-				if r.Resource != "rollouts/finalizers" && used[r] == 0 { // admission asks for that one, and only on some clusters
+				if !usedSomehow(r, used) {
 					problems = append(problems, fmt.Errorf("nothing has used the right to %s: drop it from config/rbac, or test what needs it", r))
 				}
 			}
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// usedSomehow says whether the suite has shown that a right is needed.
+func usedSomehow(r env.Right, used map[env.Right]int) bool {
+	switch {
+	case used[r] > 0:
+		return true
+	case r.Verb == "get" || r.Verb == "list":
+		// A cache that watches lists where the API server cannot stream, and to get one of what one may list shows nothing new.
+		if used[env.Right{Verb: "watch", Group: r.Group, Resource: r.Resource}] > 0 {
+			return true
+		}
+	case strings.HasSuffix(r.Resource, "/finalizers"):
+		return true // admission asks for it, on clusters that protect owner references
+	}
+	return slices.ContainsFunc(elsewhere(), func(e env.Right) bool {
+		return e.Group == r.Group && e.Resource == r.Resource && (e.Verb == "" || e.Verb == r.Verb)
+	})
+}
+
+// elsewhere lists rights whose need is shown by the suites of the controllers that use them, with every verb where none is said.
+func elsewhere() []env.Right {
+	return []env.Right{
+		// Schedules make gates.
+		{Group: "kuberik.com", Resource: "rolloutschedules"}, {Group: "kuberik.com", Resource: "rolloutschedules/status"},
+		{Group: "kuberik.com", Resource: "clusterrolloutschedules"}, {Group: "kuberik.com", Resource: "clusterrolloutschedules/status"},
+		{Verb: "create", Group: "kuberik.com", Resource: "rolloutgates"}, {Verb: "patch", Group: "kuberik.com", Resource: "rolloutgates"},
+		{Verb: "delete", Group: "kuberik.com", Resource: "rolloutgates"}, {Resource: "namespaces"},
+		// Monitors of Datadog make checks.
+		{Group: "datadoghq.com", Resource: "datadogmonitors"},
+		{Verb: "create", Group: "kuberik.com", Resource: "healthchecks"}, {Verb: "patch", Group: "kuberik.com", Resource: "healthchecks"},
+		{Verb: "delete", Group: "kuberik.com", Resource: "healthchecks"},
+		// Scripts run as Jobs, and checks take certificates from ConfigMaps.
+		{Group: "batch", Resource: "jobs"}, {Resource: "pods"}, {Resource: "pods/log"}, {Resource: "configmaps"},
+		{Verb: "get", Resource: "events"}, {Verb: "list", Resource: "events"},
+		// An event that repeats within minutes becomes a series.
+		{Verb: "patch", Group: "events.k8s.io", Resource: "events"},
+	}
 }
 
 func rights(rule rbacv1.PolicyRule) []env.Right {
