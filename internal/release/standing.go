@@ -25,6 +25,9 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 		attempted(ro, i, &st)
 		return st
 	}
+	if st.DeploymentID != nil {
+		return st // its deployment has left the history; what came of it stays
+	}
 	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
 	if superseded(ro, id) {
 		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -289,5 +288,4 @@ func TestReleases(t *testing.T) {
 	if got := k.Spec.PostBuild.Substitute["VERSION"]; got != "1.2.0" {
 		t.Errorf("the Kustomization carries %s", got)
 	}
-	_ = imagev1.ImagePolicy{}
 }

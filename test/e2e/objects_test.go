@@ -82,6 +82,16 @@ metadata:
 spec: {class: kustomization}
 ---
 apiVersion: kuberik.com/v1alpha1
+kind: HealthCheck
+metadata:
+  name: hello-smoke
+  namespace: demo
+  labels: {app: hello}
+spec:
+  class: script
+  script: {image: "registry.example/smoke:1", script: "exit 0"}
+---
+apiVersion: kuberik.com/v1alpha1
 kind: Rollout
 metadata: {name: hello, namespace: demo}
 spec:

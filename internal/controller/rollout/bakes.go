@@ -37,11 +37,31 @@ func (b *bakes) elapsed(ro *v1alpha1.Rollout, now time.Time) *time.Duration {
 	s, ok := b.seen[ro.UID]
 	if !ok || !s.start.Equal(start) {
 		// A start that is rounded up to the second lies a little ahead of now.
-		s = sighting{start: start, ran: max(now.Sub(start), -time.Second), at: now}
+		s = sighting{start: start, ran: unseen(ro, max(now.Sub(start), -time.Second)), at: now}
 		b.seen[ro.UID] = s
 	}
 	ran := s.ran + now.Sub(s.at)
 	return &ran
+}
+
+const (
+	// atOnce is how soon a bake is seen by the process that starts it.
+	atOnce = 2 * time.Second
+	// lookAgain is how long a bake goes on at the least after a restart: long enough for checks to be probed anew, since what their
+	// statuses say may be from before.
+	lookAgain = 45 * time.Second
+)
+
+// unseen is what counts of a bake that nobody in this process has watched so far.
+func unseen(ro *v1alpha1.Rollout, ran time.Duration) time.Duration {
+	if ran <= atOnce || ro.Spec.BakeTime == nil {
+		return ran
+	}
+	whole, err := ro.Spec.BakeTime.Parse()
+	if err != nil {
+		return 0
+	}
+	return min(ran, max(0, whole-lookAgain))
 }
 
 func (b *bakes) forget(uid types.UID) {

@@ -84,3 +84,26 @@ func TestElapsedOfWhatDoesNotBake(t *testing.T) {
 		t.Errorf("it remembers %v", b.seen)
 	}
 }
+
+// TestABakeIsWatchedAfterARestart: a bake whose end passed while no controller ran does not end on what checks said before.
+func TestABakeIsWatchedAfterARestart(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		bakeTime  v1alpha1.Duration
+		ran, want time.Duration
+	}{
+		"seen at once":            {"10m", time.Second, time.Second},
+		"in the middle":           {"10m", 5 * time.Minute, 5 * time.Minute},
+		"shortly before its end":  {"10m", 595 * time.Second, 555 * time.Second},
+		"long after its end":      {"10m", time.Hour, 555 * time.Second},
+		"shorter than that watch": {"10s", time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ro := baking("u", noon)
+			ro.Spec.BakeTime = &c.bakeTime
+			if got := newBakes().elapsed(ro, noon.Add(c.ran)); *got != c.want {
+				t.Errorf("%s of the bake count, want %s", *got, c.want)
+			}
+		})
+	}
+}
