@@ -48,8 +48,9 @@ const (
 	// atOnce is how soon a bake is seen by the process that starts it.
 	atOnce = 2 * time.Second
 	// lookAgain is how long a bake goes on at the least after a restart: long enough for checks to be probed anew, since what their
-	// statuses say may be from before.
-	lookAgain = 45 * time.Second
+	// statuses say may be from before. It is never more than a part of the bake, so that restarts in a row cannot hold it for ever.
+	lookAgain     = 45 * time.Second
+	lookAgainPart = 10
 )
 
 // unseen is what counts of a bake that nobody in this process has watched so far.
@@ -61,7 +62,7 @@ func unseen(ro *v1alpha1.Rollout, ran time.Duration) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(ran, max(0, whole-lookAgain))
+	return min(ran, whole-min(lookAgain, whole/lookAgainPart))
 }
 
 func (b *bakes) forget(uid types.UID) {

@@ -96,7 +96,7 @@ func TestABakeIsWatchedAfterARestart(t *testing.T) {
 		"in the middle":           {"10m", 5 * time.Minute, 5 * time.Minute},
 		"shortly before its end":  {"10m", 595 * time.Second, 555 * time.Second},
 		"long after its end":      {"10m", time.Hour, 555 * time.Second},
-		"shorter than that watch": {"10s", time.Hour, 0},
+		"shorter than that watch": {"10s", time.Hour, 9 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ro := baking("u", noon)
