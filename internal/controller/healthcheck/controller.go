@@ -84,7 +84,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 		c.streaks.forget(check.UID)
 		return ctrl.Result{}, nil
 	}
-	kind, ours := c.classes[class(check)]
+	kind, ours := c.classes[health.Class(check)]
 	if !ours {
 		return kube.Finish(0, c.reset(ctx, check))
 	}
@@ -134,13 +134,6 @@ func (c *Controller) probe(ctx context.Context, checker health.Checker, s health
 	return checker.Check(ctx, s)
 }
 
-func class(check *v1alpha1.HealthCheck) string {
-	if check.Spec.Class == nil {
-		return ""
-	}
-	return *check.Spec.Class
-}
-
 // interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner, where asking costs nobody
 // outside the cluster anything.
 func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
@@ -148,7 +141,7 @@ func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
 		every = max(d, shortest)
 	}
-	if report.State == v1alpha1.HealthPending && (class(check) == v1alpha1.HealthClassKustomization || class(check) == v1alpha1.HealthClassScript) {
+	if report.State == v1alpha1.HealthPending && (health.Class(check) == v1alpha1.HealthClassKustomization || health.Class(check) == v1alpha1.HealthClassScript) {
 		return min(every, eager)
 	}
 	return every

@@ -114,11 +114,7 @@ func subject(check *v1alpha1.HealthCheck, releases []health.Release) health.Rele
 func deployments(check *v1alpha1.HealthCheck, releases []health.Release) []v1alpha1.CheckedDeployment {
 	var list []v1alpha1.CheckedDeployment
 	for _, r := range releases {
-		name := r.Rollout
-		if r.Namespace != check.Namespace {
-			name = r.Namespace + "/" + r.Rollout
-		}
-		list = append(list, v1alpha1.CheckedDeployment{Rollout: name, Token: r.Token})
+		list = append(list, health.Deployment(check, r.Namespace, r.Rollout, r.Token))
 	}
 	return list
 }

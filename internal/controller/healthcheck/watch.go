@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
 )
@@ -16,7 +17,7 @@ import (
 // Indexes that the controller needs.
 func Indexes() []kube.Index {
 	return []kube.Index{kube.IndexOf(&v1alpha1.HealthCheck{}, kube.ByKustomization, func(check *v1alpha1.HealthCheck) []string {
-		if key, err := kustomization.Subject(check); err == nil && class(check) == v1alpha1.HealthClassKustomization {
+		if key, err := kustomization.Subject(check); err == nil && health.Class(check) == v1alpha1.HealthClassKustomization {
 			return []string{key.String()}
 		}
 		return nil

@@ -160,7 +160,7 @@ func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1
 	}
 	var err error
 	switch {
-	case class(check) == v1alpha1.HealthClassKustomization:
+	case health.Class(check) == v1alpha1.HealthClassKustomization:
 		r.ByRevision = true
 		r.Current, err = c.aboutRevision(ctx, check, targets)
 	case probed(check):
@@ -202,28 +202,18 @@ func aboutDeployment(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
 	if len(ro.Status.History) == 0 {
 		return true
 	}
-	name, token := ro.Name, release.Token(string(ro.UID), &ro.Status.History[0])
-	if check.Namespace != ro.Namespace {
-		name = ro.Namespace + "/" + ro.Name
-	}
+	asked := health.Deployment(check, ro.Namespace, ro.Name, release.Token(string(ro.UID), &ro.Status.History[0]))
 	return check.Status.ObservedGeneration == check.Generation &&
-		slices.Contains(check.Status.Deployments, v1alpha1.CheckedDeployment{Rollout: name, Token: token})
+		slices.Contains(check.Status.Deployments, asked)
 }
 
 // probed says whether a check is of a class that Kuberik probes.
 func probed(check *v1alpha1.HealthCheck) bool {
-	switch class(check) {
+	switch health.Class(check) {
 	case v1alpha1.HealthClassHTTP, v1alpha1.HealthClassDatadog, v1alpha1.HealthClassPrometheus, v1alpha1.HealthClassScript:
 		return true
 	}
 	return false
-}
-
-func class(check *v1alpha1.HealthCheck) string {
-	if check.Spec.Class == nil {
-		return ""
-	}
-	return *check.Spec.Class
 }
 
 // details reads what the images of known releases say of themselves.
