@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/kuberik/kuberik/internal/devplane/component"
 	"github.com/kuberik/kuberik/internal/devplane/pki"
@@ -19,6 +20,8 @@ const (
 	lockFile    = "lock"
 	// processFile lists what runs; it is there while a local cluster lives.
 	processFile = "processes.json"
+	// lockPatience is how long a folder may stay locked after its owner was killed.
+	lockPatience = 2 * time.Second
 )
 
 // state is the state folder of one local cluster, held by a lock that ends
@@ -47,7 +50,7 @@ func openState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := awaitLock(dir)
 	if err != nil {
 		return nil, fmt.Errorf("a local cluster runs in %s already: %w", dir, err)
 	}
@@ -86,6 +89,17 @@ func (s *state) close(keep bool) error {
 		err = os.RemoveAll(s.dir)
 	}
 	return errors.Join(err, s.lock.Close())
+}
+
+// awaitLock waits a little for the lock of a folder: a process that was killed holds its own until the last of its threads is gone,
+// which may be after the programs it started have ended.
+func awaitLock(dir string) (*os.File, error) {
+	for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 100) {
+		lock, err := lockDir(dir)
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			return lock, err
+		}
+	}
 }
 
 func lockDir(dir string) (*os.File, error) {
