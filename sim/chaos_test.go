@@ -17,7 +17,7 @@ func swarm(r *Rand) Faults {
 	on := func() bool { return r.oneIn(2) }
 	return Faults{
 		Lag: on(), Crash: on(), WriteErrors: on(), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
-		Drift: on(), LateTargets: on(), Gates: on(), Health: on(), MovedTags: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
+		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
 		Pins: on(), Forces: on(), Bypasses: on(), Unblocks: on(), Retries: on(), Lifts: on(), Suspends: r.oneIn(3), SpecEdits: on(),
 	}
 }
@@ -115,10 +115,13 @@ func (w *World) turnGate(i int) {
 	r := &w.rng
 	w.editGate(i, func(g *v1alpha1.RolloutGate) {
 		yes := !r.oneIn(3)
-		g.Spec.Passing, g.Spec.AllowedVersions = &yes, nil
+		g.Spec.Passing, g.Spec.AllowedVersions, g.Spec.Approvals = &yes, nil, nil
 		switch {
 		case r.oneIn(4):
 			g.Spec.Passing = nil
+			if g.Spec.Class == "" && r.oneIn(2) {
+				g.Spec.Approvals = &v1alpha1.ApprovalPolicy{Required: int32(1 + r.below(2)), AllowAuthor: true}
+			}
 		case r.oneIn(3):
 			g.Spec.AllowedVersions = &[]string{w.someTag(), w.someTag(), w.policy.live().Tag}
 		}
@@ -210,7 +213,7 @@ func (w *World) catchUp() {
 }
 
 func (w *World) lanes() []interface{ catchUp(int) bool } {
-	return []interface{ catchUp(int) bool }{&w.rollout, &w.policy, &w.gates, &w.checks, &w.targets, &w.details}
+	return []interface{ catchUp(int) bool }{&w.rollout, &w.policy, &w.gates, &w.checks, &w.targets, &w.details, &w.people}
 }
 
 // runThings lets Flux or a check do its work.
@@ -334,6 +337,10 @@ func (w *World) person() {
 		{f.Lifts, func() {
 			w.annotate(v1alpha1.AnnotationLiftQuarantine, tag+pick(r, []string{" it was the database", ""}))
 		}},
+		{f.People, w.speak},
+		{f.People, w.speak},
+		{f.People, w.breakGlass},
+		{f.People, w.takeBack},
 		{f.Forces, func() { w.annotate(v1alpha1.AnnotationDeployUser, "kim") }},
 		{f.Suspends, func() { w.editSpec(func(s *v1alpha1.RolloutSpec) { s.Suspend = !s.Suspend && r.oneIn(2) }) }},
 		{f.SpecEdits, func() { w.editSpec(w.randomSpec) }},

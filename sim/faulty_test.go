@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/release"
 )
@@ -31,6 +32,10 @@ var distortions = map[string]distortion{
 	"takes an empty gate for open":     {sees: gates(func(g *v1alpha1.RolloutGate) bool { return g.Spec.Passing == nil && g.Spec.AllowedVersions == nil })},
 	"takes gates for open":             {sees: gates(func(*v1alpha1.RolloutGate) bool { return true })},
 	"ignores allowedVersions":          {sees: gates(func(g *v1alpha1.RolloutGate) bool { return g.Spec.AllowedVersions != nil })},
+	"ignores rejections":               {sees: said(func(a *gate.Approval) { a.Decision = v1alpha1.Approve })},
+	"takes a tag for a digest":         {sees: sameTag},
+	"takes Overrides for endless":      {sees: overrides(func(o *release.Override) { o.ExpiresAt.Time = o.ExpiresAt.AddDate(1, 0, 0) })},
+	"takes Overrides for boundless":    {sees: overrides(func(o *release.Override) { o.Bypass = []v1alpha1.Bypass{"Gates", "Health"} })},
 	"ignores digests":                  {sees: func(o *release.Observation) { o.Policy.Digest = "" }},
 	"trusts the clock during the bake": {sees: func(o *release.Observation) { o.BakedFor = nil }},
 	"hands over before the intent":     {does: earlyPin},
@@ -67,6 +72,36 @@ func targets(f func(*release.Target)) func(*release.Observation) {
 func gates(taken func(*v1alpha1.RolloutGate) bool) func(*release.Observation) {
 	return func(o *release.Observation) {
 		o.Gates = slices.DeleteFunc(slices.Clone(o.Gates), taken)
+	}
+}
+
+func said(f func(*gate.Approval)) func(*release.Observation) {
+	return func(o *release.Observation) {
+		o.Approvals = slices.Clone(o.Approvals)
+		for i := range o.Approvals {
+			f(&o.Approvals[i])
+		}
+	}
+}
+
+func overrides(f func(*release.Override)) func(*release.Observation) {
+	return func(o *release.Observation) {
+		o.Overrides = slices.Clone(o.Overrides)
+		for i := range o.Overrides {
+			f(&o.Overrides[i])
+		}
+	}
+}
+
+// sameTag takes an approval of a release for one of every release of the tag.
+func sameTag(o *release.Observation) {
+	for _, a := range o.Approvals {
+		for _, v := range o.Status.AvailableReleases {
+			if v.Tag == a.Release.Tag {
+				a.Release.Digest = v.Digest
+				o.Approvals = append(slices.Clip(o.Approvals), a)
+			}
+		}
 	}
 }
 

@@ -32,8 +32,8 @@ type monitor struct {
 	asked map[string]*request
 
 	// The pass that is running.
-	obs      release.Observation
-	gatesPos int
+	obs                 release.Observation
+	gatesPos, peoplePos int
 
 	bake bakeLedger
 	// doubts are the versions of the checks of which not all are healthy.
@@ -93,7 +93,7 @@ func (m *monitor) restarted() { m.bake.restarted = true }
 func (m *monitor) wentBack()  { m.bake.back = true }
 
 func (m *monitor) passBegins(obs release.Observation) {
-	m.obs, m.gatesPos = obs, m.w.gates.count-1
+	m.obs, m.gatesPos, m.peoplePos = obs, m.w.gates.count-1, m.w.people.count-1
 }
 
 func (m *monitor) gatesReread(obs release.Observation) { m.obs = obs }
@@ -311,18 +311,24 @@ func (m *monitor) judgeHandOver(ro *Rollout, e *v1alpha1.DeploymentHistoryEntry)
 		m.breaks(6, "%s has failed before, and was handed to Flux", e.Version.Tag)
 	}
 	for _, gates := range m.w.gates.since(m.gatesPos) {
-		if len(m.shut(gates, e)) == 0 {
-			return
+		for _, said := range m.w.people.since(m.peoplePos) {
+			if len(m.shut(gates, said, e)) == 0 {
+				return
+			}
 		}
 	}
-	m.breaks(2, "%s was handed to Flux through %v", e.Version.Tag, m.shut(m.w.gates.live(), e))
+	m.breaks(2, "%s was handed to Flux through %v", e.Version.Tag, m.shut(m.w.gates.live(), m.w.people.live(), e))
 }
 
 // shut lists the gates that hold a deployment.
-func (m *monitor) shut(gates []*v1alpha1.RolloutGate, e *v1alpha1.DeploymentHistoryEntry) []string {
+func (m *monitor) shut(gates []*v1alpha1.RolloutGate, said people, e *v1alpha1.DeploymentHistoryEntry) []string {
 	var shut []string
 	for _, g := range gates {
-		if !open(g, identity(e.Version)) && !slices.Contains(e.BypassedGates, g.Name) && !slices.Contains(e.BypassedGates, "*") {
+		past := slices.Contains(e.BypassedGates, g.Name) || slices.Contains(e.BypassedGates, "*")
+		if len(e.Overrides) > 0 {
+			past = past && said.overridden(identity(e.Version), v1alpha1.BypassGates, m.obs.Now)
+		}
+		if !past && !said.opens(g, identity(e.Version)) {
 			shut = append(shut, g.Name)
 		}
 	}

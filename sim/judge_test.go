@@ -37,24 +37,26 @@ func retried(old, now *v1alpha1.DeploymentHistoryEntry) bool {
 	return now.LastRetryTimestamp != nil && (old.LastRetryTimestamp == nil || !old.LastRetryTimestamp.Equal(now.LastRetryTimestamp))
 }
 
-// open says whether a gate lets a release pass, by the words of its fields.
-func open(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+// opens says whether a gate lets a release pass, by the words of its fields.
+func (p people) opens(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return false
 	}
-	if g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, id.Tag) {
+	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, id.Tag) {
 		return false
 	}
 	if g.Spec.Class == "" {
-		return g.Spec.Passing != nil || g.Spec.AllowedVersions != nil
+		listed := g.Spec.AllowedVersions != nil && slices.Contains(*g.Spec.AllowedVersions, id.Tag)
+		return listed || g.Spec.Approvals == nil && g.Spec.Passing != nil || p.approved(g, id)
 	}
 	return g.Generation == g.Status.ObservedGeneration && slices.ContainsFunc(g.Status.Verdicts, func(v v1alpha1.GateVerdict) bool {
 		return v.Release == id.Tag && v.Digest == id.Digest && v.State == "open"
 	})
 }
 
-func allOpen(gates []*v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
-	return !slices.ContainsFunc(gates, func(g *v1alpha1.RolloutGate) bool { return !open(g, id) })
+// open says whether every gate lets a release pass.
+func (p people) open(gates []*v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+	return !slices.ContainsFunc(gates, func(g *v1alpha1.RolloutGate) bool { return !p.opens(g, id) })
 }
 
 // judgeIntent looks at a deployment that was just decided, and at what it comes after.
@@ -169,7 +171,8 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 		m.breaks(5, "%s was deployed, and is not newer than %s", id.Tag, last.Version.Tag)
 	case chosen(last) && m.order[id] <= m.mark[number(last)]:
 		m.breaks(5, "%s was deployed, and was known when a person chose %s", id.Tag, last.Version.Tag)
-	case failed(last) && old.spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !m.use(v1alpha1.AnnotationUnblockFailed, "true"):
+	case failed(last) && old.spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !heard(m.obs).overridden(id, v1alpha1.BypassHealth, m.obs.Now) &&
+		!m.use(v1alpha1.AnnotationUnblockFailed, "true"):
 		m.breaks(6, "%s was deployed, although %s failed and nobody unblocked it", id.Tag, last.Version.Tag)
 	}
 	m.judgeEnvironment(id, last)
@@ -179,19 +182,27 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 func (m *monitor) judgeGates(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
 	id := identity(e.Version)
 	first := len(old.status.History) == 0
-	if shut := m.shut(m.obs.Gates, e); len(shut) > 0 {
+	if shut := m.shut(m.obs.Gates, heard(m.obs), e); len(shut) > 0 {
 		m.breaks(2, "%s was decided against %v", id.Tag, shut)
 	}
 	bypassed := len(e.BypassedGates) > 0
 	skipped := first && old.spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates
-	if bypassed && !skipped && !m.use(v1alpha1.AnnotationBypassGates, id.Tag) {
+	overridden := heard(m.obs).overridden(id, v1alpha1.BypassGates, m.obs.Now) && len(e.Overrides) > 0
+	if bypassed && !skipped && !overridden && !m.use(v1alpha1.AnnotationBypassGates, id.Tag) {
 		m.breaks(2, "%s was let past %v, and nobody asked for it", id.Tag, e.BypassedGates)
 	}
 	asked := m.asked[v1alpha1.AnnotationBypassGates]
-	if e.Cause == v1alpha1.CauseRollback || asked != nil && asked.value == id.Tag {
+	if e.Cause == v1alpha1.CauseRollback || asked != nil && asked.value == id.Tag || m.spokenFor(id) {
 		return
 	}
 	m.judgeChoice(old, id, skipped)
+}
+
+// spokenFor says whether somebody overrides anything for a release: it then goes before others.
+func (m *monitor) spokenFor(id v1alpha1.ReleaseIdentity) bool {
+	return slices.ContainsFunc([]v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassHealth, v1alpha1.BypassSchedules}, func(b v1alpha1.Bypass) bool {
+		return heard(m.obs).overridden(id, b, m.obs.Now)
+	})
 }
 
 // judgeChoice: the newest that is admitted, or the oldest.
@@ -212,7 +223,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
 		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
-		case !every && at > m.order[id] && (skipped || allOpen(m.obs.Gates, other)):
+		case !every && at > m.order[id] && (skipped || heard(m.obs).open(m.obs.Gates, other)):
 			m.breaks(5, "%s was deployed although %s is newer", id.Tag, other.Tag)
 		}
 	}
@@ -227,7 +238,7 @@ func deployedUnknown(ro *Rollout, tag string) bool {
 // judgeEnvironment: nothing is deployed automatically while a check is unhealthy, unless what failed is to blame.
 func (m *monitor) judgeEnvironment(id v1alpha1.ReleaseIdentity, last *v1alpha1.DeploymentHistoryEntry) {
 	runs := slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token != "" })
-	if m.obs.Spec.HealthCheckSelector == nil || !runs {
+	if m.obs.Spec.HealthCheckSelector == nil || !runs || heard(m.obs).overridden(id, v1alpha1.BypassHealth, m.obs.Now) {
 		return
 	}
 	for _, c := range m.w.checks.cached() {

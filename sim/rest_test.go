@@ -67,6 +67,7 @@ func (w *World) calm() {
 		w.push(good)
 	}
 	w.closeOrOpen(r.oneIn(3))
+	w.say(func(p *people) { *p = people{} })
 	for _, l := range w.lanes() {
 		l.catchUp(maxLag)
 	}
@@ -78,7 +79,7 @@ func (w *World) closeOrOpen(shut bool) {
 	for i := range w.gates.live() {
 		w.editGate(i, func(g *v1alpha1.RolloutGate) {
 			yes := !shut
-			g.Spec.Passing, g.Spec.AllowedVersions = &yes, nil
+			g.Spec.Passing, g.Spec.AllowedVersions, g.Spec.Approvals = &yes, nil, nil
 			w.answer(g)
 		})
 	}
@@ -204,7 +205,7 @@ func (m *monitor) judgeUnreturned(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 	for _, e := range ro.status.History {
 		id := identity(e.Version)
 		if *e.BakeStatus == string(v1alpha1.BakeSucceeded) && id != identity(h.Version) && !m.failed[id] {
-			m.rests(!allOpen(m.w.gates.live(), id) || m.floored(ro), "%s could be rolled back to", id.Tag)
+			m.rests(!m.w.people.live().open(m.w.gates.live(), id) || m.floored(ro), "%s could be rolled back to", id.Tag)
 			return
 		}
 	}
@@ -290,7 +291,7 @@ func (m *monitor) judgeRunning(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) 
 	switch {
 	case h.PausedTime != nil:
 	case !m.handed[number(h)] || !m.carriedBy(h): // it may have reached only what was deleted since
-		held := !chosen(h) && (len(m.shut(w.gates.live(), h)) > 0 || m.sick(ro))
+		held := !chosen(h) && (len(m.shut(w.gates.live(), w.people.live(), h)) > 0 || m.sick(ro))
 		m.rests(held, "no gate holds %s", h.Version.Tag)
 	case ro.spec.DeployTimeout != nil:
 		m.rests(false, "deployTimeout should have ended that")
@@ -347,7 +348,7 @@ func (m *monitor) judgeCandidates(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 		id := identity(v)
 		isolated := slices.ContainsFunc(ro.status.Quarantined, func(q v1alpha1.Quarantine) bool { return q.ReleaseIdentity == id })
 		if m.order[id] > from && !isolated {
-			m.rests(!allOpen(m.w.gates.live(), id), "%s could be deployed", id.Tag)
+			m.rests(!m.w.people.live().open(m.w.gates.live(), id), "%s could be deployed", id.Tag)
 			waiting = true
 		}
 	}

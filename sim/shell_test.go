@@ -53,6 +53,7 @@ func (s *shell) pass() bool {
 	dec := s.decide(obs)
 	if pin, ok := pinOf(dec); ok && pin.First && s.faulty != "trusts cached gates" {
 		obs.Gates = w.gates.live()
+		obs.Approvals, obs.Overrides = w.people.live().approvals, w.people.live().overrides
 		w.mon.gatesReread(obs)
 		dec = s.decide(obs)
 	}
@@ -206,6 +207,7 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 	obs := release.Observation{
 		Now: w.wall, UID: rolloutUID, Name: rolloutName, Generation: ro.generation, Annotations: ro.annotations,
 		Spec: *ro.spec, Status: *ro.status, Policy: w.policy.cached(), Gates: w.gates.cached(), Details: w.details.cached(),
+		Approvals: w.people.cached().approvals, Overrides: w.people.cached().overrides,
 	}
 	if len(ro.status.History) > 0 {
 		obs.BakedFor = s.seeBake(*ro.status)

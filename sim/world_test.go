@@ -19,7 +19,7 @@ const (
 // Faults says what may go wrong in a world, and what people do in it.
 type Faults struct {
 	Lag, Crash, WriteErrors, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
-	Gates, Health, MovedTags, PolicyLost, HealthLost                                               bool
+	Gates, People, Health, MovedTags, PolicyLost, HealthLost                                       bool
 	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                          bool
 }
 
@@ -56,6 +56,7 @@ type World struct {
 	checks  lane[[]Check]
 	targets lane[[]Target]
 	details lane[[]release.Details]
+	people  lane[people]
 
 	flux  map[string]*work
 	mood  mood
@@ -119,6 +120,7 @@ func newWorld(seed uint64, chain release.Chain) *World {
 	w.checks.set(nil, false)
 	w.targets.set(nil, false)
 	w.details.set(nil, false)
+	w.people.set(people{}, false)
 	return w
 }
 

@@ -18,17 +18,103 @@ const (
 	GatePending GateState = "pending"
 )
 
-// GateClassManual is the class of a gate that people open. It is the class of a gate that names none.
-const GateClassManual = "manual"
+// Classes of gates that Kuberik answers for.
+const (
+	// GateClassManual is the class of a gate that people open. It is the class of a gate that names none.
+	GateClassManual = "manual"
+	// GateClassHTTP is the class of a gate that asks a URL about each release.
+	GateClassHTTP = "http"
+	// GateClassEnvironment is the class of a gate that an Environment keeps.
+	GateClassEnvironment = "environment"
+)
+
+// Approvers are the people whose approval counts.
+// +kubebuilder:validation:XValidation:rule="has(self.users) || has(self.groups)",message="name users, groups or both; leave from out to accept everybody who may create approvals"
+type Approvers struct {
+	// Users by their name, as the API server knows it.
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Users []string `json:"users,omitempty"`
+	// Groups, as the API server knows them.
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Groups []string `json:"groups,omitempty"`
+}
+
+// ApprovalPolicy says whose approvals open a manual gate.
+type ApprovalPolicy struct {
+	// Required is how many different people have to approve. Default 1.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Required int32 `json:"required,omitempty"`
+	// From are the people whose approval counts. Unset: everybody who may create approvals.
+	// +optional
+	From *Approvers `json:"from,omitempty"`
+	// ExpireAfter is how long an approval counts. Unset: for ever. A release that was deployed stays deployed.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="expireAfter is more than 0"
+	ExpireAfter *Duration `json:"expireAfter,omitempty"`
+	// AllowAuthor lets whoever made the release approve it. The author is what the image says of itself, in the annotation
+	// com.kuberik.author or org.opencontainers.image.authors; where it says nothing, nobody is kept from approving.
+	// +optional
+	AllowAuthor bool `json:"allowAuthor,omitempty"`
+}
+
+// HTTPGate asks a URL about each release.
+// +kubebuilder:validation:XValidation:rule="!has(self.body) || !has(self.bodyExpression)",message="give either body or bodyExpression"
+type HTTPGate struct {
+	HTTPRequest `json:",inline"`
+	// Query adds parameters to the URL. Each value is a CEL expression over release (tag, digest, revision, rollout, namespace), as in
+	// tag: release.tag. Values are escaped.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	Query map[string]string `json:"query,omitempty"`
+	// BodyExpression is a CEL expression over release that makes the body: text is sent as it is, everything else as JSON.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	BodyExpression string `json:"bodyExpression,omitempty"`
+	// Success is a CEL expression that is true when the release may pass, over status (int), headers (map of text), body (parsed JSON, or
+	// text) and release. Default: a status of 200 to 299.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Success string `json:"success,omitempty"`
+	// Interval after which a gate that is not open asks again. Default 30s.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="the interval is at least 1s"
+	Interval *Duration `json:"interval,omitempty"`
+	// Timeout of one request. Default 10s.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
+	Timeout *Duration `json:"timeout,omitempty"`
+	// Retries is how often a request that got no answer is made again at once, with growing pauses. Default 2.
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Retries *int32 `json:"retries,omitempty"`
+}
 
 // RolloutGateSpec says what a gate lets pass. A gate that says nothing lets nothing pass.
+// +kubebuilder:validation:XValidation:rule="!has(self.http) || !has(self.class) || self.class == 'http'",message="the field http is for class http"
+// +kubebuilder:validation:XValidation:rule="!has(self.class) || self.class != 'http' || has(self.http)",message="class http needs the field http"
+// +kubebuilder:validation:XValidation:rule="!has(self.approvals) || !has(self.passing) || !self.passing",message="passing: true opens the gate for everybody: leave it out where approvals are asked for"
+// +kubebuilder:validation:XValidation:rule="!has(self.approvals) || (!has(self.http) && (!has(self.class) || self.class == 'manual'))",message="the field approvals is for class manual"
 type RolloutGateSpec struct {
 	// RolloutRef is the Rollout whose releases are held, in the same namespace.
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 
-	// Class says who answers for the gate: manual (the default), or the class of an external controller that writes
-	// status.verdicts. A gate of a class that nobody answers for stays closed.
+	// Class says who answers for the gate: manual (the default), http (the default where http is given), environment (made by an
+	// Environment), or the class of an external controller that writes status.verdicts. A gate of a class that nobody answers for stays
+	// closed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9./]*[a-z0-9])?$`
@@ -44,6 +130,14 @@ type RolloutGateSpec struct {
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MaxLength=128
 	AllowedVersions *[]string `json:"allowedVersions,omitempty"`
+
+	// Approvals says whose Approvals open the gate, if it is a manual one.
+	// +optional
+	Approvals *ApprovalPolicy `json:"approvals,omitempty"`
+
+	// HTTP asks a URL about each release.
+	// +optional
+	HTTP *HTTPGate `json:"http,omitempty"`
 }
 
 // GateVerdict is what a gate says of one release.

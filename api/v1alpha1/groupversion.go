@@ -15,6 +15,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Rollout{}, &RolloutList{},
 		&Release{}, &ReleaseList{},
 		&RolloutGate{}, &RolloutGateList{},
+		&Approval{}, &ApprovalList{},
+		&Override{}, &OverrideList{},
 		&HealthCheck{}, &HealthCheckList{},
 		&RolloutSchedule{}, &RolloutScheduleList{},
 		&ClusterRolloutSchedule{}, &ClusterRolloutScheduleList{},

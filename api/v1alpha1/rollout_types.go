@@ -254,6 +254,10 @@ type DeploymentHistoryEntry struct {
 	// BypassedGates are the gates that were not open and that a person let this deployment past.
 	// +optional
 	BypassedGates []string `json:"bypassedGates,omitempty"`
+	// Overrides are those that let this deployment past what held it.
+	// +optional
+	// +kubebuilder:validation:MaxItems=10
+	Overrides []UsedOverride `json:"overrides,omitempty"`
 	// Recovery says that it was deployed by hand, or as a rollback, while checks were unhealthy already: they do not count
 	// against it before they have been healthy.
 	// +optional
@@ -267,6 +271,22 @@ type DeploymentHistoryEntry struct {
 	// InterruptedTime is since when a check has had no verdict in the middle of the bake. The bake starts anew when it has.
 	// +optional
 	InterruptedTime *metav1.Time `json:"interruptedTime,omitempty"`
+}
+
+// UsedOverride is the record of an Override that let a deployment past what held it. It stays when the Override is deleted.
+type UsedOverride struct {
+	// Name of the Override, and its UID.
+	Name string `json:"name"`
+	// +optional
+	UID string `json:"uid,omitempty"`
+	// User who broke the glass, as the API server knows them.
+	User string `json:"user"`
+	// Reason that the user gave.
+	Reason string `json:"reason"`
+	// Bypass is what it goes past.
+	Bypass []Bypass `json:"bypass"`
+	// ExpiresAt is when it ends.
+	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
 // RolloutGateStatusSummary is what a gate says of the next release.
@@ -391,6 +411,10 @@ type RolloutStatus struct {
 	// Quarantined lists the releases that are not deployed automatically again.
 	// +optional
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
+	// ApprovalRequested lists the candidates that people were asked to approve; nobody is asked twice.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	ApprovalRequested []ReleaseIdentity `json:"approvalRequested,omitempty"`
 	// HandledAnnotations holds the one-shot annotations that were acted upon and are not yet removed, with their values.
 	// +optional
 	HandledAnnotations map[string]string `json:"handledAnnotations,omitempty"`

@@ -18,9 +18,10 @@ type room struct {
 // program above several rooms have a rank of their own, since those of one rank never meet.
 var rooms = []room{
 	{"api/v1alpha1", 0},
+	{"api/environments/v1alpha1", 1},
 
 	{"internal/buildinfo", 1},
-	{"internal/environment", 1},
+	{"internal/environment", 2},
 	{"internal/gate", 1},
 	{"internal/health", 1},
 	{"internal/schedule", 1},
@@ -41,10 +42,12 @@ var rooms = []room{
 	{"web", 4},
 
 	{"internal/environment/...", 5},
+	{"internal/consent", 5},
 	{"internal/flux", 5},
 
 	{"internal/devplane/...", 6},
 	{"internal/environment/all", 6},
+	{"internal/gate/...", 6},
 	{"internal/health/...", 6},
 
 	{"internal/devplane", 7},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/buildinfo"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/controller/datadog"
 	"github.com/kuberik/kuberik/internal/controller/details"
 	"github.com/kuberik/kuberik/internal/controller/gate"
@@ -23,6 +24,7 @@ import (
 	"github.com/kuberik/kuberik/internal/controller/schedule"
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
+	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	datadogcheck "github.com/kuberik/kuberik/internal/health/datadog"
 	httpcheck "github.com/kuberik/kuberik/internal/health/http"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
@@ -68,8 +70,16 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		o.Clock = clock.RealClock{}
 	}
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller")
-	classes, err := classes(mgr, o)
+	keys := outbound.Live(live)
+	asks := asking{
+		out:  outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: o.AllowNetworks}, Keys: keys}),
+		keys: keys, conditions: expr.NewCache(conditionsKept),
+	}
+	classes, err := classes(mgr, asks)
 	if err != nil {
+		return nil, err
+	}
+	if o.Rollout.Guard, err = consent.NewGuard(c); err != nil {
 		return nil, err
 	}
 	o.Rollout.CrossNamespaces = o.CrossNamespaces
@@ -77,34 +87,41 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version))),
-		gate.New(c, o.Clock),
+		gate.New(c, o.Clock,
+			gate.Hearing(consent.Reader{From: c, Guard: o.Rollout.Guard}),
+			gate.Asking(apicheck.Asker{Client: asks.out, Conditions: asks.conditions})),
 		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
 	}, nil
 }
 
+// asking is what it takes to ask the world: the way out, the keys for it, and the conditions on what comes back.
+type asking struct {
+	out        *outbound.Client
+	keys       outbound.Keys
+	conditions *expr.Cache
+}
+
 // classes lists the classes of health checks that Kuberik answers for.
-func classes(mgr ctrl.Manager, o Options) (map[string]healthcheck.Class, error) {
+func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 	c, live := mgr.GetClient(), mgr.GetAPIReader()
 	logs, err := script.NewLogs(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("preparing to read logs: %w", err)
 	}
-	keys, conditions := outbound.Live(live), expr.NewCache(conditionsKept)
-	out := outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: o.AllowNetworks}, Keys: keys})
 	return map[string]healthcheck.Class{
 		v1alpha1.HealthClassKustomization: {Checker: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live}, ByRevision: true},
-		v1alpha1.HealthClassHTTP:          {Checker: httpcheck.Checker{Client: out, Conditions: conditions}},
-		v1alpha1.HealthClassPrometheus:    {Checker: prometheus.Checker{Client: out, Conditions: conditions}},
-		v1alpha1.HealthClassDatadog:       {Checker: datadogcheck.New(live, out, keys)},
+		v1alpha1.HealthClassHTTP:          {Checker: httpcheck.Checker{Client: a.out, Conditions: a.conditions}},
+		v1alpha1.HealthClassPrometheus:    {Checker: prometheus.Checker{Client: a.out, Conditions: a.conditions}},
+		v1alpha1.HealthClassDatadog:       {Checker: datadogcheck.New(live, a.out, a.keys)},
 		v1alpha1.HealthClassScript:        {Checker: script.New(script.Options{Client: c, Live: live, Logs: logs}), One: true},
 	}, nil
 }
 
 // Register adds every controller, and the indexes they need, to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
+	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), consent.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
 		return err
 	}
 	list, err := New(mgr, o)

@@ -17,16 +17,28 @@ type compiled struct {
 
 // Compile is the function Compile, with a memory. It remembers errors too: they are asked for as often.
 func (c *Cache) Compile(text string, v Vars) (*Program, error) {
-	key := source{v.name, text}
-	if len(text) > MaxLength {
-		return Compile(text, v) // which refuses it; there is no need to keep it
+	return c.compile(source{v.name, text}, func() (*Program, error) { return Compile(text, v) })
+}
+
+// CompileValue is the function CompileValue, with the same memory.
+func (c *Cache) CompileValue(text string) (*Value, error) {
+	program, err := c.compile(source{"value", text}, func() (*Program, error) { return compile(text, releaseAlone, isValue) })
+	if err != nil {
+		return nil, worded{err}
+	}
+	return &Value{program}, nil
+}
+
+func (c *Cache) compile(key source, anew func() (*Program, error)) (*Program, error) {
+	if len(key.text) > MaxLength {
+		return anew() // which refuses it; there is no need to keep it
 	}
 	if found, ok := c.entries.Get(key); ok {
 		if entry, ok := found.(compiled); ok {
 			return entry.program, entry.err
 		}
 	}
-	program, err := Compile(text, v)
+	program, err := anew()
 	c.entries.Add(key, compiled{program, err})
 	return program, err
 }

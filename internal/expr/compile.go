@@ -47,7 +47,10 @@ type Program struct {
 }
 
 // Compile reads a condition. An error says what its author has to change.
-func Compile(source string, v Vars) (*Program, error) {
+func Compile(source string, v Vars) (*Program, error) { return compile(source, v, isCondition) }
+
+// compile reads an expression whose result is of a type that fits.
+func compile(source string, v Vars, accepts func(*cel.Type) error) (*Program, error) {
 	switch {
 	case strings.TrimSpace(source) == "":
 		return nil, fmt.Errorf("the condition is empty")
@@ -62,8 +65,8 @@ func Compile(source string, v Vars) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("the condition has to be true or false, and is %s", article(t))
+	if err := accepts(checked.OutputType()); err != nil {
+		return nil, err
 	}
 	tree := checked.NativeRep()
 	if err := acceptable(tree); err != nil {
@@ -79,6 +82,13 @@ func Compile(source string, v Vars) (*Program, error) {
 		return nil, fmt.Errorf("the condition cannot be evaluated")
 	}
 	return &Program{program: program, tree: tree, names: names(tree)}, nil
+}
+
+func isCondition(t *cel.Type) error {
+	if t.IsExactType(cel.BoolType) || t.IsExactType(cel.DynType) {
+		return nil
+	}
+	return fmt.Errorf("the condition has to be true or false, and is %s", article(t))
 }
 
 // check reads a condition and finds its types, unless it is so deep that this would take long.
@@ -103,18 +113,26 @@ func (p *Program) Uses(name string) bool { return p.names[name] }
 // Eval says whether the condition holds. The error is ErrCost where that takes too much, that of the context where time was up, and
 // else about data that the condition does not fit.
 func (p *Program) Eval(ctx context.Context, v Values) (bool, error) {
+	result, err := p.eval(ctx, v)
+	if err != nil {
+		return false, err
+	}
+	return truth(result)
+}
+
+func (p *Program) eval(ctx context.Context, v Values) (ref.Val, error) {
 	limited, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	result, _, err := p.program.Eval(&run{values: v, ctx: limited})
 	switch {
 	case ctx.Err() != nil:
-		return false, fmt.Errorf("evaluating the condition: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("evaluating the condition: %w", context.Cause(ctx))
 	case limited.Err() != nil:
-		return false, ErrCost
+		return nil, ErrCost
 	case err != nil:
-		return false, p.explain(err)
+		return nil, p.explain(err)
 	}
-	return truth(result)
+	return result, nil
 }
 
 func truth(result ref.Val) (bool, error) {

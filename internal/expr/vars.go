@@ -29,6 +29,9 @@ var (
 	SeriesList = vars("datadog", cel.Variable("series", cel.ListType(cel.MapType(cel.StringType, cel.DynType))))
 )
 
+// releaseAlone has release and nothing else.
+var releaseAlone = vars("release")
+
 func vars(name string, own ...cel.EnvOption) Vars {
 	return Vars{name: name, env: sync.OnceValues(func() (*cel.Env, error) { return environment(own) })}
 }

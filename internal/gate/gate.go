@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
@@ -21,6 +23,18 @@ const (
 	ReasonNotAllowed = "NotAllowed"
 	// ReasonAwaitingApproval: nobody has approved the release.
 	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonApproved: enough people approved.
+	ReasonApproved = "Approved"
+	// ReasonRejected: somebody whose approval would count rejected the release.
+	ReasonRejected = "Rejected"
+	// ReasonUnproven: nothing proves who approved.
+	ReasonUnproven = "ApprovalsUnproven"
+	// ReasonAuthorUnknown: the image was not read, so nobody knows whether an approval is its author's own.
+	ReasonAuthorUnknown = "AuthorUnknown"
+	// ReasonVerdictExpired: what was written of the release is over.
+	ReasonVerdictExpired = "VerdictExpired"
+	// ReasonNoGate: the gate that a schedule or an Environment is to keep is not there.
+	ReasonNoGate = "NoGate"
 	// ReasonNoVerdict: the controller of the class has not judged this release under the present spec.
 	ReasonNoVerdict = "NoVerdict"
 )
@@ -46,45 +60,67 @@ type Verdict struct {
 // Open says whether the release may pass.
 func (v Verdict) Open() bool { return v.State == v1alpha1.GateOpen }
 
+// Context is what a verdict may depend on besides the gate and the release.
+type Context struct {
+	// Now is the time of the question.
+	Now time.Time
+	// Approvals of releases of the Rollout.
+	Approvals []Approval
+	// Unproven says why nothing proves who approves; empty: it is proved.
+	Unproven string
+	// Authors says who made a release, as far as its image tells, and whether the image was read. Nil: no image was.
+	Authors func(v1alpha1.ReleaseIdentity) (authors string, read bool)
+}
+
+// Set is the gates of a Rollout, in the order of their names, with what their verdicts depend on.
+type Set struct {
+	Gates []*v1alpha1.RolloutGate
+	Context
+}
+
 // Evaluate asks a gate about a release.
-func Evaluate(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) Verdict {
+func Evaluate(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
 	if v, shut := static(g, release); shut {
 		return v
 	}
 	for _, k := range kinds() {
-		if k.class == class(g) {
-			return k.judge(g, release)
+		if k.class == Class(g) {
+			return k.judge(g, release, c)
 		}
 	}
-	return external(g, release)
+	return external(g, release, c)
 }
 
 // Admits says whether every gate is open for a release.
-func Admits(gates []*v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) bool {
-	for _, g := range gates {
-		if !Evaluate(g, release).Open() {
+func (s Set) Admits(release v1alpha1.ReleaseIdentity) bool {
+	for _, g := range s.Gates {
+		if !Evaluate(g, release, s.Context).Open() {
 			return false
 		}
 	}
 	return true
 }
 
-// Shut returns the verdicts that are not open, in the order of the gates.
-func Shut(gates []*v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) []Verdict {
-	var shut []Verdict
-	for _, g := range gates {
-		if v := Evaluate(g, release); !v.Open() {
+// Shut returns the verdicts that are not open: first those that need nobody, then those that call a person, each in the order of the
+// gates. Nobody is to be called for a release that cannot go out anyway.
+func (s Set) Shut(release v1alpha1.ReleaseIdentity) []Verdict {
+	var shut, people []Verdict
+	for _, g := range s.Gates {
+		switch v := Evaluate(g, release, s.Context); {
+		case v.Open():
+		case v.Reason == ReasonAwaitingApproval:
+			people = append(people, v)
+		default:
 			shut = append(shut, v)
 		}
 	}
-	return shut
+	return append(shut, people...)
 }
 
-func class(g *v1alpha1.RolloutGate) string {
-	if g.Spec.Class == "" {
-		return v1alpha1.GateClassManual
-	}
-	return g.Spec.Class
+// Scheduled says whether a schedule made the gate.
+func Scheduled(g *v1alpha1.RolloutGate) bool {
+	owner := metav1.GetControllerOf(g)
+	return owner != nil && (owner.Kind == "RolloutSchedule" || owner.Kind == "ClusterRolloutSchedule")
 }
 
 // At is a gate as it is at a time. One that a schedule opened until a time that has come is shut until the schedule has been looked at
@@ -126,12 +162,13 @@ func closed(g *v1alpha1.RolloutGate) Verdict {
 	return v
 }
 
-// static applies the fields that close a gate of any class: passing false, and a list without the tag.
+// static applies the fields that close a gate of any class: passing false, and a list without the tag. Where approvals are asked for, the
+// list is one way in among others.
 func static(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return closed(g), true
 	}
-	if g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, release.Tag) {
+	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, release.Tag) {
 		return Verdict{
 			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotAllowed,
 			Message:   "the gate does not list " + release.Tag + " in spec.allowedVersions",

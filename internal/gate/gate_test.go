@@ -54,11 +54,12 @@ func TestEvaluate(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g", Generation: 2}, Spec: tc.spec, Status: tc.status}
-			v := Evaluate(g, release)
+			set := Set{Gates: []*v1alpha1.RolloutGate{g}}
+			v := Evaluate(g, release, Context{})
 			if diff := cmp.Diff([]string{"g", string(tc.state), tc.why}, []string{v.Gate, string(v.State), v.Reason}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
-			if v.Open() != (tc.state == v1alpha1.GateOpen) || Admits([]*v1alpha1.RolloutGate{g}, release) != v.Open() || (len(Shut([]*v1alpha1.RolloutGate{g}, release)) == 0) != v.Open() {
+			if v.Open() != (tc.state == v1alpha1.GateOpen) || set.Admits(release) != v.Open() || (len(set.Shut(release)) == 0) != v.Open() {
 				t.Error("Open, Admits and Shut disagree")
 			}
 			if !v.Open() && (v.ClearedBy == "" || v.Message == "" && v.Reason != "Green") {
@@ -73,7 +74,7 @@ func TestVerdictKeepsItsTimes(t *testing.T) {
 	g := &v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{Class: "x"}, Status: v1alpha1.RolloutGateStatus{Verdicts: []v1alpha1.GateVerdict{
 		{Release: "1", State: v1alpha1.GateClosed, Since: &since, Until: &until},
 	}}}
-	v := Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1"})
+	v := Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1"}, Context{})
 	if !v.Since.Equal(since.Time) || !v.Until.Equal(until.Time) {
 		t.Errorf("%+v", v)
 	}

@@ -5,22 +5,35 @@ import "github.com/kuberik/kuberik/api/v1alpha1"
 // kind is a class of gate that Kuberik answers for itself. Every other class belongs to an external controller.
 type kind struct {
 	class string
-	judge func(*v1alpha1.RolloutGate, v1alpha1.ReleaseIdentity) Verdict
+	judge func(*v1alpha1.RolloutGate, v1alpha1.ReleaseIdentity, Context) Verdict
 }
 
 // kinds lists the classes that Kuberik answers for.
 func kinds() []kind {
 	return []kind{
 		{v1alpha1.GateClassManual, manual},
+		{v1alpha1.GateClassHTTP, asked("the answer of the URL, or whoever may edit the gate")},
+		{v1alpha1.GateClassEnvironment, asked("the release becoming Available upstream")},
 	}
 }
 
 // Ours says whether Kuberik answers for the gate.
 func Ours(g *v1alpha1.RolloutGate) bool {
 	for _, k := range kinds() {
-		if k.class == class(g) {
+		if k.class == Class(g) {
 			return true
 		}
 	}
 	return false
+}
+
+// Class of a gate: what it says, or what its fields imply.
+func Class(g *v1alpha1.RolloutGate) string {
+	switch {
+	case g.Spec.Class != "":
+		return g.Spec.Class
+	case g.Spec.HTTP != nil:
+		return v1alpha1.GateClassHTTP
+	}
+	return v1alpha1.GateClassManual
 }

@@ -11,6 +11,8 @@ import (
 const (
 	// ByRollout finds objects by the Rollout they belong to, or that they ask for versions.
 	ByRollout = "kuberik.rollout"
+	// ByRelease finds Approvals by the Release they are about.
+	ByRelease = "kuberik.release"
 	// ByPolicy finds Rollouts by their ImagePolicy.
 	ByPolicy = "kuberik.policy"
 	// BySource finds Kustomizations by the OCIRepository they are made from.
@@ -26,6 +28,12 @@ const (
 // SelectRollout is the server-side field selector of kinds that name their Rollout in spec.rolloutRef.name. It works without a
 // cache.
 const SelectRollout = "spec.rolloutRef.name"
+
+// Server-side field selectors of Approvals and of Overrides.
+const (
+	SelectRelease     = "spec.releaseName"
+	SelectRolloutName = "spec.rolloutName"
+)
 
 // Index is one index of one kind.
 type Index struct {

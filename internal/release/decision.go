@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -71,6 +72,11 @@ type (
 	Handle struct{ Key, Value string }
 	// Forget drops the note, once the annotation is gone.
 	Forget struct{ Key string }
+	// Ask asks people to approve a release; Requested lists everything that they are asked for now.
+	Ask struct {
+		Requested []v1alpha1.ReleaseIdentity
+		Shut      []gate.Verdict
+	}
 	// Trim drops what retention does not keep.
 	Trim struct {
 		Releases, History int
@@ -130,6 +136,8 @@ func (a Forget) apply(s *v1alpha1.RolloutStatus) {
 	s.HandledAnnotations = maps.Clone(s.HandledAnnotations)
 	delete(s.HandledAnnotations, a.Key)
 }
+
+func (a Ask) apply(s *v1alpha1.RolloutStatus) { s.ApprovalRequested = a.Requested }
 
 func (a Trim) apply(s *v1alpha1.RolloutStatus) {
 	if a.Releases > 0 {

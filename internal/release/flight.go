@@ -68,7 +68,7 @@ func holdHandover(s *situation) (Decision, bool) {
 		return Decision{}, false
 	case sick && withheld(h):
 		return health, true
-	case len(shut) == 0, s.letPast(h):
+	case len(shut) == 0, s.letPast(h, shut):
 		return s.resume(h, shut), true
 	}
 	return s.hold(h, shut), true
@@ -95,21 +95,22 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict
 	return d
 }
 
-// uncovered lists the verdicts that hold a deployment and that nobody let it past.
+// uncovered lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
+// the Override is over.
 func (s *situation) uncovered(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
-	if slices.Contains(h.BypassedGates, everyGate) {
-		return nil
-	}
-	return slices.DeleteFunc(gate.Shut(s.Gates, version.Identity(h.Version)), func(v gate.Verdict) bool {
-		return slices.Contains(h.BypassedGates, v.Gate)
+	list := s.overrides(h.Version)
+	return slices.DeleteFunc(s.gates().Shut(version.Identity(h.Version)), func(v gate.Verdict) bool {
+		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate)
+		return recorded && (len(h.Overrides) == 0 || s.covered(list, v))
 	})
 }
 
 // letPast says whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is
 // the first and spec.initialDeployment skips them.
-func (s *situation) letPast(h *v1alpha1.DeploymentHistoryEntry) bool {
+func (s *situation) letPast(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) bool {
 	tag, ok := s.asked(v1alpha1.AnnotationBypassGates)
-	return ok && tag == h.Version.Tag || s.runs() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates
+	return ok && tag == h.Version.Tag || s.runs() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates ||
+		s.overridden(h.Version, shut)
 }
 
 // resume lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
@@ -119,7 +120,10 @@ func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdi
 	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
 	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
 	if len(shut) > 0 {
-		e.BypassedGates = names(gate.Shut(s.Gates, version.Identity(h.Version)))
+		e.BypassedGates = names(s.gates().Shut(version.Identity(h.Version)))
+		if len(h.Overrides) == 0 && s.overridden(h.Version, shut) {
+			s.overrule(&e)
+		}
 		d.Actions = []Action{Amend{e}}
 		if value, ok := s.asked(v1alpha1.AnnotationBypassGates); ok {
 			d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})

@@ -2,10 +2,12 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/version"
 )
@@ -14,6 +16,13 @@ import (
 const system = "rollout-controller"
 
 const waitsForFlux = "Waits for Flux to apply it"
+
+const (
+	// maxOverrides is how many Overrides of one deployment are put on record.
+	maxOverrides = 10
+	// maxAsked is how many requests for approval are remembered.
+	maxAsked = 100
+)
 
 // suspend freezes a Rollout: nothing is decided, everything is still reported.
 func suspend(s *situation) (Decision, bool) {
@@ -176,6 +185,13 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 		e.BakeEndTime = ceil(s.Now)
 		actions = append(actions, Amend{e})
 	}
+	e := s.entry(v, cause, bypassed)
+	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	return append(append(actions, s.consume()...), Record{e})
+}
+
+// entry is a deployment to be recorded.
+func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string) v1alpha1.DeploymentHistoryEntry {
 	id := int64(1)
 	if h := s.head(); h != nil {
 		id = entryID(h) + 1
@@ -185,6 +201,9 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 		TriggeredBy: s.trigger(cause), Message: s.message(cause, bypassed),
 		Recovery: cause != v1alpha1.CauseAutomatic && s.unhealthy(),
 	}
+	if cause == v1alpha1.CauseAutomatic {
+		s.overrule(&e)
+	}
 	if n := len(s.status.AvailableReleases); n > 0 {
 		known := version.Identity(s.status.AvailableReleases[n-1])
 		e.NewestKnown = &known
@@ -192,8 +211,7 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 	if cause == v1alpha1.CauseRollback {
 		e.RollbackOf = s.head().ID
 	}
-	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
-	return append(append(actions, s.consume()...), Record{e})
+	return e
 }
 
 // consume uses up the annotations that speak of the next deployment.
@@ -208,6 +226,19 @@ func (s *situation) consume() []Action {
 		}
 	}
 	return actions
+}
+
+// overrule puts on record the Overrides that a deployment owes its start to.
+func (s *situation) overrule(e *v1alpha1.DeploymentHistoryEntry) {
+	e.Overrides = s.used(e.Version)
+	if len(e.Overrides) == 0 {
+		return
+	}
+	first := e.Overrides[0]
+	e.TriggeredBy = &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(first.User, 128)}
+	message := text(e.Message) + ", with Override " + first.Name + ": " + version.Clean(first.Reason, 256)
+	e.Message = &message
+	e.Recovery = s.unhealthy() && bypasses(e.Overrides, v1alpha1.BypassHealth)
 }
 
 func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
@@ -283,4 +314,101 @@ func describe(r health.Report) string {
 		return r.Name
 	}
 	return r.Name + ": " + r.Message
+}
+
+// Override lets one release past what holds it.
+type Override struct {
+	// Release that it is for.
+	Release v1alpha1.ReleaseIdentity
+	v1alpha1.UsedOverride
+}
+
+// gates of the Rollout, with what people say of its releases.
+func (s *situation) gates() gate.Set {
+	return gate.Set{Gates: s.Gates, Context: gate.Context{
+		Now: s.Now, Approvals: s.Approvals, Unproven: s.Unproven, Authors: s.authors,
+	}}
+}
+
+// authors of a release, as its image names them, and whether the image was read.
+func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
+	for _, d := range s.Details {
+		if version.Same(d.Release, id) {
+			return d.Authors, true
+		}
+	}
+	return "", false
+}
+
+// overrides lists the Overrides that are in force for a release.
+func (s *situation) overrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
+	var list []v1alpha1.UsedOverride
+	for _, o := range s.Overrides {
+		if o.Release == version.Identity(v) && s.Unproven == "" && s.Now.Before(o.ExpiresAt.Time) && len(list) < maxOverrides {
+			list = append(list, o.UsedOverride)
+		}
+	}
+	return list
+}
+
+// bypasses says whether any of a list goes past something.
+func bypasses(list []v1alpha1.UsedOverride, b v1alpha1.Bypass) bool {
+	return slices.ContainsFunc(list, func(o v1alpha1.UsedOverride) bool { return slices.Contains(o.Bypass, b) })
+}
+
+// covered says whether Overrides let a release past a gate that is shut.
+func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) bool {
+	i := slices.IndexFunc(s.Gates, func(g *v1alpha1.RolloutGate) bool { return g.Name == shut.Gate })
+	if i >= 0 && gate.Scheduled(s.Gates[i]) {
+		return bypasses(list, v1alpha1.BypassSchedules)
+	}
+	return bypasses(list, v1alpha1.BypassGates)
+}
+
+// overridden says whether Overrides let a release past every gate that is shut for it.
+func (s *situation) overridden(v v1alpha1.VersionInfo, shut []gate.Verdict) bool {
+	list := s.overrides(v)
+	return len(list) > 0 && !slices.ContainsFunc(shut, func(g gate.Verdict) bool { return !s.covered(list, g) })
+}
+
+// healthOverridden says whether the health of what runs holds no release that would be deployed now.
+func (s *situation) healthOverridden() bool {
+	next, _, ok := s.next()
+	return ok && bypasses(s.overrides(next), v1alpha1.BypassHealth)
+}
+
+// ask asks people to approve a release that nothing else holds, once.
+func (s *situation) ask(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
+	calls := len(shut) > 0 && shut[0].Reason == gate.ReasonAwaitingApproval // what needs nobody comes first in the list
+	if !calls || slices.Contains(s.status.ApprovalRequested, version.Identity(v)) {
+		return nil
+	}
+	c := s.candidates()
+	asked := slices.DeleteFunc(slices.Clone(s.status.ApprovalRequested), func(id v1alpha1.ReleaseIdentity) bool {
+		return version.Index(c, id) < 0
+	})
+	asked = append(asked, version.Identity(v))
+	return []Action{Ask{Requested: asked[max(0, len(asked)-maxAsked):], Shut: shut}}
+}
+
+// used lists the Overrides that a deployment of a release owes its start to.
+func (s *situation) used(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
+	h := s.head()
+	sick := len(s.sick()) > 0 || h != nil && halted(h)
+	shut := s.gates().Shut(version.Identity(v))
+	return slices.DeleteFunc(s.overrides(v), func(o v1alpha1.UsedOverride) bool {
+		alone := []v1alpha1.UsedOverride{o}
+		mends := sick && bypasses(alone, v1alpha1.BypassHealth)
+		opens := slices.ContainsFunc(shut, func(g gate.Verdict) bool { return s.covered(alone, g) })
+		return !mends && !opens
+	})
+}
+
+// excuses words why people broke the glass.
+func excuses(list []v1alpha1.UsedOverride) string {
+	var reasons []string
+	for _, o := range list {
+		reasons = append(reasons, o.User+" with Override "+o.Name+": "+version.Clean(o.Reason, 128))
+	}
+	return strings.Join(reasons, "; ")
 }

@@ -106,7 +106,7 @@ func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 // through.
 func blockAfterFailure(s *situation) (Decision, bool) {
 	h := s.head()
-	if h == nil || !halted(h) || s.Spec.AfterFailure == v1alpha1.AfterFailureAllowNewer || s.unblocked() {
+	if h == nil || !halted(h) || s.Spec.AfterFailure == v1alpha1.AfterFailureAllowNewer || s.unblocked() || s.healthOverridden() {
 		return Decision{}, false
 	}
 	if statusOf(h) != v1alpha1.BakeFailed && len(s.candidates()) == 0 {
@@ -121,8 +121,8 @@ func (s *situation) halt(b v1alpha1.Blocker) Decision {
 	if back == nil {
 		return Decision{Blocked: []v1alpha1.Blocker{b}}
 	}
-	shut := gate.Shut(s.Gates, version.Identity(back.Version))
-	return Decision{Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
+	shut := s.gates().Shut(version.Identity(back.Version))
+	return Decision{Actions: s.ask(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
 }
 
 func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Blocker {
@@ -193,16 +193,26 @@ func holdOnGates(s *situation) (Decision, bool) {
 	if _, _, ok := s.next(); ok {
 		return Decision{}, false
 	}
-	shut := gate.Shut(s.Gates, version.Identity(s.foremost()))
-	return Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}, true
+	shut := s.gates().Shut(version.Identity(s.foremost()))
+	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
+	if _, sick := holdOnHealth(s); !sick {
+		d.Actions = s.ask(s.foremost(), shut)
+	}
+	return d, true
 }
 
-// holdOnHealth waits until what runs is well. The first deployment has nothing to be well. A check that is unhealthy because of
-// the very release that failed does not hold the one that fixes it.
+// holdOnHealth waits until what runs is well, unless an Override goes past that.
 func holdOnHealth(s *situation) (Decision, bool) {
+	sick := s.sick()
+	return Decision{Blocked: sick}, len(sick) > 0 && !s.healthOverridden()
+}
+
+// sick says why what runs is not well. The first deployment has nothing to be well. A check that is unhealthy because of the very
+// release that failed does not hold the one that fixes it.
+func (s *situation) sick() []v1alpha1.Blocker {
 	h := s.head()
 	if s.runs() == nil {
-		return Decision{}, false
+		return nil
 	}
 	var blocked []v1alpha1.Blocker
 	if s.Health.Problem != "" {
@@ -213,7 +223,7 @@ func holdOnHealth(s *situation) (Decision, bool) {
 			blocked = append(blocked, checkBlocker(r))
 		}
 	}
-	return Decision{Blocked: blocked}, len(blocked) > 0
+	return blocked
 }
 
 // holds says whether a check keeps automatic deployments from starting.
@@ -292,10 +302,10 @@ func (s *situation) foremost() v1alpha1.VersionInfo {
 // next chooses the candidate to deploy, with the gates that a person lets it past.
 func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
 	c := s.candidates()
-	if v, ok := s.bypassing(c); ok {
-		return v, s.shutNames(v), true
-	}
+	v, chosen := s.bypassing(c)
 	switch {
+	case chosen:
+		return v, s.shutNames(v), true
 	case len(c) == 0:
 		return v, nil, false
 	case s.head() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates:
@@ -312,22 +322,26 @@ func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) 
 	return v, nil, false
 }
 
-// bypassing is the candidate that a person lets past the gates.
+// bypassing is the candidate that a person lets past the gates: by the annotation, or with an Override that covers all that are shut.
 func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.VersionInfo, ok bool) {
 	tag, asked := s.asked(v1alpha1.AnnotationBypassGates)
-	i := version.Index(candidates, v1alpha1.ReleaseIdentity{Tag: tag})
-	if !asked || i < 0 {
-		return v, false
+	if i := version.Index(candidates, v1alpha1.ReleaseIdentity{Tag: tag}); asked && i >= 0 {
+		return candidates[i], true
 	}
-	return candidates[i], true
+	for _, v := range slices.Backward(candidates) {
+		if s.overridden(v, s.gates().Shut(version.Identity(v))) {
+			return v, true
+		}
+	}
+	return v, false
 }
 
 func (s *situation) admitted(v v1alpha1.VersionInfo) bool {
-	return gate.Admits(s.Gates, version.Identity(v))
+	return s.gates().Admits(version.Identity(v))
 }
 
 func (s *situation) shutNames(v v1alpha1.VersionInfo) []string {
-	return names(gate.Shut(s.Gates, version.Identity(v)))
+	return names(s.gates().Shut(version.Identity(v)))
 }
 
 // names of the gates that verdicts are of. Where they are too many to list, the last name stands for all.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/version"
 )
@@ -27,6 +28,12 @@ type Observation struct {
 	Policy Policy
 	// Gates of the Rollout.
 	Gates []*v1alpha1.RolloutGate
+	// Approvals of releases of the Rollout.
+	Approvals []gate.Approval
+	// Unproven says why nothing proves who approves; empty: it is proved.
+	Unproven string
+	// Overrides of the Rollout.
+	Overrides []Override
 	// Health of what runs.
 	Health Health
 	// Targets that the version is handed to.

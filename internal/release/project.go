@@ -113,9 +113,9 @@ func (s *situation) projectReleases() {
 
 func (s *situation) projectGates(about v1alpha1.VersionInfo) {
 	bypass, _ := s.asked(v1alpha1.AnnotationBypassGates)
-	budget := bytesOfList
+	budget, set := bytesOfList, s.gates()
 	for _, g := range s.Gates[:min(len(s.Gates), maxListed)] {
-		v := gate.Evaluate(g, version.Identity(about))
+		v := gate.Evaluate(g, version.Identity(about), set.Context)
 		passing := v.Open()
 		sum := v1alpha1.RolloutGateStatusSummary{Name: g.Name, Passing: &passing, State: v.State, Reason: v.Reason, Message: version.Clean(v.Message, 256)}
 		if g.Spec.AllowedVersions != nil {

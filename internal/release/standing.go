@@ -2,6 +2,7 @@ package release
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -138,8 +139,8 @@ type Event struct {
 	Reason string
 	// Message with the values.
 	Message string
-	// Release is the tag that it is about.
-	Release string
+	// Release that it is about; empty if it is about none.
+	Release v1alpha1.ReleaseIdentity
 }
 
 // Events says what happened between two statuses, and what the decision noticed. Nothing changed: nothing happened. A
@@ -147,13 +148,13 @@ type Event struct {
 func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d Decision) []Event {
 	var events []Event
 	for _, n := range d.Notices {
-		events = append(events, Event{corev1.EventTypeNormal, n.Reason, n.Message, ""})
+		events = append(events, Event{corev1.EventTypeNormal, n.Reason, n.Message, v1alpha1.ReleaseIdentity{}})
 	}
 	for _, a := range d.Actions {
-		if p, ok := a.(Pin); ok && p.Drift {
-			events = append(events, Event{corev1.EventTypeWarning, "DriftCorrected",
-				"put " + p.Version.Tag + " back where it had been changed; to run something else use force-deploy or spec.wantedVersion", p.Version.Tag})
-		}
+		events = append(events, ofAction(a)...)
+	}
+	if h := overruled(before, after); h != nil {
+		events = append(events, Event{corev1.EventTypeWarning, "Overridden", h.Version.Tag + " is let past what held it: " + excuses(h.Overrides), version.Identity(h.Version)})
 	}
 	long := spec.BakeTime != nil || spec.HealthCheckSelector != nil
 	for i := len(after.History) - 1; i >= 0; i-- {
@@ -162,6 +163,42 @@ func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d D
 		}
 	}
 	return events
+}
+
+// ofAction is the event of an action that a person may want to know of.
+func ofAction(a Action) []Event {
+	switch a := a.(type) {
+	case Ask:
+		return []Event{requested(a)}
+	case Pin:
+		if a.Drift {
+			return []Event{{corev1.EventTypeWarning, "DriftCorrected", "put " + a.Version.Tag +
+				" back where it had been changed; to run something else use force-deploy or spec.wantedVersion", version.Identity(a.Version)}}
+		}
+	}
+	return nil
+}
+
+// overruled is the deployment that Overrides have just let past something, or nil.
+func overruled(before, after v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
+	if len(after.History) == 0 || len(after.History[0].Overrides) == 0 {
+		return nil
+	}
+	h := &after.History[0]
+	if old := find(before.History, h.ID); old != nil && len(old.Overrides) > 0 {
+		return nil
+	}
+	return h
+}
+
+// requested asks people for their approval.
+func requested(a Ask) Event {
+	id := a.Requested[len(a.Requested)-1]
+	var gates []string
+	for _, v := range a.Shut {
+		gates = append(gates, v.Gate+" (opened by "+v.ClearedBy+")")
+	}
+	return Event{corev1.EventTypeNormal, "ApprovalRequested", id.Tag + " waits for approval at " + strings.Join(gates, ", "), id}
 }
 
 func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.DeploymentHistoryEntry {
@@ -175,26 +212,26 @@ func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.Deploymen
 
 // happened is the event of one deployment, or nil.
 func happened(before, after *v1alpha1.DeploymentHistoryEntry, long bool) *Event {
-	tag, status := after.Version.Tag, statusOf(after)
+	id, status := version.Identity(after.Version), statusOf(after)
 	switch {
 	case before != nil && before.PausedTime == nil && after.PausedTime != nil:
-		return &Event{corev1.EventTypeWarning, "Paused", tag + " is paused: " + text(after.BakeStatusMessage), tag}
+		return &Event{corev1.EventTypeWarning, "Paused", id.Tag + " is paused: " + text(after.BakeStatusMessage), id}
 	case before != nil && statusOf(before) == status, status == v1alpha1.BakeDeploying && !long:
 		return nil
 	}
-	return eventOf(status, tag, map[v1alpha1.BakeStatus]*string{
+	return eventOf(status, id, map[v1alpha1.BakeStatus]*string{
 		v1alpha1.BakeDeploying: after.Message, v1alpha1.BakeFailed: after.BakeStatusMessage, v1alpha1.BakeCancelled: after.BakeStatusMessage,
 	}[status])
 }
 
 // eventOf is the event of a state that a deployment has come to, or nil.
-func eventOf(status v1alpha1.BakeStatus, tag string, detail *string) *Event {
+func eventOf(status v1alpha1.BakeStatus, id v1alpha1.ReleaseIdentity, detail *string) *Event {
 	e, ok := map[v1alpha1.BakeStatus]Event{
-		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, "Deploying", "deploying " + tag, tag},
-		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, "BakeTimeStarted", tag + " is applied and healthy, and bakes", tag},
-		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, "DeploymentSucceeded", tag + " is Available", tag},
-		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, "RolloutFailed", tag + " failed", tag},
-		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, "BakeTimeCancelled", tag + " is cancelled", tag},
+		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, "Deploying", "deploying " + id.Tag, id},
+		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, "BakeTimeStarted", id.Tag + " is applied and healthy, and bakes", id},
+		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, "DeploymentSucceeded", id.Tag + " is Available", id},
+		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, "RolloutFailed", id.Tag + " failed", id},
+		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, "BakeTimeCancelled", id.Tag + " is cancelled", id},
 	}[status]
 	if !ok {
 		return nil

@@ -2,15 +2,8 @@ package gate
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,25 +13,34 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
-	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
-	workers = 4
-	most    = 20
+	// workers is how many gates are worked on together. Those that ask a URL mostly wait.
+	workers = 64
+	// most is about how many candidates a gate speaks.
+	most = 20
 )
 
 // Controller reports what gates say.
 type Controller struct {
-	client client.Client
-	clock  clock.PassiveClock
+	client  client.Client
+	clock   clock.PassiveClock
+	people  *consent.Reader
+	asker   Asker
+	answers *answers
 }
 
 // New makes the controller.
-func New(c client.Client, clk clock.PassiveClock) *Controller {
-	return &Controller{client: c, clock: clk}
+func New(c client.Client, clk clock.PassiveClock, options ...Option) *Controller {
+	made := &Controller{client: c, clock: clk}
+	for _, o := range options {
+		o(made)
+	}
+	return made
 }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch
@@ -50,8 +52,19 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("gate").
 		For(&v1alpha1.RolloutGate{}).
 		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout)).
+		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// ofApproval reaches the gates of the Release that a person speaks of.
+func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
+	var rel v1alpha1.Release
+	if err := c.client.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
+		return nil // what is said of no Release does not count
+	}
+	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}}
+	return c.ofRollout(ctx, ro)
 }
 
 func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
@@ -70,44 +83,13 @@ func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile
 
 // Reconcile writes what one gate says of the candidates of its Rollout.
 func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
-	if !gate.Ours(g) {
-		return ctrl.Result{}, nil
+	switch gate.Class(g) {
+	case v1alpha1.GateClassManual:
+		return c.judge(ctx, g)
+	case v1alpha1.GateClassHTTP:
+		return c.ask(ctx, g)
 	}
-	var ro v1alpha1.Rollout
-	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
-	err := c.client.Get(ctx, key, &ro)
-	if client.IgnoreNotFound(err) != nil {
-		return kube.Finish(0, fmt.Errorf("reading Rollout %q: %w", key, err))
-	}
-	next := g.DeepCopy()
-	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts = verdicts(g, &ro, c.clock.Now())
-	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, key.Name, apierrors.IsNotFound(err)))
-	if equality.Semantic.DeepEqual(g.Status, next.Status) {
-		return ctrl.Result{}, nil
-	}
-	return kube.Finish(0, kube.PatchStatus(ctx, c.client, g, next))
-}
-
-// verdicts are for the candidates, newest first, each since it was first given.
-func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, now time.Time) []v1alpha1.GateVerdict {
-	var list []v1alpha1.GateVerdict
-	for _, candidate := range ro.Status.ReleaseCandidates[:min(len(ro.Status.ReleaseCandidates), most)] {
-		id := version.Identity(candidate)
-		v := gate.Evaluate(g, id)
-		verdict := v1alpha1.GateVerdict{
-			Release: id.Tag, Digest: id.Digest, State: v.State, Reason: v.Reason, Message: v.Message,
-			Since: &metav1.Time{Time: now.Truncate(time.Second)},
-		}
-		same := func(old v1alpha1.GateVerdict) bool {
-			return old.Release == id.Tag && old.Digest == id.Digest && old.State == v.State && old.Reason == v.Reason
-		}
-		if i := slices.IndexFunc(g.Status.Verdicts, same); i >= 0 && g.Status.Verdicts[i].Since != nil {
-			verdict.Since = g.Status.Verdicts[i].Since
-		}
-		list = append(list, verdict)
-	}
-	return list
+	return ctrl.Result{}, nil
 }
 
 func ready(g *v1alpha1.RolloutGate, rollout string, missing bool) metav1.Condition {

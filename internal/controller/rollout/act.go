@@ -5,19 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // prove makes sure that what is about to be handed to Flux is what is wanted now. The first time that a version is handed over,
-// the gates are asked past the cache, and the decision is taken again on their answer.
+// the gates and the people are asked past the cache, and the decision is taken again on their answer.
 func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool,
 ) (release.Observation, release.Decision, error) {
 	pin, ok := pinOf(dec)
@@ -36,7 +42,27 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 	if obs.Gates, err = gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
 		return obs, dec, err
 	}
+	if err := c.hearAgain(ctx, ro, pin.Version, &obs); err != nil {
+		return obs, dec, err
+	}
 	return obs, release.Decide(obs), nil
+}
+
+// hearAgain asks past the cache what people have said of the release that is about to be handed over. Where no gate asks people and no
+// Override had a part in it, there is nothing that could have been taken back.
+func (c *Controller) hearAgain(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, obs *release.Observation) error {
+	calls := func(g *v1alpha1.RolloutGate) bool { return gate.Class(g) == v1alpha1.GateClassManual }
+	if !slices.ContainsFunc(obs.Gates, calls) && len(ro.Status.History[0].Overrides) == 0 {
+		return nil
+	}
+	releases, err := c.releases(ctx, ro)
+	if err != nil {
+		return err
+	}
+	releases = slices.DeleteFunc(releases, func(rel *v1alpha1.Release) bool {
+		return !version.Same(version.Identity(rel.Spec.Version), version.Identity(v))
+	})
+	return c.hear(ctx, consent.Reader{From: c.live, Live: true, Guard: c.guard}, ro, releases, obs)
 }
 
 // unchanged returns a conflict if the Rollout that is stored is not the one that was read.
@@ -114,7 +140,15 @@ func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs relea
 		}
 	}
 	for _, e := range happened {
-		c.events.Eventf(ro, nil, e.Type, e.Reason, e.Reason, "%s", e.Message)
+		c.events.Eventf(ro, related(ro, e.Release), e.Type, e.Reason, e.Reason, "%s", e.Message)
 	}
 	return changed, nil
+}
+
+// related is the Release object that an event is about, or nil.
+func related(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) runtime.Object {
+	if id.Tag == "" {
+		return nil
+	}
+	return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: ro.Namespace, Name: version.ReleaseName(ro.Name, id)}}
 }

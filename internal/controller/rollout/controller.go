@@ -9,12 +9,15 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
@@ -31,12 +34,15 @@ type Options struct {
 	IgnoreAnnotations bool
 	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
 	CrossNamespaces bool
+	// Guard says whether it is proved who approves. It is required.
+	Guard *consent.Guard
 }
 
 // Controller reconciles Rollouts.
 type Controller struct {
 	client  client.Client
 	live    client.Reader
+	guard   *consent.Guard
 	flux    flux.Reader
 	pinner  flux.Pinner
 	events  events.EventRecorder
@@ -51,7 +57,7 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 		o.Workers = 16
 	}
 	return &Controller{
-		client: c, live: live, flux: flux.Reader{Reader: c}, pinner: flux.Pinner{Client: c},
+		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, bakes: newBakes(), options: o,
 	}
 }
@@ -59,6 +65,8 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 //+kubebuilder:rbac:groups=kuberik.com,resources=rollouts,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=kuberik.com,resources=rollouts/status,verbs=patch
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases;rolloutgates;healthchecks,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kuberik.com,resources=approvals;overrides,verbs=get;list;watch
+//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=get;list;watch
 //+kubebuilder:rbac:groups=image.toolkit.fluxcd.io,resources=imagepolicies,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=ocirepositories,verbs=get;list;watch;patch
@@ -73,9 +81,14 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate)).
 		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
 		Watches(&v1alpha1.Release{}, kube.MapOf(ofRelease)).
+		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
+		Watches(&v1alpha1.Override{}, kube.MapOf(ofOverride)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: c.options.Workers})
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
+	}
+	for _, kind := range consent.Watched() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofConsentPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(consent.Matters)))
 	}
 	for _, kind := range flux.Watched() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))

@@ -3,12 +3,14 @@ package rollout
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
@@ -18,14 +20,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/kube"
 )
 
 // world is a namespace where 1.0.0 may be deployed, and nothing was.
 func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller) {
 	t.Helper()
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, flux.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, flux.AddToScheme, admissionv1.AddToScheme} {
 		if err := add(s); err != nil {
 			t.Fatal(err)
 		}
@@ -38,8 +42,9 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 	k := &kustomizev1.Kustomization{ObjectMeta: meta}
 	k.Annotations = map[string]string{"rollout.kuberik.com/substitute.VERSION.from": "app"}
 	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k).WithStatusSubresource(ro, policy, k).
-		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} })
-	for _, i := range Indexes() {
+		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} }).
+		WithIndex(&v1alpha1.Override{}, kube.SelectRolloutName, func(o client.Object) []string { return []string{o.(*v1alpha1.Override).Spec.RolloutName} })
+	for _, i := range slices.Concat(Indexes(), consent.Indexes()) {
 		build = build.WithIndex(i.Object, i.Key, i.Values)
 	}
 	plain := build.Build()
@@ -47,7 +52,11 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 		t.Fatal(err)
 	}
 	c := interceptor.NewClient(plain, funcs)
-	return plain, New(c, c, events.NewFakeRecorder(100), clock.RealClock{}, Options{})
+	guard, err := consent.NewGuard(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain, New(c, c, events.NewFakeRecorder(100), clock.RealClock{}, Options{Guard: guard})
 }
 
 func step(t *testing.T, c client.Client, r *Controller) error {
@@ -65,6 +74,7 @@ func TestD20ListThatFailsOpensNothing(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]func(client.ObjectList) bool{
 		"gates":           func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.RolloutGateList); return ok },
+		"overrides":       func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.OverrideList); return ok },
 		"checks":          func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.HealthCheckList); return ok },
 		"releases":        func(l client.ObjectList) bool { _, ok := l.(*v1alpha1.ReleaseList); return ok },
 		"Kustomizations":  func(l client.ObjectList) bool { _, ok := l.(*kustomizev1.KustomizationList); return ok },

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
@@ -44,7 +45,12 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
 		return obs, err
 	}
-	if obs.Details, err = c.details(ctx, ro); err != nil {
+	releases, err := c.releases(ctx, ro)
+	if err != nil {
+		return obs, err
+	}
+	obs.Details = details(releases)
+	if err := c.hear(ctx, consent.Reader{From: c.client, Guard: c.guard}, ro, releases, &obs); err != nil {
 		return obs, err
 	}
 	obs.BakedFor = c.bakes.elapsed(ro, obs.Now)
@@ -216,22 +222,40 @@ func probed(check *v1alpha1.HealthCheck) bool {
 	return false
 }
 
-// details reads what the images of known releases say of themselves.
-func (c *Controller) details(ctx context.Context, ro *v1alpha1.Rollout) ([]release.Details, error) {
+// releases lists the Release objects of a Rollout.
+func (c *Controller) releases(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
 	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return nil, fmt.Errorf("listing Releases: %w", err)
 	}
-	var known []release.Details
+	var owned []*v1alpha1.Release
 	for i := range list.Items {
-		if rel := &list.Items[i]; rel.Status.Details != nil && metav1.IsControlledBy(rel, ro) {
+		if rel := &list.Items[i]; metav1.IsControlledBy(rel, ro) {
+			owned = append(owned, rel)
+		}
+	}
+	return owned, nil
+}
+
+// details is what the images of known releases say of themselves.
+func details(releases []*v1alpha1.Release) []release.Details {
+	var known []release.Details
+	for _, rel := range releases {
+		if rel.Status.Details != nil {
 			known = append(known, release.Details{Release: version.Identity(rel.Spec.Version), ReleaseDetails: *rel.Status.Details})
 		}
 	}
 	slices.SortFunc(known, func(a, b release.Details) int {
 		return cmp.Or(cmp.Compare(a.Release.Tag, b.Release.Tag), cmp.Compare(a.Release.Digest, b.Release.Digest))
 	})
-	return known, nil
+	return known
+}
+
+// hear adds what people have said of releases.
+func (c *Controller) hear(ctx context.Context, from consent.Reader, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, obs *release.Observation) error {
+	said, err := from.Of(ctx, ro, releases)
+	obs.Approvals, obs.Overrides, obs.Unproven = said.Approvals, said.Overrides, said.Unproven
+	return err
 }
 
 func when(t *metav1.Time) time.Time {

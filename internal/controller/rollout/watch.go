@@ -52,6 +52,24 @@ func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
 	return []reconcile.Request{request(rel.Namespace, rel.Spec.RolloutRef.Name)}
 }
 
+// ofApproval reaches the Rollout of the Release that a person speaks of.
+func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
+	var rel v1alpha1.Release
+	if err := c.client.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
+		return nil // what is said of no Release does not count
+	}
+	return []reconcile.Request{request(rel.Namespace, rel.Spec.RolloutRef.Name)}
+}
+
+func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
+	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutName)}
+}
+
+// ofConsentPolicy reaches the Rollouts that have releases waiting, when it changes whether people can prove who they are.
+func (c *Controller) ofConsentPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
+	return c.matching(ctx, "", func(ro *v1alpha1.Rollout) bool { return len(ro.Status.ReleaseCandidates) > 0 })
+}
+
 func (c *Controller) ofPolicy(ctx context.Context, o client.Object) []reconcile.Request {
 	return c.matching(ctx, o.GetNamespace(), nil, client.MatchingFields{kube.ByPolicy: o.GetName()})
 }

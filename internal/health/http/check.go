@@ -57,20 +57,15 @@ func (c Checker) judge(spec *v1alpha1.HTTPCheck, r health.Release) (judge, error
 
 func byCondition(program *expr.Program, r health.Release) judge {
 	return func(ctx context.Context, a outbound.Answer) (health.Report, error) {
-		var body any
-		if program.Uses("body") {
-			if a.Truncated {
-				return unhealthy("answer is larger than 64 KiB"), nil
-			}
-			var err error
-			if body, err = expr.Body(a.Headers["content-type"], a.Body); err != nil {
-				return unhealthy(fmt.Sprintf("answered %d with %s", a.Status, err)), nil
-			}
-		}
-		holds, err := program.Eval(ctx, expr.OfAnswer(a.Status, a.Headers, body, expr.Release{
+		answer := expr.Answer{Status: a.Status, Headers: a.Headers, Body: a.Body, Truncated: a.Truncated}
+		holds, err := program.EvalAnswer(ctx, answer, expr.Release{
 			Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace,
-		}))
+		})
 		switch {
+		case errors.Is(err, expr.ErrTruncated):
+			return unhealthy(err.Error()), nil
+		case errors.Is(err, expr.ErrMalformed):
+			return unhealthy(fmt.Sprintf("answered %d with %s", a.Status, err)), nil
 		case errors.Is(err, expr.ErrCost), ctx.Err() != nil:
 			return health.Report{}, fmt.Errorf("success: %w", err)
 		case err != nil:

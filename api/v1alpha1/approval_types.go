@@ -1,0 +1,148 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ApprovalDecision is what a person says of a release.
+// +kubebuilder:validation:Enum=Approve;Reject
+type ApprovalDecision string
+
+const (
+	// Approve opens the gate, together with as many others as it requires.
+	Approve ApprovalDecision = "Approve"
+	// Reject closes the gate for the release.
+	Reject ApprovalDecision = "Reject"
+)
+
+// ApprovalSpec is what a person says of a release. It never changes; to take it back, delete it.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Approval cannot be changed: delete it and make another"
+type ApprovalSpec struct {
+	// ReleaseName is the Release it is about, in the same namespace. A Release is bound to a digest, and so is its approval.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ReleaseName string `json:"releaseName"`
+	// ReleaseUID is the uid of that Release. It keeps an approval from counting for a Release that is made anew under the same name.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ReleaseUID string `json:"releaseUID,omitempty"`
+	// GateName is the gate it is for. Unset: every manual gate of the Rollout.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	GateName string `json:"gateName,omitempty"`
+	// Decision is Approve or Reject.
+	Decision ApprovalDecision `json:"decision"`
+	// Comment for others.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Comment string `json:"comment,omitempty"`
+	// User who decides. It has to be who the API server knows you as: kubectl auth whoami.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	User string `json:"user"`
+	// Groups that the decision is given for. You have to be in them; name those that the gate asks for.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=256
+	Groups []string `json:"groups,omitempty"`
+}
+
+// Approval is what a person says of a release that waits at a manual gate. The right to create approvals is the right to approve.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=appr,categories=kuberik
+// +kubebuilder:selectablefield:JSONPath=`.spec.releaseName`
+// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
+// +kubebuilder:printcolumn:name="Gate",type=string,JSONPath=`.spec.gateName`
+// +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Comment",type=string,JSONPath=`.spec.comment`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Approval struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the person says.
+	Spec ApprovalSpec `json:"spec"`
+}
+
+// ApprovalList is a list of Approvals.
+// +kubebuilder:object:root=true
+type ApprovalList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Approval `json:"items"`
+}
+
+// Bypass is what an Override goes past.
+// +kubebuilder:validation:Enum=Gates;Schedules;Health
+type Bypass string
+
+const (
+	// BypassGates goes past every gate that is not a schedule.
+	BypassGates Bypass = "Gates"
+	// BypassSchedules goes past gates that schedules made, freezes among them.
+	BypassSchedules Bypass = "Schedules"
+	// BypassHealth goes past the health of what runs before the deployment. It does not weaken the bake.
+	BypassHealth Bypass = "Health"
+)
+
+// OverrideSpec lets one release past what holds it. It never changes; to take it back, delete it.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Override cannot be changed: delete it and make another"
+type OverrideSpec struct {
+	// RolloutName is the Rollout, in the same namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	RolloutName string `json:"rolloutName"`
+	// ReleaseName is the Release that is let past, in the same namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ReleaseName string `json:"releaseName"`
+	// Bypass says what it goes past.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +listType=set
+	Bypass []Bypass `json:"bypass"`
+	// Reason why, for those who ask later.
+	// +kubebuilder:validation:MinLength=8
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+	// ExpiresAt is when it ends, at most 24 hours ahead.
+	ExpiresAt metav1.Time `json:"expiresAt"`
+	// User who breaks the glass. It has to be who the API server knows you as: kubectl auth whoami.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	User string `json:"user"`
+	// Groups of the user that matter for the record. You have to be in them.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=256
+	Groups []string `json:"groups,omitempty"`
+}
+
+// Override lets one release past gates, schedules or health, for a reason and for a while. The right to create overrides is the right
+// to break the glass.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:categories=kuberik
+// +kubebuilder:selectablefield:JSONPath=`.spec.rolloutName`
+// +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.spec.rolloutName`
+// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
+// +kubebuilder:printcolumn:name="Bypass",type=string,JSONPath=`.spec.bypass`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`
+// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Override struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec says what is let past what.
+	Spec OverrideSpec `json:"spec"`
+}
+
+// OverrideList is a list of Overrides.
+// +kubebuilder:object:root=true
+type OverrideList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Override `json:"items"`
+}

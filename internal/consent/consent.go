@@ -1,0 +1,127 @@
+package consent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// longest is how far ahead an Override may end.
+const longest = 24 * time.Hour
+
+// Said is what people have said of the releases of a Rollout.
+type Said struct {
+	// Approvals of its releases.
+	Approvals []gate.Approval
+	// Overrides of its releases, those that have expired among them.
+	Overrides []release.Override
+	// Unproven says why nothing proves who said it; empty: it is proved.
+	Unproven string
+}
+
+// Reader reads what people have said.
+type Reader struct {
+	// From is the cache, with the Indexes, or the API server.
+	From client.Reader
+	// Live says that From is the API server, which has no indexes of ours.
+	Live bool
+	// Guard looks at the policies.
+	Guard *Guard
+}
+
+// Indexes that a Reader of the cache needs.
+func Indexes() []kube.Index {
+	return []kube.Index{
+		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseName} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutName} }),
+	}
+}
+
+// Of reads what people have said of the releases of a Rollout, given as their objects. What cannot be listed is an error.
+func (r Reader) Of(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (Said, error) {
+	since, why, err := r.Guard.Proven(ctx)
+	if err != nil {
+		return Said{}, err
+	}
+	said := Said{Unproven: why}
+	for _, rel := range releases {
+		list, err := r.approvals(ctx, rel, since)
+		if err != nil {
+			return Said{}, err
+		}
+		said.Approvals = append(said.Approvals, list...)
+	}
+	said.Overrides, err = r.overrides(ctx, ro, releases, since)
+	return said, err
+}
+
+func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time.Time) ([]gate.Approval, error) {
+	var list v1alpha1.ApprovalList
+	if err := r.list(ctx, &list, rel.Namespace, kube.ByRelease, kube.SelectRelease, rel.Name); err != nil {
+		return nil, fmt.Errorf("listing Approvals: %w", err)
+	}
+	var found []gate.Approval
+	for i := range list.Items {
+		a := &list.Items[i]
+		if !about(a, rel) || a.Spec.ReleaseUID != "" && a.Spec.ReleaseUID != string(rel.UID) {
+			continue
+		}
+		given := gate.Approval{
+			Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
+			User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
+		}
+		if given.At.Before(since) {
+			given.Doubt = "it was given before the policy that proves who gave it was in force; give it again"
+		}
+		found = append(found, given)
+	}
+	return found, nil
+}
+
+func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, since time.Time) ([]release.Override, error) {
+	var list v1alpha1.OverrideList
+	if err := r.list(ctx, &list, ro.Namespace, kube.ByRollout, kube.SelectRolloutName, ro.Name); err != nil {
+		return nil, fmt.Errorf("listing Overrides: %w", err)
+	}
+	var found []release.Override
+	for i := range list.Items {
+		o := &list.Items[i]
+		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool { return rel.Name == o.Spec.ReleaseName && about(o, rel) })
+		if at < 0 || o.CreationTimestamp.Time.Before(since) || o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(longest)) {
+			continue
+		}
+		found = append(found, release.Override{
+			Release: version.Identity(releases[at].Spec.Version),
+			UsedOverride: v1alpha1.UsedOverride{
+				Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
+			},
+		})
+	}
+	slices.SortFunc(found, func(a, b release.Override) int { return cmp.Compare(a.Name, b.Name) })
+	return found, nil
+}
+
+// list lists objects of a namespace by an index of the cache, or by a field that the API server knows.
+func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, index, field, value string) error {
+	if r.Live {
+		index = field
+	}
+	return r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
+}
+
+// about says whether what a person said can be about a Release as it is now: it was said since the Release was made, and has not been
+// taken back.
+func about(said client.Object, rel *v1alpha1.Release) bool {
+	at := said.GetCreationTimestamp()
+	return !at.Before(&rel.CreationTimestamp) && said.GetDeletionTimestamp().IsZero()
+}

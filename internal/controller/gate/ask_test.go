@@ -1,0 +1,466 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/gate"
+	apicheck "github.com/kuberik/kuberik/internal/gate/http"
+	"github.com/kuberik/kuberik/internal/outbound"
+	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
+)
+
+// store holds one gate and one Rollout, and writes only for those who have read the gate as it is.
+type store struct {
+	client.Client
+	mu     sync.Mutex
+	gate   *v1alpha1.RolloutGate // nil once it is deleted
+	ro     *v1alpha1.Rollout
+	writes int
+}
+
+func (s *store) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ro == nil {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "rollouts"}, key.Name)
+	}
+	s.ro.DeepCopyInto(obj.(*v1alpha1.Rollout))
+	return nil
+}
+
+func (s *store) Status() client.SubResourceWriter { return statuses{store: s} }
+
+type statuses struct {
+	client.SubResourceWriter
+	store *store
+}
+
+func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.SubResourcePatchOption) error {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	group := schema.GroupResource{Resource: "rolloutgates"}
+	switch {
+	case s.store.gate == nil:
+		return apierrors.NewNotFound(group, o.GetName())
+	case s.store.gate.ResourceVersion != o.GetResourceVersion():
+		return apierrors.NewConflict(group, o.GetName(), fmt.Errorf("it is %s", s.store.gate.ResourceVersion))
+	}
+	s.store.writes++
+	s.store.set(func(g *v1alpha1.RolloutGate) { g.Status = o.(*v1alpha1.RolloutGate).Status })
+	return nil
+}
+
+// set changes the gate, as the API server stores it.
+func (s *store) set(edit func(*v1alpha1.RolloutGate)) {
+	next := s.gate.DeepCopy()
+	edit(next)
+	next.ResourceVersion += "'"
+	s.gate = next
+}
+
+// voice answers as it is told, and notes what it was asked.
+type voice struct {
+	mu    sync.Mutex
+	asked []expr.Release
+	// says what it thinks of a release; closed unless it is set.
+	says map[v1alpha1.ReleaseIdentity]gate.Verdict
+	// before is called before it answers.
+	before func()
+}
+
+func (v *voice) Ask(_ context.Context, _ *v1alpha1.RolloutGate, r expr.Release) gate.Verdict {
+	if v.before != nil {
+		v.before()
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asked = append(v.asked, r)
+	if said, ok := v.says[v1alpha1.ReleaseIdentity{Tag: r.Tag, Digest: r.Digest}]; ok {
+		return said
+	}
+	return gate.Verdict{State: v1alpha1.GateClosed, Reason: "AnsweredNo", Message: "answered 403, expected 200-299"}
+}
+
+func (v *voice) yes(tag, digest string) {
+	v.says[v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}] = gate.Verdict{State: v1alpha1.GateOpen, Reason: "AnsweredYes", Message: "answered 200"}
+}
+
+// heard lists what was asked since the last time, in order.
+func (v *voice) heard() []string {
+	var list []string
+	for _, r := range v.asked {
+		list = append(list, r.Tag+"@"+r.Digest)
+	}
+	slices.Sort(list)
+	v.asked = nil
+	return list
+}
+
+// world is a controller, and what it is surrounded by.
+type world struct {
+	*Controller
+	t     *testing.T
+	store *store
+	clock *clocktesting.FakePassiveClock
+	voice *voice
+}
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newWorld(t *testing.T, candidates ...v1alpha1.VersionInfo) *world {
+	t.Helper()
+	every := v1alpha1.Duration("10s")
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "api", UID: "1", Generation: 1, ResourceVersion: "1"}}
+	g.Spec.RolloutRef.Name = "app"
+	g.Spec.HTTP = &v1alpha1.HTTPGate{HTTPRequest: v1alpha1.HTTPRequest{URL: "http://api"}, Interval: &every}
+	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
+	ro.Status.ReleaseCandidates = candidates
+	w := &world{
+		t: t, store: &store{gate: g, ro: ro}, clock: clocktesting.NewFakePassiveClock(start),
+		voice: &voice{says: map[v1alpha1.ReleaseIdentity]gate.Verdict{}},
+	}
+	w.restart()
+	return w
+}
+
+// restart begins with an empty memory.
+func (w *world) restart() { w.Controller = New(w.store, w.clock, Asking(w.voice)) }
+
+func (w *world) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
+
+// look reconciles the gate as it is stored.
+func (w *world) look() ctrl.Result {
+	w.t.Helper()
+	return w.lookAt(w.store.gate)
+}
+
+// lookAt reconciles a gate as a cache may have it.
+func (w *world) lookAt(g *v1alpha1.RolloutGate) ctrl.Result {
+	w.t.Helper()
+	result, err := w.Reconcile(w.t.Context(), g.DeepCopy())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return result
+}
+
+// want compares what was asked, what is stored, and how often it was written.
+func (w *world) want(step string, asked, verdicts []string, writes int) {
+	w.t.Helper()
+	var stored []string
+	for _, v := range w.store.gate.Status.Verdicts {
+		stored = append(stored, fmt.Sprintf("%s@%s %s %s +%s", v.Release, v.Digest, v.State, v.Reason, v.Since.Sub(start)))
+	}
+	if diff := cmp.Diff(asked, w.voice.heard()); diff != "" {
+		w.t.Errorf("%s: asked (-want +got):\n%s", step, diff)
+	}
+	if diff := cmp.Diff(verdicts, stored); diff != "" {
+		w.t.Errorf("%s: verdicts (-want +got):\n%s", step, diff)
+	}
+	if w.store.writes != writes {
+		w.t.Errorf("%s: wrote %d times, want %d", step, w.store.writes, writes)
+	}
+}
+
+func (w *world) wantAgain(step string, got ctrl.Result, want time.Duration) {
+	w.t.Helper()
+	if got.RequeueAfter != want {
+		w.t.Errorf("%s: again after %s, want %s", step, got.RequeueAfter, want)
+	}
+}
+
+func v(tag, digest string) v1alpha1.VersionInfo {
+	return v1alpha1.VersionInfo{Tag: tag, Digest: digest, Revision: new("rev-" + tag)}
+}
+
+func TestAsksUntilTheAnswerIsYesAndThenNoMore(t *testing.T) {
+	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	both := []string{"1.0@a", "1.1@b"}
+	no := []string{"1.1@b closed AnsweredNo +0s", "1.0@a closed AnsweredNo +0s"}
+	w.wantAgain("at first", w.look(), 10*time.Second)
+	if diff := cmp.Diff(expr.Release{Tag: "1.1", Digest: "b", Revision: "rev-1.1", Rollout: "app", Namespace: "ns"}, w.voice.asked[slices.IndexFunc(w.voice.asked, func(r expr.Release) bool { return r.Tag == "1.1" })]); diff != "" {
+		t.Error(diff)
+	}
+	w.want("at first", both, no, 1)
+	if g := w.store.gate; g.Status.ObservedGeneration != 1 || len(g.Status.Conditions) != 1 || g.Status.Conditions[0].Reason != "Evaluated" {
+		t.Errorf("%+v", g.Status)
+	}
+	w.pass(3 * time.Second)
+	w.wantAgain("too early", w.look(), 7*time.Second)
+	w.want("too early", nil, no, 1)
+	w.pass(7 * time.Second)
+	w.wantAgain("the same answer", w.look(), 10*time.Second)
+	w.want("the same answer", both, no, 1)
+
+	w.pass(10 * time.Second)
+	w.voice.yes("1.1", "b")
+	w.wantAgain("yes", w.look(), 10*time.Second)
+	yes := []string{"1.1@b open AnsweredYes +20s", "1.0@a closed AnsweredNo +0s"}
+	w.want("yes", both, yes, 2)
+	w.pass(10 * time.Second)
+	w.look()
+	w.want("only the other one", []string{"1.0@a"}, yes, 2)
+	w.voice.yes("1.0", "a")
+	w.pass(10 * time.Second)
+	w.wantAgain("all open", w.look(), 0)
+	w.want("all open", []string{"1.0@a"}, []string{"1.1@b open AnsweredYes +20s", "1.0@a open AnsweredYes +40s"}, 3)
+	w.pass(time.Hour)
+	w.look()
+	w.want("for ever", nil, []string{"1.1@b open AnsweredYes +20s", "1.0@a open AnsweredYes +40s"}, 3)
+	if !gate.Evaluate(w.store.gate, v1alpha1.ReleaseIdentity{Tag: "1.1", Digest: "b"}, gate.Context{Now: w.clock.Now()}).Open() {
+		t.Error("what was written does not open the gate")
+	}
+}
+
+func TestAReasonThatChangesIsWritten(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.look()
+	w.want("no", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +0s"}, 1)
+	w.voice.says[v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}] = gate.Verdict{State: v1alpha1.GateClosed, Reason: "NoAnswer", Message: "timed out after 10s"}
+	w.pass(10 * time.Second)
+	w.look()
+	w.want("silence", []string{"1.0@a"}, []string{"1.0@a closed NoAnswer +10s"}, 2)
+}
+
+// TestRestart: the memory is the status, for what was let pass.
+func TestRestartedItAsksOnlyAboutWhatWasNotLetPass(t *testing.T) {
+	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	w.look()
+	stored := []string{"1.1@b closed AnsweredNo +0s", "1.0@a open AnsweredYes +0s"}
+	w.want("before", []string{"1.0@a", "1.1@b"}, stored, 1)
+	w.restart()
+	w.pass(time.Second)
+	w.look()
+	w.want("after", []string{"1.1@b"}, stored, 1)
+}
+
+func TestAMovedTagIsAskedAnew(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	w.look()
+	w.want("before", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
+	w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v("1.0", "b")}
+	w.pass(time.Second)
+	w.look()
+	w.want("moved", []string{"1.0@b"}, []string{"1.0@b closed AnsweredNo +1s", "1.0@a open AnsweredYes +0s"}, 2)
+	for digest, want := range map[string]bool{"a": true, "b": false, "": false, "c": false} {
+		if got := gate.Evaluate(w.store.gate, v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: digest}, gate.Context{}).Open(); got != want {
+			t.Errorf("it is open for the digest %q: %t", digest, got)
+		}
+	}
+	w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v("1.0", "a")}
+	w.look()
+	w.want("moved back", nil, []string{"1.0@a open AnsweredYes +0s"}, 3)
+}
+
+func TestAChangedSpecForgetsEverything(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	w.look()
+	w.want("before", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
+	w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation = 2 })
+	shut := func() {
+		if gate.Evaluate(w.store.gate, v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}, gate.Context{}).Open() {
+			t.Error("what was said under another spec opens the gate")
+		}
+	}
+	w.voice.before = shut
+	w.voice.says = nil
+	w.pass(time.Second)
+	w.look()
+	w.want("after", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +1s"}, 2)
+}
+
+// TestAnAnswerToAnOldQuestion: the spec changes while the URL is being asked.
+func TestAnAnswerToAnOldQuestionOpensNothing(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	w.voice.before = func() {
+		w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation, g.Spec.HTTP.URL = 2, "http://other" })
+		w.voice.before = nil
+	}
+	w.wantAgain("changed", w.look(), 5*time.Millisecond)
+	w.want("changed", []string{"1.0@a"}, nil, 0)
+	w.voice.says = nil
+	w.look()
+	w.want("looked at again", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +0s"}, 1)
+}
+
+// TestAStaleCache: what was answered is not asked again because a cache does not show it yet, or a write came to nothing.
+func TestAStaleCacheIsNoReasonToAskAgain(t *testing.T) {
+	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	stale := w.store.gate
+	w.voice.before = func() {
+		w.store.set(func(g *v1alpha1.RolloutGate) { g.Labels = map[string]string{"a": fmt.Sprint(len(g.Labels))} })
+	}
+	w.lookAt(stale)
+	w.want("lost", []string{"1.0@a", "1.1@b"}, nil, 0)
+	w.lookAt(stale)
+	w.want("still behind", nil, nil, 0)
+	w.pass(10 * time.Second)
+	w.lookAt(stale)
+	w.want("behind for long", []string{"1.1@b"}, nil, 0)
+	w.look()
+	stored := []string{"1.1@b closed AnsweredNo +10s", "1.0@a open AnsweredYes +10s"}
+	w.want("written", nil, stored, 1)
+	w.lookAt(stale)
+	w.want("behind again", nil, stored, 1)
+}
+
+func TestDeletedWhileAsking(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.voice.yes("1.0", "a")
+	g := w.store.gate
+	w.voice.before = func() { w.store.gate = nil }
+	w.wantAgain("deleted", w.lookAt(g), 0)
+	if w.store.writes != 0 {
+		t.Error("wrote about a gate that is gone")
+	}
+	w.voice.heard()
+	going := g.DeepCopy()
+	going.DeletionTimestamp = &metav1.Time{Time: start}
+	w.lookAt(going)
+	if len(w.voice.heard()) > 0 {
+		t.Error("asked for a gate that is being deleted")
+	}
+	t.Run("and made anew", func(t *testing.T) {
+		w.voice.before = nil
+		w.store.gate = g.DeepCopy()
+		w.store.gate.UID = "2"
+		w.look()
+		w.want("anew", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
+	})
+}
+
+func TestAControllerThatEndsWritesNothing(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	w.voice.yes("1.0", "a")
+	w.voice.before = cancel
+	if _, err := w.Reconcile(ctx, w.store.gate.DeepCopy()); err == nil {
+		t.Error("it ended without an error")
+	}
+	w.voice.before = nil
+	w.want("ended", []string{"1.0@a"}, nil, 0)
+	w.look()
+	w.want("looked at again", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
+}
+
+func TestWhatTheSpecClosesIsNotAsked(t *testing.T) {
+	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	w.store.gate.Spec.AllowedVersions = &[]string{"1.0"}
+	w.look()
+	w.want("allowedVersions", []string{"1.0@a"}, []string{"1.1@b closed NotAllowed +0s", "1.0@a closed AnsweredNo +0s"}, 1)
+	w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation, g.Spec.Passing = 2, new(bool) })
+	w.wantAgain("passing", w.look(), 0)
+	w.want("passing", nil, []string{"1.1@b closed NotPassing +0s", "1.0@a closed NotPassing +0s"}, 2)
+}
+
+func TestNothingToAsk(t *testing.T) {
+	w := newWorld(t)
+	w.wantAgain("no candidates", w.look(), 0)
+	w.want("no candidates", nil, nil, 1)
+	w.store.ro = nil
+	w.look()
+	w.want("no Rollout", nil, nil, 2)
+	if c := w.store.gate.Status.Conditions[0]; c.Reason != "RolloutNotFound" {
+		t.Errorf("%+v", c)
+	}
+	t.Run("and nobody to ask", func(t *testing.T) {
+		w := newWorld(t, v("1.0", "a"))
+		w.Controller = New(w.store, w.clock)
+		w.look()
+		w.want("left alone", nil, nil, 0)
+	})
+}
+
+func TestItAsksAFewAtATime(t *testing.T) {
+	w := newWorld(t)
+	for i := range most {
+		w.store.ro.Status.ReleaseCandidates = append(w.store.ro.Status.ReleaseCandidates, v(fmt.Sprint(i), "x"))
+	}
+	var mu sync.Mutex
+	full, here := make(chan struct{}), 0
+	// Nobody is answered before as many are here as there may be at once.
+	w.voice.before = func() {
+		mu.Lock()
+		here++
+		if here > atOnce {
+			t.Errorf("%d questions at once", here)
+		}
+		mine := full
+		if here == atOnce {
+			close(full)
+			full, here = make(chan struct{}), 0
+		}
+		mu.Unlock()
+		<-mine
+	}
+	w.look()
+	if n := len(w.voice.heard()); n != most {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestItKeepsNotTooMuch(t *testing.T) {
+	w := newWorld(t)
+	const many = 100
+	for i := range many {
+		w.voice.yes(fmt.Sprint(i), "x")
+		w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v(fmt.Sprint(i), "x")}
+		w.look()
+	}
+	if list := w.store.gate.Status.Verdicts; len(w.voice.heard()) != many || len(list) != kept || list[0].Release != "99" {
+		t.Errorf("%d verdicts, the first for %s", len(list), list[0].Release)
+	}
+}
+
+// TestThroughTheWire asks a real server, with everything between.
+func TestThroughTheWire(t *testing.T) {
+	w := newWorld(t, v("1.0", "sha256:a"))
+	var asked []string
+	status := http.StatusForbidden
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		rw.WriteHeader(status)
+	}))
+	t.Cleanup(server.Close)
+	out := outbound.New(outbound.Options{
+		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: &outboundtest.Keys{},
+	})
+	t.Cleanup(out.Close)
+	w.store.gate.Spec.HTTP.URL = server.URL
+	w.store.gate.Spec.HTTP.Query = map[string]string{"tag": "release.tag", "digest": "release.digest"}
+	w.Controller = New(w.store, w.clock, Asking(apicheck.Asker{Client: out, Conditions: expr.NewCache(64)}))
+	w.look()
+	w.want("no", nil, []string{"1.0@sha256:a closed AnsweredNo +0s"}, 1)
+	status = http.StatusOK
+	w.pass(10 * time.Second)
+	w.look()
+	w.look()
+	w.want("yes", nil, []string{"1.0@sha256:a open AnsweredYes +10s"}, 2)
+	question := "digest=sha256%3Aa&tag=1.0"
+	if diff := cmp.Diff([]string{question, question}, asked); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,105 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// Hearing makes the controller count approvals. Default: none is proved.
+func Hearing(r consent.Reader) Option {
+	return func(c *Controller) { c.people = &r }
+}
+
+// judge writes what a manual gate says of the candidates of its Rollout.
+func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
+	var ro v1alpha1.Rollout
+	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
+	missing := c.client.Get(ctx, key, &ro)
+	if client.IgnoreNotFound(missing) != nil {
+		return kube.Finish(0, fmt.Errorf("reading Rollout %q: %w", key, missing))
+	}
+	said, err := c.hear(ctx, &ro)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
+	list, wait := verdicts(g, &ro, said)
+	next := g.DeepCopy()
+	next.Status.ObservedGeneration = g.Generation
+	next.Status.Verdicts = list
+	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, key.Name, apierrors.IsNotFound(missing)))
+	if equality.Semantic.DeepEqual(g.Status, next.Status) {
+		return kube.Finish(wait, nil)
+	}
+	return kube.Finish(wait, kube.PatchStatus(ctx, c.client, g, next))
+}
+
+// hear reads what people have said of the releases of a Rollout.
+func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Context, error) {
+	said := gate.Context{Now: c.clock.Now(), Unproven: "this controller does not count them"}
+	if c.people == nil || len(ro.Status.ReleaseCandidates) == 0 {
+		return said, nil
+	}
+	var list v1alpha1.ReleaseList
+	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+		return said, fmt.Errorf("listing Releases: %w", err)
+	}
+	var releases []*v1alpha1.Release
+	for i := range list.Items {
+		if metav1.IsControlledBy(&list.Items[i], ro) {
+			releases = append(releases, &list.Items[i])
+		}
+	}
+	heard, err := c.people.Of(ctx, ro, releases)
+	said.Approvals, said.Unproven = heard.Approvals, heard.Unproven
+	said.Authors = func(id v1alpha1.ReleaseIdentity) (string, bool) {
+		for _, rel := range releases {
+			if rel.Status.Details != nil && version.Identity(rel.Spec.Version) == id {
+				return rel.Status.Details.Authors, true
+			}
+		}
+		return "", false
+	}
+	return said, err
+}
+
+// verdicts are for the candidates, newest first, each since it was first given, with how long the first of them lasts.
+func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, said gate.Context) (list []v1alpha1.GateVerdict, wait time.Duration) {
+	for _, candidate := range ro.Status.ReleaseCandidates[:min(len(ro.Status.ReleaseCandidates), most)] {
+		id := version.Identity(candidate)
+		v := gate.Evaluate(g, id, said)
+		verdict := v1alpha1.GateVerdict{
+			Release: id.Tag, Digest: id.Digest, State: v.State, Reason: v.Reason, Message: version.Clean(v.Message, 1024),
+			Since: &metav1.Time{Time: said.Now.Truncate(time.Second)},
+		}
+		if v.Until.After(said.Now) {
+			verdict.Until = &metav1.Time{Time: v.Until}
+			if left := v.Until.Sub(said.Now); wait == 0 || left < wait {
+				wait = left
+			}
+		}
+		same := func(old v1alpha1.GateVerdict) bool {
+			return old.Release == id.Tag && old.Digest == id.Digest && old.State == v.State && old.Reason == v.Reason
+		}
+		if i := slices.IndexFunc(g.Status.Verdicts, same); i >= 0 && g.Status.Verdicts[i].Since != nil {
+			verdict.Since = g.Status.Verdicts[i].Since
+		}
+		list = append(list, verdict)
+	}
+	return list, wait
+}

@@ -1,0 +1,97 @@
+package gate
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// inQuestion lists the releases that gates are asked about next: the candidates, in the order in which they would be deployed, up to a
+// limit; what is on its way and not yet with Flux; and what a failed deployment would be taken back to.
+func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
+	candidates := slices.Clone(ro.Status.ReleaseCandidates)
+	if ro.Spec.Selection == v1alpha1.SelectEvery {
+		slices.Reverse(candidates)
+	}
+	var list []v1alpha1.VersionInfo
+	for _, v := range append(candidates[:min(len(candidates), most)], deployed(ro)...) {
+		id := version.Identity(v)
+		if !slices.ContainsFunc(list, func(o v1alpha1.VersionInfo) bool { return version.Identity(o) == id }) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// deployed is the release of the history that gates still have a say about, if there is one.
+func deployed(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
+	if len(ro.Status.History) == 0 {
+		return nil
+	}
+	head := &ro.Status.History[0]
+	switch {
+	case release.ByHand(head):
+		return nil
+	case is(head, v1alpha1.BakeDeploying):
+		return []v1alpha1.VersionInfo{head.Version}
+	case !is(head, v1alpha1.BakeFailed) || ro.Spec.OnFailure != v1alpha1.OnFailureRollback || head.Cause == v1alpha1.CauseRollback:
+		return nil
+	}
+	for i := range ro.Status.History[1:] {
+		back := &ro.Status.History[1+i]
+		quarantined := slices.ContainsFunc(ro.Status.Quarantined, func(q v1alpha1.Quarantine) bool {
+			return version.Same(q.ReleaseIdentity, version.Identity(back.Version))
+		})
+		if is(back, v1alpha1.BakeSucceeded) && !quarantined && !version.Same(version.Identity(back.Version), version.Identity(head.Version)) {
+			return []v1alpha1.VersionInfo{back.Version}
+		}
+	}
+	return nil
+}
+
+func is(e *v1alpha1.DeploymentHistoryEntry, status v1alpha1.BakeStatus) bool {
+	if e.BakeStatus == nil {
+		return status == v1alpha1.BakeSucceeded
+	}
+	return v1alpha1.BakeStatus(*e.BakeStatus) == status
+}
+
+// mostAnswers is how many answers are kept. Of more than these, a gate may be asked sooner than its interval says.
+const mostAnswers = 16384
+
+// answers remembers what was said last, and when. It may be lost: what was let pass stands in the status of the gate, and everything else is
+// then asked once more. The status alone would not do, since a cache may show it as it was before the last answer.
+type answers struct{ list *lru.Cache }
+
+type question struct {
+	gate       types.UID
+	generation int64
+	about      v1alpha1.ReleaseIdentity
+}
+
+type answer struct {
+	verdict gate.Verdict
+	at      time.Time
+}
+
+func newAnswers() *answers { return &answers{lru.New(mostAnswers)} }
+
+func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v gate.Verdict, at time.Time) {
+	a.list.Add(question{g.UID, g.Generation, id}, answer{v, at})
+}
+
+func (a *answers) last(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (answer, bool) {
+	found, ok := a.list.Get(question{g.UID, g.Generation, id})
+	if !ok {
+		return answer{}, false
+	}
+	last, ok := found.(answer)
+	return last, ok
+}

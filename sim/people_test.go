@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// people is what people have said of releases.
+type people struct {
+	approvals []gate.Approval
+	overrides []release.Override
+}
+
+// someRelease is a release that is known, if any is.
+func (w *World) someRelease() (v1alpha1.ReleaseIdentity, bool) {
+	known := w.rollout.live().status.AvailableReleases
+	if len(known) == 0 {
+		return v1alpha1.ReleaseIdentity{}, false
+	}
+	return version.Identity(pick(&w.rng, known)), true
+}
+
+// speak lets a person approve a release, or reject it.
+func (w *World) speak() {
+	id, ok := w.someRelease()
+	if !ok {
+		return
+	}
+	a := gate.Approval{Release: id, User: pick(&w.rng, []string{"ann", "bob", "cem"}), Decision: v1alpha1.Approve, At: w.wall.Truncate(time.Second)}
+	if w.rng.oneIn(5) {
+		a.Decision = v1alpha1.Reject
+	}
+	w.say(func(p *people) { p.approvals = append(slices.Clip(p.approvals), a) })
+	w.note("person", "%s says %s of %s", a.User, a.Decision, id.Tag)
+}
+
+// breakGlass lets a person override what holds a release, for a while.
+func (w *World) breakGlass() {
+	id, ok := w.someRelease()
+	if !ok {
+		return
+	}
+	w.names++
+	o := release.Override{Release: id, UsedOverride: v1alpha1.UsedOverride{
+		Name: fmt.Sprintf("override-%d", w.names), User: "ann", Reason: "an incident",
+		Bypass:    pick(&w.rng, [][]v1alpha1.Bypass{{v1alpha1.BypassGates}, {v1alpha1.BypassHealth}, {v1alpha1.BypassGates, v1alpha1.BypassHealth}, {v1alpha1.BypassSchedules}}),
+		ExpiresAt: metav1.NewTime(w.wall.Truncate(time.Second).Add(w.rng.seconds(1, 60))),
+	}}
+	w.say(func(p *people) { p.overrides = append(slices.Clip(p.overrides), o) })
+	w.note("person", "overrides %v for %s", o.Bypass, id.Tag)
+}
+
+// takeBack lets people take back what they said.
+func (w *World) takeBack() {
+	w.say(func(p *people) {
+		if n := len(p.approvals); n > 0 {
+			p.approvals = slices.Delete(slices.Clone(p.approvals), w.rng.below(n), n)
+		}
+		if n := len(p.overrides); n > 0 {
+			p.overrides = slices.Delete(slices.Clone(p.overrides), w.rng.below(n), n)
+		}
+	})
+	w.note("person", "takes back what was said")
+}
+
+func (w *World) say(edit func(*people)) {
+	p := w.people.live()
+	edit(&p)
+	w.people.set(p, w.lagging())
+}
+
+// approved says whether people have approved a release at a gate, by their last words.
+func (p people) approved(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+	last := map[string]gate.Approval{}
+	for _, a := range p.approvals {
+		old, ok := last[a.User]
+		if a.Release == id && (!ok || a.At.After(old.At) || a.At.Equal(old.At) && old.Decision == v1alpha1.Approve) {
+			last[a.User] = a
+		}
+	}
+	wanted := 1
+	if g.Spec.Approvals != nil {
+		wanted = int(g.Spec.Approvals.Required)
+	}
+	for _, a := range last {
+		if a.Decision == v1alpha1.Reject {
+			return false
+		}
+	}
+	return len(last) >= wanted
+}
+
+// overrides says whether somebody has let a release past something, at a time.
+func (p people) overridden(id v1alpha1.ReleaseIdentity, b v1alpha1.Bypass, at time.Time) bool {
+	return slices.ContainsFunc(p.overrides, func(o release.Override) bool {
+		return o.Release == id && slices.Contains(o.Bypass, b) && at.Before(o.ExpiresAt.Time)
+	})
+}
+
+// heard is what people had said as far as a pass knew.
+func heard(o release.Observation) people {
+	return people{approvals: o.Approvals, overrides: o.Overrides}
+}

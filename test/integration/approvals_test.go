@@ -1,0 +1,439 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// person is somebody whom the API server knows by a name and groups, with roles in the namespace of the world.
+type person struct {
+	client.Client
+	name string
+}
+
+func someone(w *env.World, user string, groups []string, roles ...string) person {
+	w.T.Helper()
+	proven(w)
+	w.As(user, roles...)
+	p := person{name: w.Namespace + ":" + user}
+	cfg := rest.CopyConfig(w.Plane.Config())
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: p.name, Groups: append([]string{"system:authenticated"}, groups...)}
+	var err error
+	if p.Client, err = client.New(cfg, client.Options{Scheme: controller.Scheme()}); err != nil {
+		w.T.Fatal(err)
+	}
+	return p
+}
+
+// proven waits until the policies have been there for so long that what people say counts.
+func proven(w *env.World) {
+	w.T.Helper()
+	w.Eventually("the policies are in force", func() error {
+		for _, name := range []string{"kuberik-actors", "kuberik-overrides"} {
+			binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}
+			if err := w.Admin.Get(w.Ctx(), client.ObjectKeyFromObject(binding), binding); err != nil {
+				return err
+			}
+			if time.Since(binding.CreationTimestamp.Time) < 4*time.Second {
+				return errors.New(name + " is new")
+			}
+		}
+		return nil
+	})
+}
+
+// says makes an Approval as the person.
+func (p person) says(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) (*v1alpha1.Approval, error) {
+	a := &v1alpha1.Approval{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "appr-"},
+		Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: d, User: p.name},
+	}
+	for _, edit := range edits {
+		edit(a)
+	}
+	return a, p.Create(w.Ctx(), a)
+}
+
+// nextSecond waits until what is said next is said after: the API server counts in seconds.
+func nextSecond(w *env.World, said *v1alpha1.Approval) {
+	w.T.Helper()
+	w.Eventually("it is of an earlier second", func() error {
+		if time.Now().Truncate(time.Second).After(said.CreationTimestamp.Time) {
+			return nil
+		}
+		return errors.New("it is not")
+	})
+}
+
+// approves fails the test if the API server does not take the Approval.
+func (p person) approves(w *env.World, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) *v1alpha1.Approval {
+	w.T.Helper()
+	a, err := p.says(w, v1alpha1.Approve, rel, edits...)
+	if err != nil {
+		w.T.Fatalf("%s approves: %v", p.name, err)
+	}
+	return a
+}
+
+func inGroups(groups ...string) func(*v1alpha1.Approval) {
+	return func(a *v1alpha1.Approval) { a.Spec.Groups = groups }
+}
+
+// asking makes a gate wait for approvals, of authors too: the images of these tests are nowhere to be read.
+func asking(p v1alpha1.ApprovalPolicy) func(*v1alpha1.RolloutGateSpec) {
+	return func(s *v1alpha1.RolloutGateSpec) {
+		p.AllowAuthor = true
+		s.Approvals = &p
+	}
+}
+
+// waiting makes a world where 1.0.0 waits at a gate.
+func waiting(t *testing.T, edits ...func(*v1alpha1.RolloutGateSpec)) (*env.World, *v1alpha1.Rollout, *v1alpha1.Release) {
+	t.Helper()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Gate("approval", "app", edits...)
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	return w, ro, w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
+}
+
+// blockedWith waits until what blocks a Rollout says something.
+func blockedWith(w *env.World, ro *v1alpha1.Rollout, text string) {
+	w.T.Helper()
+	w.Await(ro, "is blocked with "+text, func() error {
+		for _, b := range ro.Status.BlockedBy {
+			if strings.Contains(b.Message+b.ClearedBy, text) {
+				return nil
+			}
+		}
+		return fmt.Errorf("it is blocked by %+v", ro.Status.BlockedBy)
+	})
+}
+
+// stays fails the test if anything is deployed in a little while.
+func stays(w *env.World, ro *v1alpha1.Rollout, deployments int) {
+	w.T.Helper()
+	w.Throughout(300*time.Millisecond, ro, "stays", func() error {
+		if n := len(ro.Status.History); n != deployments {
+			return fmt.Errorf("it has %d deployments", n)
+		}
+		return nil
+	})
+}
+
+func TestApprovalsOpenAGate(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{Required: 2, From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
+	blockedWith(w, ro, "waits for approval of 1.0.0: 0 of 2 given")
+	blockedWith(w, ro, "members of release-managers")
+	if e := awaitEvent(w, "app", "ApprovalRequested"); e.Related == nil || e.Related.Name != rel.Name {
+		t.Errorf("the request names %+v", e.Related)
+	}
+	alice := someone(w, "alice", []string{"release-managers"}, "kuberik-approver")
+	bob := someone(w, "bob", []string{"release-managers", "developers"}, "kuberik-approver")
+	carol := someone(w, "carol", []string{"developers"}, "kuberik-approver")
+
+	alice.approves(w, rel, inGroups("release-managers"))
+	blockedWith(w, ro, "1 of 2 given ("+alice.name+")")
+	alice.approves(w, rel, inGroups("release-managers")) // twice by the same person is once
+	carol.approves(w, rel, inGroups("developers"))
+	blockedWith(w, ro, "the word of "+carol.name+" does not count: the gate asks others")
+	bob.approves(w, rel) // without naming the group
+	blockedWith(w, ro, "the word of "+bob.name+" does not count")
+	stays(w, ro, 0)
+	bob.approves(w, rel, inGroups("release-managers"))
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+
+	w.Select("app", "1.1.0", env.Digest("1.1.0"))
+	next := w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleasePending)
+	alice.approves(w, next, inGroups("release-managers"))
+	rejected, err := bob.says(w, v1alpha1.Reject, next, inGroups("release-managers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blockedWith(w, ro, "1.1.0 is rejected by "+bob.name)
+	nextSecond(w, rejected)
+	someone(w, "dave", []string{"release-managers"}, "kuberik-approver").approves(w, next, inGroups("release-managers"))
+	stays(w, ro, 1)
+	bob.approves(w, next, inGroups("release-managers")) // after all
+	w.Await(ro, "is deployed, now that nobody rejects it", func() error { return onHead(ro, "1.1.0") })
+}
+
+func TestEmptyGateTakesAnApproval(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t)
+	someone(w, "alice", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateName = "another" })
+	stays(w, ro, 0)
+	someone(w, "bob", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateName = "approval" })
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+func TestApprovalExpires(t *testing.T) {
+	t.Parallel()
+	second := v1alpha1.Duration("1s")
+	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{ExpireAfter: &second}))
+	closed := false
+	freeze := w.Gate("freeze", "app", func(s *v1alpha1.RolloutGateSpec) { s.Passing = &closed })
+	w.Await(ro, "sees the freeze", func() error {
+		if len(ro.Status.BlockedBy) < 2 || ro.Status.BlockedBy[0].Name != "freeze" {
+			return errors.New("it does not")
+		}
+		return nil // and names it before the gate that calls a person
+	})
+	a := someone(w, "alice", nil, "kuberik-approver").approves(w, rel)
+	w.Eventually("the approval is old", func() error {
+		if time.Since(a.CreationTimestamp.Time) < 1100*time.Millisecond {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	w.Delete(freeze)
+	blockedWith(w, ro, "does not count: it has expired")
+	stays(w, ro, 0)
+}
+
+// TestAttacksOnApprovals: what is refused by the API server, and what is taken and does nothing.
+func TestAttacksOnApprovals(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
+	other := env.New(t)
+	mallory := someone(w, "mallory", []string{"developers"}, "kuberik-approver")
+	bob := someone(w, "bob", []string{"release-managers"}, "kuberik-approver")
+	nobody := someone(w, "nobody", nil, "view")
+	rejection, err := bob.says(w, v1alpha1.Reject, rel, inGroups("release-managers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blockedWith(w, ro, "is rejected by")
+
+	own := mallory.approves(w, rel)
+	refused := map[string]struct {
+		err  error
+		says string
+	}{
+		"as another":                  {second(mallory.says(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Spec.User = bob.name })), "decide as yourself"},
+		"for a group one is not in":   {second(mallory.says(w, v1alpha1.Approve, rel, inGroups("developers", "release-managers"))), "not in"},
+		"without the right":           {second(nobody.says(w, v1alpha1.Approve, rel)), "cannot create resource"},
+		"in another namespace":        {second(mallory.says(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Namespace = other.Namespace })), "cannot create resource"},
+		"changed, by who made it":     {patch(w, mallory, own, `{"spec":{"groups":["release-managers"]}}`), "cannot patch"},
+		"changed, by an admin":        {patch(w, w.Admin, own, `{"spec":{"groups":["release-managers"]}}`), "cannot be changed"},
+		"another's rejection removed": {mallory.Delete(w.Ctx(), rejection), "cannot delete"},
+	}
+	for name, r := range refused {
+		if r.err == nil || !strings.Contains(r.err.Error(), r.says) {
+			t.Errorf("an approval %s: %v", name, r.err)
+		}
+	}
+	backdated, err := bob.says(w, v1alpha1.Reject, rel, inGroups("release-managers"), func(a *v1alpha1.Approval) {
+		a.CreationTimestamp = metav1.NewTime(time.Now().Add(24 * time.Hour))
+		a.UID = "of-my-choice"
+	})
+	if err != nil || time.Until(backdated.CreationTimestamp.Time) > time.Minute || backdated.UID == "of-my-choice" {
+		t.Errorf("the time of an approval is the client's choice: %v, %v", backdated.CreationTimestamp, err)
+	}
+	stays(w, ro, 0)
+
+	nextSecond(w, backdated)
+	t.Run("the tag is moved after the approval", func(t *testing.T) {
+		w.Gate("freeze", "app", func(s *v1alpha1.RolloutGateSpec) { closed := false; s.Passing = &closed })
+		bob.approves(w, rel, inGroups("release-managers"))
+		w.Await(ro, "counts the approval", func() error {
+			if slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Name == "approval" }) {
+				return errors.New("it does not")
+			}
+			return nil
+		})
+		w.Select("app", "1.0.0", env.Digest("moved"))
+		w.Await(ro, "waits for approval anew", func() error {
+			if !slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Name == "approval" }) {
+				return errors.New("it does not")
+			}
+			return nil
+		})
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestOldApprovalDoesNotCountAgain: a Rollout is made anew under the same name, and so are its Releases.
+func TestOldApprovalDoesNotCountAgain(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t)
+	alice := someone(w, "alice", nil, "kuberik-approver")
+	a := alice.approves(w, rel)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	w.Delete(ro)
+	w.AwaitGone(ro)
+	w.Delete(rel) // as the garbage collector does, which does not run here
+	w.AwaitGone(rel)
+	nextSecond(w, a)
+	anew := w.Rollout("app")
+	again := w.AwaitRelease(anew, "1.0.0", v1alpha1.ReleasePending)
+	if again.Name != rel.Name || again.UID == rel.UID {
+		t.Fatalf("the Release is %s, %s", again.Name, again.UID)
+	}
+	w.AwaitBlocked(anew, "RolloutGate", "AwaitingApproval")
+	if _, err := alice.says(w, v1alpha1.Approve, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(rel.UID) }); err != nil {
+		t.Fatal(err)
+	}
+	stays(w, anew, 0)
+	alice.approves(w, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(again.UID) })
+	w.AwaitPhase(anew, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+func TestAuthorsDoNotApproveThemselves(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	image := strings.TrimPrefix(server.URL, "http://") + "/app"
+	alice := someone(w, "alice", nil, "kuberik-approver")
+	bob := someone(w, "bob", nil, "kuberik-approver")
+	digest := push(t, image+":1.0.0", map[string]string{"org.opencontainers.image.authors": "Alice <" + alice.name + ">"})
+	repository(w, "app", image, "")
+	w.Gate("approval", "app", func(s *v1alpha1.RolloutGateSpec) { s.Approvals = &v1alpha1.ApprovalPolicy{} })
+	w.Policy("app", "1.0.0")
+	w.Select("app", "1.0.0", digest)
+	ro := w.Rollout("app")
+	blockedWith(w, ro, "waits for approval")
+	var list v1alpha1.ReleaseList
+	w.Eventually("there is a Release", func() error {
+		if err := w.Admin.List(w.Ctx(), &list, inNamespace(w)); err != nil || len(list.Items) == 0 {
+			return errors.Join(err, errors.New("there is none"))
+		}
+		return nil
+	})
+	rel := &list.Items[len(list.Items)-1]
+	alice.approves(w, rel)
+	blockedWith(w, ro, "the word of "+alice.name+" does not count: they made the release")
+	stays(w, ro, 0)
+	bob.approves(w, rel)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// TestWithoutThePolicyNobodyApproves runs alone: the policy is one for the whole cluster.
+func TestWithoutThePolicyNobodyApproves(t *testing.T) {
+	w, ro, rel := waiting(t)
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "kuberik-actors"}}
+	set := func(action admissionv1.ValidationAction) {
+		w.Patch(binding, fmt.Sprintf(`{"spec":{"validationActions":[%q]}}`, action))
+	}
+	t.Cleanup(func() {
+		body := []byte(`{"spec":{"validationActions":["Deny"]}}`)
+		if err := w.Admin.Patch(t.Context(), binding, client.RawPatch("application/merge-patch+json", body)); err != nil && !errors.Is(err, t.Context().Err()) {
+			t.Error(err)
+		}
+	})
+	set(admissionv1.Warn)
+	blockedWith(w, ro, "the ValidatingAdmissionPolicy kuberik-actors, which proves who they are, is not in force")
+	someone(w, "alice", nil, "kuberik-approver").approves(w, rel)
+	stays(w, ro, 0)
+	set(admissionv1.Deny)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// override makes an Override as the person.
+func (p person) override(w *env.World, rel *v1alpha1.Release, edit func(*v1alpha1.OverrideSpec)) (*v1alpha1.Override, error) {
+	o := &v1alpha1.Override{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "override-"},
+		Spec: v1alpha1.OverrideSpec{
+			RolloutName: rel.Spec.RolloutRef.Name, ReleaseName: rel.Name, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates},
+			Reason: "the shop is down", ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: p.name,
+		},
+	}
+	edit(&o.Spec)
+	return o, p.Create(w.Ctx(), o)
+}
+
+func TestOverrideBreaksTheGlass(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t)
+	w.Create(&v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: "freeze"}, Spec: v1alpha1.ScheduleSpec{
+		RolloutSelector: metav1.LabelSelector{}, Action: v1alpha1.ScheduleDeny, Always: true,
+	}})
+	w.AwaitBlocked(ro, "RolloutGate", "ScheduleClosed")
+	oncall := someone(w, "oncall", nil, "kuberik-break-glass")
+	approver := someone(w, "approver", nil, "kuberik-approver")
+	in := func(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(d)) }
+	for name, r := range map[string]struct {
+		who  person
+		edit func(*v1alpha1.OverrideSpec)
+		says string
+	}{
+		"for more than a day":     {oncall, func(s *v1alpha1.OverrideSpec) { s.ExpiresAt = in(25 * time.Hour) }, "at most 24 hours"},
+		"in the past":             {oncall, func(s *v1alpha1.OverrideSpec) { s.ExpiresAt = in(-time.Hour) }, "has to lie ahead"},
+		"as another":              {oncall, func(s *v1alpha1.OverrideSpec) { s.User = approver.name }, "decide as yourself"},
+		"without a reason":        {oncall, func(s *v1alpha1.OverrideSpec) { s.Reason = "" }, "reason"},
+		"of nothing":              {oncall, func(s *v1alpha1.OverrideSpec) { s.Bypass = nil }, "bypass"},
+		"by who may only approve": {approver, func(*v1alpha1.OverrideSpec) {}, "cannot create resource"},
+	} {
+		if _, err := r.who.override(w, rel, r.edit); err == nil || !strings.Contains(err.Error(), r.says) {
+			t.Errorf("an Override %s: %v", name, err)
+		}
+	}
+	must := func(edit func(*v1alpha1.OverrideSpec)) *v1alpha1.Override {
+		t.Helper()
+		o, err := oncall.override(w, rel, edit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	gatesOnly := must(func(*v1alpha1.OverrideSpec) {})
+	must(func(s *v1alpha1.OverrideSpec) {
+		s.RolloutName, s.Bypass = "other", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
+	})
+	must(func(s *v1alpha1.OverrideSpec) {
+		s.ReleaseName, s.Bypass = "app-1.1.0", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
+	})
+	brief := must(func(s *v1alpha1.OverrideSpec) {
+		s.Bypass, s.ExpiresAt = []v1alpha1.Bypass{v1alpha1.BypassHealth}, in(2*time.Second)
+	})
+	if err := patch(w, w.Admin, gatesOnly, `{"spec":{"bypass":["Gates","Schedules"]}}`); !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+		t.Errorf("an Override is widened: %v", err)
+	}
+	stays(w, ro, 0)
+	if err := oncall.Delete(w.Ctx(), brief); err != nil {
+		t.Error(err)
+	}
+	used := must(func(s *v1alpha1.OverrideSpec) {
+		s.Bypass = []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
+	})
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	e := ro.Status.History[0]
+	if len(e.BypassedGates) != 2 || !slices.ContainsFunc(e.Overrides, func(o v1alpha1.UsedOverride) bool {
+		return o.Name == used.Name && o.User == oncall.name && o.Reason == "the shop is down"
+	}) || *e.TriggeredBy != (v1alpha1.TriggeredBy{Kind: "User", Name: oncall.name}) {
+		t.Errorf("the history says %+v by %+v past %v: %s", e.Overrides, e.TriggeredBy, e.BypassedGates, *e.Message)
+	}
+	if ev := awaitEvent(w, "app", "Overridden"); !strings.Contains(ev.Note, "the shop is down") || !strings.Contains(ev.Note, oncall.name) {
+		t.Errorf("the event says %q", ev.Note)
+	}
+	w.Select("app", "1.1.0", env.Digest("1.1.0"))
+	w.AwaitBlocked(ro, "RolloutGate", "ScheduleClosed")
+	stays(w, ro, 1)
+}
