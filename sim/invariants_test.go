@@ -325,7 +325,7 @@ func (m *monitor) shut(gates []*v1alpha1.RolloutGate, said people, e *v1alpha1.D
 	var shut []string
 	for _, g := range gates {
 		past := slices.Contains(e.BypassedGates, g.Name) || slices.Contains(e.BypassedGates, "*")
-		if len(e.Overrides) > 0 {
+		if slices.ContainsFunc(e.Overrides, func(o v1alpha1.UsedOverride) bool { return slices.Contains(o.Bypass, v1alpha1.BypassGates) }) {
 			past = past && said.overridden(identity(e.Version), v1alpha1.BypassGates, m.obs.Now)
 		}
 		if !past && !said.opens(g, identity(e.Version)) {

@@ -121,7 +121,8 @@ func says(is, shipped admissionv1.ValidatingAdmissionPolicySpec) bool {
 }
 
 func sameRule(a, b admissionv1.NamedRuleWithOperations) bool {
-	return len(a.ResourceNames) == 0 && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.APIVersions, b.APIVersions) &&
+	everywhere := a.Scope == nil || *a.Scope == admissionv1.AllScopes
+	return everywhere && len(a.ResourceNames) == 0 && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.APIVersions, b.APIVersions) &&
 		slices.Equal(a.Resources, b.Resources) && slices.Equal(a.Operations, b.Operations)
 }
 

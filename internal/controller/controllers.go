@@ -12,16 +12,21 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/buildinfo"
 	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/controller/datadog"
 	"github.com/kuberik/kuberik/internal/controller/details"
+	"github.com/kuberik/kuberik/internal/controller/environment"
 	"github.com/kuberik/kuberik/internal/controller/gate"
 	"github.com/kuberik/kuberik/internal/controller/healthcheck"
 	"github.com/kuberik/kuberik/internal/controller/release"
 	"github.com/kuberik/kuberik/internal/controller/rollout"
 	"github.com/kuberik/kuberik/internal/controller/schedule"
+	"github.com/kuberik/kuberik/internal/environment/all"
+	"github.com/kuberik/kuberik/internal/environment/cluster"
+	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
@@ -60,6 +65,7 @@ func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(s))
 	utilruntime.Must(v1alpha1.AddToScheme(s))
+	utilruntime.Must(environments.AddToScheme(s))
 	utilruntime.Must(flux.AddToScheme(s))
 	return s
 }
@@ -93,6 +99,9 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
+		environment.New(c, live, &all.Backends{
+			Client: c, Out: asks.out, Keys: keys, Clock: o.Clock, GitHub: github.NewPool(github.PoolOptions{Clock: o.Clock}),
+		}, o.Clock),
 	}, nil
 }
 
@@ -121,7 +130,7 @@ func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 
 // Register adds every controller, and the indexes they need, to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), consent.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
+	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), consent.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
 		return err
 	}
 	list, err := New(mgr, o)

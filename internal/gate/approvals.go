@@ -129,31 +129,42 @@ func (c Context) authors(release v1alpha1.ReleaseIdentity) (string, bool) {
 }
 
 // newest is the last word of each user about a release at a gate, in the order of their names. Of two words in the same second the
-// rejection counts. An approval that the gate does not count takes none away that it does: who forgot to name a group says it again.
+// rejection counts.
+//
+// A word that does not count never opens anything. It takes back no rejection that counts, and an approval that does not count takes away
+// none that does: who forgot to name a group says it again.
 func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1alpha1.ReleaseIdentity, said []Approval) []Approval {
 	words := slices.DeleteFunc(slices.Clone(said), func(a Approval) bool {
 		return a.Release != release || a.Gate != "" && a.Gate != g.Name
 	})
-	counts := func(a Approval) bool { return a.Doubt == "" && eligible(policy, a) }
-	rank := func(a Approval) int {
-		switch {
-		case a.Decision != v1alpha1.Approve:
-			return 2
-		case counts(a):
-			return 1
-		}
-		return 0
-	}
-	slices.SortFunc(words, func(a, b Approval) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(rank(a), rank(b))) })
+	slices.SortFunc(words, func(a, b Approval) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.Doubt, b.Doubt))
+	})
 	last := map[string]Approval{}
 	for _, a := range words {
-		if old, ok := last[a.User]; ok && rank(a) == 0 && rank(old) == 1 {
+		old, ok := last[a.User]
+		if is, was := weight(policy, a), weight(policy, old); ok && !counted(is) && counted(was) && is < was {
 			continue
 		}
 		last[a.User] = a
 	}
 	return slices.SortedFunc(maps.Values(last), func(a, b Approval) int { return cmp.Compare(a.User, b.User) })
 }
+
+// weight orders words of the same second: rejections outweigh approvals, and of each kind those that count the others.
+func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
+	w := 0
+	if a.Decision != v1alpha1.Approve {
+		w = 2
+	}
+	if a.Doubt == "" && eligible(p, a) {
+		w++
+	}
+	return w
+}
+
+// counted says whether a word of a weight counts.
+func counted(weight int) bool { return weight%2 == 1 }
 
 // eligible says whether the policy counts the word of a person.
 func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {

@@ -32,6 +32,9 @@ func written(g *v1alpha1.RolloutGate, w v1alpha1.GateVerdict, clearedBy string, 
 		Gate: g.Name, State: state(w.State), Reason: w.Reason, Message: w.Message,
 		Since: value(w.Since), Until: value(w.Until), ClearedBy: clearedBy,
 	}
+	if v.Message == "" {
+		v.Message = "class " + Class(g) + " says " + string(v.State) + " for " + w.Release + ", and not why"
+	}
 	if v.Open() && !v.Until.IsZero() && !v.Until.After(now) {
 		v.State, v.Reason, v.Until = v1alpha1.GatePending, ReasonVerdictExpired, time.Time{}
 		v.Message = "the verdict of class " + Class(g) + " for " + w.Release + " is over and has not been renewed"

@@ -83,6 +83,9 @@ func Evaluate(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 	if v, shut := static(g, release); shut {
 		return v
 	}
+	if g.UID == "" && Class(g) == missing && len(g.OwnerReferences) == 1 {
+		return absent(g, release, c)
+	}
 	for _, k := range kinds() {
 		if k.class == Class(g) {
 			return k.judge(g, release, c)

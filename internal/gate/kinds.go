@@ -1,6 +1,10 @@
 package gate
 
-import "github.com/kuberik/kuberik/api/v1alpha1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
 
 // kind is a class of gate that Kuberik answers for itself. Every other class belongs to an external controller.
 type kind struct {
@@ -27,9 +31,12 @@ func Ours(g *v1alpha1.RolloutGate) bool {
 	return false
 }
 
-// Class of a gate: what it says, or what its fields imply.
+// Class of a gate: what it says, or what its fields imply. One that an Environment keeps is of its class whatever somebody makes it say.
 func Class(g *v1alpha1.RolloutGate) string {
+	owner := metav1.GetControllerOf(g)
 	switch {
+	case owner != nil && owner.Kind == "Environment" && g.Spec.Class != missing:
+		return v1alpha1.GateClassEnvironment
 	case g.Spec.Class != "":
 		return g.Spec.Class
 	case g.Spec.HTTP != nil:

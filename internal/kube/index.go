@@ -13,6 +13,8 @@ const (
 	ByRollout = "kuberik.rollout"
 	// ByRelease finds Approvals by the Release they are about.
 	ByRelease = "kuberik.release"
+	// ByApplication finds Environments by their application.
+	ByApplication = "kuberik.application"
 	// ByPolicy finds Rollouts by their ImagePolicy.
 	ByPolicy = "kuberik.policy"
 	// BySource finds Kustomizations by the OCIRepository they are made from.

@@ -154,6 +154,15 @@ func (h header) refuse(host string) error {
 	return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s: %s", h.secret, name, todo)}
 }
 
+// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it.
+func MaySend(s *corev1.Secret, to *url.URL) error {
+	h := header{secret: s.Name, hosts: s.Annotations[v1alpha1.AnnotationAllowedHosts]}
+	if permitted(strings.Split(h.hosts, ","), authority(to)) {
+		return nil
+	}
+	return h.refuse(to.Host)
+}
+
 // authority is the host of a URL with its port.
 func authority(u *url.URL) string {
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])

@@ -62,12 +62,15 @@ func holdHandover(s *situation) (Decision, bool) {
 	if !s.atGates(h) {
 		return Decision{}, false
 	}
-	shut := s.uncovered(h)
-	switch health, sick := holdOnHealth(s); {
+	shut, sick := s.uncovered(h), s.ailing(h.Version)
+	switch {
 	case len(shut) == 0 && !withheld(h):
 		return Decision{}, false
-	case sick && withheld(h):
-		return health, true
+	case len(sick) > 0 && withheld(h):
+		if d, ok := s.instead(h); ok {
+			return d, true
+		}
+		return Decision{Blocked: sick}, true
 	case len(shut) == 0, s.letPast(h, shut):
 		return s.resume(h, shut), true
 	}
@@ -81,9 +84,8 @@ func (s *situation) atGates(h *v1alpha1.DeploymentHistoryEntry) bool {
 
 // hold keeps a deployment from Flux, or deploys one that is admitted in its place.
 func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
-	_, sick := holdOnHealth(s)
-	if next, bypassed, ok := s.next(); ok && !sick && s.pinned() == "" && h.Cause == v1alpha1.CauseAutomatic {
-		return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}
+	if d, ok := s.instead(h); ok {
+		return d
 	}
 	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
 	if !withheld(h) {
@@ -95,13 +97,22 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict
 	return d
 }
 
+// instead deploys a release that nothing holds in the place of one that is kept from Flux.
+func (s *situation) instead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool) {
+	next, bypassed, ok := s.next()
+	if !ok || s.pinned() != "" || h.Cause != v1alpha1.CauseAutomatic || len(s.ailing(next)) > 0 {
+		return Decision{}, false
+	}
+	return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
+}
+
 // uncovered lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
-// the Override is over.
+// the Override is over; another one has to be put on record first.
 func (s *situation) uncovered(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
-	list := s.overrides(h.Version)
+	list := s.standing(h)
 	return slices.DeleteFunc(s.gates().Shut(version.Identity(h.Version)), func(v gate.Verdict) bool {
 		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate)
-		return recorded && (len(h.Overrides) == 0 || s.covered(list, v))
+		return recorded && (!s.covered(h.Overrides, v) || s.covered(list, v))
 	})
 }
 
@@ -118,16 +129,16 @@ func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdi
 	e := *h.DeepCopy()
 	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	if len(shut) > 0 || len(s.sick()) > 0 {
+		s.overrule(&e)
+	}
+	if len(shut) == 0 {
+		return Decision{Actions: []Action{Amend{e}}, Again: s.Now}
+	}
+	e.BypassedGates = names(s.gates().Shut(version.Identity(h.Version)))
 	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
-	if len(shut) > 0 {
-		e.BypassedGates = names(s.gates().Shut(version.Identity(h.Version)))
-		if len(h.Overrides) == 0 && s.overridden(h.Version, shut) {
-			s.overrule(&e)
-		}
-		d.Actions = []Action{Amend{e}}
-		if value, ok := s.asked(v1alpha1.AnnotationBypassGates); ok {
-			d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})
-		}
+	if value, ok := s.asked(v1alpha1.AnnotationBypassGates); ok {
+		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})
 	}
 	return d
 }

@@ -228,17 +228,33 @@ func (s *situation) consume() []Action {
 	return actions
 }
 
-// overrule puts on record the Overrides that a deployment owes its start to.
+// overrule puts on record the Overrides that a deployment owes its start to: those on record that are in force still, and those that
+// came since.
 func (s *situation) overrule(e *v1alpha1.DeploymentHistoryEntry) {
-	e.Overrides = s.used(e.Version)
-	if len(e.Overrides) == 0 {
+	still := s.standing(e)
+	added := without(s.used(e.Version), still)
+	e.Overrides = append(still, added...)
+	e.Overrides = e.Overrides[:min(len(e.Overrides), maxOverrides)]
+	e.Recovery = e.Recovery || s.unhealthy() && bypasses(e.Overrides, v1alpha1.BypassHealth)
+	if len(added) == 0 {
 		return
 	}
-	first := e.Overrides[0]
+	first := added[0]
 	e.TriggeredBy = &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(first.User, 128)}
-	message := text(e.Message) + ", with Override " + first.Name + ": " + version.Clean(first.Reason, 256)
+	message := version.Clean(text(e.Message)+", with Override "+first.Name+": "+version.Clean(first.Reason, 256), 512)
 	e.Message = &message
-	e.Recovery = s.unhealthy() && bypasses(e.Overrides, v1alpha1.BypassHealth)
+}
+
+// standing lists the Overrides on record of a deployment that are in force still.
+func (s *situation) standing(e *v1alpha1.DeploymentHistoryEntry) []v1alpha1.UsedOverride {
+	return without(e.Overrides, without(e.Overrides, s.overrides(e.Version)))
+}
+
+// without lists the Overrides of a list that are not in another.
+func without(list, other []v1alpha1.UsedOverride) []v1alpha1.UsedOverride {
+	return slices.DeleteFunc(slices.Clone(list), func(o v1alpha1.UsedOverride) bool {
+		return slices.ContainsFunc(other, func(p v1alpha1.UsedOverride) bool { return p.Name == o.Name && p.UID == o.UID })
+	})
 }
 
 func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
@@ -365,15 +381,25 @@ func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) boo
 	return bypasses(list, v1alpha1.BypassGates)
 }
 
+// inTheWay lists the verdicts that are not open for a release and that no Override lets it past.
+func (s *situation) inTheWay(v v1alpha1.VersionInfo) []gate.Verdict {
+	list := s.overrides(v)
+	return slices.DeleteFunc(s.gates().Shut(version.Identity(v)), func(g gate.Verdict) bool { return s.covered(list, g) })
+}
+
 // overridden says whether Overrides let a release past every gate that is shut for it.
 func (s *situation) overridden(v v1alpha1.VersionInfo, shut []gate.Verdict) bool {
 	list := s.overrides(v)
 	return len(list) > 0 && !slices.ContainsFunc(shut, func(g gate.Verdict) bool { return !s.covered(list, g) })
 }
 
-// healthOverridden says whether the health of what runs holds no release that would be deployed now.
+// healthOverridden says whether an Override lets the release that comes next past the health of what runs. If gates hold all of them,
+// that is the one that is asked about first.
 func (s *situation) healthOverridden() bool {
 	next, _, ok := s.next()
+	if !ok && len(s.candidates()) > 0 {
+		next, ok = s.foremost(), true
+	}
 	return ok && bypasses(s.overrides(next), v1alpha1.BypassHealth)
 }
 
@@ -391,11 +417,13 @@ func (s *situation) ask(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
 	return []Action{Ask{Requested: asked[max(0, len(asked)-maxAsked):], Shut: shut}}
 }
 
-// used lists the Overrides that a deployment of a release owes its start to.
+// used lists the Overrides that a deployment of a release owes its start to. Gates that the annotation lets it past need none.
 func (s *situation) used(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
-	h := s.head()
-	sick := len(s.sick()) > 0 || h != nil && halted(h)
+	sick := len(s.sick()) > 0 || s.stopped()
 	shut := s.gates().Shut(version.Identity(v))
+	if tag, ok := s.asked(v1alpha1.AnnotationBypassGates); ok && tag == v.Tag {
+		shut = nil
+	}
 	return slices.DeleteFunc(s.overrides(v), func(o v1alpha1.UsedOverride) bool {
 		alone := []v1alpha1.UsedOverride{o}
 		mends := sick && bypasses(alone, v1alpha1.BypassHealth)

@@ -106,13 +106,19 @@ func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 // through.
 func blockAfterFailure(s *situation) (Decision, bool) {
 	h := s.head()
-	if h == nil || !halted(h) || s.Spec.AfterFailure == v1alpha1.AfterFailureAllowNewer || s.unblocked() || s.healthOverridden() {
+	if !s.stopped() || s.healthOverridden() {
 		return Decision{}, false
 	}
 	if statusOf(h) != v1alpha1.BakeFailed && len(s.candidates()) == 0 {
 		return Decision{}, false
 	}
 	return s.halt(s.failureBlocker(h)), true
+}
+
+// stopped says whether a failure stops automatic deployments.
+func (s *situation) stopped() bool {
+	h := s.head()
+	return h != nil && halted(h) && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !s.unblocked()
 }
 
 // halt waits for a person, or for the gates that hold a rollback.
@@ -193,18 +199,33 @@ func holdOnGates(s *situation) (Decision, bool) {
 	if _, _, ok := s.next(); ok {
 		return Decision{}, false
 	}
-	shut := s.gates().Shut(version.Identity(s.foremost()))
+	v := s.foremost()
+	shut := s.inTheWay(v)
 	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
-	if _, sick := holdOnHealth(s); !sick {
-		d.Actions = s.ask(s.foremost(), shut)
+	if len(s.ailing(v)) == 0 {
+		d.Actions = s.ask(v, shut)
+	}
+	for _, o := range s.overrides(v) {
+		if d.Again.IsZero() || o.ExpiresAt.Time.Before(d.Again) {
+			d.Again = o.ExpiresAt.Time
+		}
 	}
 	return d, true
 }
 
 // holdOnHealth waits until what runs is well, unless an Override goes past that.
 func holdOnHealth(s *situation) (Decision, bool) {
-	sick := s.sick()
-	return Decision{Blocked: sick}, len(sick) > 0 && !s.healthOverridden()
+	v, _, _ := s.next()
+	sick := s.ailing(v)
+	return Decision{Blocked: sick}, len(sick) > 0
+}
+
+// ailing says why a release has to wait for what runs to be well; nothing if an Override lets it past that.
+func (s *situation) ailing(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
+	if bypasses(s.overrides(v), v1alpha1.BypassHealth) {
+		return nil
+	}
+	return s.sick()
 }
 
 // sick says why what runs is not well. The first deployment has nothing to be well. A check that is unhealthy because of the very

@@ -153,8 +153,8 @@ func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d D
 	for _, a := range d.Actions {
 		events = append(events, ofAction(a)...)
 	}
-	if h := overruled(before, after); h != nil {
-		events = append(events, Event{corev1.EventTypeWarning, "Overridden", h.Version.Tag + " is let past what held it: " + excuses(h.Overrides), version.Identity(h.Version)})
+	if h, added := overruled(before, after); len(added) > 0 {
+		events = append(events, Event{corev1.EventTypeWarning, "Overridden", h.Version.Tag + " is let past what held it: " + excuses(added), version.Identity(h.Version)})
 	}
 	long := spec.BakeTime != nil || spec.HealthCheckSelector != nil
 	for i := len(after.History) - 1; i >= 0; i-- {
@@ -179,16 +179,16 @@ func ofAction(a Action) []Event {
 	return nil
 }
 
-// overruled is the deployment that Overrides have just let past something, or nil.
-func overruled(before, after v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
-	if len(after.History) == 0 || len(after.History[0].Overrides) == 0 {
-		return nil
+// overruled is the newest deployment, with the Overrides that have just let it past something.
+func overruled(before, after v1alpha1.RolloutStatus) (h *v1alpha1.DeploymentHistoryEntry, added []v1alpha1.UsedOverride) {
+	if len(after.History) == 0 {
+		return nil, nil
 	}
-	h := &after.History[0]
-	if old := find(before.History, h.ID); old != nil && len(old.Overrides) > 0 {
-		return nil
+	h, added = &after.History[0], after.History[0].Overrides
+	if old := find(before.History, h.ID); old != nil {
+		added = without(added, old.Overrides)
 	}
-	return h
+	return h, added
 }
 
 // requested asks people for their approval.

@@ -39,7 +39,7 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 		return obs, dec, nil
 	}
 	var err error
-	if obs.Gates, err = gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
+	if obs.Gates, err = c.gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
 		return obs, dec, err
 	}
 	if err := c.hearAgain(ctx, ro, pin.Version, &obs); err != nil {

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
@@ -67,6 +68,9 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases;rolloutgates;healthchecks,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=approvals;overrides,verbs=get;list;watch
 //+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kuberik.com,resources=rolloutschedules;clusterrolloutschedules,verbs=get;list;watch
+//+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments,verbs=get;list;watch
+//+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 //+kubebuilder:rbac:groups=image.toolkit.fluxcd.io,resources=imagepolicies,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=ocirepositories,verbs=get;list;watch;patch
@@ -86,6 +90,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		WithOptions(controller.Options{MaxConcurrentReconciles: c.options.Workers})
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
+	}
+	for _, kind := range []client.Object{&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{}, &environments.Environment{}} {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofKeeper), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	for _, kind := range consent.Watched() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofConsentPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(consent.Matters)))

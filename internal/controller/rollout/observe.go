@@ -39,7 +39,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Targets, err = c.targets(ctx, ro, image); err != nil {
 		return obs, err
 	}
-	if obs.Gates, err = gates(ctx, c.client, ro, obs.Now, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if obs.Gates, err = c.gates(ctx, c.client, ro, obs.Now, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return obs, err
 	}
 	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
@@ -70,9 +70,9 @@ func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image st
 	return flux.Targets(world, want), nil
 }
 
-// gates lists the gates of a Rollout, in the order of their names. The selector is an index of the cache, or a field that the
-// API server knows.
-func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, now time.Time, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
+// gates lists the gates of a Rollout, and those that ought to be there, in the order of their names. The selector is an index of the
+// cache, or a field that the API server knows.
+func (c *Controller) gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, now time.Time, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
 	var list v1alpha1.RolloutGateList
 	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), selector); err != nil {
 		return nil, fmt.Errorf("listing RolloutGates: %w", err)
@@ -81,6 +81,11 @@ func gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, now ti
 	for i := range list.Items {
 		found = append(found, gate.At(&list.Items[i], now))
 	}
+	missing, err := c.absent(ctx, ro, found)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, missing...)
 	slices.SortFunc(found, func(a, b *v1alpha1.RolloutGate) int { return cmp.Compare(a.Name, b.Name) })
 	return found, nil
 }

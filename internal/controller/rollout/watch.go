@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -10,8 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
@@ -29,6 +32,9 @@ func Indexes() []kube.Index {
 		}),
 		kube.IndexOf(&v1alpha1.RolloutGate{}, kube.ByRollout, func(g *v1alpha1.RolloutGate) []string {
 			return []string{g.Spec.RolloutRef.Name}
+		}),
+		kube.IndexOf(&environments.Environment{}, kube.ByRollout, func(e *environments.Environment) []string {
+			return []string{e.Spec.RolloutRef.Name}
 		}),
 		kube.IndexOf(&v1alpha1.Release{}, kube.ByRollout, func(rel *v1alpha1.Release) []string {
 			return []string{rel.Spec.RolloutRef.Name}
@@ -63,6 +69,13 @@ func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []rec
 
 func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
 	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutName)}
+}
+
+// ofKeeper reaches the Rollouts that wait for a gate which something is to keep: it may have changed its mind.
+func (c *Controller) ofKeeper(ctx context.Context, o client.Object) []reconcile.Request {
+	return c.matching(ctx, o.GetNamespace(), func(ro *v1alpha1.Rollout) bool {
+		return slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Reason == gate.ReasonNoGate })
+	})
 }
 
 // ofConsentPolicy reaches the Rollouts that have releases waiting, when it changes whether people can prove who they are.

@@ -94,7 +94,7 @@ func (c *Controller) reconcile(ctx context.Context, s *subject) (ctrl.Result, er
 	}
 	said := schedule.Evaluate(s.spec, c.clock.Now())
 	var rollouts []types.NamespacedName
-	if sc, problem := newScope(s); problem == nil {
+	if sc, problem := schedule.NewScope(s.spec, s.namespaces); problem == nil {
 		rollouts, err = c.rollouts(ctx, s, sc)
 	} else { // whom it is for cannot be told, so those stay held who are
 		said = schedule.Evaluation{Zone: said.Zone, Reason: v1alpha1.ReasonScheduleInvalid, Problem: problem.Error()}

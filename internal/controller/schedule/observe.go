@@ -3,7 +3,6 @@ package schedule
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/schedule"
 )
 
 // subject is a schedule of either kind.
@@ -77,38 +77,14 @@ func heldBy(gates []*v1alpha1.RolloutGate) []types.NamespacedName {
 	return ordered(rollouts)
 }
 
-// scope is whom a schedule is for. A nil selector of namespaces selects all.
-type scope struct{ rollouts, exempt, namespaces labels.Selector }
-
-func newScope(s *subject) (scope, error) {
-	var sc scope
-	var err error
-	if sc.rollouts, err = metav1.LabelSelectorAsSelector(&s.spec.RolloutSelector); err != nil {
-		return sc, fmt.Errorf("rolloutSelector cannot be used: %w", err)
-	}
-	if sc.exempt, err = metav1.LabelSelectorAsSelector(s.spec.Exempt); err != nil {
-		return sc, fmt.Errorf("exempt cannot be used: %w", err)
-	}
-	if sc.exempt.Empty() { // which nil is not: it selects nothing
-		return sc, errors.New("exempt cannot be used: it is empty, so it would leave every Rollout alone")
-	}
-	if s.namespaces == nil {
-		return sc, nil
-	}
-	if sc.namespaces, err = metav1.LabelSelectorAsSelector(s.namespaces); err != nil {
-		return sc, fmt.Errorf("namespaceSelector cannot be used: %w", err)
-	}
-	return sc, nil
-}
-
 // rollouts lists those that a schedule has a say in.
-func (c *Controller) rollouts(ctx context.Context, s *subject, sc scope) ([]types.NamespacedName, error) {
+func (c *Controller) rollouts(ctx context.Context, s *subject, sc schedule.Scope) ([]types.NamespacedName, error) {
 	within, err := c.within(ctx, sc)
 	if err != nil {
 		return nil, fmt.Errorf("listing the namespaces of %s: %w", s, err)
 	}
 	var all v1alpha1.RolloutList
-	err = c.client.List(ctx, &all, client.InNamespace(s.object.GetNamespace()), client.MatchingLabelsSelector{Selector: sc.rollouts},
+	err = c.client.List(ctx, &all, client.InNamespace(s.object.GetNamespace()), client.MatchingLabelsSelector{Selector: sc.Rollouts},
 		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the Rollouts of %s: %w", s, err)
@@ -116,7 +92,7 @@ func (c *Controller) rollouts(ctx context.Context, s *subject, sc scope) ([]type
 	var list []types.NamespacedName
 	for i := range all.Items {
 		ro := &all.Items[i]
-		if ro.DeletionTimestamp.IsZero() && !sc.exempt.Matches(labels.Set(ro.Labels)) && within(ro.Namespace) {
+		if ro.DeletionTimestamp.IsZero() && !sc.Exempt.Matches(labels.Set(ro.Labels)) && within(ro.Namespace) {
 			list = append(list, client.ObjectKeyFromObject(ro))
 		}
 	}
@@ -124,12 +100,12 @@ func (c *Controller) rollouts(ctx context.Context, s *subject, sc scope) ([]type
 }
 
 // within tells the namespaces of a schedule from others.
-func (c *Controller) within(ctx context.Context, sc scope) (func(namespace string) bool, error) {
-	if sc.namespaces == nil {
+func (c *Controller) within(ctx context.Context, sc schedule.Scope) (func(namespace string) bool, error) {
+	if sc.Namespaces == nil {
 		return func(string) bool { return true }, nil
 	}
 	var list corev1.NamespaceList
-	err := c.client.List(ctx, &list, client.MatchingLabelsSelector{Selector: sc.namespaces}, client.UnsafeDisableDeepCopy)
+	err := c.client.List(ctx, &list, client.MatchingLabelsSelector{Selector: sc.Namespaces}, client.UnsafeDisableDeepCopy)
 	names := map[string]bool{}
 	for i := range list.Items {
 		names[list.Items[i].Name] = true

@@ -1,0 +1,173 @@
+package environment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/kube"
+)
+
+const (
+	workers = 8
+	// patience is how many intervals news may be old, and leastPatience how old at the least, before nothing is promoted on them.
+	patience      = 5
+	leastPatience = 10 * time.Minute
+)
+
+// Backends knows where the environments of an application meet.
+type Backends interface {
+	// For opens the backend of an Environment. An error that is an *environment.RefusedError lasts until somebody changes something.
+	For(ctx context.Context, e *environments.Environment) (environment.Backend, error)
+}
+
+// Controller keeps Environments.
+type Controller struct {
+	client   client.Client
+	live     client.Reader
+	backends Backends
+	clock    clock.PassiveClock
+}
+
+// New makes the controller. Live reads past the cache.
+func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock) *Controller {
+	return &Controller{client: c, live: live, backends: b, clock: clk}
+}
+
+//+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments,verbs=get;list;watch
+//+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments/status,verbs=patch
+//+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments/finalizers,verbs=update
+//+kubebuilder:rbac:groups=kuberik.com,resources=rollouts,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch;create;patch;delete
+//+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates/status,verbs=patch
+//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
+//+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+//+kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get
+
+// Register adds the controller to a manager.
+func (c *Controller) Register(mgr ctrl.Manager) error {
+	asked := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("environment").
+		For(&environments.Environment{}, asked).
+		Owns(&v1alpha1.RolloutGate{}).
+		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout)).
+		Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// ofRollout reaches the Environments of a Rollout, and those that meet them in this cluster.
+func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
+	var list environments.EnvironmentList
+	err := c.client.List(ctx, &list, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByRollout: o.GetName()})
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		requests = append(requests, c.ofSibling(ctx, &list.Items[i])...)
+	}
+	return requests
+}
+
+// ofSibling reaches the Environments of the application that meet in this cluster, the one itself among them.
+func (c *Controller) ofSibling(ctx context.Context, e *environments.Environment) []reconcile.Request {
+	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(e)}}
+	if outside(e) {
+		return requests
+	}
+	var list environments.EnvironmentList
+	if err := c.client.List(ctx, &list, client.MatchingFields{kube.ByApplication: environment.Application(e.Spec.Name)}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
+	}
+	for i := range list.Items {
+		if o := &list.Items[i]; o.UID != e.UID && !outside(o) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)})
+		}
+	}
+	return requests
+}
+
+func outside(e *environments.Environment) bool {
+	return e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster
+}
+
+// Reconcile brings one Environment up to date.
+func (c *Controller) Reconcile(ctx context.Context, e *environments.Environment) (ctrl.Result, error) {
+	if !e.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil // its gate goes with it
+	}
+	v := c.look(ctx, e)
+	g, err := c.keepGate(ctx, e, v)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
+	if err := c.judge(ctx, g, v); err != nil {
+		return kube.Finish(0, err)
+	}
+	next := e.DeepCopy()
+	v.show(next, g)
+	if !equality.Semantic.DeepEqual(e.Status, next.Status) {
+		next.Status.LastStatusChangeTime = &metav1.Time{Time: c.clock.Now().Truncate(time.Second)}
+		if err := kube.PatchStatus(ctx, c.client, e, next); err != nil {
+			return kube.Finish(0, err)
+		}
+	}
+	return kube.Finish(v.wait(), v.failure)
+}
+
+// look finds out how an Environment stands. What goes wrong is part of that.
+func (c *Controller) look(ctx context.Context, e *environments.Environment) *view {
+	v := &view{environment: e, now: c.clock.Now()}
+	v.upstreams, v.problem = environment.Upstreams(e.Spec)
+	key := types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}
+	err := c.client.Get(ctx, key, &v.rollout)
+	switch {
+	case apierrors.IsNotFound(err):
+		v.wrong("RolloutNotFound", fmt.Errorf("Rollout %s does not exist in the namespace of the Environment", key.Name))
+		return v
+	case err != nil:
+		v.failure = fmt.Errorf("reading Rollout %q: %w", key, err)
+		return v
+	case e.Spec.Environment == "":
+		v.wrong("NoName", errors.New("spec.environment is missing: name the environment, for instance production"))
+		return v
+	case v.problem != nil:
+		v.wrong("InvalidSpec", v.problem)
+		return v
+	}
+	b, err := c.backends.For(ctx, e)
+	if err != nil {
+		v.heard(err)
+		return v
+	}
+	own := environment.Of(e, &v.rollout)
+	own.URL = c.url(ctx, e)
+	v.published(b.Publish(ctx, own))
+	v.news, err = b.Read(ctx, own.Application)
+	v.heard(err)
+	v.own = own
+	if path := v.news.Cycle(own.Environment, own.After); path != nil {
+		v.cycle(path)
+	}
+	return v
+}

@@ -1,0 +1,163 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// most is about how many candidates a gate speaks.
+const most = 20
+
+// gateName follows from the Environment.
+func gateName(e *environments.Environment) string {
+	return version.Distinct(e.Name+"-environment", "Environment/"+e.Name)
+}
+
+// keepGate makes the gate what it has to be, and returns it; nil if there is to be none. A new one is shut until it is judged.
+func (c *Controller) keepGate(ctx context.Context, e *environments.Environment, v *view) (*v1alpha1.RolloutGate, error) {
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: gateName(e)}}
+	err := c.client.Get(ctx, client.ObjectKeyFromObject(g), g)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("reading the gate %q: %w", g.Name, err)
+	case !environment.Promotes(e.Spec):
+		return nil, c.drop(ctx, e, g, err == nil)
+	case err != nil:
+		return c.create(ctx, e, g)
+	}
+	next := g.DeepCopy()
+	shape(next, e)
+	if err := controllerutil.SetControllerReference(e, next, c.client.Scheme()); err != nil {
+		v.wrong("GateTaken", fmt.Errorf("the gate %s belongs to another: %w", g.Name, err))
+		return nil, nil //nolint:nilnil // without a gate of its own the Rollout is held anyway
+	}
+	if equality.Semantic.DeepEqual(g, next) {
+		return g, nil
+	}
+	if err := c.client.Patch(ctx, next, client.MergeFromWithOptions(g, client.MergeFromWithOptimisticLock{}), kube.FieldOwner); err != nil {
+		return nil, fmt.Errorf("writing the gate %q: %w", g.Name, err)
+	}
+	return next, nil
+}
+
+func (c *Controller) create(ctx context.Context, e *environments.Environment, g *v1alpha1.RolloutGate) (*v1alpha1.RolloutGate, error) {
+	shape(g, e)
+	if err := controllerutil.SetControllerReference(e, g, c.client.Scheme()); err != nil {
+		return nil, err
+	}
+	err := c.client.Create(ctx, g, kube.FieldOwner)
+	if apierrors.IsAlreadyExists(err) { // the cache does not know it yet
+		return nil, apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("rolloutgates").GroupResource(), g.Name, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making the gate %q: %w", g.Name, err)
+	}
+	return g, nil
+}
+
+func (c *Controller) drop(ctx context.Context, e *environments.Environment, g *v1alpha1.RolloutGate, exists bool) error {
+	if !exists || !metav1.IsControlledBy(g, e) {
+		return nil
+	}
+	err := c.client.Delete(ctx, g, client.Preconditions{UID: &g.UID})
+	return client.IgnoreNotFound(err)
+}
+
+// shape makes a gate what it has to be, but for its owner. Nobody else's passing or list opens it; one that closes it stays.
+func shape(g *v1alpha1.RolloutGate, e *environments.Environment) {
+	shut := g.Spec.Passing
+	if shut != nil && *shut {
+		shut = nil
+	}
+	g.Spec = v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: e.Spec.RolloutRef.Name}, Class: v1alpha1.GateClassEnvironment, Passing: shut}
+	if g.Annotations == nil {
+		g.Annotations = map[string]string{}
+	}
+	g.Annotations[v1alpha1.AnnotationGatePrettyName] = "Promotion to " + e.Spec.Environment
+}
+
+// judge writes what the gate says of the releases that may come, and of those that could be gone back to.
+func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate, v *view) error {
+	if g == nil {
+		return nil
+	}
+	next := g.DeepCopy()
+	next.Status.ObservedGeneration = g.Generation
+	next.Status.Verdicts = nil
+	for _, about := range v.inQuestion() {
+		next.Status.Verdicts = append(next.Status.Verdicts, v.write(g, about))
+	}
+	condition := v.condition()
+	condition.ObservedGeneration = g.Generation
+	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
+	if equality.Semantic.DeepEqual(g.Status, next.Status) {
+		return nil
+	}
+	return kube.PatchStatus(ctx, c.client, g, next)
+}
+
+// inQuestion are the candidates and what ran before.
+func (v *view) inQuestion() []v1alpha1.VersionInfo {
+	candidates := v.rollout.Status.ReleaseCandidates
+	if v.rollout.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
+		candidates = candidates[max(0, len(candidates)-most):]
+	}
+	list := slices.Clone(candidates[:min(len(candidates), most)])
+	for i := range v.rollout.Status.History {
+		about := v.rollout.Status.History[i].Version
+		if version.Index(list, version.Identity(about)) < 0 {
+			list = append(list, about)
+		}
+	}
+	return list
+}
+
+// write words a verdict. The end of an open one is written anew only when half of it is over, so that a quiet world is not written to.
+func (v *view) write(g *v1alpha1.RolloutGate, about v1alpha1.VersionInfo) v1alpha1.GateVerdict {
+	a, id := v.verdict(about), version.Identity(about)
+	w := v1alpha1.GateVerdict{
+		Release: id.Tag, Digest: id.Digest, State: a.State, Reason: a.Reason, Message: version.Clean(a.Message, 1024),
+		Since: &metav1.Time{Time: v.now.Truncate(time.Second)},
+	}
+	if !a.Since.IsZero() {
+		w.Since = &metav1.Time{Time: a.Since.Truncate(time.Second)}
+	}
+	if !a.Until.IsZero() {
+		w.Until = &metav1.Time{Time: a.Until.Truncate(time.Second)}
+		if v.again.IsZero() || a.Until.Before(v.again) {
+			v.again = a.Until
+		}
+	}
+	for _, old := range g.Status.Verdicts {
+		if old.Release == w.Release && old.Digest == w.Digest && old.State == w.State && old.Reason == w.Reason {
+			keep(&w, old, v.now.Add(v.patience()/2))
+		}
+	}
+	return w
+}
+
+// keep keeps the times of a verdict that says the same as before.
+func keep(w *v1alpha1.GateVerdict, old v1alpha1.GateVerdict, enough time.Time) {
+	if old.Since != nil {
+		w.Since = old.Since
+	}
+	if w.State == v1alpha1.GateOpen && w.Until != nil && old.Until != nil && old.Until.After(enough) && old.Until.Before(w.Until) {
+		w.Until = old.Until
+	}
+}

@@ -1,0 +1,94 @@
+package environment
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+const (
+	// mostInfos and mostHistory bound what is shown of others.
+	mostInfos, mostHistory = 50, 10
+)
+
+// show writes how it stands into the status of an Environment.
+func (v *view) show(e *environments.Environment, g *v1alpha1.RolloutGate) {
+	st := &e.Status
+	st.ObservedGeneration = e.Generation
+	st.RolloutGateRef = nil
+	if g != nil {
+		st.RolloutGateRef = &corev1.LocalObjectReference{Name: g.Name}
+	}
+	if h := v.rollout.Status.History; v.rollout.UID != "" {
+		st.CurrentVersion, st.CurrentTag = "", ""
+		if len(h) > 0 {
+			st.CurrentTag, st.CurrentVersion = h[0].Version.Tag, h[0].Version.Tag
+			if r := h[0].Version.Revision; r != nil && *r != "" {
+				st.CurrentVersion = *r
+			}
+		}
+	}
+	if v.own.Environment != "" {
+		st.EnvironmentInfos = v.infos()
+	}
+	ready := v.condition()
+	apimeta.SetStatusCondition(&st.Conditions, ready)
+	stalled := metav1.Condition{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionFalse, Reason: "Progressing", ObservedGeneration: e.Generation}
+	if v.problem != nil {
+		stalled.Status, stalled.Reason, stalled.Message = metav1.ConditionTrue, ready.Reason, ready.Message
+	}
+	apimeta.SetStatusCondition(&st.Conditions, stalled)
+}
+
+// infos lists the environments that this one is connected with. Of itself it tells what is on record here, and not what others have been
+// told.
+func (v *view) infos() []environments.EnvironmentInfo {
+	news := environment.News{At: v.news.At}
+	for _, s := range v.news.Environments {
+		if s.Environment != v.own.Environment {
+			news.Environments = append(news.Environments, s)
+		}
+	}
+	news.Environments = append(news.Environments, v.own)
+	var list []environments.EnvironmentInfo
+	for _, s := range news.Connected(v.own.Environment) {
+		if len(list) < mostInfos {
+			list = append(list, info(s))
+		}
+	}
+	return list
+}
+
+func info(s environment.State) environments.EnvironmentInfo {
+	i := environments.EnvironmentInfo{Environment: s.Environment, EnvironmentURL: s.URL, DependsOn: s.After}
+	if len(s.After) > 0 {
+		i.Relationship = &environments.Relationship{Environment: s.After[0], Type: environments.After}
+		if s.Parallel {
+			i.Relationship.Type = environments.Parallel
+		}
+	}
+	for _, d := range s.Deployments[:min(len(s.Deployments), mostHistory)] {
+		i.History = append(i.History, entry(d))
+	}
+	return i
+}
+
+func entry(d environment.Deployment) v1alpha1.DeploymentHistoryEntry {
+	id, state, message := d.ID, string(d.State), version.Clean(d.StateMessage, 256)
+	switch {
+	case d.Quarantine != "":
+		message = version.Clean("quarantined: "+d.Quarantine, 256)
+	case d.Doubt != "":
+		message = version.Clean("no evidence: "+d.Doubt, 256)
+	}
+	h := v1alpha1.DeploymentHistoryEntry{ID: &id, Version: d.Version, Timestamp: metav1.Time{Time: d.At}, BakeStatus: &state}
+	if message != "" {
+		h.BakeStatusMessage = &message
+	}
+	return h
+}

@@ -1,0 +1,192 @@
+package environment
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// view is how an Environment stands.
+type view struct {
+	environment *environments.Environment
+	rollout     v1alpha1.Rollout
+	now         time.Time
+	upstreams   []environment.Upstream
+	own         environment.State
+	news        environment.News
+
+	// reason and problem say what somebody has to change; the Environment is stalled.
+	reason  string
+	problem error
+	// failure is to be tried again.
+	failure error
+	// until the backend wants to be left alone.
+	until time.Time
+	// refused are deployments that cannot be published.
+	refused []error
+	// again is when the first verdict may change by itself.
+	again time.Time
+}
+
+// wrong notes what somebody has to change.
+func (v *view) wrong(reason string, problem error) {
+	if v.reason == "" {
+		v.reason, v.problem = reason, problem
+	}
+}
+
+// cycle notes environments that wait for each other.
+func (v *view) cycle(path []string) {
+	v.wrong(environment.ReasonCycle, fmt.Errorf("the environments wait for each other: %s", strings.Join(path, " after ")))
+}
+
+// published notes what came of publishing. What one deployment cannot be published for is no failure of the rest.
+func (v *view) published(err error) {
+	if err == nil {
+		return
+	}
+	var rest []error
+	for _, e := range flatten(err) {
+		var one *environment.DeploymentError
+		if errors.As(e, &one) {
+			v.refused = append(v.refused, fmt.Errorf("deployment %d: %w", one.ID, one.Err))
+			continue
+		}
+		rest = append(rest, e)
+	}
+	v.heard(errors.Join(rest...))
+}
+
+func flatten(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself is looked for, not what it holds
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, flatten(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// heard notes what a backend answers in place of what it was asked.
+func (v *view) heard(err error) {
+	var refused *environment.RefusedError
+	var wait *environment.WaitError
+	switch {
+	case err == nil:
+	case errors.As(err, &refused):
+		v.wrong("BackendRefuses", err)
+	case errors.As(err, &wait):
+		if wait.Until.After(v.until) {
+			v.until, v.failure = wait.Until, nil
+		}
+	case v.failure == nil:
+		v.failure = err
+	}
+}
+
+// interval after which an outside backend is asked again.
+func (v *view) interval() time.Duration {
+	interval, err := environment.Interval(v.environment.Spec)
+	if err != nil {
+		v.wrong("InvalidSpec", fmt.Errorf("spec.requeueInterval: %w", err))
+	}
+	return interval
+}
+
+// patience is how old news may be for something to be promoted on them; 0 in this cluster, where none are.
+func (v *view) patience() time.Duration {
+	if !outside(v.environment) {
+		return 0
+	}
+	return max(leastPatience, patience*v.interval())
+}
+
+// wait is after what time to look again; 0 if something will tell.
+func (v *view) wait() time.Duration {
+	var wait time.Duration
+	sooner := func(d time.Duration) {
+		if d = max(d, time.Millisecond); wait == 0 || d < wait {
+			wait = d
+		}
+	}
+	if outside(v.environment) {
+		sooner(max(v.interval(), v.until.Sub(v.now)))
+	} else if !v.until.IsZero() {
+		sooner(v.until.Sub(v.now))
+	}
+	if v.again.After(v.now) {
+		sooner(v.again.Sub(v.now))
+	}
+	return wait
+}
+
+// verdict says whether a release may come here.
+func (v *view) verdict(about v1alpha1.VersionInfo) environment.Answer {
+	if v.problem != nil {
+		return environment.Answer{State: v1alpha1.GateClosed, Reason: v.reason, Message: v.problem.Error()}
+	}
+	if v.news.At.IsZero() {
+		a := environment.Answer{State: v1alpha1.GatePending, Reason: environment.ReasonNewsOutdated, Message: "nothing was heard of the other environments yet"}
+		if v.failure != nil {
+			a.Message += ": " + v.failure.Error()
+		}
+		return a
+	}
+	a := v.news.Ask(environment.Question{Upstreams: v.upstreams, Now: v.now, Patience: v.patience()}, about)
+	if a.State != v1alpha1.GateOpen && a.Reason != environment.ReasonQuarantinedUpstream && v.ranHere(about) {
+		return environment.Answer{State: v1alpha1.GateOpen, Reason: environment.ReasonPromoted, Message: about.Tag + " has been Available here before"}
+	}
+	return a
+}
+
+// ranHere says whether a release became Available here: what was promoted once may be gone back to.
+func (v *view) ranHere(about v1alpha1.VersionInfo) bool {
+	for i := range v.rollout.Status.History {
+		h := &v.rollout.Status.History[i]
+		if h.BakeStatus != nil && *h.BakeStatus == string(v1alpha1.BakeSucceeded) && version.Same(version.Identity(h.Version), version.Identity(about)) {
+			return true
+		}
+	}
+	return false
+}
+
+// condition says how it stands, for a person.
+func (v *view) condition() metav1.Condition {
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced", ObservedGeneration: v.environment.Generation}
+	switch {
+	case v.problem != nil:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, v.reason, v.problem.Error()
+	case v.failure != nil:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "BackendFails", v.failure.Error()
+	case !v.until.IsZero():
+		ready.Status, ready.Reason = metav1.ConditionFalse, "BackendWaits"
+		ready.Message = "the backend is left alone until " + v.until.UTC().Format(time.RFC3339) + ": its rate limit, or the budget, is reached"
+	case len(v.refused) > 0:
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DeploymentRefused", errors.Join(v.refused...).Error()
+	default:
+		ready.Message = v.summary()
+	}
+	ready.Message = version.Clean(ready.Message, 1024)
+	return ready
+}
+
+// summary says what comes before the environment.
+func (v *view) summary() string {
+	if len(v.upstreams) == 0 {
+		return "takes releases as they come"
+	}
+	var names []string
+	for _, u := range v.upstreams {
+		names = append(names, u.Environment)
+	}
+	return "takes releases after " + strings.Join(names, " and ")
+}

@@ -1,0 +1,41 @@
+package environment_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/internal/environment"
+)
+
+func TestBudget(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	b := environment.NewBudget(2, time.Hour)
+	for _, step := range []struct {
+		reason string
+		after  time.Duration
+		ok     bool
+		until  time.Duration
+		left   int
+	}{
+		{"the first call fits", 0, true, 0, 1},
+		{"the second fits", 20 * time.Minute, true, 0, 0},
+		{"the third waits until the first is an hour old", 30 * time.Minute, false, time.Hour, 0},
+		{"which it is now", time.Hour, true, 0, 0},
+		{"and then for the second", time.Hour, false, 80 * time.Minute, 0},
+		{"nothing is remembered for ever", 3 * time.Hour, true, 0, 1},
+	} {
+		until, ok := b.Take(start.Add(step.after))
+		if ok != step.ok || !ok && !until.Equal(start.Add(step.until)) {
+			t.Errorf("%s: got %t, until %s", step.reason, ok, until)
+		}
+		if left := b.Left(start.Add(step.after)); left != step.left {
+			t.Errorf("%s: %d left, want %d", step.reason, left, step.left)
+		}
+	}
+}
+
+func TestBudgetOfNothing(t *testing.T) {
+	if _, ok := environment.NewBudget(0, time.Hour).Take(time.Time{}); !ok {
+		t.Error("a budget of nothing would wait for ever")
+	}
+}

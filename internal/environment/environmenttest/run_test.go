@@ -1,0 +1,205 @@
+package environmenttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/environmenttest"
+	"github.com/kuberik/kuberik/internal/environment/memory"
+)
+
+const faultOf = "ENVIRONMENTTEST_FAULT"
+
+// wrong is a backend that does something wrong.
+type wrong struct {
+	environment.Backend
+	publish func(context.Context, environment.Backend, environment.State) error
+	read    func(environment.News, error) (environment.News, error)
+}
+
+func (w *wrong) Publish(ctx context.Context, s environment.State) error {
+	if w.publish == nil {
+		return w.Backend.Publish(ctx, s)
+	}
+	s.Deployments = slices.Clone(s.Deployments)
+	return w.publish(ctx, w.Backend, s)
+}
+
+func (w *wrong) Read(ctx context.Context, application string) (environment.News, error) {
+	news, err := w.Backend.Read(ctx, application)
+	if w.read == nil {
+		return news, err
+	}
+	for i := range news.Environments {
+		news.Environments[i].Deployments = slices.Clone(news.Environments[i].Deployments)
+	}
+	return w.read(news, err)
+}
+
+// writes makes a fault that changes what is published.
+func writes(change func(*environment.Deployment)) wrong {
+	return wrong{publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		for i := range s.Deployments {
+			change(&s.Deployments[i])
+		}
+		return b.Publish(ctx, s)
+	}}
+}
+
+// reads makes a fault that changes what is told.
+func reads(change func(*environment.State)) wrong {
+	return wrong{read: func(news environment.News, err error) (environment.News, error) {
+		for i := range news.Environments {
+			change(&news.Environments[i])
+		}
+		return news, err
+	}}
+}
+
+var serial int
+
+var faults = map[string]wrong{
+	"believes everybody": reads(func(s *environment.State) {
+		for i := range s.Deployments {
+			s.Deployments[i].Doubt = ""
+		}
+	}),
+	"believes nobody": reads(func(s *environment.State) {
+		for i := range s.Deployments {
+			s.Deployments[i].Doubt = "who knows"
+		}
+	}),
+	"oldest first":       reads(func(s *environment.State) { slices.Reverse(s.Deployments) }),
+	"no relations":       reads(func(s *environment.State) { s.After = nil }),
+	"only the newest":    reads(func(s *environment.State) { s.Deployments = s.Deployments[:1] }),
+	"forgets retries":    writes(func(d *environment.Deployment) { d.Attempt = time.Time{} }),
+	"forgets quarantine": writes(func(d *environment.Deployment) { d.Quarantine = "" }),
+	"goes by the id":     writes(func(d *environment.Deployment) { d.Key = fmt.Sprint(d.ID) }),
+	"always anew":        writes(func(d *environment.Deployment) { serial++; d.Key = fmt.Sprint(d.Key, serial) }),
+	"cuts letters": reads(func(s *environment.State) {
+		for i, d := range s.Deployments {
+			s.Deployments[i].Message = d.Message[:min(len(d.Message), 121)]
+		}
+	}),
+	"cuts too much": writes(func(d *environment.Deployment) { d.StateMessage = d.StateMessage[:min(len(d.StateMessage), 40)] }),
+	"forgets when":  writes(func(d *environment.Deployment) { d.AvailableSince = time.Time{} }),
+	"takes what has no key": writes(func(d *environment.Deployment) {
+		if d.Key == "" {
+			d.Key = "none"
+		}
+	}),
+	"mixes environments": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		s.Environment = "everything"
+		return b.Publish(ctx, s)
+	}},
+	"mixes applications": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		s.Application = "shop"
+		return b.Publish(ctx, s)
+	}},
+	"all or nothing": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		for i := range s.Deployments {
+			one := s
+			one.Deployments = s.Deployments[len(s.Deployments)-1-i:][:1]
+			if err := b.Publish(ctx, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
+	"says nothing of failures": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		var one *environment.DeploymentError
+		if err := b.Publish(ctx, s); !errors.As(err, &one) {
+			return err
+		}
+		return nil
+	}},
+	"blames the backend": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		if err := b.Publish(ctx, s); err != nil {
+			return errors.New("it failed")
+		}
+		return nil
+	}},
+	"never ends": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		return b.Publish(context.WithoutCancel(ctx), s)
+	}},
+	"writes all the time": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+		again := s
+		again.Deployments = slices.Clone(s.Deployments)
+		for i := range again.Deployments {
+			again.Deployments[i].StateMessage += " "
+		}
+		return errors.Join(b.Publish(ctx, again), b.Publish(ctx, s))
+	}},
+	"forgets when it cannot ask": {read: func(news environment.News, err error) (environment.News, error) {
+		if err != nil {
+			return environment.News{}, err
+		}
+		return news, nil
+	}},
+	"makes old news new": {read: func(news environment.News, _ error) (environment.News, error) { return news, nil }},
+	"dates news wrongly": {read: func(news environment.News, err error) (environment.News, error) {
+		news.At = news.At.Truncate(time.Hour)
+		return news, err
+	}},
+}
+
+func open(with func(environment.Backend) environment.Backend) func(*testing.T) environmenttest.Place {
+	return func(*testing.T) environmenttest.Place {
+		clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		p := memory.NewPlace(clock)
+		var a environmenttest.Accidents
+		p.Interrupt(func(e memory.Effect) (i memory.Interruption) {
+			i.Before, i.After = a.Next(e != memory.Read)
+			return i
+		})
+		return environmenttest.Place{
+			Backend: func(_ *testing.T, actor string, trusted ...string) environment.Backend {
+				return with(p.Backend(actor, trusted...))
+			},
+			Now: clock.Now, Step: func(d time.Duration) { clock.SetTime(clock.Now().Add(d)) },
+			Reject: p.Reject, Writes: p.Writes, Deployments: p.Deployments, Break: a.Break, Down: a.Down,
+		}
+	}
+}
+
+// TestFault runs the contract with one fault, for TestContractFindsFaults.
+func TestFault(t *testing.T) {
+	name := os.Getenv(faultOf)
+	if name == "" {
+		t.Skip("is run by TestContractFindsFaults")
+	}
+	fault := faults[name]
+	environmenttest.Run(t, environmenttest.Harness{Open: open(func(b environment.Backend) environment.Backend {
+		own := fault
+		own.Backend = b
+		return &own
+	})})
+}
+
+// TestContractFindsFaults: a backend that does anything of this wrong does not pass.
+func TestContractFindsFaults(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestFault$")
+			cmd.Env = append(os.Environ(), faultOf+"="+name)
+			var exit *exec.ExitError
+			if out, err := cmd.CombinedOutput(); !errors.As(err, &exit) {
+				t.Errorf("nothing was found: %v\n%s", err, out)
+			}
+		})
+	}
+}

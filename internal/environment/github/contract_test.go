@@ -1,0 +1,105 @@
+package github_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/environmenttest"
+	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/github/githubtest"
+)
+
+const project = "octo-org/shop"
+
+// bench is a GitHub, and those who use it.
+type bench struct {
+	*githubtest.Server
+	clock *clocktesting.FakePassiveClock
+	url   string
+	pool  github.PoolOptions
+}
+
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	return serve(tb, func(s http.Handler) http.Handler { return checked(tb, s) })
+}
+
+func serve(tb testing.TB, wrap func(http.Handler) http.Handler) *bench {
+	tb.Helper()
+	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	b := &bench{Server: githubtest.New(clock, project), clock: clock, pool: github.PoolOptions{Clock: clock}}
+	server := httptest.NewServer(wrap(b.Server))
+	tb.Cleanup(server.Close)
+	b.url = server.URL + "/api/v3"
+	return b
+}
+
+// options of a backend that writes as a login.
+func (b *bench) options(login string) github.Options {
+	token := "token-of-" + login
+	b.AddToken(token, login)
+	return github.Options{Project: project, APIURL: b.url, Token: token}
+}
+
+// backend makes one that remembers nothing.
+func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
+	tb.Helper()
+	backend, err := github.New(o, b.pool)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return backend
+}
+
+func (b *bench) step(d time.Duration) { b.clock.SetTime(b.clock.Now().Add(d)) }
+
+// place is the bench as the contract sees it.
+func (b *bench) place(with func(*github.Options)) environmenttest.Place {
+	var a environmenttest.Accidents
+	b.Break(func(r *http.Request) *githubtest.Fault {
+		before, after := a.Next(r.Method == http.MethodPost)
+		if before == nil && after == nil {
+			return nil
+		}
+		return &githubtest.Fault{Status: http.StatusBadGateway, Effect: after != nil}
+	})
+	return environmenttest.Place{
+		Backend: func(t *testing.T, actor string, trusted ...string) environment.Backend {
+			t.Helper()
+			o := b.options(actor)
+			o.TrustedActors = trusted
+			with(&o)
+			return b.backend(t, o)
+		},
+		Now: b.clock.Now, Step: b.step, Reject: b.Reject, Writes: b.Writes, Break: a.Break, Down: a.Down,
+		Deployments: func(key string) int { return b.Count(`"key":"` + key + `"`) },
+	}
+}
+
+var key = []byte("0123456789abcdef0123456789abcdef")
+
+func TestContract(t *testing.T) {
+	for name, tc := range map[string]struct {
+		server func(*githubtest.Server)
+		with   func(*github.Options)
+	}{
+		"plain":     {func(*githubtest.Server) {}, func(*github.Options) {}},
+		"signed":    {func(*githubtest.Server) {}, func(o *github.Options) { o.SignatureKey = key }},
+		"untouched": {func(s *githubtest.Server) { s.Untouched = true }, func(*github.Options) {}},
+		"shuffled":  {func(s *githubtest.Server) { s.Shuffle, s.Skew = true, -time.Hour }, func(o *github.Options) { o.SignatureKey = key }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environmenttest.Run(t, environmenttest.Harness{Open: func(t *testing.T) environmenttest.Place {
+				t.Helper()
+				b := newBench(t)
+				tc.server(b.Server)
+				return b.place(tc.with)
+			}})
+		})
+	}
+}

@@ -1,0 +1,485 @@
+package github_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/github/githubtest"
+)
+
+func deployment(id int64, s v1alpha1.BakeStatus) environment.Deployment {
+	return environment.Deployment{
+		Key: fmt.Sprintf("uid-1/%d", id), ID: id, State: s, At: time.Date(2026, 3, 1, 11, int(id), 0, 0, time.UTC),
+		Version: v1alpha1.VersionInfo{Tag: fmt.Sprintf("v1.%d.0", id), Revision: new(fmt.Sprintf("%040x", id))},
+	}
+}
+
+func state(name string, deployments ...environment.Deployment) environment.State {
+	return environment.State{Application: "shop", Environment: name, Deployments: deployments}
+}
+
+func succeeded(id int64) environment.State {
+	return state("staging", deployment(id, v1alpha1.BakeSucceeded))
+}
+
+// on makes a fault of the requests of a method to paths with such an end.
+func on(method, suffix string, f githubtest.Fault) func(*http.Request) *githubtest.Fault {
+	return func(r *http.Request) *githubtest.Fault {
+		if r.Method == method && strings.HasSuffix(r.URL.Path, suffix) {
+			return &f
+		}
+		return nil
+	}
+}
+
+// TestRefused: what will not be different in a moment is said clearly, and not asked again in a moment.
+func TestRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		prepare func(*bench, *github.Options)
+		want    string
+	}{
+		"401":            {func(b *bench, o *github.Options) { b.RevokeToken(o.Token) }, "renew the token"},
+		"404":            {func(_ *bench, o *github.Options) { o.Project = "octo-org/other" }, "check the project"},
+		"403":            {func(b *bench, _ *github.Options) { b.Break(on("GET", "/deployments", githubtest.Fault{Status: 403})) }, "read and write access to deployments"},
+		"403 on user":    {func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) }, "whom the token belongs to"},
+		"moved for good": {func(b *bench, _ *github.Options) { b.Break(moved) }, "another host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			o := b.options("kuberik")
+			tc.prepare(b, &o)
+			backend := b.backend(t, o)
+			var refused *environment.RefusedError
+			_, err := backend.Read(t.Context(), "shop")
+			if !errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), o.Token) {
+				t.Errorf("read: %v, want it refused with %q", err, tc.want)
+			}
+			b.Calls()
+			b.step(30 * time.Second)
+			if _, again := backend.Read(t.Context(), "shop"); !errors.Is(again, err) || len(b.Calls()) != 0 {
+				t.Errorf("read again: %v", again)
+			}
+			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &refused) {
+				t.Errorf("publish: %v, want it refused", err)
+			}
+			b.step(time.Hour)
+			if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &refused) || len(b.Calls()) == 0 {
+				t.Errorf("an hour later: %v, want it asked again", err)
+			}
+		})
+	}
+}
+
+func moved(r *http.Request) *githubtest.Fault {
+	return &githubtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "https://elsewhere.example" + r.URL.Path}}
+}
+
+// TestCredentialsStay: a redirect to another host does not take them along.
+func TestCredentialsStay(t *testing.T) {
+	b := newBench(t)
+	var mu sync.Mutex
+	seen := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen++
+	}))
+	defer other.Close()
+	b.Break(func(r *http.Request) *githubtest.Fault {
+		return &githubtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": other.URL + r.URL.Path}}
+	})
+	backend := b.backend(t, b.options("kuberik"))
+	if _, err := backend.Read(t.Context(), "shop"); err == nil {
+		t.Error("it was led astray")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if seen != 0 {
+		t.Errorf("the other host was asked %d times", seen)
+	}
+}
+
+// TestWait: GitHub is left alone for as long as it wants.
+func TestWait(t *testing.T) {
+	in := func(d time.Duration) func(*bench) time.Time {
+		return func(b *bench) time.Time { return b.clock.Now().Add(d) }
+	}
+	reset := func(b *bench, after time.Duration) map[string]string {
+		return map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fmt.Sprint(b.clock.Now().Add(b.Skew + after).Unix())}
+	}
+	for name, tc := range map[string]struct {
+		fault func(*bench) githubtest.Fault
+		skew  time.Duration
+		until func(*bench) time.Time
+	}{
+		"primary": {func(b *bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Header: reset(b, 20*time.Minute)}
+		}, 0, in(20 * time.Minute)},
+		"primary, clock ahead": {func(b *bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Header: reset(b, 20*time.Minute)}
+		}, 2 * time.Hour, in(20 * time.Minute)},
+		"primary, clock behind": {func(b *bench) githubtest.Fault {
+			return githubtest.Fault{Status: 429, Header: reset(b, 20*time.Minute)}
+		}, -2 * time.Hour, in(20 * time.Minute)},
+		"primary, no time": {func(*bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Header: map[string]string{"X-RateLimit-Remaining": "0"}}
+		}, 0, in(time.Minute)},
+		"primary, far": {func(b *bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Header: reset(b, 1000*time.Hour)}
+		}, 0, in(time.Hour)},
+		"secondary, 403": {func(*bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Header: map[string]string{"Retry-After": "90"}}
+		}, 0, in(90 * time.Second)},
+		"secondary, 429": {func(*bench) githubtest.Fault {
+			return githubtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "90"}}
+		}, 0, in(90 * time.Second)},
+		"secondary, no time": {func(*bench) githubtest.Fault {
+			return githubtest.Fault{Status: 403, Body: `{"message": "You have exceeded a secondary rate limit, on purpose"}`}
+		}, 0, in(time.Minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.Skew = tc.skew
+			backend := b.backend(t, b.options("kuberik"))
+			publish(t, backend, succeeded(1))
+			b.step(time.Minute)
+			before := read(t, backend)
+			b.step(time.Minute)
+			fault := tc.fault(b)
+			b.Break(func(*http.Request) *githubtest.Fault { return &fault })
+			b.Calls()
+			until := tc.until(b)
+			for range 3 {
+				var wait *environment.WaitError
+				news, err := backend.Read(t.Context(), "shop")
+				if !errors.As(err, &wait) || !wait.Until.Equal(until) || !news.At.Equal(before.At) {
+					t.Errorf("read: %v and news of %s; want to wait until %s", err, news.At, until)
+				}
+				if err := backend.Publish(t.Context(), succeeded(2)); !errors.As(err, &wait) || !wait.Until.Equal(until) {
+					t.Errorf("publish: %v, want to wait until %s", err, until)
+				}
+			}
+			b.Break(nil)
+			b.clock.SetTime(until.Add(-time.Second))
+			if _, err := backend.Read(t.Context(), "shop"); err == nil || len(b.Calls()) != 1 {
+				t.Errorf("it did not wait: %v", err)
+			}
+			b.clock.SetTime(until.Add(time.Minute))
+			publish(t, backend, succeeded(2))
+			if s, _ := read(t, backend).Find("staging"); len(s.Deployments) != 2 {
+				t.Errorf("afterwards it tells %+v", s)
+			}
+		})
+	}
+}
+
+// TestSecondaryLimitGrows: without a time, the pauses become longer.
+func TestSecondaryLimitGrows(t *testing.T) {
+	b := newBench(t)
+	backend := b.backend(t, b.options("kuberik"))
+	b.Break(func(*http.Request) *githubtest.Fault { return &githubtest.Fault{Status: 429} })
+	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
+		var wait *environment.WaitError
+		_, err := backend.Read(t.Context(), "shop")
+		if !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(want)) {
+			t.Fatalf("got %v, want a pause of %s", err, want)
+		}
+		b.clock.SetTime(wait.Until)
+	}
+	b.Break(nil)
+	b.step(time.Hour)
+	read(t, backend)
+}
+
+// TestRateLimitKept: the last request that GitHub answers is noticed, without one that it refuses.
+func TestRateLimitKept(t *testing.T) {
+	b := newBench(t)
+	b.Limit = 3
+	backend := b.backend(t, b.options("kuberik"))
+	var wait *environment.WaitError
+	if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(time.Hour)) {
+		t.Errorf("got %v", err)
+	}
+	for _, c := range b.Calls() {
+		if c.Status == http.StatusForbidden {
+			t.Errorf("%s %s was one too many", c.Method, c.Path)
+		}
+	}
+	for range 4 {
+		b.step(time.Hour)
+		if backend.Publish(t.Context(), succeeded(1)) == nil {
+			break
+		}
+	}
+	if n := b.Count("uid-1/1"); n != 1 || b.Writes() != 2 {
+		t.Errorf("there are %d deployments, after %d writes", n, b.Writes())
+	}
+}
+
+func TestBudget(t *testing.T) {
+	b := newBench(t)
+	watch := &watcher{}
+	b.pool.Budget, b.pool.Observer = 6, watch
+	o := b.options("kuberik")
+	backend := b.backend(t, o)
+	publish(t, backend, succeeded(1)) // user, page 1, walk, find, create, status
+	b.step(time.Minute)
+	var wait *environment.WaitError
+	if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(59*time.Minute)) {
+		t.Errorf("got %v, want to wait until the hour is over", err)
+	}
+	if n := len(b.Calls()); n != 6 {
+		t.Errorf("%d requests were made with a budget of 6", n)
+	}
+	if watch.codes[200] != 4 || watch.codes[201] != 2 || watch.budget != 0 || watch.limit != 5000-6 || strings.Contains(watch.account, o.Token) || watch.account == "" {
+		t.Errorf("observed was %+v", watch)
+	}
+	b.step(time.Hour)
+	read(t, backend)
+}
+
+type watcher struct {
+	mu            sync.Mutex
+	account       string
+	codes         map[int]int
+	budget, limit int
+}
+
+func (w *watcher) Request(account string, code int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.codes == nil {
+		w.codes = map[int]int{}
+	}
+	w.account = account
+	w.codes[code]++
+}
+
+func (w *watcher) Left(_ string, budget, limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.budget, w.limit = budget, limit
+}
+
+// TestRejected: what GitHub does not take is told of that deployment alone, and not sent again all the time.
+func TestRejected(t *testing.T) {
+	for name, fault := range map[string]struct {
+		suffix string
+		status int
+	}{
+		"422 on a deployment": {"/deployments", 422}, "409 on a deployment": {"/deployments", 409}, "422 on a status": {"/statuses", 422},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			backend := b.backend(t, b.options("kuberik"))
+			b.Break(on("POST", fault.suffix, githubtest.Fault{Status: fault.status}))
+			var one *environment.DeploymentError
+			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &one) || one.ID != 1 {
+				t.Errorf("got %v", err)
+			}
+			b.Calls()
+			b.step(time.Minute)
+			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &one) || len(b.Calls()) != 0 {
+				t.Errorf("a minute later: %v", err)
+			}
+			b.Break(nil)
+			b.step(10 * time.Minute)
+			publish(t, backend, succeeded(1))
+			if n := b.Count("uid-1/1"); n != 1 {
+				t.Errorf("there are %d deployments", n)
+			}
+		})
+	}
+}
+
+// TestBroken: whatever breaks at whatever request, nothing is published twice, nothing is believed that is not so, and all is well afterwards.
+func TestBroken(t *testing.T) {
+	faults := map[string]githubtest.Fault{
+		"500": {Status: 500}, "502 after the effect": {Status: 502, Effect: true}, "time-out": {Hang: true},
+		"time-out after the effect": {Hang: true, Effect: true}, "truncated": {Truncate: true}, "404": {Status: 404},
+		"not JSON": {Status: 200, Body: "<html>on purpose"}, "another list": {Status: 200, Body: `{"on purpose": 1}`},
+		"no list": {Status: 200, Body: `[null, {"note": "on purpose"}]`},
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			for at := range 8 {
+				breakAt(t, at, fault)
+			}
+		})
+	}
+}
+
+func breakAt(t *testing.T, at int, fault githubtest.Fault) {
+	t.Helper()
+	b := newBench(t)
+	b.pool.Timeout = 50 * time.Millisecond
+	backend := b.backend(t, b.options("kuberik"))
+	n := 0
+	b.Break(func(*http.Request) *githubtest.Fault {
+		if n++; n-1 == at {
+			return &fault
+		}
+		return nil
+	})
+	s := state("staging", deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeSucceeded))
+	for range 3 {
+		b.step(time.Minute)
+		if err := backend.Publish(t.Context(), s); err == nil {
+			break
+		} else if strings.Contains(err.Error(), "token-of") {
+			t.Errorf("the token is told: %v", err)
+		}
+	}
+	b.Break(nil)
+	b.step(time.Minute)
+	publish(t, backend, s)
+	for _, d := range s.Deployments {
+		if n := b.Count(d.Key); n != 1 {
+			t.Errorf("broken at %d: there are %d deployments of %s", at, n, d.Key)
+		}
+	}
+	b.step(time.Hour)
+	told, _ := read(t, backend).Find("staging")
+	if len(told.Deployments) != 2 || told.Deployments[0].State != v1alpha1.BakeInProgress || told.Deployments[1].State != v1alpha1.BakeSucceeded {
+		t.Errorf("broken at %d: told is %+v", at, told)
+	}
+}
+
+// TestStatusAnswerLost: what was said is not said again because nobody heard that it was heard.
+func TestStatusAnswerLost(t *testing.T) {
+	b := newBench(t)
+	backend := b.backend(t, b.options("kuberik"))
+	publish(t, backend, state("staging", deployment(1, v1alpha1.BakeDeploying)))
+	b.Break(on("POST", "/statuses", githubtest.Fault{Status: 502, Effect: true}))
+	if err := backend.Publish(t.Context(), succeeded(1)); err == nil {
+		t.Error("the answer was lost, and nothing is said of it")
+	}
+	if s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging"); s.Deployments[0].State != v1alpha1.BakeSucceeded {
+		t.Errorf("told is %+v", s)
+	}
+	b.Break(nil)
+	b.step(time.Minute)
+	before := b.Writes()
+	publish(t, backend, succeeded(1))
+	if n := b.Writes() - before; n != 0 {
+		t.Errorf("%d writes too many", n)
+	}
+}
+
+// TestDown: a hundred that ask while GitHub does not answer do not each wait for it.
+func TestDown(t *testing.T) {
+	b := newBench(t)
+	b.pool.Timeout = 50 * time.Millisecond
+	backend := b.backend(t, b.options("kuberik"))
+	publish(t, backend, succeeded(1))
+	b.step(time.Minute)
+	before := read(t, backend)
+	b.Break(func(*http.Request) *githubtest.Fault { return &githubtest.Fault{Hang: true} })
+	b.step(time.Minute)
+	var group sync.WaitGroup
+	for range 100 {
+		group.Go(func() {
+			if news, err := backend.Read(t.Context(), "shop"); err == nil || !news.At.Equal(before.At) {
+				t.Errorf("got news of %s and %v", news.At, err)
+			}
+			if err := backend.Publish(t.Context(), succeeded(2)); err == nil {
+				t.Error("it was published")
+			}
+		})
+	}
+	start := time.Now()
+	group.Wait()
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	b.Break(nil)
+	b.step(time.Minute)
+	publish(t, backend, succeeded(2))
+}
+
+// TestShortBudget: with too small a budget, what is told gets old, and what has changed is asked for all the same.
+func TestShortBudget(t *testing.T) {
+	b := newBench(t)
+	writer := b.backend(t, b.options("kuberik"))
+	s := state("staging", deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeSucceeded), deployment(1, v1alpha1.BakeSucceeded))
+	publish(t, writer, s)
+	b.pool.Budget = 80
+	reader := b.backend(t, b.options("kuberik"))
+	for range 59 {
+		b.step(time.Minute)
+		news, err := reader.Read(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told, _ := news.Find("staging"); told.Deployments[0].Doubt != "" {
+			t.Fatalf("the newest is not known: %+v", told.Deployments[0])
+		}
+	}
+	s.Deployments[1].Quarantine = "loses orders"
+	publish(t, writer, s)
+	b.step(time.Minute)
+	news, err := reader.Read(t.Context(), "shop")
+	told, _ := news.Find("staging")
+	if d := told.Deployments[1]; d.Quarantine == "" && d.Doubt == "" {
+		t.Errorf("it is told as %+v of %s, %v", d, news.At, err)
+	}
+}
+
+// TestDuplicates: of two that were made at the same time the older counts, for everybody.
+func TestDuplicates(t *testing.T) {
+	b := newBench(t)
+	publish(t, b.backend(t, b.options("kuberik")), state("staging", deployment(1, v1alpha1.BakeDeploying)))
+	b.Duplicate()
+	backend := b.backend(t, b.options("kuberik"))
+	publish(t, backend, succeeded(1))
+	s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging")
+	if len(s.Deployments) != 1 || s.Deployments[0].State != v1alpha1.BakeSucceeded {
+		t.Errorf("told is %+v", s)
+	}
+	if n := b.Count("uid-1/1"); n != 2 {
+		t.Errorf("there are %d deployments", n)
+	}
+}
+
+// TestDeleted: somebody deleted a deployment. It is made again, and nothing is stuck.
+func TestDeleted(t *testing.T) {
+	b := newBench(t)
+	backend := b.backend(t, b.options("kuberik"))
+	publish(t, backend, state("staging", deployment(1, v1alpha1.BakeDeploying)))
+	b.Delete()
+	for range 2 {
+		b.step(time.Minute)
+		if backend.Publish(t.Context(), succeeded(1)) == nil {
+			break
+		}
+	}
+	publish(t, backend, succeeded(1))
+	if n := b.Count("uid-1/1"); n != 1 {
+		t.Errorf("there are %d deployments", n)
+	}
+}
+
+func publish(t *testing.T, b environment.Backend, s environment.State) {
+	t.Helper()
+	if err := b.Publish(t.Context(), s); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+}
+
+func read(t *testing.T, b environment.Backend) environment.News {
+	t.Helper()
+	news, err := b.Read(t.Context(), "shop")
+	if err != nil {
+		t.Fatalf("read: %v", err)
+	}
+	return news
+}

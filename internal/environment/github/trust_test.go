@@ -1,0 +1,341 @@
+package github_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/github"
+)
+
+// call makes a request as anybody could, and returns the answer.
+func (b *bench) call(t *testing.T, login, method, path string, body any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, b.url+"/repos/"+project+path, bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.AddToken("token-of-"+login, login)
+	req.Header.Set("Authorization", "Bearer token-of-"+login)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%s %s: %s %v", method, path, answer, err)
+	}
+	return answer
+}
+
+// shown is a deployment or a status as the API shows it.
+type shown struct {
+	ID      int64  `json:"id"`
+	Ref     string `json:"ref"`
+	Task    string `json:"task"`
+	Env     string `json:"environment"`
+	Text    string `json:"description"`
+	Payload any    `json:"payload"`
+	Prod    bool   `json:"production_environment"`
+
+	State  string `json:"state"`
+	EnvURL string `json:"environment_url"`
+	LogURL string `json:"log_url"`
+}
+
+func (b *bench) list(t *testing.T, path string) (list []shown) {
+	t.Helper()
+	if err := json.Unmarshal(b.call(t, "anybody", http.MethodGet, path, nil), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// public makes a deployment and its status as the controllers of others do: the payload is base64 in a string.
+func (b *bench) public(t *testing.T, login, env, payload, statusState, text string) int64 {
+	t.Helper()
+	var made shown
+	err := json.Unmarshal(b.call(t, login, http.MethodPost, "/deployments", map[string]any{
+		"ref": "0000000000000000000000000000000000000001", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/" + env,
+		"description": "by another controller", "auto_merge": false, "required_contexts": []string{},
+		"payload": base64.StdEncoding.EncodeToString([]byte(payload)),
+	}), &made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if statusState != "" {
+		b.status(t, login, made.ID, statusState, text, "")
+	}
+	return made.ID
+}
+
+func (b *bench) status(t *testing.T, login string, id int64, state, text, logURL string) {
+	t.Helper()
+	b.call(t, login, http.MethodPost, fmt.Sprintf("/deployments/%d/statuses", id), map[string]any{"state": state, "description": text, "log_url": logURL})
+}
+
+const theirs = `{"id":"7","relationship":{"environment":"dev","type":"After"},"version":{"tag":"v1.7.0","revision":"0000000000000000000000000000000000000001"}}`
+
+// TestWritten is what controllers of others read of ours, word by word.
+func TestWritten(t *testing.T) {
+	b := newBench(t)
+	s := environment.State{Application: "shop", Environment: "production", After: []string{"staging", "qa"}, URL: "https://kuberik.example.com/"}
+	d := deployment(3, v1alpha1.BakeSucceeded)
+	d.Message, d.StateMessage, d.AvailableSince = "Deployed 3", "all well", d.At.Add(time.Hour)
+	d.Version.Revision = new("main@sha1:0123456789012345678901234567890123456789")
+	s.Deployments = []environment.Deployment{d}
+	publish(t, b.backend(t, b.options("kuberik")), s)
+	got := b.list(t, "/deployments")
+	if len(got) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	want := shown{
+		ID: got[0].ID, Ref: "0123456789012345678901234567890123456789", Task: "deploy:kuberik/shop", Env: "kuberik/shop/production", Text: "Deployed 3", Prod: true,
+		Payload: map[string]any{
+			"id": "3", "relationship": map[string]any{"environment": "staging", "type": "After"},
+			"version": map[string]any{"tag": "v1.3.0", "revision": "main@sha1:0123456789012345678901234567890123456789"},
+			"kuberik": map[string]any{"key": "uid-1/3", "after": []any{"staging", "qa"}, "at": "2026-03-01T11:03:00Z"},
+		},
+	}
+	if diff := cmp.Diff(want, got[0]); diff != "" {
+		t.Errorf("the deployment (-want +got):\n%s", diff)
+	}
+	for _, tc := range []struct {
+		change      func(*environment.Deployment)
+		state, text string
+	}{
+		{func(*environment.Deployment) {}, "success", "Bake succeeded: all well"},
+		{func(d *environment.Deployment) { d.Quarantine = "loses orders" }, "failure", "Bake failed: quarantined: loses orders"},
+		{func(d *environment.Deployment) { d.State, d.Quarantine = v1alpha1.BakeFailed, "" }, "failure", "Bake failed: all well"},
+		{func(d *environment.Deployment) { d.State = v1alpha1.BakeInProgress }, "in_progress", "Baking in progress: all well"},
+		{func(d *environment.Deployment) { d.State, d.StateMessage = v1alpha1.BakeDeploying, "" }, "in_progress", "Deploying"},
+		{func(d *environment.Deployment) { d.State = v1alpha1.BakeCancelled }, "inactive", "Bake cancelled"},
+	} {
+		tc.change(&s.Deployments[0])
+		publish(t, b.backend(t, b.options("kuberik")), s)
+		st := b.list(t, fmt.Sprintf("/deployments/%d/statuses", want.ID))[0]
+		if st.State != tc.state || st.Text != tc.text || st.EnvURL != s.URL || !strings.Contains(st.LogURL, "/octo-org/shop/deployments#kuberik:") {
+			t.Errorf("said is %+v, want %s %q", st, tc.state, tc.text)
+		}
+	}
+}
+
+// TestPublicControllers: what they write is evidence if somebody trusts them, and read as they mean it.
+func TestPublicControllers(t *testing.T) {
+	b := newBench(t)
+	b.public(t, "their-bot", "dev", `{"id":"1","version":{"tag":"v1.6.0","revision":"0000000000000000000000000000000000000001"}}`, "success", "Bake succeeded")
+	b.step(time.Minute)
+	id := b.public(t, "their-bot", "dev", theirs, "in_progress", "Baking in progress: 3m left")
+	b.step(time.Minute)
+	for _, junk := range []string{`{}`, `null`, `{"id":"x","version":{"tag":"v1"}}`, `{"id":"1","version":{"tag":"-bad"}}`, `{"id":"1"}`, `[]`, `x`} {
+		b.public(t, "their-bot", "dev", junk, "success", "Bake succeeded")
+	}
+	o := b.options("kuberik")
+	o.TrustedActors = []string{"Their-Bot"}
+	backend := b.backend(t, o)
+	b.status(t, "their-bot", id, "success", "Bake succeeded: fine", "")
+	b.status(t, "their-bot", id, "inactive", "", "")
+	b.status(t, "ci", id, "failure", "Tests failed", "")
+	rev := "0000000000000000000000000000000000000001"
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	message := "by another controller"
+	want := []environment.State{{Application: "shop", Environment: "dev", After: []string{"dev"}, Deployments: []environment.Deployment{
+		{ID: 7, Version: v1alpha1.VersionInfo{Tag: "v1.7.0", Revision: &rev}, Message: message, State: v1alpha1.BakeSucceeded, StateMessage: "fine", At: at.Add(time.Minute), AvailableSince: at.Add(2 * time.Minute)},
+		{ID: 1, Version: v1alpha1.VersionInfo{Tag: "v1.6.0", Revision: &rev}, Message: message, State: v1alpha1.BakeSucceeded, At: at, AvailableSince: at},
+	}}}
+	if diff := cmp.Diff(want, read(t, backend).Environments, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// Whoever has a signature key wants theirs signed, unless they are named as those who cannot.
+	for unsigned, doubt := range map[string]bool{"": true, "their-bot": false} {
+		o.SignatureKey, o.UnsignedActors = key, []string{unsigned}
+		s, _ := read(t, b.backend(t, o)).Find("dev")
+		if got := s.Deployments[0].Doubt != ""; got != doubt {
+			t.Errorf("unsigned actors %q: doubt is %q", unsigned, s.Deployments[0].Doubt)
+		}
+	}
+}
+
+// TestInherited: who comes from the controller of others goes on with the deployments that it made.
+func TestInherited(t *testing.T) {
+	b := newBench(t)
+	b.public(t, "kuberik", "dev", theirs, "in_progress", "Deploying")
+	d := environment.Deployment{
+		Key: "uid-1/7", ID: 7, State: v1alpha1.BakeSucceeded, At: b.clock.Now(),
+		Version: v1alpha1.VersionInfo{Tag: "v1.7.0", Revision: new("0000000000000000000000000000000000000001")},
+	}
+	publish(t, b.backend(t, b.options("kuberik")), state("dev", d))
+	if n := len(b.list(t, "/deployments")); n != 1 {
+		t.Errorf("there are %d deployments", n)
+	}
+	d.Version.Tag = "v1.7.1"
+	publish(t, b.backend(t, b.options("kuberik")), state("dev", d))
+	if n := len(b.list(t, "/deployments")); n != 2 {
+		t.Errorf("another version: there are %d deployments", n)
+	}
+}
+
+// TestForged: with a key, a login alone promotes nothing. The attacker has stolen the one that we write as, sees everything, and repeats it.
+func TestForged(t *testing.T) {
+	signed := func(b *bench) github.Options {
+		o := b.options("kuberik")
+		o.SignatureKey = key
+		return o
+	}
+	first := func(t *testing.T, b *bench) (shown, []shown) {
+		t.Helper()
+		d := b.list(t, "/deployments")[0]
+		return d, b.list(t, fmt.Sprintf("/deployments/%d/statuses", d.ID))
+	}
+	copied := func(t *testing.T, b *bench, change func(*shown)) {
+		t.Helper()
+		d, _ := first(t, b)
+		change(&d)
+		var made shown
+		if err := json.Unmarshal(b.call(t, "kuberik", http.MethodPost, "/deployments", map[string]any{
+			"ref": d.Ref, "task": d.Task, "environment": d.Env, "payload": d.Payload, "required_contexts": []string{},
+		}), &made); err != nil {
+			t.Fatal(err)
+		}
+		b.status(t, "kuberik", made.ID, "success", "Bake succeeded", "")
+	}
+	for name, attack := range map[string]func(*testing.T, *bench){
+		"an unsigned word": func(t *testing.T, b *bench) {
+			t.Helper()
+			d, _ := first(t, b)
+			b.status(t, "kuberik", d.ID, "success", "Bake succeeded", "")
+		},
+		"the signature of another word": func(t *testing.T, b *bench) {
+			t.Helper()
+			d, said := first(t, b)
+			b.status(t, "kuberik", d.ID, "success", "Bake succeeded", said[0].LogURL)
+		},
+		"an old word again": func(t *testing.T, b *bench) {
+			t.Helper()
+			d, said := first(t, b)
+			old := said[len(said)-1]
+			b.status(t, "kuberik", d.ID, old.State, old.Text, old.LogURL)
+		},
+		"another environment": func(t *testing.T, b *bench) {
+			t.Helper()
+			copied(t, b, func(d *shown) { d.Env = "kuberik/shop/production" })
+		},
+		"another version": func(t *testing.T, b *bench) {
+			t.Helper()
+			copied(t, b, func(d *shown) {
+				d.Payload.(map[string]any)["version"] = map[string]any{"tag": "v6.6.6", "revision": d.Ref}
+			})
+		},
+		"another key": func(t *testing.T, b *bench) {
+			t.Helper()
+			copied(t, b, func(d *shown) { d.Payload.(map[string]any)["kuberik"].(map[string]any)["key"] = "uid-6/6" })
+		},
+		"no signature": func(t *testing.T, b *bench) {
+			t.Helper()
+			copied(t, b, func(d *shown) { delete(d.Payload.(map[string]any), "kuberik") })
+		},
+		"another application": func(t *testing.T, b *bench) {
+			t.Helper()
+			copied(t, b, func(d *shown) { d.Task, d.Env = "deploy:kuberik/other", "kuberik/other/staging" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			ours := b.backend(t, signed(b))
+			// It succeeded, and failed when it was run again.
+			d := deployment(1, v1alpha1.BakeSucceeded)
+			publish(t, ours, state("staging", d))
+			d.State, d.Attempt = v1alpha1.BakeFailed, d.At.Add(time.Hour)
+			publish(t, ours, state("staging", d))
+			attack(t, b)
+			for _, app := range []string{"shop", "other"} {
+				news, err := b.backend(t, signed(b)).Read(t.Context(), app)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range news.Environments {
+					for _, d := range s.Deployments {
+						if d.State == v1alpha1.BakeSucceeded && d.Doubt == "" {
+							t.Errorf("it was believed: %s %+v", s.Environment, d)
+						}
+					}
+				}
+			}
+			// Nor does it keep us from speaking.
+			d.State, d.Attempt = v1alpha1.BakeSucceeded, d.At.Add(2*time.Hour)
+			b.step(time.Hour)
+			publish(t, b.backend(t, signed(b)), state("staging", d))
+			news := read(t, b.backend(t, signed(b)))
+			s, _ := news.Find("staging")
+			believed := false
+			for _, d := range s.Deployments {
+				believed = believed || d.State == v1alpha1.BakeSucceeded && d.Doubt == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
+			}
+			if !believed {
+				t.Errorf("ours is told as %+v", s)
+			}
+		})
+	}
+}
+
+// TestOtherKey: who has another key is a stranger.
+func TestOtherKey(t *testing.T) {
+	b := newBench(t)
+	o := b.options("kuberik")
+	o.SignatureKey = key
+	publish(t, b.backend(t, o), succeeded(1))
+	o.SignatureKey = bytes.Repeat([]byte("x"), 32)
+	if s, _ := read(t, b.backend(t, o)).Find("staging"); s.Deployments[0].Doubt == "" {
+		t.Error("it is believed with another key")
+	}
+}
+
+// TestTwoSpeakers: somebody else who is trusted speaks of our deployment, as the controller of others does while it is being replaced. The last
+// word counts, and nobody goes on for ever.
+func TestTwoSpeakers(t *testing.T) {
+	b := newBench(t)
+	o := b.options("kuberik")
+	o.TrustedActors = []string{"their-bot"}
+	d := deployment(1, v1alpha1.BakeDeploying)
+	for _, s := range []v1alpha1.BakeStatus{v1alpha1.BakeDeploying, v1alpha1.BakeInProgress} {
+		d.State = s
+		publish(t, b.backend(t, o), state("dev", d))
+	}
+	id := b.list(t, "/deployments")[0].ID
+	told := func() environment.Deployment {
+		t.Helper()
+		s, _ := read(t, b.backend(t, o)).Find("dev")
+		return s.Deployments[0]
+	}
+	b.status(t, "their-bot", id, "failure", "Bake failed: says the other", "")
+	if got := told(); got.State != v1alpha1.BakeFailed {
+		t.Errorf("the other had the last word, and it is told as %+v", got)
+	}
+	d.State = v1alpha1.BakeSucceeded
+	publish(t, b.backend(t, o), state("dev", d))
+	if got := told(); got.State != v1alpha1.BakeSucceeded {
+		t.Errorf("we had the last word, and it is told as %+v", got)
+	}
+	before := b.Writes()
+	publish(t, b.backend(t, o), state("dev", d))
+	if b.Writes() != before {
+		t.Error("it goes on for ever")
+	}
+}

@@ -1,0 +1,170 @@
+package github
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+)
+
+func TestRef(t *testing.T) {
+	sha1 := strings.Repeat("0a", 20)
+	for revision, want := range map[string]string{
+		sha1: sha1, "main@sha1:" + sha1: sha1, "main/" + sha1: sha1, "sha1:" + sha1: sha1, "feature/x@sha1:" + sha1: sha1, "v1.2.3": "v1.2.3", "main": "main",
+		"main@sha256:" + sha1 + sha1[:24]: sha1 + sha1[:24], "refs/heads/main": "refs/heads/main", "x" + sha1: "x" + sha1,
+	} {
+		if got := refOf(revision); got != want {
+			t.Errorf("%s: got %s, want %s", revision, got, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, tc := range []struct {
+		task, environment, name, short string
+	}{
+		{"deploy:kuberik/shop", "kuberik/shop/staging", "kuberik/shop", "staging"},
+		{"deploy:kuberik/shop", "kuberik/shop/eu/staging", "kuberik/shop", "eu/staging"},
+		{"deploy:kuberik/shop", "kuberik/shop-admin/staging", "", ""},
+		{"deploy:kuberik/shop", "kuberik/shop/", "", ""},
+		{"deploy:kuberik/shop", "production", "", ""},
+		{"deploy", "kuberik/shop/staging", "", ""},
+		{"deploy:shop", "shop/staging", "", ""},
+		{"deploy:kuberik/shop", "kuberik/shop/\u202estaging", "", ""},
+		{"deploy:kuberik/shop", "kuberik/shop/" + strings.Repeat("x", 101), "", ""},
+	} {
+		name, short, ok := parseNames(tc.task, tc.environment)
+		if ok != (tc.name != "") || ok && (name != tc.name || short != tc.short) {
+			t.Errorf("%s %s: got %q %q %t", tc.task, tc.environment, name, short, ok)
+		}
+	}
+	if deploymentName("shop") != "kuberik/shop" || deploymentName("kuberik/shop") != "kuberik/shop" {
+		t.Error("an application that has the prefix gets it twice")
+	}
+}
+
+// TestWords: whatever is said is heard as it was meant.
+func TestWords(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	letters := []rune("ab :%#&=\n\u0000ß語🚀\u202e")
+	text := func() string {
+		var b strings.Builder
+		for range r.IntN(200) {
+			b.WriteRune(letters[r.IntN(len(letters))])
+		}
+		return b.String()
+	}
+	at := func() time.Time {
+		if r.IntN(2) == 0 {
+			return time.Time{}
+		}
+		return time.Unix(1+r.Int64N(1<<33), 0)
+	}
+	for range 5000 {
+		d := environment.Deployment{State: phrases[r.IntN(len(phrases))].state, StateMessage: text(), Attempt: at(), AvailableSince: at()}
+		if r.IntN(3) == 0 {
+			d.Quarantine = text()
+		}
+		said := newWord(d)
+		said.number, said.signature = 1+r.Int64N(100), "sig-_"
+		state, phrase := said.phrase()
+		heard, ok := parseWord(state, phrase, said.logURL("https://github.com/o/r/deployments"))
+		if !ok || !heard.same(said) || heard.number != said.number || heard.signature != said.signature {
+			t.Fatalf("seed %d: said %+v, heard %+v", seed, said, heard)
+		}
+		if len(phrase) > maxText || !utf8.ValidString(phrase) || strings.TrimSpace(phrase) != phrase {
+			t.Fatalf("seed %d: GitHub would not keep %q", seed, phrase)
+		}
+	}
+}
+
+func TestDifferentWords(t *testing.T) {
+	at := time.Unix(1, 0)
+	w := word{state: v1alpha1.BakeSucceeded, message: "m", since: at, attempt: at}
+	for name, change := range map[string]func(*word){
+		"state": func(w *word) { w.state = v1alpha1.BakeFailed }, "message": func(w *word) { w.message = "n" }, "quarantine": func(w *word) { w.quarantine = "q" },
+		"since": func(w *word) { w.since = at.Add(time.Second) }, "attempt": func(w *word) { w.attempt = at.Add(time.Second) },
+	} {
+		other := w
+		if change(&other); w.same(other) {
+			t.Errorf("another %s is no difference", name)
+		}
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	c := newCache(nil)
+	for i := range 100 {
+		c.put(&answer{url: strings.Repeat("x", i), body: make([]byte, maxCache/10)})
+		c.put(&answer{url: "same", body: make([]byte, maxCache/10)})
+	}
+	if c.size > maxCache || c.recent.Len() != len(c.entries) || len(c.entries) != 10 {
+		t.Errorf("%d bytes in %d answers are kept", c.size, len(c.entries))
+	}
+	if _, ok := c.get("same"); !ok {
+		t.Error("the newest is forgotten")
+	}
+}
+
+func TestForeignWords(t *testing.T) {
+	for _, tc := range []struct {
+		state, text string
+		want        v1alpha1.BakeStatus
+		message     string
+	}{
+		{"success", "Bake succeeded", v1alpha1.BakeSucceeded, ""},
+		{"success", "Bake succeeded: after 5m", v1alpha1.BakeSucceeded, "after 5m"},
+		{"failure", "Bake failed: a: b", v1alpha1.BakeFailed, "a: b"},
+		{"in_progress", "Deploying", v1alpha1.BakeDeploying, ""},
+		{"pending", "Deploying", v1alpha1.BakeDeploying, ""},
+		{"inactive", "Bake cancelled: superseded", v1alpha1.BakeCancelled, "superseded"},
+		{"inactive", "Bake succeeded", "", ""},
+		{"inactive", "", "", ""},
+		{"success", "", "", ""},
+		{"success", "Tests passed", "", ""},
+		{"success", "bake succeeded", "", ""},
+	} {
+		w, ok := parseWord(tc.state, tc.text, "https://ci.example.com/#kuberik:n=-1&since=9999999999999999&signature=%zz")
+		if ok != (tc.want != "") || w.state != tc.want || w.message != tc.message || w.number != 0 || !w.since.IsZero() {
+			t.Errorf("%s %q: got %+v, %t", tc.state, tc.text, w, ok)
+		}
+	}
+}
+
+// TestFields: what is signed is told apart, however it is cut.
+func TestFields(t *testing.T) {
+	k := []byte(strings.Repeat("k", 32))
+	if mac(k, []string{"ab", "c"}) == mac(k, []string{"a", "bc"}) || mac(k, []string{"a", ""}) == mac(k, []string{"a"}) {
+		t.Error("two lists have the same signature")
+	}
+}
+
+func FuzzPayload(f *testing.F) {
+	object := `{"id":"7","relationship":{"environment":"dev","type":"After"},"version":{"tag":"v1"},"kuberik":{"key":"k","after":["a"],"at":"2026-01-01T00:00:00Z"}}`
+	quoted, err := json.Marshal(object)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{object, string(quoted), `"` + base64.StdEncoding.EncodeToString([]byte(object)) + `"`, `{}`, `null`, `""`, `[`, `{"id":1}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, _, err := parsePayload(raw)
+		if err != nil {
+			return
+		}
+		names, _ := p.after()
+		for _, name := range append(names, p.Version.Tag) {
+			if len(name) > 128 || !utf8.ValidString(name) {
+				t.Errorf("%q cannot be shown", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package environment
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// Reasons of verdicts.
+const (
+	// ReasonPromoted: the release is Available everywhere upstream.
+	ReasonPromoted = "Promoted"
+	// ReasonUnknownEnvironment: nobody has published an environment of that name.
+	ReasonUnknownEnvironment = "UnknownEnvironment"
+	// ReasonNotDeployedUpstream: the release was not deployed upstream.
+	ReasonNotDeployedUpstream = "NotDeployedUpstream"
+	// ReasonNotAvailableUpstream: the release was deployed upstream and is not Available.
+	ReasonNotAvailableUpstream = "NotAvailableUpstream"
+	// ReasonQuarantinedUpstream: the release is quarantined upstream.
+	ReasonQuarantinedUpstream = "QuarantinedUpstream"
+	// ReasonRolledBackUpstream: upstream has gone back to what ran before the release.
+	ReasonRolledBackUpstream = "RolledBackUpstream"
+	// ReasonSoaking: the release has not been Available upstream for long enough.
+	ReasonSoaking = "Soaking"
+	// ReasonNoEvidence: the backend does not vouch for what is told of the release.
+	ReasonNoEvidence = "NoEvidence"
+	// ReasonUnidentified: neither a digest nor a revision says that two tags are the same release.
+	ReasonUnidentified = "Unidentified"
+	// ReasonNewsOutdated: nothing has been heard of the others for too long.
+	ReasonNewsOutdated = "NewsOutdated"
+	// ReasonCycle: the environments wait for each other.
+	ReasonCycle = "Cycle"
+)
+
+// Upstream is an environment that a release has to be Available in first.
+type Upstream struct {
+	// Environment is its name.
+	Environment string
+	// For how long it has to have been Available.
+	For time.Duration
+}
+
+// Upstreams of an Environment, in the order of the spec. An error says which field cannot be read.
+func Upstreams(spec environments.EnvironmentSpec) ([]Upstream, error) {
+	var list []Upstream
+	if r := spec.Relationship; r != nil {
+		list = append(list, Upstream{Environment: r.Environment})
+	}
+	for i, d := range spec.DependsOn {
+		u := Upstream{Environment: d.Environment}
+		if d.MinAvailableFor != nil {
+			var err error
+			if u.For, err = d.MinAvailableFor.Parse(); err != nil {
+				return nil, fmt.Errorf("spec.dependsOn[%d].minAvailableFor: %w", i, err)
+			}
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// Promotes says whether an Environment lets releases come only after others.
+func Promotes(spec environments.EnvironmentSpec) bool {
+	return spec.Relationship != nil || len(spec.DependsOn) > 0
+}
+
+// Answer says whether a release may come to an environment.
+type Answer struct {
+	// State is open, closed or pending.
+	State v1alpha1.GateState
+	// Reason in one word, and Message for a person.
+	Reason, Message string
+	// Since when it holds, and Until when at the least; zero if nobody knows.
+	Since, Until time.Time
+}
+
+// Question is what is asked of the news.
+type Question struct {
+	// Upstreams that a release has to be Available in.
+	Upstreams []Upstream
+	// Now is the time of the question.
+	Now time.Time
+	// Patience is how old news may be. 0: they are never too old, because the backend tells every change at once.
+	Patience time.Duration
+}
+
+// Ask says whether a release may come to an environment. It may if every upstream admits it; else the first that does not says why.
+func (n News) Ask(q Question, v v1alpha1.VersionInfo) Answer {
+	open := Answer{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: v.Tag + " is Available"}
+	if q.Patience > 0 {
+		if open.Until = n.At.Add(q.Patience); !open.Until.After(q.Now) {
+			return Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Since: open.Until, Message: "nothing was heard of the other environments since " + n.At.UTC().Format(time.RFC3339)}
+		}
+	}
+	for i, u := range q.Upstreams {
+		a := n.askOne(u, v, q.Now)
+		if a.State != v1alpha1.GateOpen {
+			return a
+		}
+		if a.Since.After(open.Since) {
+			open.Since = a.Since
+		}
+		sep := " and "
+		if i == 0 {
+			sep = " in "
+		}
+		open.Message += sep + u.Environment
+	}
+	return open
+}
+
+// askOne asks one upstream.
+func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
+	s, known := n.Find(u.Environment)
+	if !known {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnknownEnvironment, Message: "no environment " + u.Environment + " of this application is known; wait for its first deployment, or correct the name"}
+	}
+	mine := func(d Deployment) bool { return SameRelease(d.Version, v) }
+	i := slices.IndexFunc(s.Deployments, mine)
+	if i < 0 {
+		return undeployed(s, v)
+	}
+	if a, bad := objections(s, v, mine); bad {
+		return a
+	}
+	i = slices.IndexFunc(s.Deployments, func(d Deployment) bool { return mine(d) && d.Doubt == "" })
+	if i < 0 {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNoEvidence, Message: fmt.Sprintf("what is told of %s in %s is no evidence: %s",
+			v.Tag, s.Environment, s.Deployments[slices.IndexFunc(s.Deployments, mine)].Doubt)}
+	}
+	d := s.Deployments[i]
+	if d.State != v1alpha1.BakeSucceeded {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotAvailableUpstream, Since: d.At, Message: fmt.Sprintf("%s is %s in %s", v.Tag, words[d.State], s.Environment)}
+	}
+	return soaked(u, d, v, now)
+}
+
+// words for the states that are not Available.
+var words = map[v1alpha1.BakeStatus]string{
+	v1alpha1.BakeDeploying: "being deployed", v1alpha1.BakeInProgress: "baking", v1alpha1.BakeFailed: "failed", v1alpha1.BakeCancelled: "cancelled",
+	"": "in an unknown state",
+}
+
+// undeployed says why no deployment is that of a release.
+func undeployed(s State, v v1alpha1.VersionInfo) Answer {
+	tagged := func(d Deployment) bool { return d.Version.Tag == v.Tag && d.Doubt == "" }
+	if i := slices.IndexFunc(s.Deployments, tagged); i >= 0 && !tellable(s.Deployments[i].Version, v) {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnidentified, Message: fmt.Sprintf(
+			"%s was deployed in %s, but nothing says that it is the same image: let the ImagePolicies reflect digests (digestReflectionPolicy: IfNotPresent), or label images with their revision",
+			v.Tag, s.Environment)}
+	}
+	return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotDeployedUpstream, Message: v.Tag + " was not deployed in " + s.Environment}
+}
+
+// objections are what keeps a release from going on even where it became Available.
+func objections(s State, v v1alpha1.VersionInfo, mine func(Deployment) bool) (Answer, bool) {
+	vouched := slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.Doubt != "" })
+	for _, d := range vouched {
+		if mine(d) && d.Quarantine != "" {
+			return Answer{State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream, Message: fmt.Sprintf("%s is quarantined in %s: %s", v.Tag, s.Environment, d.Quarantine)}, true
+		}
+	}
+	if back := wentBack(vouched, mine); back != "" {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonRolledBackUpstream, Message: fmt.Sprintf("%s has gone back from %s to %s", s.Environment, v.Tag, back)}, true
+	}
+	return Answer{}, false
+}
+
+// wentBack is the tag that an environment has gone back to since it deployed a release, or "": what it deployed last ran before the release
+// did.
+func wentBack(list []Deployment, mine func(Deployment) bool) string {
+	at := slices.IndexFunc(list, mine)
+	last := slices.IndexFunc(list, func(d Deployment) bool { return d.State != v1alpha1.BakeCancelled })
+	if at <= 0 || last < 0 || last >= at {
+		return ""
+	}
+	for _, d := range list[at+1:] {
+		if SameRelease(d.Version, list[last].Version) && !mine(d) {
+			return list[last].Version.Tag
+		}
+	}
+	return ""
+}
+
+// soaked says whether a release has been Available for long enough.
+func soaked(u Upstream, d Deployment, v v1alpha1.VersionInfo, now time.Time) Answer {
+	if u.For > 0 && d.AvailableSince.IsZero() {
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonSoaking, Message: fmt.Sprintf("nothing says since when %s is Available in %s", v.Tag, u.Environment)}
+	}
+	if end := d.AvailableSince.Add(u.For); u.For > 0 && now.Before(end) {
+		return Answer{
+			State: v1alpha1.GatePending, Reason: ReasonSoaking, Since: d.AvailableSince, Until: end,
+			Message: fmt.Sprintf("%s has to be Available in %s for %s", v.Tag, u.Environment, u.For),
+		}
+	}
+	return Answer{State: v1alpha1.GateOpen, Since: d.AvailableSince.Add(u.For)}
+}
+
+// SameRelease says whether two versions are the same release: by their digests where both are known, else by their revisions.
+func SameRelease(a, b v1alpha1.VersionInfo) bool {
+	if a.Digest != "" && b.Digest != "" {
+		return a.Digest == b.Digest
+	}
+	return tellable(a, b) && *a.Revision == *b.Revision
+}
+
+// tellable says whether anything tells that two versions are the same release, or are not.
+func tellable(a, b v1alpha1.VersionInfo) bool {
+	known := func(r *string) bool { return r != nil && *r != "" }
+	return a.Digest != "" && b.Digest != "" || known(a.Revision) && known(b.Revision)
+}

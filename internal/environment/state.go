@@ -1,0 +1,90 @@
+package environment
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+// Of is what an Environment says of itself: the history of its Rollout. Entries without an id are left out; nothing could name them.
+func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
+	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment}
+	if r := e.Spec.Relationship; r != nil {
+		s.After, s.Parallel = append(s.After, r.Environment), r.Type == environments.Parallel
+	}
+	for _, d := range e.Spec.DependsOn {
+		s.After = append(s.After, d.Environment)
+	}
+	for _, i := range e.Status.EnvironmentInfos {
+		if i.Environment == s.Environment {
+			s.URL = i.EnvironmentURL
+		}
+	}
+	for i := range ro.Status.History {
+		if h := &ro.Status.History[i]; h.ID != nil {
+			s.Deployments = append(s.Deployments, deployment(ro, h))
+		}
+	}
+	return s
+}
+
+func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deployment {
+	d := Deployment{
+		Key: fmt.Sprintf("%s/%d", ro.UID, *h.ID), ID: *h.ID, Version: h.Version, Message: text(h.Message),
+		State: v1alpha1.BakeStatus(text(h.BakeStatus)), StateMessage: text(h.BakeStatusMessage), At: h.Timestamp.Time,
+		Attempt: when(h.LastRetryTimestamp),
+	}
+	if d.State == v1alpha1.BakeSucceeded {
+		d.AvailableSince = when(h.BakeEndTime)
+	}
+	for _, q := range ro.Status.Quarantined {
+		if version.Same(q.ReleaseIdentity, version.Identity(h.Version)) {
+			d.Quarantine = q.Reason
+		}
+	}
+	return d
+}
+
+// Application is the name that environments share. The published controller of GitHub puts a prefix before it where there is none; with it or
+// without it is the same application.
+func Application(name string) string {
+	const prefix = "kuberik/"
+	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+		return name[len(prefix):]
+	}
+	return name
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func when(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
+}
+
+const (
+	// usual and shortest are how often an outside backend is asked for news.
+	usual    = time.Minute
+	shortest = 10 * time.Second
+)
+
+// Interval after which an outside backend is asked for news.
+func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
+	if spec.RequeueInterval == nil {
+		return usual, nil
+	}
+	d, err := time.ParseDuration(*spec.RequeueInterval)
+	return max(d, shortest), err
+}
