@@ -86,6 +86,24 @@ func Main(m *testing.M, check func(*Cluster) error) int {
 	return code
 }
 
+// Elsewhere gives a test a namespace in a cluster of its own, which shares nothing with that of the other tests.
+func Elsewhere(t *testing.T) *World {
+	t.Helper()
+	if shared == nil {
+		t.Skip(absent)
+	}
+	c, err := start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Plane.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c.world(t)
+}
+
 // start brings up a cluster with the installation in it.
 func start(ctx context.Context) (*Cluster, error) {
 	plane, err := devplane.Start(context.WithoutCancel(ctx), devplane.Options{})

@@ -29,11 +29,16 @@ func New(t *testing.T) *World {
 	if shared == nil {
 		t.Skip(absent)
 	}
+	return shared.world(t)
+}
+
+func (c *Cluster) world(t *testing.T) *World {
+	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: label(t.Name()) + "-"}}
-	if err := shared.Admin.Create(t.Context(), ns); err != nil {
+	if err := c.Admin.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	return &World{Cluster: shared, T: t, Namespace: ns.Name}
+	return &World{Cluster: c, T: t, Namespace: ns.Name}
 }
 
 // label makes the name of a test the beginning of the name of an object.

@@ -53,15 +53,21 @@ func stages(t *testing.T, names ...string) map[string]*stage {
 	return list
 }
 
-// start makes what belongs to an environment.
+// start makes what belongs to an environment, and lets it discover 1.0.0.
 func (s *stage) start(edits ...func(*environments.EnvironmentSpec)) {
+	s.T.Helper()
+	s.Policy("app", "1.0.0")
+	s.launch(edits...)
+}
+
+// launch makes what belongs to an environment but for what it discovers.
+func (s *stage) launch(edits ...func(*environments.EnvironmentSpec)) {
 	s.T.Helper()
 	for _, edit := range edits {
 		edit(&s.self.Spec)
 	}
 	s.Create(s.self)
 	s.Kustomization("app", map[string]string{"VERSION": "app"})
-	s.Policy("app", "1.0.0")
 	s.rollout = s.World.Rollout("app")
 }
 

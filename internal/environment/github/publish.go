@@ -25,6 +25,8 @@ const (
 
 // rejection is what GitHub did not take.
 type rejection struct {
+	// revision that was sent: another one is another question.
+	revision string
 	// what was sent: empty for a deployment itself, and the word for a status.
 	what  string
 	until time.Time
@@ -111,7 +113,7 @@ func (p *publication) publish(ctx context.Context, d environment.Deployment, new
 	}
 	said := newWord(d)
 	state, text := said.phrase()
-	if old, ok := p.app.rejected[d.Key]; ok && (old.what == "" || old.what == state+text) {
+	if old, ok := p.app.rejected[d.Key]; ok && old.revision == revisionOf(d) && (old.what == "" || old.what == state+text) {
 		return old.err
 	}
 	r, err := p.find(ctx, d)
@@ -139,8 +141,16 @@ func (p *publication) reject(d environment.Deployment, what string, err error) e
 		return err
 	}
 	err = &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxText), no)}
-	p.app.rejected[d.Key] = rejection{what: what, until: p.repository.clock.Now().Add(rejectedFor), err: err}
+	p.app.rejected[d.Key] = rejection{revision: revisionOf(d), what: what, until: p.repository.clock.Now().Add(rejectedFor), err: err}
 	return err
+}
+
+// revisionOf is the revision of a deployment. It is read from the image, and so may come later than the deployment itself.
+func revisionOf(d environment.Deployment) string {
+	if d.Version.Revision == nil {
+		return ""
+	}
+	return *d.Version.Revision
 }
 
 // find finds the deployment among those that are known, and then at GitHub itself: the answer to the request that made it may have been lost.
@@ -148,7 +158,7 @@ func (p *publication) find(ctx context.Context, d environment.Deployment) (*reco
 	if r := p.own(d); r != nil {
 		return r, nil
 	}
-	if d.Version.Revision == nil || *d.Version.Revision == "" {
+	if revisionOf(d) == "" {
 		return nil, &rejectedError{"the image names no revision, and GitHub has no deployments without: set the annotation org.opencontainers.image.revision"}
 	}
 	o := gh.DeploymentsListOptions{
