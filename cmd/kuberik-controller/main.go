@@ -31,6 +31,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
 	flag.BoolVar(&s.Options.CrossNamespaces, "cross-namespace-health-checks", false,
 		"Let Rollouts select health checks of other namespaces that are labelled kuberik.com/share-health-checks=true.")
+	flag.StringVar(&s.Options.EventsAddress, "events-addr", "",
+		"Address of Flux's notification-controller, which then forwards events. Default: none.")
 	networks := flag.String("allow-networks", "",
 		"Networks that checks may call although they are refused otherwise (loopback, link-local, metadata services), such as 127.0.0.0/8,::1.")
 	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once.")

@@ -100,12 +100,23 @@ func (g *Guard) enforced(ctx context.Context, name string) (since time.Time, ok 
 		case err != nil:
 			return since, false, fmt.Errorf("reading the admission policy %q: %w", name, err)
 		}
-		if at := obj.GetCreationTimestamp().Add(settling); at.After(since) {
+		if at := written(obj).Add(settling); at.After(since) {
 			since = at
 		}
 	}
 	shipped, known := g.shipped[name]
 	return since, known && says(policy.Spec, shipped) && denies(binding.Spec, name), nil
+}
+
+// written is when an object was last written, but for its status: what was said while it said something else is not proved.
+func written(o client.Object) time.Time {
+	last := o.GetCreationTimestamp().Time
+	for _, f := range o.GetManagedFields() {
+		if f.Subresource == "" && f.Time != nil && f.Time.After(last) {
+			last = f.Time.Time
+		}
+	}
+	return last
 }
 
 // says compares what decides; the API server fills in the rest.

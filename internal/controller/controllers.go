@@ -11,6 +11,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -53,6 +54,8 @@ type Options struct {
 	Rollout rollout.Options
 	// CrossNamespaces lets Rollouts select health checks of other namespaces that share theirs.
 	CrossNamespaces bool
+	// EventsAddress of Flux's notification-controller. Default: it is told nothing.
+	EventsAddress string
 	// AllowNetworks lists networks that checks may call although they are refused otherwise.
 	AllowNetworks []netip.Prefix
 }
@@ -89,6 +92,10 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		return nil, err
 	}
 	o.Rollout.CrossNamespaces = o.CrossNamespaces
+	meter, err := environment.NewMeter(metrics.Registry, "github")
+	if err != nil {
+		return nil, err
+	}
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
@@ -100,7 +107,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
 		environment.New(c, live, &all.Backends{
-			Client: c, Out: asks.out, Keys: keys, Clock: o.Clock, GitHub: github.NewPool(github.PoolOptions{Clock: o.Clock}),
+			Client: c, Out: asks.out, Keys: keys, Clock: o.Clock, GitHub: github.NewPool(github.PoolOptions{Clock: o.Clock, Observer: meter}),
 		}, o.Clock),
 	}, nil
 }
@@ -131,6 +138,10 @@ func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 // Register adds every controller, and the indexes they need, to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), consent.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
+		return err
+	}
+	o.Rollout.Notifier = flux.NewNotifier(o.EventsAddress)
+	if err := mgr.Add(o.Rollout.Notifier); err != nil {
 		return err
 	}
 	list, err := New(mgr, o)

@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kuberik/kuberik/internal/consent"
 )
 
 // Settings of the program that runs the controllers.
@@ -32,6 +34,15 @@ type Settings struct {
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=kuberik-system,resources=leases,verbs=get;create;update
 //+kubebuilder:rbac:groups="",namespace=kuberik-system,resources=events,verbs=create
 
+// whole lists the kinds that are cached with their managed fields, which tell when they were written.
+func whole() map[client.Object]cache.ByObject {
+	kept := map[client.Object]cache.ByObject{}
+	for _, o := range consent.Watched() {
+		kept[o] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
+	}
+	return kept
+}
+
 // NewManager makes a manager with every controller.
 func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager, error) {
 	cfg = rest.CopyConfig(cfg)
@@ -48,7 +59,7 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		LeaderElectionID:              "kuberik-controller",
 		LeaderElectionNamespace:       s.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: namespaces},
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: namespaces, ByObject: whole()},
 		Controller:                    s.Controller,
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})

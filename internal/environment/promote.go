@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +44,7 @@ type Upstream struct {
 	For time.Duration
 }
 
-// Upstreams of an Environment, in the order of the spec. An error says which field cannot be read.
+// Upstreams of an Environment, in the order of the spec, each once. An error says which field cannot be read.
 func Upstreams(spec environments.EnvironmentSpec) ([]Upstream, error) {
 	var list []Upstream
 	if r := spec.Relationship; r != nil {
@@ -57,7 +58,8 @@ func Upstreams(spec environments.EnvironmentSpec) ([]Upstream, error) {
 				return nil, fmt.Errorf("spec.dependsOn[%d].minAvailableFor: %w", i, err)
 			}
 		}
-		list = append(list, u)
+		// dependsOn names each once, so it can only be that of relationship, which names no time.
+		list = append(slices.DeleteFunc(list, func(o Upstream) bool { return o.Environment == u.Environment }), u)
 	}
 	return list, nil
 }
@@ -133,7 +135,7 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	}
 	d := s.Deployments[i]
 	if d.State != v1alpha1.BakeSucceeded {
-		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotAvailableUpstream, Since: d.At, Message: fmt.Sprintf("%s is %s in %s", v.Tag, words[d.State], s.Environment)}
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotAvailableUpstream, Since: d.At, Message: fmt.Sprintf("%s is %s in %s", v.Tag, cmp.Or(words[d.State], "in an unknown state"), s.Environment)}
 	}
 	return soaked(u, d, v, now)
 }
@@ -141,7 +143,6 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 // words for the states that are not Available.
 var words = map[v1alpha1.BakeStatus]string{
 	v1alpha1.BakeDeploying: "being deployed", v1alpha1.BakeInProgress: "baking", v1alpha1.BakeFailed: "failed", v1alpha1.BakeCancelled: "cancelled",
-	"": "in an unknown state",
 }
 
 // undeployed says why no deployment is that of a release.
@@ -178,7 +179,7 @@ func wentBack(list []Deployment, mine func(Deployment) bool) string {
 		return ""
 	}
 	for _, d := range list[at+1:] {
-		if SameRelease(d.Version, list[last].Version) && !mine(d) {
+		if resembles(d.Version, list[last].Version) && !mine(d) {
 			return list[last].Version.Tag
 		}
 	}
@@ -197,6 +198,12 @@ func soaked(u Upstream, d Deployment, v v1alpha1.VersionInfo, now time.Time) Ans
 		}
 	}
 	return Answer{State: v1alpha1.GateOpen, Since: d.AvailableSince.Add(u.For)}
+}
+
+// resembles says whether two versions are the same release as far as anybody can tell: where nothing else does, by their tags. It is
+// enough to object, and not enough to promote.
+func resembles(a, b v1alpha1.VersionInfo) bool {
+	return SameRelease(a, b) || !tellable(a, b) && a.Tag == b.Tag
 }
 
 // SameRelease says whether two versions are the same release: by their digests where both are known, else by their revisions.

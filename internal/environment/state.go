@@ -2,6 +2,7 @@ package environment
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,7 +19,9 @@ func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
 		s.After, s.Parallel = append(s.After, r.Environment), r.Type == environments.Parallel
 	}
 	for _, d := range e.Spec.DependsOn {
-		s.After = append(s.After, d.Environment)
+		if !slices.Contains(s.After, d.Environment) {
+			s.After = append(s.After, d.Environment)
+		}
 	}
 	for _, i := range e.Status.EnvironmentInfos {
 		if i.Environment == s.Environment {

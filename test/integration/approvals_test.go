@@ -52,7 +52,13 @@ func proven(w *env.World) {
 			if err := w.Admin.Get(w.Ctx(), client.ObjectKeyFromObject(binding), binding); err != nil {
 				return err
 			}
-			if time.Since(binding.CreationTimestamp.Time) < 4*time.Second {
+			last := binding.CreationTimestamp
+			for _, f := range binding.ManagedFields {
+				if f.Time.After(last.Time) {
+					last = *f.Time
+				}
+			}
+			if time.Since(last.Time) < 4*time.Second {
 				return errors.New(name + " is new")
 			}
 		}
@@ -350,9 +356,23 @@ func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 	})
 	set(admissionv1.Warn)
 	blockedWith(w, ro, "the ValidatingAdmissionPolicy kuberik-actors, which proves who they are, is not in force")
-	someone(w, "alice", nil, "kuberik-approver").approves(w, rel)
+	alice := someone(w, "alice", nil, "kuberik-approver")
+	alice.approves(w, rel)
 	stays(w, ro, 0)
 	set(admissionv1.Deny)
+	w.Eventually("nobody is taken for another", func() error {
+		forged := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "forged"}, Spec: v1alpha1.ApprovalSpec{
+			ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "somebody else",
+		}}
+		if err := alice.Create(w.Ctx(), forged, client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("the API server answers %w", err)
+		}
+		return nil
+	})
+	blockedWith(w, ro, "it was given before the policy that proves who gave it was in force")
+	stays(w, ro, 0)
+	proven(w)
+	alice.approves(w, rel)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 

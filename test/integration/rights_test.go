@@ -107,6 +107,8 @@ func elsewhere() []env.Right {
 		// Scripts run as Jobs, and checks take certificates from ConfigMaps.
 		{Group: "batch", Resource: "jobs"}, {Resource: "pods"}, {Resource: "pods/log"}, {Resource: "configmaps"},
 		{Verb: "get", Resource: "events"}, {Verb: "list", Resource: "events"},
+		// An HTTPRoute says where people find an environment.
+		{Verb: "get", Group: "gateway.networking.k8s.io", Resource: "httproutes"},
 		// An event that repeats within minutes becomes a series.
 		{Verb: "patch", Group: "events.k8s.io", Resource: "events"},
 	}

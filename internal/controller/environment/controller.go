@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -30,6 +32,9 @@ const (
 	// patience is how many intervals news may be old, and leastPatience how old at the least, before nothing is promoted on them.
 	patience      = 5
 	leastPatience = 10 * time.Minute
+	// firstTry and lastTry are how soon and how late something that failed is tried again: news are not to come much later than they would.
+	firstTry = 100 * time.Millisecond
+	lastTry  = time.Minute
 )
 
 // Backends knows where the environments of an application meet.
@@ -70,7 +75,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Owns(&v1alpha1.RolloutGate{}).
 		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout)).
 		Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry),
+		}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
@@ -107,6 +116,19 @@ func (c *Controller) ofSibling(ctx context.Context, e *environments.Environment)
 	return requests
 }
 
+// ofNamespace reaches the Environments of a namespace, and those that meet them: its labels say who does.
+func (c *Controller) ofNamespace(ctx context.Context, ns *corev1.Namespace) []reconcile.Request {
+	var list environments.EnvironmentList
+	if err := c.client.List(ctx, &list, client.InNamespace(ns.Name)); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		requests = append(requests, c.ofSibling(ctx, &list.Items[i])...)
+	}
+	return requests
+}
+
 func outside(e *environments.Environment) bool {
 	return e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster
 }
@@ -138,7 +160,7 @@ func (c *Controller) Reconcile(ctx context.Context, e *environments.Environment)
 // look finds out how an Environment stands. What goes wrong is part of that.
 func (c *Controller) look(ctx context.Context, e *environments.Environment) *view {
 	v := &view{environment: e, now: c.clock.Now()}
-	v.upstreams, v.problem = environment.Upstreams(e.Spec)
+	unreadable := v.read(e.Spec)
 	key := types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}
 	err := c.client.Get(ctx, key, &v.rollout)
 	switch {
@@ -151,8 +173,8 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 	case e.Spec.Environment == "":
 		v.wrong("NoName", errors.New("spec.environment is missing: name the environment, for instance production"))
 		return v
-	case v.problem != nil:
-		v.wrong("InvalidSpec", v.problem)
+	case unreadable != nil:
+		v.wrong("InvalidSpec", unreadable)
 		return v
 	}
 	b, err := c.backends.For(ctx, e)

@@ -3,10 +3,7 @@ package environment
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -20,9 +17,6 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
 )
-
-// most is about how many candidates a gate speaks.
-const most = 20
 
 // gateName follows from the Environment.
 func gateName(e *environments.Environment) string {
@@ -79,13 +73,9 @@ func (c *Controller) drop(ctx context.Context, e *environments.Environment, g *v
 	return client.IgnoreNotFound(err)
 }
 
-// shape makes a gate what it has to be, but for its owner. Nobody else's passing or list opens it; one that closes it stays.
+// shape makes a gate what it has to be, but for its owner.
 func shape(g *v1alpha1.RolloutGate, e *environments.Environment) {
-	shut := g.Spec.Passing
-	if shut != nil && *shut {
-		shut = nil
-	}
-	g.Spec = v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: e.Spec.RolloutRef.Name}, Class: v1alpha1.GateClassEnvironment, Passing: shut}
+	environment.Shape(&g.Spec, e.Spec.RolloutRef.Name)
 	if g.Annotations == nil {
 		g.Annotations = map[string]string{}
 	}
@@ -99,10 +89,7 @@ func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate, v *view
 	}
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts = nil
-	for _, about := range v.inQuestion() {
-		next.Status.Verdicts = append(next.Status.Verdicts, v.write(g, about))
-	}
+	next.Status.Verdicts, v.again = v.standing().Verdicts(g.Status.Verdicts)
 	condition := v.condition()
 	condition.ObservedGeneration = g.Generation
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
@@ -110,54 +97,4 @@ func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate, v *view
 		return nil
 	}
 	return kube.PatchStatus(ctx, c.client, g, next)
-}
-
-// inQuestion are the candidates and what ran before.
-func (v *view) inQuestion() []v1alpha1.VersionInfo {
-	candidates := v.rollout.Status.ReleaseCandidates
-	if v.rollout.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
-		candidates = candidates[max(0, len(candidates)-most):]
-	}
-	list := slices.Clone(candidates[:min(len(candidates), most)])
-	for i := range v.rollout.Status.History {
-		about := v.rollout.Status.History[i].Version
-		if version.Index(list, version.Identity(about)) < 0 {
-			list = append(list, about)
-		}
-	}
-	return list
-}
-
-// write words a verdict. The end of an open one is written anew only when half of it is over, so that a quiet world is not written to.
-func (v *view) write(g *v1alpha1.RolloutGate, about v1alpha1.VersionInfo) v1alpha1.GateVerdict {
-	a, id := v.verdict(about), version.Identity(about)
-	w := v1alpha1.GateVerdict{
-		Release: id.Tag, Digest: id.Digest, State: a.State, Reason: a.Reason, Message: version.Clean(a.Message, 1024),
-		Since: &metav1.Time{Time: v.now.Truncate(time.Second)},
-	}
-	if !a.Since.IsZero() {
-		w.Since = &metav1.Time{Time: a.Since.Truncate(time.Second)}
-	}
-	if !a.Until.IsZero() {
-		w.Until = &metav1.Time{Time: a.Until.Truncate(time.Second)}
-		if v.again.IsZero() || a.Until.Before(v.again) {
-			v.again = a.Until
-		}
-	}
-	for _, old := range g.Status.Verdicts {
-		if old.Release == w.Release && old.Digest == w.Digest && old.State == w.State && old.Reason == w.Reason {
-			keep(&w, old, v.now.Add(v.patience()/2))
-		}
-	}
-	return w
-}
-
-// keep keeps the times of a verdict that says the same as before.
-func keep(w *v1alpha1.GateVerdict, old v1alpha1.GateVerdict, enough time.Time) {
-	if old.Since != nil {
-		w.Since = old.Since
-	}
-	if w.State == v1alpha1.GateOpen && w.Until != nil && old.Until != nil && old.Until.After(enough) && old.Until.Before(w.Until) {
-		w.Until = old.Until
-	}
 }

@@ -56,9 +56,14 @@ func (v *view) infos() []environments.EnvironmentInfo {
 	}
 	news.Environments = append(news.Environments, v.own)
 	var list []environments.EnvironmentInfo
+	room := mostInfos - 1 // and this one
 	for _, s := range news.Connected(v.own.Environment) {
-		if len(list) < mostInfos {
+		own := s.Environment == v.own.Environment
+		if own || room > 0 {
 			list = append(list, info(s))
+		}
+		if !own {
+			room--
 		}
 	}
 	return list

@@ -20,8 +20,10 @@ type view struct {
 	rollout     v1alpha1.Rollout
 	now         time.Time
 	upstreams   []environment.Upstream
-	own         environment.State
-	news        environment.News
+	// interval after which an outside backend is asked again.
+	interval time.Duration
+	own      environment.State
+	news     environment.News
 
 	// reason and problem say what somebody has to change; the Environment is stalled.
 	reason  string
@@ -34,6 +36,17 @@ type view struct {
 	refused []error
 	// again is when the first verdict may change by itself.
 	again time.Time
+}
+
+// read understands a spec, or says what cannot be understood.
+func (v *view) read(spec environments.EnvironmentSpec) (err error) {
+	if v.upstreams, err = environment.Upstreams(spec); err != nil {
+		return err
+	}
+	if v.interval, err = environment.Interval(spec); err != nil && outside(v.environment) {
+		return fmt.Errorf("spec.requeueInterval: %w", err)
+	}
+	return nil
 }
 
 // wrong notes what somebody has to change.
@@ -88,18 +101,9 @@ func (v *view) heard(err error) {
 		if wait.Until.After(v.until) {
 			v.until, v.failure = wait.Until, nil
 		}
-	case v.failure == nil:
+	case v.failure == nil && v.until.IsZero():
 		v.failure = err
 	}
-}
-
-// interval after which an outside backend is asked again.
-func (v *view) interval() time.Duration {
-	interval, err := environment.Interval(v.environment.Spec)
-	if err != nil {
-		v.wrong("InvalidSpec", fmt.Errorf("spec.requeueInterval: %w", err))
-	}
-	return interval
 }
 
 // patience is how old news may be for something to be promoted on them; 0 in this cluster, where none are.
@@ -107,7 +111,7 @@ func (v *view) patience() time.Duration {
 	if !outside(v.environment) {
 		return 0
 	}
-	return max(leastPatience, patience*v.interval())
+	return max(leastPatience, patience*v.interval)
 }
 
 // wait is after what time to look again; 0 if something will tell.
@@ -119,7 +123,7 @@ func (v *view) wait() time.Duration {
 		}
 	}
 	if outside(v.environment) {
-		sooner(max(v.interval(), v.until.Sub(v.now)))
+		sooner(max(v.interval, v.until.Sub(v.now)))
 	} else if !v.until.IsZero() {
 		sooner(v.until.Sub(v.now))
 	}
@@ -129,34 +133,11 @@ func (v *view) wait() time.Duration {
 	return wait
 }
 
-// verdict says whether a release may come here.
-func (v *view) verdict(about v1alpha1.VersionInfo) environment.Answer {
-	if v.problem != nil {
-		return environment.Answer{State: v1alpha1.GateClosed, Reason: v.reason, Message: v.problem.Error()}
+// standing is what the verdicts follow from.
+func (v *view) standing() environment.Standing {
+	return environment.Standing{
+		Rollout: &v.rollout, Upstreams: v.upstreams, News: v.news, Patience: v.patience(), Now: v.now, Reason: v.reason, Problem: v.problem, Failure: v.failure,
 	}
-	if v.news.At.IsZero() {
-		a := environment.Answer{State: v1alpha1.GatePending, Reason: environment.ReasonNewsOutdated, Message: "nothing was heard of the other environments yet"}
-		if v.failure != nil {
-			a.Message += ": " + v.failure.Error()
-		}
-		return a
-	}
-	a := v.news.Ask(environment.Question{Upstreams: v.upstreams, Now: v.now, Patience: v.patience()}, about)
-	if a.State != v1alpha1.GateOpen && a.Reason != environment.ReasonQuarantinedUpstream && v.ranHere(about) {
-		return environment.Answer{State: v1alpha1.GateOpen, Reason: environment.ReasonPromoted, Message: about.Tag + " has been Available here before"}
-	}
-	return a
-}
-
-// ranHere says whether a release became Available here: what was promoted once may be gone back to.
-func (v *view) ranHere(about v1alpha1.VersionInfo) bool {
-	for i := range v.rollout.Status.History {
-		h := &v.rollout.Status.History[i]
-		if h.BakeStatus != nil && *h.BakeStatus == string(v1alpha1.BakeSucceeded) && version.Same(version.Identity(h.Version), version.Identity(about)) {
-			return true
-		}
-	}
-	return false
 }
 
 // condition says how it stands, for a person.

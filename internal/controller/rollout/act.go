@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
@@ -140,9 +143,25 @@ func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs relea
 		}
 	}
 	for _, e := range happened {
-		c.events.Eventf(ro, related(ro, e.Release), e.Type, e.Reason, e.Reason, "%s", e.Message)
+		c.tell(ro, obs.Now, e)
 	}
 	return changed, nil
+}
+
+// tell tells people what happened: in an event of the Rollout, and through Flux.
+func (c *Controller) tell(ro *v1alpha1.Rollout, at time.Time, e release.Event) {
+	c.events.Eventf(ro, related(ro, e.Release), e.Type, e.Reason, e.Reason, "%s", e.Message)
+	told := flux.Event{
+		Namespace: ro.Namespace, Policy: ro.Spec.ReleasesImagePolicy.Name, Rollout: ro.Name, Version: e.Release.Tag,
+		Warning: e.Type == corev1.EventTypeWarning, Reason: e.Reason, Message: e.Message, At: at,
+	}
+	if e.Release.Tag != "" {
+		told.Release = version.ReleaseName(ro.Name, e.Release)
+	}
+	if i := version.Index(ro.Status.AvailableReleases, e.Release); i >= 0 && ro.Status.AvailableReleases[i].Revision != nil {
+		told.Revision = *ro.Status.AvailableReleases[i].Revision
+	}
+	c.options.Notifier.Tell(told)
 }
 
 // related is the Release object that an event is about, or nil.

@@ -35,6 +35,8 @@ type Options struct {
 	IgnoreAnnotations bool
 	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
 	CrossNamespaces bool
+	// Notifier hands events to Flux. Nil: nobody does.
+	Notifier *flux.Notifier
 	// Guard says whether it is proved who approves. It is required.
 	Guard *consent.Guard
 }

@@ -96,9 +96,10 @@ func (b Backend) meets(ctx context.Context, e *environments.Environment, group s
 	return other == group, err
 }
 
+// group of a namespace; "" for one that is not there, or not any more: it must not keep others from meeting.
 func (b Backend) group(ctx context.Context, namespace string) (string, error) {
 	var ns corev1.Namespace
-	if err := b.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
+	if err := b.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("reading namespace %q: %w", namespace, err)
 	}
 	return ns.Labels[LabelGroup], nil

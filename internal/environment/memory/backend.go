@@ -125,6 +125,7 @@ func (b *Backend) tell(application string) environment.News {
 	}
 	news := environment.News{At: b.place.clock.Now()}
 	for _, s := range states {
+		slices.Reverse(s.Deployments) // of two of one second the later is the newer
 		slices.SortStableFunc(s.Deployments, func(x, y environment.Deployment) int { return y.At.Compare(x.At) })
 		news.Environments = append(news.Environments, *s)
 	}

@@ -1,0 +1,221 @@
+package consent
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// made is when the Release was made, an hour after the policies.
+var made = began.Add(time.Hour)
+
+var (
+	ro  = &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
+	rel = &v1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app-1.1.0", UID: "uid-1", CreationTimestamp: metav1.NewTime(made)},
+		Spec:       v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: "sha256:a"}},
+	}
+	identity = v1alpha1.ReleaseIdentity{Tag: "1.1.0", Digest: "sha256:a"}
+)
+
+func meta(name string, at time.Time) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.NewTime(at)}
+}
+
+func leaving(o client.Object) {
+	o.SetDeletionTimestamp(&metav1.Time{Time: made.Add(time.Hour)})
+	o.SetFinalizers([]string{"example.com/hold"})
+}
+
+// world is a cluster with the policies, or without, and what people said. It has the indexes of a cache, or those of the API server.
+func world(t *testing.T, live bool, laws map[string]law, said ...client.Object) *fake.ClientBuilder {
+	t.Helper()
+	b := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(objects(laws)...).WithObjects(said...)
+	for _, i := range Indexes() {
+		key := i.Key
+		if live {
+			key = map[string]string{kube.ByRelease: kube.SelectRelease, kube.ByRollout: kube.SelectRolloutName}[key]
+		}
+		b = b.WithIndex(i.Object, key, i.Values)
+	}
+	return b
+}
+
+func TestApprovalsOfARelease(t *testing.T) {
+	t.Parallel()
+	counts := gate.Approval{
+		Release: identity, Gate: "g", Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"}, At: made.Add(time.Minute),
+	}
+	doubted := counts
+	doubted.Doubt = "it was given before the policy that proves who gave it was in force; give it again"
+	at := func(when time.Time, g gate.Approval) *gate.Approval {
+		g.At = when
+		return &g
+	}
+	late := began.Add(2 * time.Hour)
+	for name, tc := range map[string]struct {
+		edit func(*v1alpha1.Approval)
+		// since is when the policies were made; zero: before the Release.
+		since time.Time
+		want  *gate.Approval
+	}{
+		"of it":                         {edit: func(*v1alpha1.Approval) {}, want: &counts},
+		"of it, by its uid":             {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-1" }, want: &counts},
+		"in the second it was made":     {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made) }, want: at(made, counts)},
+		"before it was made":            {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }},
+		"of one before it":              {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-0" }},
+		"being deleted":                 {edit: func(a *v1alpha1.Approval) { leaving(a) }},
+		"of another":                    {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseName = "app-1.2.0" }},
+		"of another namespace":          {edit: func(a *v1alpha1.Approval) { a.Namespace = "other" }},
+		"of nothing":                    {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseName = "" }},
+		"before the policies":           {edit: func(*v1alpha1.Approval) {}, since: late, want: &doubted},
+		"before they had settled":       {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(late.Add(settling - time.Second)) }, since: late, want: at(late.Add(settling-time.Second), doubted)},
+		"once they had settled":         {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(late.Add(settling)) }, since: late, want: at(late.Add(settling), counts)},
+		"being deleted, by a finalizer": {edit: func(a *v1alpha1.Approval) { leaving(a) }, since: late},
+	} {
+		for _, live := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				a := &v1alpha1.Approval{ObjectMeta: meta("a", made.Add(time.Minute)), Spec: v1alpha1.ApprovalSpec{
+					ReleaseName: "app-1.1.0", GateName: "g", Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"},
+				}}
+				tc.edit(a)
+				said := hear(t, live, tc.since, a)
+				var want []gate.Approval
+				if tc.want != nil {
+					want = []gate.Approval{*tc.want}
+				}
+				if diff := cmp.Diff(Said{Approvals: want}, said, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func TestOverridesOfARollout(t *testing.T) {
+	t.Parallel()
+	given := made.Add(time.Minute)
+	for name, tc := range map[string]struct {
+		edit  func(*v1alpha1.Override)
+		since time.Time
+		heard bool
+	}{
+		"of it":                     {func(*v1alpha1.Override) {}, time.Time{}, true},
+		"for a day":                 {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest)) }, time.Time{}, true},
+		"for a day and a second":    {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest + time.Second)) }, time.Time{}, false},
+		"that is over":              {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true}, // the rules look at that
+		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false},
+		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false},
+		"of another namespace":      {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false},
+		"before the Release":        {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, time.Time{}, false},
+		"in the second it was made": {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made) }, time.Time{}, true},
+		"being deleted":             {func(o *v1alpha1.Override) { leaving(o) }, time.Time{}, false},
+		"before the policies":       {func(*v1alpha1.Override) {}, given, false},
+	} {
+		for _, live := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o := &v1alpha1.Override{ObjectMeta: meta("o", given), Spec: v1alpha1.OverrideSpec{
+					RolloutName: "app", ReleaseName: "app-1.1.0", User: "ann", Reason: "the shop is down",
+					Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, ExpiresAt: metav1.NewTime(given.Add(time.Hour)),
+				}}
+				tc.edit(o)
+				var want []release.Override
+				if tc.heard {
+					want = []release.Override{{Release: identity, UsedOverride: v1alpha1.UsedOverride{
+						Name: "o", UID: "uid-o", User: "ann", Reason: "the shop is down", Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, ExpiresAt: o.Spec.ExpiresAt,
+					}}}
+				}
+				if diff := cmp.Diff(Said{Overrides: want}, hear(t, live, tc.since, o), cmp.Transformer("utc", time.Time.UTC)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// hear reads one thing that was said, in a cluster whose policies were made at a time; zero: before the Release.
+func hear(t *testing.T, live bool, since time.Time, said client.Object) Said {
+	t.Helper()
+	laws := shipped(t)
+	if !since.IsZero() {
+		laws["kuberik-actors"].binding.CreationTimestamp = metav1.NewTime(since)
+	}
+	c := world(t, live, laws, said).Build()
+	heard, err := Reader{From: c, Live: live, Guard: guard(t, c)}.Of(t.Context(), ro, []*v1alpha1.Release{rel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return heard
+}
+
+func TestOverridesAreInTheOrderOfTheirNames(t *testing.T) {
+	t.Parallel()
+	var list []client.Object
+	for _, name := range []string{"c", "a", "b"} {
+		list = append(list, &v1alpha1.Override{ObjectMeta: meta(name, made), Spec: v1alpha1.OverrideSpec{
+			RolloutName: "app", ReleaseName: "app-1.1.0", ExpiresAt: metav1.NewTime(made.Add(time.Hour)),
+		}})
+	}
+	c := world(t, false, shipped(t), list...).Build()
+	said, err := Reader{From: c, Guard: guard(t, c)}.Of(t.Context(), ro, []*v1alpha1.Release{rel})
+	var names []string
+	for _, o := range said.Overrides {
+		names = append(names, o.Name)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, names); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// Without the policies what was said is still read, and it is said why it does not count.
+func TestSaidWithoutThePolicies(t *testing.T) {
+	t.Parallel()
+	c := world(t, false, nil, &v1alpha1.Approval{ObjectMeta: meta("a", made), Spec: v1alpha1.ApprovalSpec{ReleaseName: "app-1.1.0", User: "ann"}}).Build()
+	said, err := Reader{From: c, Guard: guard(t, c)}.Of(t.Context(), ro, []*v1alpha1.Release{rel})
+	if err != nil || said.Unproven == "" || len(said.Approvals) != 1 {
+		t.Errorf("%+v, %v", said, err)
+	}
+}
+
+// A list that failed is never taken for an empty one: a rejection would be missing from it.
+func TestListsThatFail(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the API server is away")
+	for i := range 2 {
+		asked := 0
+		c := world(t, false, shipped(t)).WithInterceptorFuncs(interceptor.Funcs{
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+				if asked++; asked > i {
+					return broken
+				}
+				return c.List(ctx, list, opts...)
+			},
+		}).Build()
+		if _, err := (Reader{From: c, Guard: guard(t, c)}).Of(t.Context(), ro, []*v1alpha1.Release{rel}); !errors.Is(err, broken) {
+			t.Errorf("after %d lists: %v", i, err)
+		}
+	}
+	c := world(t, false, shipped(t)).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return broken
+		},
+	}).Build()
+	if _, err := (Reader{From: c, Guard: guard(t, c)}).Of(t.Context(), ro, nil); !errors.Is(err, broken) {
+		t.Errorf("without the policies: %v", err)
+	}
+}
