@@ -110,7 +110,7 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 	t.Run("a status that tells what runs where", func(t *testing.T) {
 		production.Await(production.self, "shows both", func() error {
 			st := production.self.Status
-			if st.CurrentTag != "1.0.0" || len(st.EnvironmentInfos) != 2 || len(st.EnvironmentInfos[0].History) != 1 || len(st.EnvironmentInfos[1].History) != 1 {
+			if st.CurrentTag != "1.0.0" || st.CurrentState != "Succeeded" || len(st.EnvironmentInfos) != 2 || len(st.EnvironmentInfos[0].History) != 1 || len(st.EnvironmentInfos[1].History) != 1 {
 				return errors.New("it does not")
 			}
 			return nil

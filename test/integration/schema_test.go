@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/test/env"
 )
@@ -27,13 +28,23 @@ func parse(w *env.World, manifest string) *unstructured.Unstructured {
 	if err := yaml.Unmarshal([]byte(manifest), &obj.Object); err != nil {
 		w.T.Fatal(err)
 	}
-	obj.SetAPIVersion(v1alpha1.GroupVersion.String())
+	if obj.GetAPIVersion() == "" {
+		obj.SetAPIVersion(v1alpha1.GroupVersion.String())
+	}
 	obj.SetNamespace(w.Namespace)
 	return obj
 }
 
 func rolloutWith(fields string) string {
 	return "kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {name: app}, " + fields + "}"
+}
+
+func gateWith(fields string) string {
+	return "kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {name: app}, " + fields + "}"
+}
+
+func environmentWith(fields string) string {
+	return "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {name: app}, name: shop, " + fields + "}"
 }
 
 func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
@@ -72,6 +83,28 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"gate without rolloutRef":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {passing: true}", []string{"rolloutRef", "Required"}},
 		"gate without a name in rolloutRef":       {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {}}", []string{"rolloutRef.name is empty", "name a Rollout"}},
 		"gate with an empty name":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {name: ''}}", []string{"rolloutRef.name is empty"}},
+		"gate of class http without http":         {gateWith(`class: http`), []string{"class http needs the field http"}},
+		"gate with http of another class":         {gateWith(`class: manual, http: {url: "https://a.b/"}`), []string{"the field http is for class http"}},
+		"gate with approvals of another class":    {gateWith(`class: x.example.com, approvals: {required: 1}`), []string{"the field approvals is for class manual"}},
+		"gate open to all that asks approvals":    {gateWith(`passing: true, approvals: {required: 1}`), []string{"passing: true opens the gate for everybody"}},
+		"gate that asks nobody":                   {gateWith(`approvals: {from: {}}`), []string{"name users, groups or both"}},
+		"gate that asks for no approvals":         {gateWith(`approvals: {required: 0}`), []string{"required", "greater than or equal to 1"}},
+		"gate whose approvals last no time":       {gateWith(`approvals: {expireAfter: 0s}`), []string{"expireAfter is more than 0"}},
+		"gate that asks a path":                   {gateWith(`http: {url: "/approve"}`), []string{"write an absolute URL"}},
+		"gate with two bodies":                    {gateWith(`http: {url: "https://a.b/", body: x, bodyExpression: release.tag}`), []string{"give either body or bodyExpression"}},
+		"approval of nothing":                     {"kind: Approval\nmetadata: {name: a}\nspec: {decision: Approve, user: me}", []string{"releaseName", "Required"}},
+		"approval that decides nothing":           {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, decision: Maybe, user: me}", []string{"decision", `"Approve", "Reject"`}},
+		"override without an end":                 {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [Gates], reason: the shop is down, user: me}", []string{"expiresAt", "Required"}},
+		"override of everything":                  {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [All], reason: the shop is down, user: me, expiresAt: 2030-01-01T00:00:00Z}", []string{"bypass", `"Gates", "Schedules", "Health"`}},
+		"override because":                        {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [Gates], reason: x, user: me, expiresAt: 2030-01-01T00:00:00Z}", []string{"reason", "at least 8"}},
+		"environment with a slash":                {environmentWith(`environment: shop/staging`), []string{"an environment name has no slash"}},
+		"environment without a Rollout":           {"apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {}, name: shop}", []string{"rolloutRef.name is empty"}},
+		"environment at GitHub without a project": {environmentWith(`backend: {type: github}`), []string{"name the project", "owner/repository"}},
+		"environment at GitHub with half a name":  {environmentWith(`backend: {type: github, project: shop}`), []string{"a GitHub project is owner/repository"}},
+		"environment at an unknown place":         {environmentWith(`backend: {type: gitea, project: a/b}`), []string{"backend.type", `"cluster", "github", "gitlab"`}},
+		"environment that depends on one twice":   {environmentWith(`dependsOn: [{environment: a}, {environment: a}]`), []string{"dependsOn", "Duplicate"}},
+		"environment that soaks in words":         {environmentWith(`dependsOn: [{environment: a, minAvailableFor: a while}]`), []string{"minAvailableFor", "15m"}},
+		"environment of another relationship":     {environmentWith(`relationship: {environment: a, type: Before}`), []string{"relationship.type", `"After", "Parallel"`}},
 		"check with an empty class":               {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: ''}", []string{"class is empty", "kustomization"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,9 +157,23 @@ spec:
 		"gate, nothing allowed":                          "kind: RolloutGate\nmetadata: {name: none}\nspec: {rolloutRef: {name: app}, allowedVersions: []}",
 		"gate, the manual approval of the documentation": "kind: RolloutGate\nmetadata: {name: manual, annotations: {gate.kuberik.com/pretty-name: Approval}}\nspec: {rolloutRef: {name: app}}",
 		"gate without spec":                              "kind: RolloutGate\nmetadata: {name: bare}",
-		"check of a Kustomization":                       "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",
-		"check without class, as Datadog's":              "kind: HealthCheck\nmetadata: {name: datadog-check-x, labels: {kuberik.com/managed-by: datadog-controller}}\nspec: {}",
-		"check of another class":                         "kind: HealthCheck\nmetadata: {name: alert}\nspec: {class: prometheus-alert}",
+		"environment, every published field": `
+apiVersion: environments.kuberik.com/v1alpha1
+kind: Environment
+metadata: {name: all}
+spec:
+  rolloutRef: {name: app}
+  name: kuberik/shop
+  environment: production
+  relationship: {environment: staging, type: After}
+  backend: {type: github, project: acme/shop.web, secret: github-token}
+  requeueInterval: 1m30s
+`,
+		"environment, as in the documentation": "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: docs}\nspec: {rolloutRef: {name: app}, name: staging, backend: {type: github, project: acme/shop}}",
+		"environment that is never asked":      "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: never}\nspec: {rolloutRef: {name: app}, name: shop, environment: a, backend: {type: github, project: acme/shop}, requeueInterval: 0s}",
+		"check of a Kustomization":             "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",
+		"check without class, as Datadog's":    "kind: HealthCheck\nmetadata: {name: datadog-check-x, labels: {kuberik.com/managed-by: datadog-controller}}\nspec: {}",
+		"check of another class":               "kind: HealthCheck\nmetadata: {name: alert}\nspec: {class: prometheus-alert}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			obj := parse(w, manifest)
@@ -211,7 +258,14 @@ func TestShortNamesAndCategory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"rollouts": "ro", "releases": "rel", "rolloutgates": "gate", "healthchecks": "hc"}
+	more, err := d.ServerResourcesForGroupVersion(environments.GroupVersion.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list.APIResources = append(list.APIResources, more.APIResources...)
+	want := map[string]string{
+		"rollouts": "ro", "releases": "rel", "rolloutgates": "gate", "healthchecks": "hc", "approvals": "appr", "environments": "env",
+	}
 	for _, r := range list.APIResources {
 		short, ok := want[r.Name]
 		if !ok {

@@ -158,6 +158,9 @@ type EnvironmentStatus struct {
 	// CurrentTag is the tag of it.
 	// +optional
 	CurrentTag string `json:"currentTag,omitempty"`
+	// CurrentState is how that deployment stands: Deploying, InProgress, Succeeded, Failed or Cancelled.
+	// +optional
+	CurrentState string `json:"currentState,omitempty"`
 	// EnvironmentInfos are the environments of the application that this one is connected with, those that come first first.
 	// +optional
 	// +listType=atomic
@@ -185,7 +188,7 @@ type EnvironmentStatus struct {
 // +kubebuilder:printcolumn:name="Application",type=string,JSONPath=`.spec.name`
 // +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.environment`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.currentTag`
-// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.environmentInfos[-1:].history[0].bakeStatus`,priority=1
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.currentState`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -24,15 +24,7 @@ func (v *view) show(e *environments.Environment, g *v1alpha1.RolloutGate) {
 	if g != nil {
 		st.RolloutGateRef = &corev1.LocalObjectReference{Name: g.Name}
 	}
-	if h := v.rollout.Status.History; v.rollout.UID != "" {
-		st.CurrentVersion, st.CurrentTag = "", ""
-		if len(h) > 0 {
-			st.CurrentTag, st.CurrentVersion = h[0].Version.Tag, h[0].Version.Tag
-			if r := h[0].Version.Revision; r != nil && *r != "" {
-				st.CurrentVersion = *r
-			}
-		}
-	}
+	v.current(st)
 	if v.own.Environment != "" {
 		st.EnvironmentInfos = v.infos()
 	}
@@ -43,6 +35,25 @@ func (v *view) show(e *environments.Environment, g *v1alpha1.RolloutGate) {
 		stalled.Status, stalled.Reason, stalled.Message = metav1.ConditionTrue, ready.Reason, ready.Message
 	}
 	apimeta.SetStatusCondition(&st.Conditions, stalled)
+}
+
+// current says what runs here.
+func (v *view) current(st *environments.EnvironmentStatus) {
+	if v.rollout.UID == "" {
+		return // it could not be read
+	}
+	st.CurrentVersion, st.CurrentTag, st.CurrentState = "", "", ""
+	if len(v.rollout.Status.History) == 0 {
+		return
+	}
+	h := &v.rollout.Status.History[0]
+	st.CurrentTag, st.CurrentVersion = h.Version.Tag, h.Version.Tag
+	if r := h.Version.Revision; r != nil && *r != "" {
+		st.CurrentVersion = *r
+	}
+	if h.BakeStatus != nil {
+		st.CurrentState = *h.BakeStatus
+	}
 }
 
 // infos lists the environments that this one is connected with. Of itself it tells what is on record here, and not what others have been
@@ -78,12 +89,12 @@ func info(s environment.State) environments.EnvironmentInfo {
 		}
 	}
 	for _, d := range s.Deployments[:min(len(s.Deployments), mostHistory)] {
-		i.History = append(i.History, entry(d))
+		i.History = append(i.History, shown(d))
 	}
 	return i
 }
 
-func entry(d environment.Deployment) v1alpha1.DeploymentHistoryEntry {
+func shown(d environment.Deployment) v1alpha1.DeploymentHistoryEntry {
 	id, state, message := d.ID, string(d.State), version.Clean(d.StateMessage, 256)
 	switch {
 	case d.Quarantine != "":
