@@ -122,11 +122,11 @@ func (w *world) live(ctx context.Context, o Options, n narrator) ([]string, erro
 func (w *world) tell(ctx context.Context, o Options, n narrator) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the story was not over after %s", o.Timeout))
 	defer cancel()
-	s := story{people: w, scenes: w.scenes, narrator: n}
+	s := story{people: w, scenes: w.scenes, narrator: n, calendar: w.calendar()}
 	if !o.Once {
 		s.pace = pace
 	}
-	if err := s.tell(ctx, steps()); err != nil {
+	if err := s.tell(ctx, s.steps()); err != nil {
 		return nil, fmt.Errorf("%w; the logs are in %s", err, w.plane.Logs())
 	}
 	found, err := w.settle(ctx)
@@ -152,13 +152,15 @@ func (w *world) watchOver(ctx context.Context) error {
 
 // next says what can be done once the story is told.
 func (w *world) next(program string) []string {
+	const tag = "1.3.0"
+	release := fmt.Sprintf("$(kubectl get rel -n %s -o name | grep -o '%s-%s-.*')", namespace, app, tag)
 	return []string{
 		"The local cluster stays up. In another terminal:",
 		"  export KUBECONFIG=" + w.plane.Kubeconfig(),
-		"  kubectl get ro,rel,gate,hc -n " + namespace,
+		"  kubectl get ro,rel,gate,appr,hc -n " + namespace,
 		"  kubectl describe ro " + app + " -n " + namespace,
-		"  " + program + " demo push 1.3.0",
-		"  " + approveCommand("", "1.3.0"),
+		"  " + program + " demo push " + tag,
+		"  " + word{by: approver, user: approver, tag: tag, release: release}.command(),
 		"Logs are in " + w.plane.Logs() + ". Press Ctrl-C to stop.",
 	}
 }

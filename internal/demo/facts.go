@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ func expected() []string {
 		"release 1.0.0 is Available, by the evidence of hello, hello-http",
 		"release 1.1.0 is Failed, by the evidence of hello-http, quarantined",
 		"release 1.2.0 is Available, by the evidence of hello, hello-http",
+		"alice approved 1.0.0, 1.1.0, 1.2.0; nobody else approved anything",
+		"change-calendar let pass 1.0.0, 1.1.0, 1.2.0",
 		"the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		"the Deployment runs hello:1.2.0, 2 of 2 pods ready",
 	}
@@ -43,7 +46,27 @@ func facts(s scene) []string {
 		found = append(found, released(s.release(v.Tag), v.Tag))
 	}
 	want, ready := s.replicas()
-	return append(found, "the Deployment has run "+strings.Join(s.ran(), ", "), fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
+	return append(found, approvers(s), calendarName+" let pass "+strings.Join(s.passed(), ", "), "the Deployment has run "+strings.Join(s.ran(), ", "), fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
+}
+
+// approvers says who approved what, and in whose name.
+func approvers(s scene) string {
+	said := map[string][]string{}
+	for i := range s.approvals {
+		tag := "something else"
+		for _, rel := range s.releases {
+			if rel.Name == s.approvals[i].Spec.ReleaseName {
+				tag = rel.Spec.Version.Tag
+			}
+		}
+		user := s.approvals[i].Spec.User
+		said[user] = append(said[user], tag)
+	}
+	var list []string
+	for _, user := range slices.Sorted(maps.Keys(said)) {
+		list = append(list, user+" approved "+strings.Join(slices.Sorted(slices.Values(said[user])), ", "))
+	}
+	return strings.Join(append(list, "nobody else approved anything"), "; ")
 }
 
 func deployment(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) string {

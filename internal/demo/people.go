@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -30,6 +32,7 @@ func push(ctx context.Context, c client.Client, image, tag string) error {
 		Annotations: map[string]string{
 			"org.opencontainers.image.version": tag,
 			"org.opencontainers.image.title":   app,
+			"org.opencontainers.image.authors": author + " <" + author + "@example.com>",
 			"org.opencontainers.image.created": time.Now().UTC().Format(time.RFC3339),
 		},
 	})
@@ -66,20 +69,38 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 	return push(ctx, c, repository.Spec.Image, tag)
 }
 
-// approve opens the gate for a version, as alice.
-func (w *world) approve(ctx context.Context, tag string) error {
-	gate := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: gateName}}
-	return merge(ctx, w.alice, gate, approval(tag))
+// approve says that a release may go out. It waits until such words count: until then the policy that proves who says them may not
+// be in force.
+func (w *world) approve(ctx context.Context, said word) error {
+	select {
+	case <-time.After(time.Until(w.proves)):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return client.IgnoreAlreadyExists(w.persons[said.by].Create(ctx, said.approval()))
+}
+
+// allow tells the change calendar that a version may go out.
+func (w *world) allow(ctx context.Context, tag string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, w.calendar()+"?"+url.Values{"tag": {tag}}.Encode(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the change calendar answered %s", answer.Status)
+	}
+	return nil
 }
 
 // unblock lets the next version through although the last one failed, as alice.
 func (w *world) unblock(ctx context.Context) error {
 	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
-	return merge(ctx, w.alice, rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
-}
-
-func approval(tag string) string {
-	return fmt.Sprintf(`{"spec":{"allowedVersions":[%q]}}`, tag)
+	return merge(ctx, w.persons[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
 }
 
 func merge(ctx context.Context, c client.Client, o client.Object, patch string) error {

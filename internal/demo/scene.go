@@ -17,21 +17,30 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/demo/endpoint"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// scene is what the API server says at one moment. Rollout and deployment are never nil.
+// scene is what the API server says at one moment. No pointer in it is nil.
 type scene struct {
-	rollout    *v1alpha1.Rollout
-	releases   []v1alpha1.Release
+	rollout   *v1alpha1.Rollout
+	releases  []v1alpha1.Release
+	approvals []v1alpha1.Approval
+	// calendar is the gate that asks the change calendar.
+	calendar   *v1alpha1.RolloutGate
 	deployment *appsv1.Deployment
 	// sets are the ReplicaSets of the deployment, the newest last.
 	sets []appsv1.ReplicaSet
 }
 
+// bare is a scene before anything is there.
+func bare() scene {
+	return scene{rollout: &v1alpha1.Rollout{}, calendar: &v1alpha1.RolloutGate{}, deployment: &appsv1.Deployment{}}
+}
+
 // look reads a scene.
 func look(ctx context.Context, r client.Reader) (scene, error) {
-	s := scene{rollout: &v1alpha1.Rollout{}, deployment: &appsv1.Deployment{}}
+	s := bare()
 	key := client.ObjectKey{Namespace: namespace, Name: app}
 	if err := r.Get(ctx, key, s.rollout); err != nil {
 		return s, client.IgnoreNotFound(err)
@@ -39,11 +48,18 @@ func look(ctx context.Context, r client.Reader) (scene, error) {
 	if err := r.Get(ctx, key, s.deployment); client.IgnoreNotFound(err) != nil {
 		return s, err
 	}
-	var list v1alpha1.ReleaseList
-	err := r.List(ctx, &list, client.InNamespace(namespace))
-	if s.releases = list.Items; err != nil {
+	if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: calendarName}, s.calendar); client.IgnoreNotFound(err) != nil {
 		return s, err
 	}
+	var releases v1alpha1.ReleaseList
+	var approvals v1alpha1.ApprovalList
+	for _, list := range []client.ObjectList{&releases, &approvals} {
+		if err := r.List(ctx, list, client.InNamespace(namespace)); err != nil {
+			return s, err
+		}
+	}
+	s.releases, s.approvals = releases.Items, approvals.Items
+	var err error
 	s.sets, err = endpoint.ReplicaSets(ctx, r, key)
 	return s, err
 }
@@ -73,6 +89,18 @@ func (s scene) ran() []string {
 		}
 	}
 	return images
+}
+
+// passed are the versions that the change calendar has let pass.
+func (s scene) passed() []string {
+	var tags []string
+	for _, v := range s.calendar.Status.Verdicts {
+		if v.State == v1alpha1.GateOpen {
+			tags = append(tags, v.Release)
+		}
+	}
+	slices.Sort(tags)
+	return tags
 }
 
 func imageOf(t corev1.PodTemplateSpec) string {
@@ -135,12 +163,14 @@ func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, e
 	if err != nil {
 		return nil, err
 	}
-	s := &scenes{narrator: n, changed: make(chan struct{}), latest: scene{rollout: &v1alpha1.Rollout{}, deployment: &appsv1.Deployment{}}}
+	s := &scenes{narrator: n, changed: make(chan struct{}), latest: bare()}
 	s.cache, err = cache.New(config, cache.Options{Scheme: known, DefaultNamespaces: map[string]cache.Config{namespace: {}}})
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range []client.Object{&v1alpha1.Rollout{}, &v1alpha1.Release{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}} {
+	for _, kind := range []client.Object{
+		&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.Approval{}, &v1alpha1.RolloutGate{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{},
+	} {
 		informer, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return nil, err
@@ -164,7 +194,7 @@ func (s *scenes) happened(ctx context.Context, before, after any) {
 	switch after := after.(type) {
 	case *v1alpha1.Rollout:
 		old, _ := before.(*v1alpha1.Rollout)
-		for _, c := range view.Changes(old, after) {
+		for _, c := range view.Changes(settled(old), settled(after)) {
 			s.narrator.say(c)
 		}
 	case *appsv1.Deployment:
@@ -177,6 +207,20 @@ func (s *scenes) happened(ctx context.Context, before, after any) {
 		}
 	}
 	s.refresh(ctx)
+}
+
+// settled is a Rollout that says what holds a release once everybody has been asked. Before that, while an image is not read or a URL
+// has not answered yet, it says nothing: so it stands for a moment, and is no news.
+func settled(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
+	unasked := func(b v1alpha1.Blocker) bool {
+		return b.Reason == gate.ReasonNoVerdict || b.Reason == gate.ReasonAuthorUnknown
+	}
+	if ro == nil || !slices.ContainsFunc(ro.Status.BlockedBy, unasked) {
+		return ro
+	}
+	ro = ro.DeepCopy()
+	ro.Status.BlockedBy = nil
+	return ro
 }
 
 // refresh takes a new scene and wakes everybody who waits for one.

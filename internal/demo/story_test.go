@@ -15,10 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	"github.com/kuberik/kuberik/internal/view"
 )
 
@@ -31,10 +35,12 @@ type stage struct {
 	did     []string
 	// broken is the tag of a version that nothing comes of.
 	broken string
+	// gullible believes whoever says something.
+	gullible bool
 }
 
 func newStage() *stage {
-	s := &stage{changed: make(chan struct{}), scene: scene{rollout: &v1alpha1.Rollout{}, deployment: &appsv1.Deployment{}}}
+	s := &stage{changed: make(chan struct{}), scene: bare()}
 	s.scene.rollout.Namespace, s.scene.rollout.Name = namespace, app
 	s.scene.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("5s"))
 	s.runs("0.9.0")
@@ -61,24 +67,64 @@ func (s *stage) push(_ context.Context, tag string) error {
 	st.PendingVersion = tag
 	st.AvailableReleases = append(st.AvailableReleases, v1alpha1.VersionInfo{Tag: tag})
 	s.scene.releases = append(s.scene.releases, v1alpha1.Release{
-		Spec:   v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: tag}},
-		Status: v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
+		ObjectMeta: metav1.ObjectMeta{Name: app + "-" + tag},
+		Spec:       v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: tag}},
+		Status:     v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
 	})
-	st.BlockedBy = []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName}}
+	st.BlockedBy = awaitsApproval()
+	if tag == broken {
+		st.BlockedBy = slices.Insert(st.BlockedBy, 0, v1alpha1.Blocker{Kind: "RolloutGate", Name: calendarName, Reason: apicheck.ReasonAnsweredNo})
+	} else {
+		s.passes(tag)
+	}
 	if st.Phase == v1alpha1.PhaseFailed {
 		st.BlockedBy = []v1alpha1.Blocker{{Kind: "Rollout", Name: app, Reason: v1alpha1.ReasonPreviousFailed}}
 	}
 	return nil
 }
 
-func (s *stage) unblock(context.Context) error {
-	s.did = append(s.did, "unblock")
-	s.scene.rollout.Status.BlockedBy = []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName}}
+func awaitsApproval() []v1alpha1.Blocker {
+	return []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName, Reason: gate.ReasonAwaitingApproval}}
+}
+
+// passes: the change calendar says yes.
+func (s *stage) passes(tag string) {
+	st := &s.scene.calendar.Status
+	st.Verdicts = slices.Insert(st.Verdicts, 0, v1alpha1.GateVerdict{Release: tag, State: v1alpha1.GateOpen})
+}
+
+func (s *stage) allow(_ context.Context, tag string) error {
+	s.did = append(s.did, "allow "+tag)
+	s.scene.rollout.Status.BlockedBy = awaitsApproval()
+	s.passes(tag)
 	return nil
 }
 
-func (s *stage) approve(_ context.Context, tag string) error {
-	s.did = append(s.did, "approve "+tag)
+func (s *stage) unblock(context.Context) error {
+	s.did = append(s.did, "unblock")
+	s.scene.rollout.Status.BlockedBy = awaitsApproval()
+	return nil
+}
+
+// approve refuses what the policy of a cluster refuses, unless the stage is gullible.
+func (s *stage) approve(_ context.Context, said word) error {
+	s.did = append(s.did, said.by+" approves "+said.release+" as "+said.user)
+	switch {
+	case said.by == said.user:
+		s.scene.approvals = append(s.scene.approvals, *said.approval())
+		s.comesOf(said.tag)
+	case !s.gullible:
+		return denied("ValidatingAdmissionPolicy 'kuberik-actors' with binding 'kuberik-actors' denied request: you are " + said.by)
+	}
+	return nil
+}
+
+func denied(why string) error {
+	return apierrors.NewForbidden(schema.GroupResource{Group: "kuberik.com", Resource: "approvals"}, "x", errors.New(why))
+}
+
+// comesOf does what comes of an approval.
+func (s *stage) comesOf(tag string) {
 	st := &s.scene.rollout.Status
 	st.PendingVersion, st.CurrentVersion, st.BlockedBy, st.Phase = "", tag, nil, v1alpha1.PhaseAvailable
 	s.runs(tag)
@@ -103,7 +149,6 @@ func (s *stage) approve(_ context.Context, tag string) error {
 		}
 	}
 	st.History = slices.Insert(st.History, 0, e)
-	return nil
 }
 
 func tell(t *testing.T, s *stage) (string, error) {
@@ -111,7 +156,8 @@ func tell(t *testing.T, s *stage) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("time is up"))
 	defer cancel()
 	var out bytes.Buffer
-	err := story{people: s, scenes: s, narrator: &lines{out: &out, began: time.Now()}}.tell(ctx, steps())
+	told := story{people: s, scenes: s, narrator: &lines{out: &out, began: time.Now()}, calendar: "http://127.0.0.1:1/changes"}
+	err := told.tell(ctx, told.steps())
 	return out.String(), err
 }
 
@@ -122,7 +168,9 @@ func TestStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"push 1.0.0", "approve 1.0.0", "push 1.1.0", "approve 1.1.0", "push 1.2.0", "unblock", "approve 1.2.0",
+		"push 1.0.0", "bob approves hello-1.0.0 as alice", "alice approves hello-1.0.0 as alice",
+		"push 1.1.0", "allow 1.1.0", "alice approves hello-1.1.0 as alice",
+		"push 1.2.0", "unblock", "alice approves hello-1.2.0 as alice",
 	}
 	if diff := cmp.Diff(want, s.did); diff != "" {
 		t.Errorf("what people did:\n%s", diff)
@@ -130,8 +178,13 @@ func TestStory(t *testing.T) {
 	if err := compare(expected(), facts(s.scene)); err != nil {
 		t.Errorf("what came of it:\n%v", err)
 	}
-	if !strings.Contains(told, "5/7 a version that mends it is published") || !strings.Contains(told, "$ kubectl --as alice") {
-		t.Errorf("it was not told:\n%s", told)
+	for _, line := range []string{
+		"7/9 dana publishes a version that mends it", "releaseName: hello-1.2.0, decision: Approve, user: alice}\" | kubectl --as alice create",
+		"✗ the API server refuses: you are bob", "$ curl -X PUT 'http://127.0.0.1:1/changes?tag=1.1.0'",
+	} {
+		if !strings.Contains(told, line) {
+			t.Errorf("it was not told that %s:\n%s", line, told)
+		}
 	}
 }
 
@@ -140,12 +193,49 @@ func TestStoryStops(t *testing.T) {
 	s := newStage()
 	s.broken = "1.1.0"
 	_, err := tell(t, s)
-	want := `the next version is published; its pods will become ready, but it does not work: time is up: release 1.1.0 is "", not Pending`
+	want := `dana publishes the next version; its pods will become ready, but it does not work: time is up: release 1.1.0 is "", not Pending`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if last := s.did[len(s.did)-1]; last != "push 1.1.0" {
 		t.Errorf("the story went on with %s", last)
+	}
+}
+
+// TestForgery shows that the story does not go on where somebody could approve as somebody else.
+func TestForgery(t *testing.T) {
+	s := newStage()
+	s.gullible = true
+	_, err := tell(t, s)
+	want := "bob, whom the gate does not ask, tries to approve 1.0.0 as alice: the API server let it pass"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	const policy = "ValidatingAdmissionPolicy 'kuberik-actors' with binding 'kuberik-actors' denied request: "
+	cases := map[string]struct {
+		reason   string
+		err      error
+		why, bad string
+	}{
+		"By the policy": {"that is what is shown", denied(policy + "you are bob"), "you are bob", ""},
+		"Let pass":      {"then nothing proves who approves", nil, "", "the API server let it pass"},
+		"By RBAC":       {"who may not approve at all shows nothing", denied("no"), "", `approvals.kuberik.com "x" is forbidden: no`},
+		"No answer":     {"nobody refused anything", errors.New("no route to " + policy), "", "no route to " + policy},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			why, err := refusal(c.err)
+			bad := ""
+			if err != nil {
+				bad = err.Error()
+			}
+			if diff := cmp.Diff([]string{c.why, c.bad}, []string{why, bad}); diff != "" {
+				t.Errorf("%s:\n%s", c.reason, diff)
+			}
+		})
 	}
 }
 
@@ -200,6 +290,23 @@ func TestFacts(t *testing.T) {
 			func(s *stage) { s.scene.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
 			"deployment 2 of 1.1.0: Failed, never baked, by hello",
 		},
+		"Somebody else approved": {
+			"only the word of alice was to count",
+			func(s *stage) {
+				s.scene.approvals = append(s.scene.approvals, *word{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
+			},
+			"alice approved 1.0.0, 1.1.0, 1.2.0; bob approved 1.0.0; nobody else approved anything",
+		},
+		"Approved twice": {
+			"one of the two is not by alice",
+			func(s *stage) { s.scene.approvals = append(s.scene.approvals, s.scene.approvals[0]) },
+			"alice approved 1.0.0, 1.0.0, 1.1.0, 1.2.0; nobody else approved anything",
+		},
+		"Past the calendar": {
+			"nothing goes out before the calendar has said yes",
+			func(s *stage) { s.scene.calendar.Status.Verdicts[1].State = v1alpha1.GateClosed },
+			"change-calendar let pass 1.0.0, 1.2.0",
+		},
 		"Old pods": {
 			"a pod of the old version that is ready does not count",
 			func(s *stage) { s.scene.deployment.Status.UpdatedReplicas = 1 },
@@ -231,7 +338,8 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Unix(2000, 0)
-	p := page{began: began, scene: s.scene, below: []string{"7/7 alice approves 1.2.0", "$ " + approveCommand("--as alice ", "1.2.0")}}
+	said := word{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
+	p := page{began: began, scene: s.scene, below: []string{"9/9 alice approves 1.2.0", "$ " + said.command()}}
 	for i := range 12 {
 		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to be told as it should be told"})
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,16 +23,30 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// What the manifests are about.
+// What the manifests are about. They hold the placeholder NAMESPACE where the namespace belongs.
 const (
-	namespace = "demo"
-	app       = "hello"
-	checkName = "hello-http"
-	gateName  = "release-manager"
-	approver  = "alice"
+	namespace    = "demo"
+	app          = "hello"
+	checkName    = "hello-http"
+	gateName     = "release-manager"
+	calendarName = "change-calendar"
 	// broken is the version whose pods become ready, and that does not work.
 	broken = "1.1.0"
 )
+
+// Who is in the story.
+const (
+	// author makes the versions, and so may not approve them.
+	author = "dana"
+	// approver is whom the gate asks.
+	approver = "alice"
+	// impostor may approve as well, but the gate does not ask for it.
+	impostor = "bob"
+)
+
+// settling is how long after it was installed the policy that proves who people are may not be in force yet: what is said in that time
+// does not count.
+const settling = 3 * time.Second
 
 // account is what the controller acts as, here as on every cluster.
 var account = client.ObjectKey{Namespace: "kuberik-system", Name: controllerName}
@@ -46,10 +61,12 @@ var manifests embed.FS
 type world struct {
 	plane      *devplane.Plane
 	admin      client.Client
-	alice      client.Client
+	persons    map[string]client.Client
 	controller *controller
 	endpoint   *endpoint.Server
 	scenes     *scenes
+	// proves is since when the API server proves who says something.
+	proves time.Time
 }
 
 func scheme() (*runtime.Scheme, error) {
@@ -97,19 +114,27 @@ func (w *world) connect(context.Context) error {
 	if w.admin, err = client.New(w.plane.Config(), client.Options{Scheme: known}); err != nil {
 		return err
 	}
-	person := rest.CopyConfig(w.plane.Config())
-	person.Impersonate.UserName = approver
-	w.alice, err = client.New(person, client.Options{Scheme: known})
-	return err
+	w.persons = map[string]client.Client{}
+	for _, name := range []string{approver, impostor} {
+		person := rest.CopyConfig(w.plane.Config())
+		person.Impersonate.UserName = name
+		if w.persons[name], err = client.New(person, client.Options{Scheme: known}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// serve answers for the application: its pods are simulated.
+// serve answers for the application, as its pods are simulated, and for the change calendar.
 func (w *world) serve(ctx context.Context) (err error) {
 	w.endpoint, err = endpoint.Serve(ctx, endpoint.Application{
 		Reader: w.admin, Deployment: client.ObjectKey{Namespace: namespace, Name: app}, Broken: []string{broken},
-	})
+	}, endpoint.NewCalendar(map[string]string{broken: "nothing goes out while the sale is on"}))
 	return err
 }
+
+// calendar is where the change calendar is.
+func (w *world) calendar() string { return w.endpoint.URL() + endpoint.CalendarPath }
 
 // install does what the manifests of the installation do on a cluster, but for the Deployment of the controller: pods are
 // simulated here.
@@ -138,6 +163,7 @@ func (w *world) install(ctx context.Context) error {
 			return err
 		}
 	}
+	w.proves = time.Now().Add(settling)
 	return nil
 }
 
@@ -178,7 +204,8 @@ func (w *world) apply(ctx context.Context) error {
 
 func (w *world) manifest(name string) (string, error) {
 	data, err := manifests.ReadFile("manifests/" + name)
-	return strings.NewReplacer("REGISTRY", w.plane.Registry(), "ENDPOINT", w.endpoint.URL()).Replace(string(data)), err
+	fill := strings.NewReplacer("NAMESPACE", namespace, "REGISTRY", w.plane.Registry(), "ENDPOINT", w.endpoint.URL())
+	return fill.Replace(string(data)), err
 }
 
 // close ends everything, and removes what it left unless somebody has to read it.

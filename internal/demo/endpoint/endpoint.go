@@ -3,7 +3,6 @@ package endpoint
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,10 +41,7 @@ type Answer struct {
 // ServeHTTP answers as the version that runs would.
 func (a Application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	code, answer := a.answer(r.Context())
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	// Who asked may be gone.
-	_ = json.NewEncoder(w).Encode(answer) //nolint:errcheck // see above
+	reply(w, code, answer)
 }
 
 func (a Application) answer(ctx context.Context) (int, Answer) {
@@ -109,20 +105,23 @@ type Server struct {
 	failed   chan error
 }
 
-// Serve answers for an application until it is closed.
-func Serve(ctx context.Context, a Application) (*Server, error) {
+// Serve answers for an application, and for a change calendar beside it, until it is closed.
+func Serve(ctx context.Context, a Application, c *Calendar) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("listening for the application: %w", err)
+		return nil, fmt.Errorf("listening for the application and the calendar: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+Path, a)
+	for _, method := range []string{http.MethodGet, http.MethodPut} {
+		mux.Handle(method+" "+CalendarPath, c)
+	}
 	s := &Server{
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, listener: listener, failed: make(chan error, 1),
 	}
 	go func() {
 		if err := s.server.Serve(listener); err != http.ErrServerClosed {
-			s.failed <- fmt.Errorf("answering for the application: %w", err)
+			s.failed <- fmt.Errorf("answering for the application and the calendar: %w", err)
 		}
 	}()
 	return s, nil

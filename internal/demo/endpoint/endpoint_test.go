@@ -50,7 +50,7 @@ func TestAnswers(t *testing.T) {
 			s, err := endpoint.Serve(t.Context(), endpoint.Application{
 				Reader:     fake.NewClientBuilder().WithObjects(c.objects...).Build(),
 				Deployment: client.ObjectKeyFromObject(hello), Broken: []string{"1.1.0"},
-			})
+			}, endpoint.NewCalendar(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
