@@ -1,0 +1,64 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// TestGateThatIsToBeKeptAndIsNotThereHolds: the controllers cannot make gates for a while, so those of a schedule and of an Environment are
+// missing. Nothing slips through before they are made.
+func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	m.Wire.SetFault(func(c env.Call) env.Fault {
+		if c.Verb == "create" && c.Resource == "rolloutgates" {
+			return env.Refuse
+		}
+		return env.Pass
+	})
+	w.PlayFlux()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	open := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: "always"}, Spec: v1alpha1.ScheduleSpec{
+		RolloutSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}}, Action: v1alpha1.ScheduleAllow, Always: true,
+	}}
+	promotes := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Name: "production"}, Spec: environments.EnvironmentSpec{
+		Name: "shop", Environment: "production", DependsOn: []environments.Dependency{{Environment: "staging"}},
+	}}
+	promotes.Spec.RolloutRef.Name = "app"
+	w.Create(open, promotes)
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) { ro.Labels = map[string]string{"tier": "web"} })
+	w.Await(ro, "misses both gates", func() error {
+		missing := 0
+		for _, b := range ro.Status.BlockedBy {
+			if b.Reason == "NoGate" && strings.Contains(b.Message, "is not there yet") && b.ClearedBy != "" {
+				missing++
+			}
+		}
+		if missing != 2 {
+			return fmt.Errorf("it is blocked by %+v", ro.Status.BlockedBy)
+		}
+		return nil
+	})
+	stays(w, ro, 0)
+	if err := untouched(k)(); err != nil {
+		t.Error(err)
+	}
+	w.Delete(promotes) // what is to keep no gate any more holds nothing
+	w.Await(ro, "misses one", func() error {
+		if n := len(ro.Status.BlockedBy); n != 1 {
+			return fmt.Errorf("it is blocked by %d", n)
+		}
+		return nil
+	})
+	m.Wire.SetFault(nil)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
