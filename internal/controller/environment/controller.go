@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +50,8 @@ type Controller struct {
 	live     client.Reader
 	backends Backends
 	clock    clock.PassiveClock
+	// routeless is until when the cluster is taken to know no HTTPRoutes, in seconds.
+	routeless atomic.Int64
 }
 
 // New makes the controller. Live reads past the cache.
@@ -165,7 +168,7 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 	err := c.client.Get(ctx, key, &v.rollout)
 	switch {
 	case apierrors.IsNotFound(err):
-		v.wrong("RolloutNotFound", fmt.Errorf("Rollout %s does not exist in the namespace of the Environment", key.Name))
+		v.wrong("RolloutNotFound", fmt.Errorf("spec.rolloutRef: Rollout %s does not exist in the namespace of the Environment", key.Name))
 		return v
 	case err != nil:
 		v.failure = fmt.Errorf("reading Rollout %q: %w", key, err)

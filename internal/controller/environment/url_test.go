@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -33,7 +34,7 @@ func TestURL(t *testing.T) {
 			if tc.route != nil {
 				build = build.WithObjects(tc.route.DeepCopy())
 			}
-			c := New(nil, build.Build(), nil, nil)
+			c := New(nil, build.Build(), nil, clock.RealClock{})
 			e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns"}}
 			e.Spec.RolloutRef.Name = "shop"
 			e.Annotations = map[string]string{environments.AnnotationURL: tc.said}
