@@ -11,6 +11,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -28,6 +29,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/all"
 	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
@@ -92,7 +94,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		return nil, err
 	}
 	o.Rollout.CrossNamespaces = o.CrossNamespaces
-	meter, err := environment.NewMeter(metrics.Registry, "github")
+	backends, err := backends(c, asks, o.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +108,24 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
-		environment.New(c, live, &all.Backends{
-			Client: c, Out: asks.out, Keys: keys, Clock: o.Clock, GitHub: github.NewPool(github.PoolOptions{Clock: o.Clock, Observer: meter}),
-		}, o.Clock),
+		environment.New(c, live, backends, o.Clock),
+	}, nil
+}
+
+// backends lists where environments may meet.
+func backends(c client.Client, a asking, clk clock.PassiveClock) (*all.Backends, error) {
+	hub, err := environment.NewMeter(metrics.Registry, "github")
+	if err != nil {
+		return nil, err
+	}
+	lab, err := environment.NewMeter(metrics.Registry, "gitlab")
+	if err != nil {
+		return nil, err
+	}
+	return &all.Backends{
+		Client: c, Out: a.out, Keys: a.keys, Clock: clk,
+		GitHub: github.NewPool(github.PoolOptions{Clock: clk, Observer: hub}),
+		GitLab: gitlab.NewPool(gitlab.PoolOptions{Clock: clk, Observer: lab}),
 	}, nil
 }
 

@@ -116,7 +116,7 @@ func (n *Notifier) post(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	resp.Body.Close()                                     //nolint:errcheck // nothing is read
+	defer resp.Body.Close()
 	seen := resp.StatusCode == http.StatusTooManyRequests // that is what it says to an event that it has seen already
 	if resp.StatusCode >= http.StatusMultipleChoices && !seen {
 		return fmt.Errorf("the notification-controller answered %s", resp.Status)

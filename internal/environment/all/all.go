@@ -18,6 +18,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
@@ -30,6 +31,8 @@ type Backends struct {
 	Keys outbound.Keys
 	// GitHub shares what its backends read, and their budget.
 	GitHub *github.Pool
+	// GitLab does the same.
+	GitLab *gitlab.Pool
 	// Clock tells the time.
 	Clock clock.PassiveClock
 }
@@ -52,8 +55,10 @@ func (b *Backends) For(ctx context.Context, e *environments.Environment) (enviro
 		return b.cluster(e), nil
 	case environments.BackendGitHub:
 		return b.github(ctx, e)
+	case environments.BackendGitLab:
+		return b.gitlab(ctx, e)
 	}
-	return nil, refused("backend type %q is none that this controller knows: write cluster or github", e.Spec.Backend.Type)
+	return nil, refused("backend type %q is none that this controller knows: write cluster, github or gitlab", e.Spec.Backend.Type)
 }
 
 func (b *Backends) cluster(e *environments.Environment) environment.Backend {

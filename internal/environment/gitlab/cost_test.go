@@ -1,0 +1,169 @@
+package gitlab_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/gitlab"
+	"github.com/kuberik/kuberik/internal/environment/gitlab/gitlabtest"
+)
+
+// TestRequestsAtRest is the numbers of the guide: requests in an hour in which nothing happens, of Environments with three deployments each
+// that share a pool.
+func TestRequestsAtRest(t *testing.T) {
+	t.Parallel()
+	for many, want := range map[int]int{1: 60, 50: 60, 200: 240} {
+		t.Run(fmt.Sprint(many), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.pool.Budget = 1 << 20 // to publish it all in a minute
+			pool := gitlab.NewPool(b.pool)
+			backends, states := make([]*gitlab.Backend, many), make([]environment.State, many)
+			for i := range many {
+				states[i] = environment.State{Application: fmt.Sprintf("app-%d", i%50), Environment: fmt.Sprintf("env-%d", i)}
+				for id := int64(3); id > 0; id-- {
+					d := deployment(id, v1alpha1.BakeSucceeded)
+					d.Key = fmt.Sprintf("uid-%d/%d", i, id)
+					states[i].Deployments = append(states[i].Deployments, d)
+				}
+				var err error
+				if backends[i], err = pool.Backend(b.options(us)); err != nil {
+					t.Fatal(err)
+				}
+				publish(t, backends[i], states[i])
+			}
+			b.Calls()
+			for range 60 {
+				b.step(time.Minute)
+				for i, s := range states {
+					publish(t, backends[i], s)
+					if _, err := backends[i].Read(t.Context(), s.Application); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if got := len(b.Calls()); got != want {
+				t.Errorf("an hour of %d Environments is %d requests, want %d", many, got, want)
+			}
+		})
+	}
+}
+
+// TestOneFailureForAll: while GitLab is down, not every Environment waits for it.
+func TestOneFailureForAll(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	pool := gitlab.NewPool(b.pool)
+	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{Status: http.StatusBadGateway} })
+	for range 20 {
+		backend, err := pool.Backend(b.options(us))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := backend.Read(t.Context(), app); kind(err) != "passing" {
+			t.Errorf("the error is %v", err)
+		}
+		if err := backend.Publish(t.Context(), state(deployment(1, v1alpha1.BakeFailed))); kind(err) != "passing" {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if got := len(b.Calls()); got != 1 {
+		t.Errorf("there were %d requests", got)
+	}
+}
+
+// TestHistoryIsBounded: what is kept of an environment does not grow for ever, and what fell out is not published again.
+func TestHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	backend := b.backend(t, b.options(us))
+	var s environment.State
+	for id := range int64(40) {
+		s = state(append([]environment.Deployment{deployment(id+1, v1alpha1.BakeSucceeded)}, s.Deployments...)...)
+		publish(t, backend, s)
+	}
+	got := b.told(t, b.backend(t, b.options(us)))
+	if len(got) != 20 || got[0].ID != 40 || got[19].ID != 21 {
+		t.Errorf("%d deployments are told", len(got))
+	}
+	writes := b.Writes()
+	publish(t, b.backend(t, b.options(us)), s)
+	if b.Writes() != writes {
+		t.Error("what fell out was published again")
+	}
+}
+
+// TestPageFits: a page of full records, and with texts that need escaping, is less than what is read of an answer.
+func TestPageFits(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var s environment.State
+	for id := int64(20); id > 0; id-- {
+		d := deployment(id, v1alpha1.BakeFailed)
+		d.Message, d.StateMessage, d.Quarantine = strings.Repeat(`"`, 999), strings.Repeat(`"`, 999), strings.Repeat("語", 999)
+		s = state(append(s.Deployments, d)...)
+	}
+	publish(t, b.backend(t, b.options(us)), s)
+	b.Edit(us, func(text string) string {
+		sent, err := json.Marshal(text)
+		if err != nil || 50*(len(sent)+1000) > 4<<20 {
+			t.Errorf("a snippet is %d bytes: %v", len(sent), err)
+		}
+		return text
+	})
+}
+
+// counter is an Observer.
+type counter struct {
+	codes map[int]int
+	left  int
+}
+
+func (c *counter) Request(_ string, code int)   { c.codes[code]++ }
+func (c *counter) Left(_ string, budget, _ int) { c.left = budget }
+
+// TestObserver: metrics are told of every request, and of no secret.
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	c := &counter{codes: map[int]int{}}
+	b.pool.Observer = c
+	backend := b.backend(t, b.options(us))
+	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
+	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{} })
+	b.step(time.Minute)
+	_, _ = backend.Read(t.Context(), app)
+	// Who we are, the snippets, the deployments of the environment, and two writes.
+	if c.codes[200] != 3 || c.codes[201] != 2 || c.codes[0] < 1 || c.left > gitlab.DefaultBudget-6 {
+		t.Errorf("observed were %v, %d are left", c.codes, c.left)
+	}
+}
+
+// TestBudget: with the budget spent, there are no requests.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.pool.Budget = 5
+	backend := b.backend(t, b.options(us))
+	for range 10 {
+		b.step(time.Minute)
+		_, _ = backend.Read(t.Context(), app)
+	}
+	news, err := backend.Read(t.Context(), app)
+	if got := kind(err); got != "wait 13:01:00" || news.At.IsZero() {
+		t.Errorf("the error is %s: %v", got, err)
+	}
+	if got := len(b.Calls()); got != 5 {
+		t.Errorf("there were %d requests", got)
+	}
+	b.step(time.Hour)
+	if _, err := backend.Read(t.Context(), app); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+}

@@ -1,0 +1,195 @@
+package gitlab_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment/gitlab"
+)
+
+// TestTrust: who is believed, with and without a key.
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		writer, reader func(*gitlab.Options)
+		edit           bool
+		doubt          string
+	}{
+		"stranger":           {doubt: "not trusted"},
+		"trusted":            {reader: func(o *gitlab.Options) { o.TrustedActors = []string{"Friend"} }},
+		"unsigned":           {reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
+		"allowed unsigned":   {reader: func(o *gitlab.Options) { o.UnsignedActors, o.SignatureKey = []string{"friend"}, key }},
+		"only a signature":   {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.SignatureKey = key }, doubt: "not trusted"},
+		"signed":             {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }},
+		"signed and edited":  {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, edit: true, doubt: "without the right signature"},
+		"another's key":      {writer: func(o *gitlab.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
+		"signed, no key":     {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors = []string{"friend"} }},
+		"edited and trusted": {reader: func(o *gitlab.Options) { o.TrustedActors = []string{"friend"} }, edit: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			writer, reader := b.options("friend"), b.options(us)
+			for o, change := range map[*gitlab.Options]func(*gitlab.Options){&writer: tc.writer, &reader: tc.reader} {
+				if change != nil {
+					change(o)
+				}
+			}
+			publish(t, b.backend(t, writer), state(deployment(1, v1alpha1.BakeFailed)))
+			if tc.edit {
+				b.Edit("friend", func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
+			}
+			got := b.told(t, b.backend(t, reader))
+			if len(got) != 1 || (got[0].Doubt == "") != (tc.doubt == "") || !strings.Contains(got[0].Doubt, tc.doubt) || (got[0].Key == "") != (tc.doubt != "") {
+				t.Errorf("told is %+v, want doubt %q", got, tc.doubt)
+			}
+		})
+	}
+}
+
+// TestOwnRecordIsMended: what somebody put into our record is not signed by us, and does not stay.
+func TestOwnRecordIsMended(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	o := b.options(us)
+	o.SignatureKey = key
+	backend := b.backend(t, o)
+	s := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeFailed))
+	publish(t, backend, s)
+	for name, change := range map[string]func(string) string{
+		"changed": func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) },
+		"emptied": func(string) string { return "" },
+		"garbled": func(text string) string { return text[:len(text)/2] + "}" },
+	} {
+		b.Edit(us, change)
+		b.step(time.Minute)
+		publish(t, backend, s)
+		got := b.told(t, b.backend(t, o))
+		if len(got) != 2 || got[1].State != v1alpha1.BakeFailed || got[1].Doubt != "" {
+			t.Errorf("%s: told is %+v", name, got)
+		}
+	}
+	b.deployed(t, "1 failed", "2 running")
+}
+
+// TestTakenOver: another login takes over what a friend published. GitLab gets no second deployment, and the later word counts.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	publish(t, b.backend(t, b.options("friend")), state(deployment(1, v1alpha1.BakeInProgress)))
+	o := b.options(us)
+	o.TrustedActors = []string{"friend"}
+	backend := b.backend(t, o)
+	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
+	b.deployed(t, "1 success")
+	if got := b.told(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].Doubt != "" {
+		t.Errorf("told is %+v", got)
+	}
+}
+
+// TestWhatPeopleSee: the environment of GitLab and its deployments.
+func TestWhatPeopleSee(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	backend := b.backend(t, b.options(us))
+	d := deployment(1, v1alpha1.BakeDeploying)
+	s := state(d)
+	s.URL = "https://kuberik.example.com/shop"
+	for _, step := range []struct {
+		state      v1alpha1.BakeStatus
+		quarantine string
+		want       string
+	}{
+		{v1alpha1.BakeDeploying, "", "running"},
+		{v1alpha1.BakeFailed, "", "failed"},
+		{v1alpha1.BakeInProgress, "", "failed"}, // GitLab does not go back
+		{v1alpha1.BakeSucceeded, "", "success"},
+		{v1alpha1.BakeSucceeded, "loses orders", "failed"},
+		{v1alpha1.BakeSucceeded, "", "success"},
+		{v1alpha1.BakeCancelled, "", "canceled"},
+	} {
+		s.Deployments[0].State, s.Deployments[0].Quarantine = step.state, step.quarantine
+		publish(t, backend, s)
+		b.deployed(t, "1 "+step.want)
+	}
+	if _, url := b.Deployed(app + "/" + staging); url != s.URL {
+		t.Errorf("it is found at %q", url)
+	}
+}
+
+// TestRecordOfAnotherProject: what is signed for one project is nothing in another.
+func TestRecordOfAnotherProject(t *testing.T) {
+	t.Parallel()
+	var stolen string
+	for _, where := range []string{"octo/other", project} {
+		b := benchOf(t, where)
+		o := b.options("friend")
+		o.Project, o.SignatureKey = where, key
+		publish(t, b.backend(t, o), state(deployment(1, v1alpha1.BakeSucceeded)))
+		b.Edit("friend", func(text string) string {
+			if stolen == "" {
+				stolen = text
+			}
+			return stolen
+		})
+		if got := b.told(t, b.backend(t, o)); len(got) != 1 || (got[0].Doubt == "") != (where == "octo/other") {
+			t.Errorf("in %s, told is %+v", where, got)
+		}
+	}
+}
+
+// TestOnlyOwnAreAdopted: a deployment of somebody else at the same commit is not ours, nor is one that is another entry of the history.
+func TestOnlyOwnAreAdopted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.options("pipeline")
+	body := `{"environment":"shop/staging","sha":"` + commit(1) + `","ref":"` + commit(1) + `","tag":false,"status":"success"}`
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v4/projects/octo%2Fteam%2Fshop/deployments", strings.NewReader(body))
+	req.Header.Set("Authorization", "Bearer token-of-pipeline")
+	b.ServeHTTP(httptest.NewRecorder(), req)
+	backend := b.backend(t, b.options(us))
+	first, second, back := deployment(1, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed), deployment(3, v1alpha1.BakeInProgress)
+	back.Version = first.Version
+	publish(t, backend, state(first))
+	publish(t, backend, state(second, first))
+	publish(t, backend, state(back, second, first))
+	b.deployed(t, "1 success", "1 success", "2 failed", "1 running")
+}
+
+// TestNothingIsLaundered: what somebody put into our record is not signed by us when we write the next word.
+func TestNothingIsLaundered(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	o := b.options(us)
+	o.SignatureKey = key
+	backend := b.backend(t, o)
+	publish(t, backend, state(deployment(1, v1alpha1.BakeFailed)))
+	b.Edit(us, func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
+	publish(t, backend, state(deployment(2, v1alpha1.BakeInProgress)))
+	for _, d := range b.told(t, backend) {
+		if d.Doubt == "" && d.State == v1alpha1.BakeSucceeded {
+			t.Errorf("it is evidence: %+v", d)
+		}
+	}
+}
+
+// TestTwoControllers: for a moment after another one began to lead, there are two. Neither goes by what it knew.
+func TestTwoControllers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	one, other := b.backend(t, b.options(us)), b.backend(t, b.options(us))
+	if _, err := one.Read(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	s := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeSucceeded))
+	publish(t, other, s)
+	writes := b.Writes()
+	publish(t, one, s)
+	if n := b.Writes() - writes; n != 0 || b.Count("uid-1/1") != 1 {
+		t.Errorf("it was published once more, with %d writes", n)
+	}
+}
