@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -120,6 +121,7 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	if !known {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnknownEnvironment, Message: "no environment " + u.Environment + " of this application is known; wait for its first deployment, or correct the name"}
 	}
+	s.Deployments = inOrder(s.Deployments)
 	mine := func(d Deployment) bool { return SameRelease(d.Version, v) }
 	i := slices.IndexFunc(s.Deployments, mine)
 	if i < 0 {
@@ -140,6 +142,29 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	return soaked(u, d, v, now)
 }
 
+// inOrder puts the deployments of each Rollout in the order in which they were decided. Those who tell of them go by time, and clocks are
+// set back.
+func inOrder(list []Deployment) []Deployment {
+	places := map[string][]int{}
+	for i, d := range list {
+		if uid, _, keyed := strings.Cut(d.Key, "/"); keyed {
+			places[uid] = append(places[uid], i)
+		}
+	}
+	sorted := slices.Clone(list)
+	for _, at := range places {
+		var one []Deployment
+		for _, i := range at {
+			one = append(one, list[i])
+		}
+		slices.SortStableFunc(one, func(a, b Deployment) int { return cmp.Compare(b.ID, a.ID) })
+		for n, i := range at {
+			sorted[i] = one[n]
+		}
+	}
+	return sorted
+}
+
 // words for the states that are not Available.
 var words = map[v1alpha1.BakeStatus]string{
 	v1alpha1.BakeDeploying: "being deployed", v1alpha1.BakeInProgress: "baking", v1alpha1.BakeFailed: "failed", v1alpha1.BakeCancelled: "cancelled",
@@ -156,12 +181,40 @@ func undeployed(s State, v v1alpha1.VersionInfo) Answer {
 	return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotDeployedUpstream, Message: v.Tag + " was not deployed in " + s.Environment}
 }
 
+// quarantined says whether a release is quarantined in any of the upstreams.
+func (n News) quarantined(upstreams []Upstream, v v1alpha1.VersionInfo) (Answer, bool) {
+	for _, u := range upstreams {
+		s, _ := n.Find(u.Environment)
+		for _, d := range s.Deployments {
+			if SameRelease(d.Version, v) && d.Doubt == "" && d.Quarantine != "" {
+				return isolated(s, d, v), true
+			}
+		}
+	}
+	return Answer{}, false
+}
+
+func isolated(s State, d Deployment, v v1alpha1.VersionInfo) Answer {
+	return Answer{
+		State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream,
+		Message: fmt.Sprintf("%s is quarantined in %s: %s", v.Tag, s.Environment, d.Quarantine),
+	}
+}
+
+// deployed says whether any of the upstreams has deployed a release.
+func (n News) deployed(upstreams []Upstream, v v1alpha1.VersionInfo) bool {
+	return slices.ContainsFunc(upstreams, func(u Upstream) bool {
+		s, _ := n.Find(u.Environment)
+		return slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return SameRelease(d.Version, v) })
+	})
+}
+
 // objections are what keeps a release from going on even where it became Available.
 func objections(s State, v v1alpha1.VersionInfo, mine func(Deployment) bool) (Answer, bool) {
 	vouched := slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.Doubt != "" })
 	for _, d := range vouched {
 		if mine(d) && d.Quarantine != "" {
-			return Answer{State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream, Message: fmt.Sprintf("%s is quarantined in %s: %s", v.Tag, s.Environment, d.Quarantine)}, true
+			return isolated(s, d, v), true
 		}
 	}
 	if back := wentBack(vouched, mine); back != "" {

@@ -3,6 +3,7 @@ package environment
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -90,4 +91,16 @@ func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(*spec.RequeueInterval)
 	return max(d, shortest), err
+}
+
+// longestURL is how long a URL may be that others are shown.
+const longestURL = 2048
+
+// SafeURL is a URL as others may be shown it: of the web, and of a sensible length; else nothing.
+func SafeURL(raw string) string {
+	web := strings.HasPrefix(raw, "https://") || strings.HasPrefix(raw, "http://")
+	if !web || len(raw) > longestURL || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return ""
+	}
+	return raw
 }

@@ -56,7 +56,13 @@ func (s Standing) inQuestion() []v1alpha1.VersionInfo {
 	if s.Rollout.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
 		candidates = candidates[max(0, len(candidates)-most):]
 	}
-	list := slices.Clone(candidates[:min(len(candidates), most)])
+	n := min(len(candidates), most)
+	list := slices.Clone(candidates[:n])
+	for _, about := range candidates[n:] { // what has many newer ones before it may be the one that went well upstream
+		if s.News.deployed(s.Upstreams, about) {
+			list = append(list, about)
+		}
+	}
 	for i := range s.Rollout.Status.History {
 		about := s.Rollout.Status.History[i].Version
 		// A gate is asked with the digest that is on record, or without one where there is none.
@@ -72,9 +78,14 @@ func (s Standing) inQuestion() []v1alpha1.VersionInfo {
 // quarantined upstream, or was when anything was last heard.
 func (s Standing) answer(about v1alpha1.VersionInfo, before *v1alpha1.GateVerdict) Answer {
 	a := s.ask(about)
-	switch {
-	case a.State == v1alpha1.GateOpen || a.Reason == ReasonQuarantinedUpstream || !s.ranHere(about):
+	if a.State == v1alpha1.GateOpen || a.Reason == ReasonQuarantinedUpstream || !s.ranHere(about) {
 		return a
+	}
+	// Old news, and those that cannot be followed as a whole, still tell of a quarantine.
+	quarantined, is := s.News.quarantined(s.Upstreams, about)
+	switch {
+	case is:
+		return quarantined
 	case s.News.At.IsZero() && before != nil && before.Reason == ReasonQuarantinedUpstream:
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream, Message: before.Message}
 	}
@@ -95,10 +106,10 @@ func (s Standing) ask(about v1alpha1.VersionInfo) Answer {
 	return s.News.Ask(Question{Upstreams: s.Upstreams, Now: s.Now, Patience: s.Patience}, about)
 }
 
-// ranHere says whether a release became Available here.
+// ranHere says whether this very release became Available here: a tag of another digest, or of none, is another.
 func (s Standing) ranHere(about v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(s.Rollout.Status.History, func(h v1alpha1.DeploymentHistoryEntry) bool {
-		return text(h.BakeStatus) == string(v1alpha1.BakeSucceeded) && version.Same(version.Identity(h.Version), version.Identity(about))
+		return text(h.BakeStatus) == string(v1alpha1.BakeSucceeded) && version.Identity(h.Version) == version.Identity(about)
 	})
 }
 

@@ -48,6 +48,11 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 	var doubts []string
 	for _, a := range newest(g, policy, release, c.Approvals) {
 		switch why := discounted(policy, a, authors, c.Now); {
+		case why != "" && a.Decision != v1alpha1.Approve && eligible(policy, a):
+			v.Reason = ReasonUnproven
+			v.Message = release.Tag + " was rejected in the name of " + a.User + ", and nothing proves it any more: they say it again, or take it back"
+			v.ClearedBy = a.User + ", or whoever may delete Approvals"
+			return v
 		case why != "":
 			doubts = append(doubts, "; the word of "+a.User+" does not count: "+why)
 		case a.Decision == v1alpha1.Approve:
@@ -151,13 +156,14 @@ func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1a
 	return slices.SortedFunc(maps.Values(last), func(a, b Approval) int { return cmp.Compare(a.User, b.User) })
 }
 
-// weight orders words of the same second: rejections outweigh approvals, and of each kind those that count the others.
+// weight orders words of the same second: rejections outweigh approvals, and of each kind those that count the others. A rejection that
+// nothing proves any more still weighs, since dropping it would let out what somebody stopped; an approval does not.
 func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 	w := 0
 	if a.Decision != v1alpha1.Approve {
 		w = 2
 	}
-	if a.Doubt == "" && eligible(p, a) {
+	if eligible(p, a) && (a.Doubt == "" || w > 0) {
 		w++
 	}
 	return w

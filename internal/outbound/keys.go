@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,11 +155,23 @@ func (h header) refuse(host string) error {
 	return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s: %s", h.secret, name, todo)}
 }
 
-// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it.
+// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it. Where it would be
+// sent in the clear, the annotation has to name the port too, so that nobody but its owner decides that.
 func MaySend(s *corev1.Secret, to *url.URL) error {
 	h := header{secret: s.Name, hosts: s.Annotations[v1alpha1.AnnotationAllowedHosts]}
-	if permitted(strings.Split(h.hosts, ","), authority(to)) {
+	list := strings.Split(h.hosts, ",")
+	if to.Scheme != "https" {
+		list = slices.DeleteFunc(list, func(entry string) bool {
+			_, port := split(strings.TrimSpace(entry))
+			return port == ""
+		})
+	}
+	switch {
+	case permitted(list, authority(to)):
 		return nil
+	case to.Scheme != "https":
+		return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s without TLS: use https, or name host and port in its annotation %s",
+			s.Name, authority(to), v1alpha1.AnnotationAllowedHosts)}
 	}
 	return h.refuse(to.Host)
 }

@@ -111,9 +111,16 @@ func (s *situation) instead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool)
 func (s *situation) uncovered(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
 	list := s.standing(h)
 	return slices.DeleteFunc(s.gates().Shut(version.Identity(h.Version)), func(v gate.Verdict) bool {
-		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate)
+		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) && s.everyOne(h, v)
 		return recorded && (!s.covered(h.Overrides, v) || s.covered(list, v))
 	})
+}
+
+// everyOne says whether a gate is one of those that the word for all of them stands for: where Overrides went past gates, those that they
+// cover.
+func (s *situation) everyOne(h *v1alpha1.DeploymentHistoryEntry, v gate.Verdict) bool {
+	past := bypasses(h.Overrides, v1alpha1.BypassGates) || bypasses(h.Overrides, v1alpha1.BypassSchedules)
+	return !past || s.covered(h.Overrides, v)
 }
 
 // letPast says whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is

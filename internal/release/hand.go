@@ -349,7 +349,7 @@ func (s *situation) gates() gate.Set {
 // authors of a release, as its image names them, and whether the image was read.
 func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
 	for _, d := range s.Details {
-		if version.Same(d.Release, id) {
+		if d.Release == id {
 			return d.Authors, true
 		}
 	}

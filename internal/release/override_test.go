@@ -448,3 +448,72 @@ func TestEndOfAnOverrideIsLookedAt(t *testing.T) {
 		t.Errorf("it is looked at again at %s", d.Again)
 	}
 }
+
+// TestEveryGateStandsForThoseThatAreCovered: of eleven schedules and more, the history names ten and "*". A manual gate that closes before the
+// hand-over is none of those.
+func TestEveryGateStandsForThoseThatAreCovered(t *testing.T) {
+	t.Parallel()
+	controls, shut := true, false
+	var gates []*v1alpha1.RolloutGate
+	for i := range maxNamed + 1 {
+		gates = append(gates, &v1alpha1.RolloutGate{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("schedule-%02d", i), OwnerReferences: []metav1.OwnerReference{{Kind: "RolloutSchedule", Controller: &controls}}},
+			Spec:       v1alpha1.RolloutGateSpec{Passing: &shut},
+		})
+	}
+	o := given(func(o *Observation) {
+		o.Gates = gates
+		o.Overrides = []Override{{Release: v1alpha1.ReleaseIdentity{Tag: "1.2.0"}, UsedOverride: v1alpha1.UsedOverride{
+			Name: "o", User: "oncall", Reason: "the shop is down", Bypass: []v1alpha1.Bypass{v1alpha1.BypassSchedules}, ExpiresAt: metav1.NewTime(now.Add(time.Hour)),
+		}}}
+	})
+	d := Decide(o)
+	o.Status = Project(o, d, nil)
+	if e := o.Status.History[0]; e.Version.Tag != "1.2.0" || e.BypassedGates[len(e.BypassedGates)-1] != everyGate {
+		t.Fatalf("the schedules are not past: %s %v", d.Rule, e.BypassedGates)
+	}
+	o.Targets[0].Asked, o.Targets[0].Reached, o.Targets[0].Applied = false, false, false
+	if d := Decide(o); d.Rule != "pinTargets" {
+		t.Fatalf("with the schedules alone it decides %s", d.Rule)
+	}
+	o.Gates = append(o.Gates, &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "incident"}, Spec: v1alpha1.RolloutGateSpec{Passing: &shut}})
+	if d := Decide(o); d.Rule != "holdHandover" {
+		t.Errorf("past a gate that closed since, it decides %s: %+v", d.Rule, d.Actions)
+	}
+}
+
+// TestAuthorsOfAnotherDigest: who made the image of a tag without a digest is not who made another of the same tag.
+func TestAuthorsOfAnotherDigest(t *testing.T) {
+	t.Parallel()
+	s := &situation{Observation: Observation{Details: []Details{
+		{Release: v1alpha1.ReleaseIdentity{Tag: "v1"}, ReleaseDetails: v1alpha1.ReleaseDetails{Authors: "ann"}},
+		{Release: v1alpha1.ReleaseIdentity{Tag: "v1", Digest: "sha256:b"}, ReleaseDetails: v1alpha1.ReleaseDetails{Authors: "bob"}},
+	}}}
+	for digest, want := range map[string]string{"": "ann", "sha256:b": "bob", "sha256:c": ""} {
+		if got, read := s.authors(v1alpha1.ReleaseIdentity{Tag: "v1", Digest: digest}); got != want || read != (want != "") {
+			t.Errorf("of %q: %q, %v", digest, got, read)
+		}
+	}
+}
+
+// TestEveryListsTheOldest: with selection Every the oldest goes first, so it is in the list however long that would be.
+func TestEveryListsTheOldest(t *testing.T) {
+	t.Parallel()
+	for selection, first := range map[v1alpha1.Selection]string{v1alpha1.SelectLatest: "1.99.0", v1alpha1.SelectEvery: "1.2.0"} {
+		o := given(func(o *Observation) {
+			o.Spec.Selection = selection
+			for i := 3; i < 100; i++ {
+				o.Status.AvailableReleases = append(o.Status.AvailableReleases, v1alpha1.VersionInfo{Tag: fmt.Sprintf("1.%d.0", i)})
+			}
+			shut := false
+			o.Gates = []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: v1alpha1.RolloutGateSpec{Passing: &shut}}}
+		})
+		list := Project(o, Decide(o), nil).ReleaseCandidates
+		if !slices.ContainsFunc(list, func(v v1alpha1.VersionInfo) bool { return v.Tag == first }) || len(list) != maxListed {
+			t.Errorf("%s: %s is not among the %d", selection, first, len(list))
+		}
+		if !slices.IsSortedFunc(list, func(a, b v1alpha1.VersionInfo) int { return len(b.Tag) - len(a.Tag) }) {
+			t.Errorf("%s: the newest is not first", selection)
+		}
+	}
+}

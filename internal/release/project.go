@@ -86,9 +86,7 @@ func firstSeen(before []v1alpha1.Blocker, b v1alpha1.Blocker, now time.Time) *me
 func (s *situation) projectReleases() {
 	st := &s.status
 	c := s.candidates()
-	newest := slices.Clone(c)
-	slices.Reverse(newest)
-	st.ReleaseCandidates, st.GatedReleaseCandidates, st.Gates = listed(newest, versionTexts), nil, nil
+	st.ReleaseCandidates, st.GatedReleaseCandidates, st.Gates = s.foremostOf(c), nil, nil
 	for _, v := range st.ReleaseCandidates {
 		if s.admitted(v) {
 			st.GatedReleaseCandidates = append(st.GatedReleaseCandidates, v)
@@ -109,6 +107,18 @@ func (s *situation) projectReleases() {
 	}
 	s.projectGates(about)
 	st.Phase, st.CurrentVersion = s.phase(), s.current()
+}
+
+// foremostOf is as many candidates as fit, those that would be deployed next, in the order of the published interface: newest first.
+func (s *situation) foremostOf(c []v1alpha1.VersionInfo) []v1alpha1.VersionInfo {
+	list := slices.Clone(c)
+	if s.Spec.Selection != v1alpha1.SelectEvery {
+		slices.Reverse(list)
+		return listed(list, versionTexts)
+	}
+	list = listed(list, versionTexts)
+	slices.Reverse(list)
+	return list
 }
 
 func (s *situation) projectGates(about v1alpha1.VersionInfo) {

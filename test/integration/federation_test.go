@@ -60,7 +60,7 @@ func (f *federation) join(w *env.World, name, api, token string) *stage {
 		f.t.Fatal(err)
 	}
 	w.Create(&corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "github-token", Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: at.Hostname()}},
+		ObjectMeta: metav1.ObjectMeta{Name: "github-token", Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: at.Host}},
 		StringData: map[string]string{"token": token, "signature": "a key that both of them know, 32 bytes and more"},
 	})
 	interval := "1s" // taken for the shortest that is allowed
@@ -133,7 +133,7 @@ func (f *federation) mallory(method, path string, body, into any) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode >= 300:
 		return fmt.Errorf("%s %s: %s", method, path, resp.Status)

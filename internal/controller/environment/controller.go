@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -33,6 +34,10 @@ const (
 	// patience is how many intervals news may be old, and leastPatience how old at the least, before nothing is promoted on them.
 	patience      = 5
 	leastPatience = 10 * time.Minute
+	// enough is how long one look at an outside backend may take. What was read stays, so that the next goes on from there.
+	enough = 30 * time.Second
+	// usualLook is after what time something is looked at again that tells nobody when it changes.
+	usualLook = time.Minute
 	// firstTry and lastTry are how soon and how late something that failed is tried again: news are not to come much later than they would.
 	firstTry = 100 * time.Millisecond
 	lastTry  = time.Minute
@@ -50,13 +55,15 @@ type Controller struct {
 	live     client.Reader
 	backends Backends
 	clock    clock.PassiveClock
+	// routes is what was found of HTTPRoutes lately.
+	routes *cache.LRUExpireCache
 	// routeless is until when the cluster is taken to know no HTTPRoutes, in seconds.
 	routeless atomic.Int64
 }
 
 // New makes the controller. Live reads past the cache.
 func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock) *Controller {
-	return &Controller{client: c, live: live, backends: b, clock: clk}
+	return &Controller{client: c, live: live, backends: b, clock: clk, routes: cache.NewLRUExpireCacheWithClock(mostRoutes, clk)}
 }
 
 //+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments,verbs=get;list;watch
@@ -72,66 +79,33 @@ func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	asked := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
-	return ctrl.NewControllerManagedBy(mgr).
-		Named("environment").
-		For(&environments.Environment{}, asked).
-		Owns(&v1alpha1.RolloutGate{}).
-		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout)).
-		Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
-		Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry),
-		}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
-}
-
-// ofRollout reaches the Environments of a Rollout, and those that meet them in this cluster.
-func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
-	var list environments.EnvironmentList
-	err := c.client.List(ctx, &list, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByRollout: o.GetName()})
-	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range list.Items {
-		requests = append(requests, c.ofSibling(ctx, &list.Items[i])...)
-	}
-	return requests
-}
-
-// ofSibling reaches the Environments of the application that meet in this cluster, the one itself among them.
-func (c *Controller) ofSibling(ctx context.Context, e *environments.Environment) []reconcile.Request {
-	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(e)}}
-	if outside(e) {
-		return requests
-	}
-	var list environments.EnvironmentList
-	if err := c.client.List(ctx, &list, client.MatchingFields{kube.ByApplication: environment.Application(e.Spec.Name)}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-	}
-	for i := range list.Items {
-		if o := &list.Items[i]; o.UID != e.UID && !outside(o) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)})
+	// Those that ask outside have a queue and workers of their own: a backend that is slow, or an API server that belongs to a tenant,
+	// delays nobody who meets in this cluster.
+	for name, far := range map[string]bool{"environment": false, "environment-outside": true} {
+		mine := reconcile.TypedFunc[*environments.Environment](func(ctx context.Context, e *environments.Environment) (ctrl.Result, error) {
+			if outside(e) != far {
+				return ctrl.Result{}, nil
+			}
+			return c.Reconcile(ctx, e)
+		})
+		err := ctrl.NewControllerManagedBy(mgr).
+			Named(name).
+			For(&environments.Environment{}, asked).
+			Owns(&v1alpha1.RolloutGate{}).
+			Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout), builder.WithPredicates(matters())).
+			Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
+			Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			WithOptions(controller.Options{
+				MaxConcurrentReconciles: workers,
+				RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry),
+			}).
+			Complete(reconcile.AsReconciler(mgr.GetClient(), mine))
+		if err != nil {
+			return err
 		}
 	}
-	return requests
+	return nil
 }
-
-// ofNamespace reaches the Environments of a namespace, and those that meet them: its labels say who does.
-func (c *Controller) ofNamespace(ctx context.Context, ns *corev1.Namespace) []reconcile.Request {
-	var list environments.EnvironmentList
-	if err := c.client.List(ctx, &list, client.InNamespace(ns.Name)); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-	}
-	var requests []reconcile.Request
-	for i := range list.Items {
-		requests = append(requests, c.ofSibling(ctx, &list.Items[i])...)
-	}
-	return requests
-}
-
 func outside(e *environments.Environment) bool {
 	return e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster
 }
@@ -179,6 +153,11 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 	case unreadable != nil:
 		v.wrong("InvalidSpec", unreadable)
 		return v
+	}
+	if outside(e) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, enough)
+		defer cancel()
 	}
 	b, err := c.backends.For(ctx, e)
 	if err != nil {

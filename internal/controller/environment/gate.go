@@ -18,6 +18,9 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
+// reasonTaken: the name of the gate is taken by a gate of another.
+const reasonTaken = "GateTaken"
+
 // gateName follows from the Environment.
 func gateName(e *environments.Environment) string {
 	return version.Distinct(e.Name+"-environment", "Environment/"+e.Name)
@@ -38,7 +41,7 @@ func (c *Controller) keepGate(ctx context.Context, e *environments.Environment, 
 	next := g.DeepCopy()
 	shape(next, e)
 	if err := controllerutil.SetControllerReference(e, next, c.client.Scheme()); err != nil {
-		v.wrong("GateTaken", fmt.Errorf("the gate %s belongs to another: %w", g.Name, err))
+		v.wrong(reasonTaken, fmt.Errorf("the gate %s belongs to another: %w", g.Name, err))
 		return nil, nil //nolint:nilnil // without a gate of its own the Rollout is held anyway
 	}
 	if equality.Semantic.DeepEqual(g, next) {

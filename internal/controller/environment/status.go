@@ -1,6 +1,8 @@
 package environment
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +15,7 @@ import (
 
 const (
 	// mostInfos and mostHistory bound what is shown of others.
-	mostInfos, mostHistory = 50, 10
+	mostInfos, mostHistory = 30, 10
 )
 
 // show writes how it stands into the status of an Environment.
@@ -71,7 +73,7 @@ func (v *view) infos() []environments.EnvironmentInfo {
 	for _, s := range news.Connected(v.own.Environment) {
 		own := s.Environment == v.own.Environment
 		if own || room > 0 {
-			list = append(list, info(s))
+			list = append(list, info(s, v.shown(s)))
 		}
 		if !own {
 			room--
@@ -80,15 +82,25 @@ func (v *view) infos() []environments.EnvironmentInfo {
 	return list
 }
 
-func info(s environment.State) environments.EnvironmentInfo {
-	i := environments.EnvironmentInfo{Environment: s.Environment, EnvironmentURL: s.URL, DependsOn: s.After}
+// shown is how much of the history of an environment is shown: what comes right before and after this one in full, of others the newest
+// deployment.
+func (v *view) shown(s environment.State) int {
+	near := s.Environment == v.own.Environment || slices.Contains(v.own.After, s.Environment) || slices.Contains(s.After, v.own.Environment)
+	if near {
+		return mostHistory
+	}
+	return 1
+}
+
+func info(s environment.State, most int) environments.EnvironmentInfo {
+	i := environments.EnvironmentInfo{Environment: s.Environment, EnvironmentURL: environment.SafeURL(s.URL), DependsOn: s.After}
 	if len(s.After) > 0 {
 		i.Relationship = &environments.Relationship{Environment: s.After[0], Type: environments.After}
 		if s.Parallel {
 			i.Relationship.Type = environments.Parallel
 		}
 	}
-	for _, d := range s.Deployments[:min(len(s.Deployments), mostHistory)] {
+	for _, d := range s.Deployments[:min(len(s.Deployments), most)] {
 		i.History = append(i.History, shown(d))
 	}
 	return i

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
 )
 
 // route is the kind that says under which name an application is reached.
@@ -19,18 +21,38 @@ var route = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version:
 // routeless is how long a cluster that knows no HTTPRoutes is not asked for one: each question costs it a discovery.
 const routeless = 10 * time.Minute
 
+const (
+	// remembered is how long the answer about a route is, and mostRoutes how many are: they are read past the cache, which would hold
+	// every route of the cluster.
+	remembered = time.Minute
+	mostRoutes = 4096
+)
+
 // url is where a person finds an environment: what its annotation says, or the first host of the HTTPRoute that is called like the Rollout.
 // A cluster without HTTPRoutes has none.
 func (c *Controller) url(ctx context.Context, e *environments.Environment) string {
 	if said := e.Annotations[environments.AnnotationURL]; said != "" {
-		return said
+		return environment.SafeURL(said)
 	}
 	if c.clock.Now().Before(time.Unix(c.routeless.Load(), 0)) {
 		return ""
 	}
+	key := client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}
+	if known, ok := c.routes.Get(key); ok {
+		if known, ok := known.(string); ok {
+			return known
+		}
+	}
+	found := c.route(ctx, key)
+	c.routes.Add(key, found, remembered)
+	return found
+}
+
+// route is where the HTTPRoute of a name leads.
+func (c *Controller) route(ctx context.Context, key client.ObjectKey) string {
 	r := &unstructured.Unstructured{}
 	r.SetGroupVersionKind(route)
-	err := c.live.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}, r)
+	err := c.live.Get(ctx, key, r)
 	if err != nil {
 		switch {
 		case apimeta.IsNoMatchError(err):
@@ -44,5 +66,8 @@ func (c *Controller) url(ctx context.Context, e *environments.Environment) strin
 	if err != nil || len(hosts) == 0 {
 		return ""
 	}
-	return "https://" + hosts[0] + "/"
+	if strings.HasPrefix(hosts[0], "*") {
+		return "" // no host is called so
+	}
+	return environment.SafeURL("https://" + hosts[0] + "/")
 }

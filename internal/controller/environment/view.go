@@ -40,13 +40,11 @@ type view struct {
 
 // read understands a spec, or says what cannot be understood.
 func (v *view) read(spec environments.EnvironmentSpec) (err error) {
-	if v.upstreams, err = environment.Upstreams(spec); err != nil {
-		return err
-	}
 	if v.interval, err = environment.Interval(spec); err != nil && outside(v.environment) {
 		return fmt.Errorf("spec.requeueInterval: %w", err)
 	}
-	return nil
+	v.upstreams, err = environment.Upstreams(spec)
+	return err
 }
 
 // wrong notes what somebody has to change.
@@ -79,7 +77,7 @@ func (v *view) published(err error) {
 }
 
 func flatten(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself is looked for, not what it holds
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, e := range joined.Unwrap() {
 			all = append(all, flatten(e)...)
@@ -126,6 +124,9 @@ func (v *view) wait() time.Duration {
 		sooner(max(v.interval, v.until.Sub(v.now)))
 	} else if !v.until.IsZero() {
 		sooner(v.until.Sub(v.now))
+	}
+	if v.reason == reasonTaken { // who has the gate lets go of it without a word to us
+		sooner(usualLook)
 	}
 	if v.again.After(v.now) {
 		sooner(v.again.Sub(v.now))

@@ -80,7 +80,11 @@ func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Conte
 
 // verdicts are for the candidates, newest first, each since it was first given, with how long the first of them lasts.
 func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, said gate.Context) (list []v1alpha1.GateVerdict, wait time.Duration) {
-	for _, candidate := range ro.Status.ReleaseCandidates[:min(len(ro.Status.ReleaseCandidates), most)] {
+	candidates := ro.Status.ReleaseCandidates
+	if ro.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
+		candidates = candidates[max(0, len(candidates)-most):]
+	}
+	for _, candidate := range candidates[:min(len(candidates), most)] {
 		id := version.Identity(candidate)
 		v := gate.Evaluate(g, id, said)
 		verdict := v1alpha1.GateVerdict{

@@ -102,6 +102,9 @@ func (b *Backends) access(ctx context.Context, e *environments.Environment, usua
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
+	if secret.Type == corev1.SecretTypeServiceAccountToken || secret.Type == corev1.SecretTypeBootstrapToken {
+		return nil, nil, refused("Secret %s is a credential of this cluster (%s), which is sent nowhere", key.Name, secret.Type)
+	}
 	api, err := url.Parse(cmp.Or(e.Spec.Backend.APIURL, home))
 	if err != nil || api.Host == "" {
 		return nil, nil, refused("spec.backend.apiURL is no URL: write one such as https://github.example.com/api/v3/")

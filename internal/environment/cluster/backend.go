@@ -46,22 +46,13 @@ func (b Backend) Publish(ctx context.Context, _ environment.State) error { retur
 
 // Read implements environment.Backend. Two Environments that have the same name are no evidence: nobody can tell which is meant.
 func (b Backend) Read(ctx context.Context, application string) (environment.News, error) {
-	var list environments.EnvironmentList
-	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}); err != nil {
-		return environment.News{}, fmt.Errorf("listing Environments: %w", err)
-	}
-	group, err := b.group(ctx, b.Namespace)
+	near, err := b.Neighbours(ctx, application)
 	if err != nil {
 		return environment.News{}, err
 	}
 	states := map[string]environment.State{}
-	for i := range list.Items {
-		e := &list.Items[i]
-		meets, err := b.meets(ctx, e, group)
-		if err != nil {
-			return environment.News{}, err
-		}
-		if !meets || !e.DeletionTimestamp.IsZero() || e.Spec.Environment == "" {
+	for _, e := range near {
+		if !e.DeletionTimestamp.IsZero() || e.Spec.Environment == "" {
 			continue
 		}
 		s, err := b.state(ctx, e)
@@ -79,6 +70,29 @@ func (b Backend) Read(ctx context.Context, application string) (environment.News
 	}
 	slices.SortFunc(news.Environments, func(x, y environment.State) int { return cmp.Compare(x.Environment, y.Environment) })
 	return news, nil
+}
+
+// Neighbours lists the Environments of an application that the namespace may look at. They belong to the cache: they are not to be changed.
+func (b Backend) Neighbours(ctx context.Context, application string) ([]*environments.Environment, error) {
+	var list environments.EnvironmentList
+	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Environments: %w", err)
+	}
+	group, err := b.group(ctx, b.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	var near []*environments.Environment
+	for i := range list.Items {
+		meets, err := b.meets(ctx, &list.Items[i], group)
+		if err != nil {
+			return nil, err
+		}
+		if meets {
+			near = append(near, &list.Items[i])
+		}
+	}
+	return near, nil
 }
 
 // meets says whether an Environment is one that the namespace may look at: its own, or one of its group.
@@ -119,6 +133,9 @@ func (b Backend) state(ctx context.Context, e *environments.Environment) (enviro
 func ambiguous(a, b environment.State) environment.State {
 	a.Deployments = append(slices.Clone(a.Deployments), b.Deployments...)
 	for i := range a.Deployments {
+		if a.Deployments[i].Quarantine != "" {
+			continue // whichever it is, one of them says so
+		}
 		a.Deployments[i].Doubt = "two Environments of this application are called " + a.Environment
 	}
 	return a
