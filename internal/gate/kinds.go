@@ -6,6 +6,9 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
+// reasonQuarantinedUpstream is what an Environment writes of a release that is quarantined upstream.
+const reasonQuarantinedUpstream = "QuarantinedUpstream"
+
 // kind is a class of gate that Kuberik answers for itself. Every other class belongs to an external controller.
 type kind struct {
 	class string
@@ -17,8 +20,17 @@ func kinds() []kind {
 	return []kind{
 		{v1alpha1.GateClassManual, manual},
 		{v1alpha1.GateClassHTTP, asked("the answer of the URL, or whoever may edit the gate")},
-		{v1alpha1.GateClassEnvironment, asked("the release becoming Available upstream")},
+		{v1alpha1.GateClassEnvironment, promoted},
 	}
+}
+
+// promoted judges a gate that an Environment keeps.
+func promoted(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
+	v := asked("the release becoming Available upstream")(g, release, c)
+	if v.Reason == reasonQuarantinedUpstream {
+		v.ClearedBy = "a newer release, or whoever lifts the quarantine upstream"
+	}
+	return v
 }
 
 // Ours says whether Kuberik answers for the gate.

@@ -250,11 +250,25 @@ func interruptBake(s *situation) (Decision, bool) {
 	if h == nil || statusOf(h) != v1alpha1.BakeInProgress || h.InterruptedTime != nil && s.astray(h) {
 		return Decision{}, false
 	}
-	waits := s.waits()
+	waits := append(s.waits(), s.drifted(h)...)
 	if len(waits) == 0 && h.InterruptedTime == nil && !s.wavered(h) {
 		return Decision{}, false
 	}
 	return s.interrupt(h, waits), true
+}
+
+// drifted lists the targets that run something else than what bakes, also where Flux has long applied that.
+func (s *situation) drifted(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
+	var list []v1alpha1.Blocker
+	for _, t := range s.Targets {
+		if s.astray(h) && t.Applied && t.Value != h.Version.Tag {
+			list = append(list, v1alpha1.Blocker{
+				Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: "it was changed to " + t.Value,
+				ClearedBy: "Kuberik, which puts it back",
+			})
+		}
+	}
+	return list
 }
 
 // interrupt notes that a bake is interrupted, or starts it anew when nothing is waited for any more.
