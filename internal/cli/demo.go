@@ -44,7 +44,7 @@ func newDemoPush() *cobra.Command {
 			if err := demo.Push(c.Context(), config, args[0]); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "Pushed %s. The demo shows what becomes of it; so does: kubectl get ro,rel -n demo\n", args[0])
+			_, err = fmt.Fprintf(c.OutOrStdout(), "Pushed %s. The demo shows what becomes of it; so does: kubectl get ro,rel -A\n", args[0])
 			return err
 		},
 	}

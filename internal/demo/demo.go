@@ -129,7 +129,7 @@ func (w *world) tell(ctx context.Context, o Options, n narrator) ([]string, erro
 	if err := s.tell(ctx, s.steps()); err != nil {
 		return nil, fmt.Errorf("%w; the logs are in %s", err, w.plane.Logs())
 	}
-	found, err := w.settle(ctx)
+	found, err := w.settle(ctx, n)
 	if err != nil {
 		return found, fmt.Errorf("%w; the logs are in %s", err, w.plane.Logs())
 	}
@@ -153,12 +153,12 @@ func (w *world) watchOver(ctx context.Context) error {
 // next says what can be done once the story is told.
 func (w *world) next(program string) []string {
 	const tag = "1.3.0"
-	release := fmt.Sprintf("$(kubectl get rel -n %s -o name | grep -o '%s-%s-.*')", namespace, app, tag)
+	release := fmt.Sprintf("$(kubectl get rel -n %s -o name | grep -o '%s-%s-.*')", production, app, tag)
 	return []string{
 		"The local cluster stays up. In another terminal:",
 		"  export KUBECONFIG=" + w.plane.Kubeconfig(),
-		"  kubectl get ro,rel,gate,appr,hc -n " + namespace,
-		"  kubectl describe ro " + app + " -n " + namespace,
+		"  kubectl get ro,rel,gate,appr,hc,env -A",
+		"  kubectl describe ro " + app + " -n " + production,
 		"  " + program + " demo push " + tag,
 		"  " + word{by: approver, user: approver, tag: tag, release: release}.command(),
 		"Logs are in " + w.plane.Logs() + ". Press Ctrl-C to stop.",

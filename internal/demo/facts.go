@@ -9,29 +9,55 @@ import (
 	"strings"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
+
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // expected is what has to be found at the end of the story.
 func expected() []string {
 	return []string{
-		"the Rollout is Available and runs 1.2.0; nothing waits",
-		"deployment 1 of 1.0.0: Succeeded, baked for its time",
-		"deployment 2 of 1.1.0: Failed, never baked, by hello-http",
-		"deployment 3 of 1.2.0: Succeeded, baked for its time",
-		"release 1.0.0 is Available, by the evidence of hello, hello-http",
-		"release 1.1.0 is Failed, by the evidence of hello-http, quarantined",
-		"release 1.2.0 is Available, by the evidence of hello, hello-http",
-		"alice approved 1.0.0, 1.1.0, 1.2.0; nobody else approved anything",
-		"change-calendar let pass 1.0.0, 1.1.0, 1.2.0",
-		"the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
-		"the Deployment runs hello:1.2.0, 2 of 2 pods ready",
+		"staging: the Rollout is Available and runs 1.2.0; nothing waits",
+		"staging: deployment 1 of 1.0.0: Succeeded, baked for its time",
+		"staging: deployment 2 of 1.1.0: Failed, never baked, by hello-http",
+		"staging: deployment 3 of 1.2.0: Succeeded, baked for its time",
+		"staging: release 1.0.0 is Available, by the evidence of hello, hello-http",
+		"staging: release 1.1.0 is Failed, by the evidence of hello-http, quarantined",
+		"staging: release 1.2.0 is Available, by the evidence of hello, hello-http",
+		"staging: nobody approved anything",
+		"staging: nobody was asked for approval",
+		"staging: the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
+		"staging: the Deployment runs hello:1.2.0, 2 of 2 pods ready",
+		"staging: the Environment says 1.2.0, Succeeded; it takes releases as they come",
+		"production: the Rollout is Available and runs 1.2.0; nothing waits",
+		"production: deployment 1 of 1.0.0: Succeeded, baked for its time",
+		"production: deployment 2 of 1.2.0: Succeeded, baked for its time",
+		"production: release 1.0.0 is Available, by the evidence of hello, hello-http",
+		"production: release 1.1.0 is Superseded, never deployed; nobody was asked to approve it",
+		"production: release 1.2.0 is Available, by the evidence of hello, hello-http",
+		"production: alice approved 1.0.0, 1.2.0; nobody else approved anything",
+		"production: people were asked for approval, of 1.2.0 last",
+		"production: change-calendar let pass 1.0.0, 1.1.0, 1.2.0",
+		"production: the Deployment has run hello:1.0.0, hello:1.2.0",
+		"production: the Deployment runs hello:1.2.0, 2 of 2 pods ready",
+		"production: the Environment says 1.2.0, Succeeded; it takes releases after staging",
 	}
 }
 
-// facts says what a scene comes to.
-func facts(s scene) []string {
-	st := s.rollout.Status
+// facts says what a scene comes to, with the events that people were told by.
+func facts(s scene, events []eventsv1.Event) []string {
+	var found []string
+	for i, p := range s.places() {
+		for _, fact := range p.facts(events) {
+			found = append(found, namespaces()[i]+": "+fact)
+		}
+	}
+	return found
+}
+
+func (p *place) facts(events []eventsv1.Event) []string {
+	st := p.rollout.Status
 	first := fmt.Sprintf("the Rollout is %s and runs %s", st.Phase, st.CurrentVersion)
 	if st.PendingVersion == "" && len(st.BlockedBy) == 0 {
 		first += "; nothing waits"
@@ -40,31 +66,73 @@ func facts(s scene) []string {
 	}
 	found := []string{first}
 	for _, e := range slices.Backward(st.History) {
-		found = append(found, deployment(&e, s.rollout.Spec.BakeTime))
+		found = append(found, deployment(&e, p.rollout.Spec.BakeTime))
 	}
 	for _, v := range st.AvailableReleases {
-		found = append(found, released(s.release(v.Tag), v.Tag))
+		found = append(found, released(p.release(v.Tag), v.Tag)+p.never(v, events))
 	}
-	want, ready := s.replicas()
-	return append(found, approvers(s), calendarName+" let pass "+strings.Join(s.passed(), ", "), "the Deployment has run "+strings.Join(s.ran(), ", "), fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", s.image(), ready, want))
+	found = append(found, approvers(p), p.called(events))
+	if p.calendar.Name != "" {
+		found = append(found, calendarName+" let pass "+strings.Join(p.passed(), ", "))
+	}
+	want, ready := p.replicas()
+	told := p.environment.Status
+	return append(found, "the Deployment has run "+strings.Join(p.ran(), ", "),
+		fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", p.image(), ready, want),
+		fmt.Sprintf("the Environment says %s, %s; it %s", told.CurrentTag, told.CurrentState, readiness(p.environment).Message))
+}
+
+// never says of a release that was not deployed whether people were asked to approve it all the same.
+func (p *place) never(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
+	id := version.Identity(v)
+	deployed := func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Identity(e.Version) == id }
+	told := func(e eventsv1.Event) bool { return p.asks(e) && strings.HasPrefix(e.Note, v.Tag+" ") }
+	switch {
+	case slices.ContainsFunc(p.rollout.Status.History, deployed):
+		return ""
+	case slices.Contains(p.rollout.Status.ApprovalRequested, id) || slices.ContainsFunc(events, told):
+		return ", never deployed; people were asked to approve it"
+	}
+	return ", never deployed; nobody was asked to approve it"
+}
+
+// called says for what people were asked for approval. Of what is over the record says nothing, and an event may be lost with a controller
+// that was killed.
+func (p *place) called(events []eventsv1.Event) string {
+	asked := p.rollout.Status.ApprovalRequested
+	switch {
+	case len(asked) > 0:
+		return "people were asked for approval, of " + asked[len(asked)-1].Tag + " last"
+	case slices.ContainsFunc(events, p.asks):
+		return "people were asked for approval"
+	}
+	return "nobody was asked for approval"
+}
+
+// asks says whether an event asks people for approval here.
+func (p *place) asks(e eventsv1.Event) bool {
+	return e.Reason == "ApprovalRequested" && e.Regarding.Namespace == p.rollout.Namespace
 }
 
 // approvers says who approved what, and in whose name.
-func approvers(s scene) string {
+func approvers(p *place) string {
 	said := map[string][]string{}
-	for i := range s.approvals {
+	for i := range p.approvals {
 		tag := "something else"
-		for _, rel := range s.releases {
-			if rel.Name == s.approvals[i].Spec.ReleaseName {
+		for _, rel := range p.releases {
+			if rel.Name == p.approvals[i].Spec.ReleaseName {
 				tag = rel.Spec.Version.Tag
 			}
 		}
-		user := s.approvals[i].Spec.User
+		user := p.approvals[i].Spec.User
 		said[user] = append(said[user], tag)
 	}
 	var list []string
 	for _, user := range slices.Sorted(maps.Keys(said)) {
 		list = append(list, user+" approved "+strings.Join(slices.Sorted(slices.Values(said[user])), ", "))
+	}
+	if len(list) == 0 {
+		return "nobody approved anything"
 	}
 	return strings.Join(append(list, "nobody else approved anything"), "; ")
 }
@@ -119,14 +187,17 @@ func released(rel *v1alpha1.Release, tag string) string {
 	return text
 }
 
-// settle reads the end of the story from the API server, past every cache, until it is as it should be.
-func (w *world) settle(ctx context.Context) ([]string, error) {
+// settle reads the end of the story from the API server, past every cache, until it is as it should be, and shows that.
+func (w *world) settle(ctx context.Context, n narrator) ([]string, error) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		s, err := look(ctx, w.admin)
-		found := facts(s)
+		var events eventsv1.EventList
+		err = errors.Join(err, w.admin.List(ctx, &events))
+		found := facts(s, events.Items)
 		problem := errors.Join(err, compare(expected(), found))
 		if problem == nil {
+			n.show(s)
 			return found, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {

@@ -78,10 +78,10 @@ func (l *lines) ending(text []string) {
 func (l *lines) close() {
 	l.once.Do(func() {
 		l.mu.Lock()
-		picture := l.last.picture(view.Style{}, time.Now())
+		end := l.last.ending(view.Style{}, time.Now())
 		l.mu.Unlock()
-		if len(picture) > 0 {
-			l.print(append([]string{""}, picture...)...)
+		if len(end) > 0 {
+			l.print(append([]string{""}, end...)...)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,7 +22,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// push publishes a version, as a pipeline does, and tells Flux to look.
+// push publishes a version, as a pipeline does, and tells Flux to look, in staging and in production.
 func (w *world) push(ctx context.Context, tag string) error {
 	return push(ctx, w.admin, w.plane.Registry()+"/"+app, tag)
 }
@@ -39,9 +40,14 @@ func push(ctx context.Context, c client.Client, image, tag string) error {
 	if err != nil {
 		return err
 	}
-	repository := &imagev1.ImageRepository{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+	var problems []error
 	asked := time.Now().UTC().Format(time.RFC3339Nano)
-	return merge(ctx, c, repository, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, asked))
+	for _, namespace := range namespaces() {
+		repository := &imagev1.ImageRepository{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, asked)
+		problems = append(problems, merge(ctx, c, repository, patch))
+	}
+	return errors.Join(problems...)
 }
 
 // Push publishes a version to a demo that runs. Config is the way to its API server, which knows where its registry is.
@@ -58,7 +64,7 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 		return err
 	}
 	var repository imagev1.ImageRepository
-	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: app}, &repository); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: staging, Name: app}, &repository); err != nil {
 		return fmt.Errorf("looking for the demo: %w; export KUBECONFIG as the demo says", err)
 	}
 	// What a demo made is on this machine. Anything else of that name is somebody's own.
@@ -97,9 +103,9 @@ func (w *world) allow(ctx context.Context, tag string) error {
 	return nil
 }
 
-// unblock lets the next version through although the last one failed, as alice.
+// unblock lets staging take the next version although the last one failed there, as alice.
 func (w *world) unblock(ctx context.Context) error {
-	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
+	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: staging, Name: app}}
 	return merge(ctx, w.persons[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
 }
 

@@ -6,26 +6,53 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"text/tabwriter"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/demo/endpoint"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// scene is what the API server says at one moment. No pointer in it is nil.
+// scene is what the API server says at one moment.
 type scene struct {
-	rollout   *v1alpha1.Rollout
-	releases  []v1alpha1.Release
-	approvals []v1alpha1.Approval
+	staging, production place
+}
+
+// bare is a scene before anything is there.
+func bare() scene { return scene{staging: nowhere(), production: nowhere()} }
+
+// places are those of a scene, in the order in which releases come to them.
+func (s *scene) places() []*place { return []*place{&s.staging, &s.production} }
+
+// look reads a scene.
+func look(ctx context.Context, r client.Reader) (scene, error) {
+	s := bare()
+	for i, p := range s.places() {
+		if err := p.look(ctx, r, namespaces()[i]); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// place is what the API server says of one environment. No pointer in it is nil.
+type place struct {
+	environment *environments.Environment
+	rollout     *v1alpha1.Rollout
+	releases    []v1alpha1.Release
+	approvals   []v1alpha1.Approval
 	// calendar is the gate that asks the change calendar.
 	calendar   *v1alpha1.RolloutGate
 	deployment *appsv1.Deployment
@@ -33,58 +60,60 @@ type scene struct {
 	sets []appsv1.ReplicaSet
 }
 
-// bare is a scene before anything is there.
-func bare() scene {
-	return scene{rollout: &v1alpha1.Rollout{}, calendar: &v1alpha1.RolloutGate{}, deployment: &appsv1.Deployment{}}
+// nowhere is a place before anything is there.
+func nowhere() place {
+	return place{
+		environment: &environments.Environment{}, rollout: &v1alpha1.Rollout{}, calendar: &v1alpha1.RolloutGate{},
+		deployment: &appsv1.Deployment{},
+	}
 }
 
-// look reads a scene.
-func look(ctx context.Context, r client.Reader) (scene, error) {
-	s := bare()
+func (p *place) look(ctx context.Context, r client.Reader, namespace string) error {
 	key := client.ObjectKey{Namespace: namespace, Name: app}
-	if err := r.Get(ctx, key, s.rollout); err != nil {
-		return s, client.IgnoreNotFound(err)
-	}
-	if err := r.Get(ctx, key, s.deployment); client.IgnoreNotFound(err) != nil {
-		return s, err
-	}
-	if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: calendarName}, s.calendar); client.IgnoreNotFound(err) != nil {
-		return s, err
+	calendar := client.ObjectKey{Namespace: namespace, Name: calendarName}
+	for _, one := range []struct {
+		key  client.ObjectKey
+		into client.Object
+	}{{key, p.environment}, {key, p.rollout}, {key, p.deployment}, {calendar, p.calendar}} {
+		if err := r.Get(ctx, one.key, one.into); client.IgnoreNotFound(err) != nil {
+			return err
+		}
 	}
 	var releases v1alpha1.ReleaseList
 	var approvals v1alpha1.ApprovalList
 	for _, list := range []client.ObjectList{&releases, &approvals} {
 		if err := r.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return s, err
+			return err
 		}
 	}
-	s.releases, s.approvals = releases.Items, approvals.Items
+	p.releases, p.approvals = releases.Items, approvals.Items
+	slices.SortFunc(p.releases, func(a, b v1alpha1.Release) int { return strings.Compare(a.Name, b.Name) })
 	var err error
-	s.sets, err = endpoint.ReplicaSets(ctx, r, key)
-	return s, err
+	p.sets, err = endpoint.ReplicaSets(ctx, r, key)
+	return err
 }
 
 // release finds the Release object of a tag, or an empty one.
-func (s scene) release(tag string) *v1alpha1.Release {
-	for i := range s.releases {
-		if s.releases[i].Spec.Version.Tag == tag {
-			return &s.releases[i]
+func (p *place) release(tag string) *v1alpha1.Release {
+	for i := range p.releases {
+		if p.releases[i].Spec.Version.Tag == tag {
+			return &p.releases[i]
 		}
 	}
 	return &v1alpha1.Release{}
 }
 
 // image is what the Deployment runs, without the registry.
-func (s scene) image() string {
-	return imageOf(s.deployment.Spec.Template)
+func (p *place) image() string {
+	return imageOf(p.deployment.Spec.Template)
 }
 
 // ran are the images that the Deployment has run of the versions that were released, the newest last.
-func (s scene) ran() []string {
+func (p *place) ran() []string {
 	var images []string
-	for _, set := range s.sets {
+	for _, set := range p.sets {
 		image := imageOf(set.Spec.Template)
-		if slices.ContainsFunc(s.releases, func(r v1alpha1.Release) bool { return image == app+":"+r.Spec.Version.Tag }) {
+		if slices.ContainsFunc(p.releases, func(r v1alpha1.Release) bool { return image == app+":"+r.Spec.Version.Tag }) {
 			images = append(images, image)
 		}
 	}
@@ -92,9 +121,9 @@ func (s scene) ran() []string {
 }
 
 // passed are the versions that the change calendar has let pass.
-func (s scene) passed() []string {
+func (p *place) passed() []string {
 	var tags []string
-	for _, v := range s.calendar.Status.Verdicts {
+	for _, v := range p.calendar.Status.Verdicts {
 		if v.State == v1alpha1.GateOpen {
 			tags = append(tags, v.Release)
 		}
@@ -111,13 +140,13 @@ func imageOf(t corev1.PodTemplateSpec) string {
 }
 
 // workload shows the Deployment.
-func (s scene) workload() view.Node {
+func (p *place) workload() view.Node {
 	n := view.Node{Tone: view.Idle, Title: "Deployment " + app, State: "absent"}
-	if s.deployment.Name == "" {
+	if p.deployment.Name == "" {
 		return n
 	}
-	want, ready := s.replicas()
-	n.State, n.Note = s.image(), fmt.Sprintf("%d of %d pods of this version ready", ready, want)
+	want, ready := p.replicas()
+	n.State, n.Note = p.image(), fmt.Sprintf("%d of %d pods of this version ready", ready, want)
 	n.Tone = view.Held
 	if ready == want {
 		n.Tone = view.Good
@@ -126,8 +155,8 @@ func (s scene) workload() view.Node {
 }
 
 // replicas are those that are wanted, and those of the present version that are ready.
-func (s scene) replicas() (want, ready int32) {
-	d := s.deployment
+func (p *place) replicas() (want, ready int32) {
+	d := p.deployment
 	if d.Spec.Replicas != nil {
 		want = *d.Spec.Replicas
 	}
@@ -138,14 +167,101 @@ func (s scene) replicas() (want, ready int32) {
 	return want, max(0, d.Status.ReadyReplicas-(d.Status.Replicas-d.Status.UpdatedReplicas))
 }
 
-// picture of a scene. Before the Rollout is there, there is nothing to see.
-func (s scene) picture(style view.Style, now time.Time) []string {
-	if s.rollout == nil || s.rollout.Name == "" {
-		return nil
+// detail is how much of a picture is shown.
+type detail int
+
+const (
+	// everything there is.
+	everything detail = iota
+	// lively: all of a place where something waits or is under way, and what is notable of others.
+	lively
+	// notable: what fails, waits or is under way, and what runs.
+	notable
+	// terse: the same without explanations.
+	terse
+)
+
+// picture of a scene, a tree for each place. Before a Rollout is there, there is nothing to see.
+func (s *scene) picture(style view.Style, d detail, now time.Time) []string {
+	var lines []string
+	for _, p := range s.places() {
+		if p.rollout == nil || p.rollout.Name == "" {
+			continue
+		}
+		if len(lines) > 0 {
+			lines = append(lines, "")
+		}
+		n := view.Tree(view.Subject{Rollout: p.rollout, Releases: p.releases, Now: now})
+		n = reduced(n, p.detail(d))
+		if w := p.workload(); d != terse || w.Tone != view.Good {
+			n.Children = append(n.Children, w)
+		}
+		lines = append(lines, view.Render(n, style)...)
 	}
-	n := view.Tree(view.Subject{Rollout: s.rollout, Releases: s.releases, Now: now})
-	n.Children = append(n.Children, s.workload())
-	return view.Render(n, style)
+	return lines
+}
+
+// detail is how much of a place is shown in a picture.
+func (p *place) detail(d detail) detail {
+	switch st := p.rollout.Status; {
+	case d != lively:
+		return d
+	case st.Phase == v1alpha1.PhaseAvailable && st.PendingVersion == "":
+		return notable
+	}
+	return everything
+}
+
+// reduced leaves out of a picture what it need not show.
+func reduced(n view.Node, d detail) view.Node {
+	var children []view.Node
+	for _, child := range n.Children {
+		quiet := child.Tone == view.Good || child.Tone == view.Idle
+		explains := child.Tone == view.Plain
+		if d == everything || !quiet && (!explains || d == notable) {
+			children = append(children, reduced(child, d))
+		}
+	}
+	n.Children = children
+	return n
+}
+
+// overview says what runs where, in the columns of kubectl get env -A but for the age. It is empty before anything is there.
+func (s *scene) overview() []string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	row := func(cells ...string) {
+		// A Builder takes everything.
+		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) //nolint:errcheck // see above
+	}
+	row("NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS")
+	for _, p := range s.places() {
+		if p.environment == nil || p.environment.Name == "" {
+			return nil
+		}
+		e := p.environment
+		ready := readiness(e)
+		row(e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, e.Status.CurrentState, string(ready.Status), ready.Message)
+	}
+	_ = table.Flush() //nolint:errcheck // see above
+	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
+}
+
+// ending shows how things stand in the end.
+func (s *scene) ending(style view.Style, now time.Time) []string {
+	lines := s.picture(style, everything, now)
+	if table := s.overview(); len(table) > 0 {
+		lines = append(append(lines, "", "What runs where (kubectl get env -A):", ""), table...)
+	}
+	return lines
+}
+
+// readiness is what an Environment says of itself.
+func readiness(e *environments.Environment) metav1.Condition {
+	if c := apimeta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return *c
+	}
+	return metav1.Condition{}
 }
 
 // scenes watches the API server.
@@ -156,6 +272,8 @@ type scenes struct {
 	mu      sync.Mutex
 	latest  scene
 	changed chan struct{}
+	// told is what was said of releases that wait.
+	told map[string]bool
 }
 
 func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, error) {
@@ -163,13 +281,18 @@ func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, e
 	if err != nil {
 		return nil, err
 	}
-	s := &scenes{narrator: n, changed: make(chan struct{}), latest: bare()}
-	s.cache, err = cache.New(config, cache.Options{Scheme: known, DefaultNamespaces: map[string]cache.Config{namespace: {}}})
+	s := &scenes{narrator: n, changed: make(chan struct{}), latest: bare(), told: map[string]bool{}}
+	watched := map[string]cache.Config{}
+	for _, namespace := range namespaces() {
+		watched[namespace] = cache.Config{}
+	}
+	s.cache, err = cache.New(config, cache.Options{Scheme: known, DefaultNamespaces: watched})
 	if err != nil {
 		return nil, err
 	}
 	for _, kind := range []client.Object{
-		&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.Approval{}, &v1alpha1.RolloutGate{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{},
+		&environments.Environment{}, &v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.Approval{}, &v1alpha1.RolloutGate{},
+		&appsv1.Deployment{}, &appsv1.ReplicaSet{},
 	} {
 		informer, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
@@ -194,19 +317,45 @@ func (s *scenes) happened(ctx context.Context, before, after any) {
 	switch after := after.(type) {
 	case *v1alpha1.Rollout:
 		old, _ := before.(*v1alpha1.Rollout)
-		for _, c := range view.Changes(settled(old), settled(after)) {
-			s.narrator.say(c)
+		for _, c := range slices.Concat(view.Changes(settled(old), settled(after)), calls(old, after)) {
+			s.say(after.Namespace, c)
 		}
 	case *appsv1.Deployment:
 		old, _ := before.(*appsv1.Deployment)
 		if old == nil {
 			old = &appsv1.Deployment{}
 		}
-		if was, is := (scene{deployment: old}), (scene{deployment: after}); was.image() != is.image() {
-			s.narrator.say(view.Change{Tone: view.Busy, Text: "Flux has applied " + is.image()})
+		if was, is := imageOf(old.Spec.Template), imageOf(after.Spec.Template); was != is {
+			s.say(after.Namespace, view.Change{Tone: view.Busy, Text: "Flux has applied " + is})
 		}
 	}
 	s.refresh(ctx)
+}
+
+// say tells what happened in a namespace. What a release waits for is told once: most of it is still so when another part of it is over.
+func (s *scenes) say(namespace string, c view.Change) {
+	c.Text = namespace + ": " + c.Text
+	if c.Tone == view.Held {
+		s.mu.Lock()
+		again := s.told[c.Text]
+		s.told[c.Text] = true
+		s.mu.Unlock()
+		if again {
+			return
+		}
+	}
+	s.narrator.say(c)
+}
+
+// calls says for which releases people have been asked for their approval.
+func calls(before, after *v1alpha1.Rollout) []view.Change {
+	var list []view.Change
+	for _, id := range after.Status.ApprovalRequested {
+		if before == nil || !slices.Contains(before.Status.ApprovalRequested, id) {
+			list = append(list, view.Change{Tone: view.Busy, Text: "people are asked to approve " + id.Tag})
+		}
+	}
+	return list
 }
 
 // settled is a Rollout that says what holds a release once everybody has been asked. Before that, while an image is not read or a URL
@@ -229,7 +378,6 @@ func (s *scenes) refresh(ctx context.Context) {
 	if err != nil {
 		return // the cache is not filled yet; it calls again when it is
 	}
-	slices.SortFunc(now.releases, func(a, b v1alpha1.Release) int { return strings.Compare(a.Name, b.Name) })
 	s.mu.Lock()
 	s.latest = now
 	close(s.changed)

@@ -146,7 +146,7 @@ func (s *screen) close() {
 			rest = append(rest, stamp(e.since)+e.text)
 		}
 		style, _ := s.size()
-		rest = append(append(rest, ""), s.page.scene.picture(style, time.Now())...)
+		rest = append(append(rest, ""), s.page.scene.ending(style, time.Now())...)
 		s.write([]byte(leaveScreen + strings.Join(rest, "\n") + "\n"))
 	})
 }
@@ -163,10 +163,12 @@ func (p page) frame(style view.Style, height int, now time.Time) []string {
 		bottom = append(bottom, view.Wrap(line, style.Width)...)
 	}
 	room := height - len(bottom) - leastLog
-	top := p.top(style, now)
-	if len(top) > room {
-		style.Brief = true
-		top = p.top(style, now)
+	top := p.top(style, everything, now)
+	for _, d := range []detail{everything, lively, notable, terse} {
+		if len(top) > room {
+			style.Brief = true
+			top = p.top(style, d, now)
+		}
 	}
 	if len(top) > room {
 		top = append(top[:max(room-1, 0)], style.Paint(view.Idle, "…"))
@@ -187,10 +189,10 @@ func (p page) frame(style view.Style, height int, now time.Time) []string {
 }
 
 // top is how things stand.
-func (p page) top(style view.Style, now time.Time) []string {
+func (p page) top(style view.Style, d detail, now time.Time) []string {
 	title := style.Strong("Kuberik demo") + style.Paint(view.Idle, "  "+now.Sub(p.began).Truncate(time.Second).String())
 	top := []string{title, ""}
-	if picture := p.scene.picture(style, now); len(picture) > 0 {
+	if picture := p.scene.picture(style, d, now); len(picture) > 0 {
 		top = append(append(top, picture...), "")
 	}
 	return top

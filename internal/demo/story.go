@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/gate"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	"github.com/kuberik/kuberik/internal/view"
@@ -17,11 +19,11 @@ import (
 type people interface {
 	// push publishes a version.
 	push(ctx context.Context, tag string) error
-	// approve says that a release may go out. Saying it again changes nothing.
+	// approve says that a release may go out to production. Saying it again changes nothing.
 	approve(ctx context.Context, w word) error
-	// unblock lets a release follow one that failed.
+	// unblock lets a release follow one that failed in staging.
 	unblock(ctx context.Context) error
-	// allow tells the change calendar that a version may go out.
+	// allow tells the change calendar that a version may go out to production.
 	allow(ctx context.Context, tag string) error
 }
 
@@ -54,25 +56,32 @@ type story struct {
 	calendar string
 }
 
+// promotion stands for the gate that the Environment keeps, whatever its name is.
+const promotion = "promotion"
+
 // What is told of a gate that holds a release: its name, and why.
 const (
-	unapproved = gateName + ": " + gate.ReasonAwaitingApproval
-	notAllowed = calendarName + ": " + apicheck.ReasonAnsweredNo
+	unapproved  = gateName + ": " + gate.ReasonAwaitingApproval
+	notAllowed  = calendarName + ": " + apicheck.ReasonAnsweredNo
+	notStaged   = promotion + ": " + environment.ReasonNotDeployedUpstream
+	quarantined = promotion + ": " + environment.ReasonQuarantinedUpstream
 )
 
 // steps are the story. A step ends when the API server says what it was to bring about, no matter what ran or died meanwhile.
 func (s story) steps() []step {
 	return []step{
-		pushing("1.0.0", author+" publishes a first version", waitsAt("1.0.0", unapproved)),
+		pushing("1.0.0", author+" publishes a first version; staging takes it by itself", both(
+			in(staging, becomes("1.0.0", v1alpha1.ReleaseAvailable)), in(production, waitsAt("1.0.0", unapproved)))),
 		forging("1.0.0"),
-		approving("1.0.0", approver+" approves 1.0.0", becomes("1.0.0", v1alpha1.ReleaseAvailable)),
-		pushing("1.1.0", author+" publishes the next version; its pods will become ready, but it does not work",
-			waitsAt("1.1.0", notAllowed, unapproved)),
-		allowing("1.1.0", s.calendar, waitsAt("1.1.0", unapproved)),
-		approving("1.1.0", approver+" approves 1.1.0, as nobody knows yet that it does not work", fails("1.1.0")),
-		pushing("1.2.0", author+" publishes a version that mends it", waitsFor("1.2.0", v1alpha1.ReasonPreviousFailed)),
-		unblocking(approver+" lets the next version follow the failed one", waitsAt("1.2.0", unapproved)),
-		approving("1.2.0", approver+" approves 1.2.0", becomes("1.2.0", v1alpha1.ReleaseAvailable)),
+		approving("1.0.0", becomes("1.0.0", v1alpha1.ReleaseAvailable)),
+		pushing(broken, author+" publishes the next version; its pods will become ready, but it does not work", both(
+			in(staging, fails(broken)), in(production, waitsAt(broken, quarantined, unapproved)))),
+		pushing(mended, author+" publishes a version that mends it", both(
+			in(staging, waitsFor(mended, v1alpha1.ReasonPreviousFailed)), in(production, waitsAt(mended, notAllowed, notStaged, unapproved)))),
+		unblocking(approver+" lets the next version follow the failed one in staging", both(
+			in(staging, becomes(mended, v1alpha1.ReleaseAvailable)), in(production, waitsAt(mended, notAllowed, unapproved)))),
+		allowing(mended, s.calendar, waitsAt(mended, unapproved)),
+		approving(mended, becomes(mended, v1alpha1.ReleaseAvailable)),
 	}
 }
 
@@ -84,12 +93,12 @@ func pushing(tag, title string, lacks func(scene) string) step {
 	}
 }
 
-func approving(tag, title string, lacks func(scene) string) step {
+func approving(tag string, lacks func(*place) string) step {
 	said := func(now scene) word {
-		return word{by: approver, user: approver, tag: tag, release: now.release(tag).Name}
+		return word{by: approver, user: approver, tag: tag, release: now.production.release(tag).Name}
 	}
 	return step{
-		title: title, lacks: lacks,
+		title: approver + " approves " + tag + " for production", lacks: in(production, lacks),
 		command: func(now scene) string { return said(now).command() },
 		act:     func(ctx context.Context, s story, now scene) error { return s.people.approve(ctx, said(now)) },
 	}
@@ -98,7 +107,7 @@ func approving(tag, title string, lacks func(scene) string) step {
 // forging: somebody who may approve, but whom the gate does not ask, does so in the name of somebody whom it does ask.
 func forging(tag string) step {
 	said := func(now scene) word {
-		return word{by: impostor, user: approver, tag: tag, release: now.release(tag).Name}
+		return word{by: impostor, user: approver, tag: tag, release: now.production.release(tag).Name}
 	}
 	return step{
 		title:   fmt.Sprintf("%s, whom the gate does not ask, tries to approve %s as %s", impostor, tag, approver),
@@ -110,13 +119,13 @@ func forging(tag string) step {
 			}
 			return err
 		},
-		lacks: waitsAt(tag, unapproved),
+		lacks: in(production, waitsAt(tag, unapproved)),
 	}
 }
 
-func allowing(tag, calendar string, lacks func(scene) string) step {
+func allowing(tag, calendar string, lacks func(*place) string) step {
 	return step{
-		title: "the sale is over, and the change calendar lets " + tag + " pass", lacks: lacks,
+		title: "the sale is over, and the change calendar lets " + tag + " into production", lacks: in(production, lacks),
 		command: func(scene) string { return fmt.Sprintf("curl -X PUT '%s?tag=%s'", calendar, tag) },
 		act:     func(ctx context.Context, s story, _ scene) error { return s.people.allow(ctx, tag) },
 	}
@@ -126,36 +135,62 @@ func unblocking(title string, lacks func(scene) string) step {
 	return step{
 		title: title, lacks: lacks,
 		command: func(scene) string {
-			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, namespace, v1alpha1.AnnotationUnblockFailed)
+			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, staging, v1alpha1.AnnotationUnblockFailed)
 		},
 		act: func(ctx context.Context, s story, _ scene) error { return s.people.unblock(ctx) },
 	}
 }
 
-// waitsAt: the release is known and held by these gates, each for its reason, and by nothing else.
-func waitsAt(tag string, gates ...string) func(scene) string {
+// in says what is missing in a namespace.
+func in(namespace string, lacks func(*place) string) func(scene) string {
 	return func(s scene) string {
-		if got := s.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
-			return fmt.Sprintf("release %s is %q, not Pending", tag, got)
-		}
-		var held []string
-		for _, b := range s.rollout.Status.BlockedBy {
-			held = append(held, b.Name+": "+b.Reason)
-		}
-		if s.rollout.Status.PendingVersion != tag || !slices.Equal(held, gates) {
-			return fmt.Sprintf("%s does not wait at %s: %s", tag, strings.Join(gates, " and "), blockers(s.rollout.Status))
+		at := slices.Index(namespaces(), namespace)
+		if missing := lacks(s.places()[at]); missing != "" {
+			return namespace + ": " + missing
 		}
 		return ""
 	}
 }
 
-// waitsFor: the release is known and held for a reason.
-func waitsFor(tag, reason string) func(scene) string {
-	return func(s scene) string {
-		if got := s.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
+// both says what is missing in the one, else in the other.
+func both(one, other func(scene) string) func(scene) string {
+	return func(s scene) string { return cmp.Or(one(s), other(s)) }
+}
+
+// waitsAt: the release is known and held by these gates, each for its reason, and by nothing else.
+func waitsAt(tag string, gates ...string) func(*place) string {
+	return func(p *place) string {
+		if got := p.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
 			return fmt.Sprintf("release %s is %q, not Pending", tag, got)
 		}
-		st := s.rollout.Status
+		held := p.held()
+		if p.rollout.Status.PendingVersion != tag || !slices.Equal(held, gates) {
+			return fmt.Sprintf("%s does not wait at %s: %s", tag, strings.Join(gates, " and "), blockers(p.rollout.Status))
+		}
+		return ""
+	}
+}
+
+// held lists the gates that hold the release that comes next, each with its reason.
+func (p *place) held() []string {
+	var held []string
+	for _, b := range p.rollout.Status.BlockedBy {
+		name := b.Name
+		if ref := p.environment.Status.RolloutGateRef; ref != nil && ref.Name == name {
+			name = promotion
+		}
+		held = append(held, name+": "+b.Reason)
+	}
+	return held
+}
+
+// waitsFor: the release is known and held for a reason.
+func waitsFor(tag, reason string) func(*place) string {
+	return func(p *place) string {
+		if got := p.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
+			return fmt.Sprintf("release %s is %q, not Pending", tag, got)
+		}
+		st := p.rollout.Status
 		if st.PendingVersion != tag || len(st.BlockedBy) == 0 || st.BlockedBy[0].Reason != reason {
 			return fmt.Sprintf("%s does not wait for %s: %s", tag, reason, blockers(st))
 		}
@@ -164,28 +199,28 @@ func waitsFor(tag, reason string) func(scene) string {
 }
 
 // becomes: the release came to that, and the Deployment runs it.
-func becomes(tag string, phase v1alpha1.ReleasePhase) func(scene) string {
-	return func(s scene) string {
-		if got := s.release(tag).Status.Phase; got != phase {
-			return fmt.Sprintf("release %s is %q, not %s: %s", tag, got, phase, blockers(s.rollout.Status))
+func becomes(tag string, phase v1alpha1.ReleasePhase) func(*place) string {
+	return func(p *place) string {
+		if got := p.release(tag).Status.Phase; got != phase {
+			return fmt.Sprintf("release %s is %q, not %s: %s", tag, got, phase, blockers(p.rollout.Status))
 		}
-		if want := app + ":" + tag; s.image() != want {
-			return fmt.Sprintf("the Deployment runs %s, not %s", s.image(), want)
+		if want := app + ":" + tag; p.image() != want {
+			return fmt.Sprintf("the Deployment runs %s, not %s", p.image(), want)
 		}
 		return ""
 	}
 }
 
 // fails: the release failed and is quarantined, although the Deployment runs it and all of its pods are ready.
-func fails(tag string) func(scene) string {
-	return func(s scene) string {
-		if missing := becomes(tag, v1alpha1.ReleaseFailed)(s); missing != "" {
+func fails(tag string) func(*place) string {
+	return func(p *place) string {
+		if missing := becomes(tag, v1alpha1.ReleaseFailed)(p); missing != "" {
 			return missing
 		}
-		if s.release(tag).Status.Quarantine == nil || s.rollout.Status.Phase != v1alpha1.PhaseFailed {
+		if p.release(tag).Status.Quarantine == nil || p.rollout.Status.Phase != v1alpha1.PhaseFailed {
 			return "release " + tag + " failed but is not halted and quarantined"
 		}
-		if want, ready := s.replicas(); want == 0 || ready != want {
+		if want, ready := p.replicas(); want == 0 || ready != want {
 			return fmt.Sprintf("release %s failed with %d of %d pods ready", tag, ready, want)
 		}
 		return ""

@@ -15,12 +15,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/gate"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	"github.com/kuberik/kuberik/internal/view"
@@ -33,86 +36,140 @@ type stage struct {
 	scene   scene
 	changed chan struct{}
 	did     []string
-	// broken is the tag of a version that nothing comes of.
-	broken string
+	events  []eventsv1.Event
+	// lost is the tag of a version that nothing comes of.
+	lost string
 	// gullible believes whoever says something.
 	gullible bool
 }
 
 func newStage() *stage {
 	s := &stage{changed: make(chan struct{}), scene: bare()}
-	s.scene.rollout.Namespace, s.scene.rollout.Name = namespace, app
-	s.scene.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("5s"))
-	s.runs("0.9.0")
+	for i, p := range s.scene.places() {
+		p.rollout.Namespace, p.rollout.Name = namespaces()[i], app
+		p.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("3s"))
+		p.environment = &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces()[i], Name: app}}
+		p.environment.Spec.Name, p.environment.Spec.Environment = app, namespaces()[i]
+		p.environment.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: "takes releases as they come",
+		}}
+		runs(p, "0.9.0")
+	}
+	told := &s.scene.production.environment.Status
+	told.RolloutGateRef = &corev1.LocalObjectReference{Name: promotionGate}
+	told.Conditions[0].Message = "takes releases after staging"
+	s.scene.production.calendar.Name = calendarName
 	return s
 }
 
+// promotionGate is the gate of the Environment on a stage.
+const promotionGate = "hello-environment-0123456789"
+
 func (s *stage) now() (scene, <-chan struct{}) { return s.scene, s.changed }
 
-func (s *stage) runs(tag string) {
+func runs(p *place, tag string) {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app}}
 	d.Spec.Replicas = ptr.To(int32(2))
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Image: "127.0.0.1:5000/" + app + ":" + tag}}
 	d.Status = appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2}
-	s.scene.deployment = d
-	s.scene.sets = append(s.scene.sets, appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Template: d.Spec.Template}})
+	p.deployment = d
+	p.sets = append(p.sets, appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Template: d.Spec.Template}})
 }
 
 func (s *stage) push(_ context.Context, tag string) error {
 	s.did = append(s.did, "push "+tag)
-	if tag == s.broken {
+	if tag == s.lost {
 		return nil
 	}
-	st := &s.scene.rollout.Status
-	st.PendingVersion = tag
-	st.AvailableReleases = append(st.AvailableReleases, v1alpha1.VersionInfo{Tag: tag})
-	s.scene.releases = append(s.scene.releases, v1alpha1.Release{
-		ObjectMeta: metav1.ObjectMeta{Name: app + "-" + tag},
-		Spec:       v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: tag}},
-		Status:     v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
-	})
-	st.BlockedBy = awaitsApproval()
-	if tag == broken {
-		st.BlockedBy = slices.Insert(st.BlockedBy, 0, v1alpha1.Blocker{Kind: "RolloutGate", Name: calendarName, Reason: apicheck.ReasonAnsweredNo})
+	for _, p := range s.scene.places() {
+		st := &p.rollout.Status
+		st.PendingVersion = tag
+		st.AvailableReleases = append(st.AvailableReleases, v1alpha1.VersionInfo{Tag: tag})
+		p.releases = append(p.releases, v1alpha1.Release{
+			ObjectMeta: metav1.ObjectMeta{Name: app + "-" + tag},
+			Spec:       v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: tag}},
+			Status:     v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
+		})
+	}
+	held := []v1alpha1.Blocker{holds(promotionGate, environment.ReasonNotDeployedUpstream), holds(gateName, gate.ReasonAwaitingApproval)}
+	if tag == mended {
+		held = slices.Insert(held, 0, holds(calendarName, apicheck.ReasonAnsweredNo))
 	} else {
 		s.passes(tag)
 	}
-	if st.Phase == v1alpha1.PhaseFailed {
+	s.scene.production.rollout.Status.BlockedBy = held
+	if st := &s.scene.staging.rollout.Status; st.Phase == v1alpha1.PhaseFailed {
 		st.BlockedBy = []v1alpha1.Blocker{{Kind: "Rollout", Name: app, Reason: v1alpha1.ReasonPreviousFailed}}
+		return nil
 	}
+	s.staged(tag)
 	return nil
 }
 
-func awaitsApproval() []v1alpha1.Blocker {
-	return []v1alpha1.Blocker{{Kind: "RolloutGate", Name: gateName, Reason: gate.ReasonAwaitingApproval}}
+func holds(gate, reason string) v1alpha1.Blocker {
+	return v1alpha1.Blocker{Kind: "RolloutGate", Name: gate, Reason: reason}
+}
+
+// staged: staging takes a version, and the gate of production says what came of that.
+func (s *stage) staged(tag string) {
+	comesOf(&s.scene.staging, tag)
+	held := &s.scene.production.rollout.Status.BlockedBy
+	at := slices.IndexFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == promotionGate })
+	if tag == broken {
+		(*held)[at].Reason = environment.ReasonQuarantinedUpstream
+		return
+	}
+	*held = slices.Delete(*held, at, at+1)
+	s.asks()
+}
+
+// asks calls people to approve a release that waits for nothing else.
+func (s *stage) asks() {
+	if st := &s.scene.production.rollout.Status; len(st.BlockedBy) == 1 {
+		st.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: st.PendingVersion}}
+		s.events = append(s.events, asksFor(production, st.PendingVersion))
+	}
+}
+
+func asksFor(namespace, tag string) eventsv1.Event {
+	return eventsv1.Event{
+		Reason: "ApprovalRequested", Regarding: corev1.ObjectReference{Namespace: namespace, Name: app}, Note: tag + " waits for approval at x",
+	}
 }
 
 // passes: the change calendar says yes.
 func (s *stage) passes(tag string) {
-	st := &s.scene.calendar.Status
+	st := &s.scene.production.calendar.Status
 	st.Verdicts = slices.Insert(st.Verdicts, 0, v1alpha1.GateVerdict{Release: tag, State: v1alpha1.GateOpen})
 }
 
 func (s *stage) allow(_ context.Context, tag string) error {
 	s.did = append(s.did, "allow "+tag)
-	s.scene.rollout.Status.BlockedBy = awaitsApproval()
+	held := &s.scene.production.rollout.Status.BlockedBy
+	*held = slices.DeleteFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == calendarName })
 	s.passes(tag)
+	s.asks()
 	return nil
 }
 
 func (s *stage) unblock(context.Context) error {
 	s.did = append(s.did, "unblock")
-	s.scene.rollout.Status.BlockedBy = awaitsApproval()
+	s.staged(s.scene.staging.rollout.Status.PendingVersion)
 	return nil
 }
 
 // approve refuses what the policy of a cluster refuses, unless the stage is gullible.
 func (s *stage) approve(_ context.Context, said word) error {
 	s.did = append(s.did, said.by+" approves "+said.release+" as "+said.user)
-	switch {
+	switch p := &s.scene.production; {
 	case said.by == said.user:
-		s.scene.approvals = append(s.scene.approvals, *said.approval())
-		s.comesOf(said.tag)
+		p.approvals = append(p.approvals, *said.approval())
+		comesOf(p, said.tag)
+		for i := range p.releases { // those that it overtook
+			if st := &p.releases[i].Status; st.Phase == v1alpha1.ReleasePending {
+				st.Phase = v1alpha1.ReleaseSuperseded
+			}
+		}
 	case !s.gullible:
 		return denied("ValidatingAdmissionPolicy 'kuberik-actors' with binding 'kuberik-actors' denied request: you are " + said.by)
 	}
@@ -123,18 +180,18 @@ func denied(why string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Group: "kuberik.com", Resource: "approvals"}, "x", errors.New(why))
 }
 
-// comesOf does what comes of an approval.
-func (s *stage) comesOf(tag string) {
-	st := &s.scene.rollout.Status
+// comesOf does what comes of a release that goes out.
+func comesOf(p *place, tag string) {
+	st := &p.rollout.Status
 	st.PendingVersion, st.CurrentVersion, st.BlockedBy, st.Phase = "", tag, nil, v1alpha1.PhaseAvailable
-	s.runs(tag)
+	runs(p, tag)
 	start := metav1.NewTime(time.Unix(1000, 0))
-	end := metav1.NewTime(start.Add(6 * time.Second))
+	end := metav1.NewTime(start.Add(4 * time.Second))
 	e := v1alpha1.DeploymentHistoryEntry{
 		ID: ptr.To(int64(len(st.History) + 1)), Version: v1alpha1.VersionInfo{Tag: tag}, BakeStatus: ptr.To("Succeeded"),
 		BakeStartTime: &start, BakeEndTime: &end,
 	}
-	rel := s.scene.release(tag)
+	rel := p.release(tag)
 	rel.Status = v1alpha1.ReleaseStatus{
 		Phase: v1alpha1.ReleaseAvailable, Checks: []v1alpha1.CheckEvidence{
 			{Name: app, State: "Healthy", Current: true}, {Name: checkName, State: "Healthy", Current: true},
@@ -149,6 +206,7 @@ func (s *stage) comesOf(tag string) {
 		}
 	}
 	st.History = slices.Insert(st.History, 0, e)
+	p.environment.Status.CurrentTag, p.environment.Status.CurrentState = tag, *e.BakeStatus
 }
 
 func tell(t *testing.T, s *stage) (string, error) {
@@ -169,18 +227,18 @@ func TestStory(t *testing.T) {
 	}
 	want := []string{
 		"push 1.0.0", "bob approves hello-1.0.0 as alice", "alice approves hello-1.0.0 as alice",
-		"push 1.1.0", "allow 1.1.0", "alice approves hello-1.1.0 as alice",
-		"push 1.2.0", "unblock", "alice approves hello-1.2.0 as alice",
+		"push 1.1.0",
+		"push 1.2.0", "unblock", "allow 1.2.0", "alice approves hello-1.2.0 as alice",
 	}
 	if diff := cmp.Diff(want, s.did); diff != "" {
 		t.Errorf("what people did:\n%s", diff)
 	}
-	if err := compare(expected(), facts(s.scene)); err != nil {
+	if err := compare(expected(), facts(s.scene, s.events)); err != nil {
 		t.Errorf("what came of it:\n%v", err)
 	}
 	for _, line := range []string{
-		"7/9 dana publishes a version that mends it", "releaseName: hello-1.2.0, decision: Approve, user: alice}\" | kubectl --as alice create",
-		"✗ the API server refuses: you are bob", "$ curl -X PUT 'http://127.0.0.1:1/changes?tag=1.1.0'",
+		"5/8 dana publishes a version that mends it", "releaseName: hello-1.2.0, decision: Approve, user: alice}\" | kubectl --as alice create",
+		"✗ the API server refuses: you are bob", "$ curl -X PUT 'http://127.0.0.1:1/changes?tag=1.2.0'",
 	} {
 		if !strings.Contains(told, line) {
 			t.Errorf("it was not told that %s:\n%s", line, told)
@@ -191,9 +249,9 @@ func TestStory(t *testing.T) {
 // TestStoryStops shows that a story that does not happen says what is missing, where it got stuck, and nothing else is done.
 func TestStoryStops(t *testing.T) {
 	s := newStage()
-	s.broken = "1.1.0"
+	s.lost = "1.1.0"
 	_, err := tell(t, s)
-	want := `dana publishes the next version; its pods will become ready, but it does not work: time is up: release 1.1.0 is "", not Pending`
+	want := `dana publishes the next version; its pods will become ready, but it does not work: time is up: staging: release 1.1.0 is "", not Failed: the Rollout is Available`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -248,73 +306,105 @@ func TestFacts(t *testing.T) {
 	}{
 		"Bad release went through": {
 			"a verdict that should be Failed is the whole point",
-			func(s *stage) { s.scene.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
-			"release 1.1.0 is Available, by the evidence of hello, quarantined",
+			func(s *stage) { s.scene.staging.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
+			"staging: release 1.1.0 is Available, by the evidence of hello, quarantined",
 		},
 		"No quarantine": {
-			"what failed must not be picked again", func(s *stage) { s.scene.release("1.1.0").Status.Quarantine = nil },
-			"release 1.1.0 is Failed, by the evidence of hello-http",
+			"what failed must not be picked again", func(s *stage) { s.scene.staging.release("1.1.0").Status.Quarantine = nil },
+			"staging: release 1.1.0 is Failed, by the evidence of hello-http",
 		},
 		"Short bake": {
 			"Available means that it baked",
 			func(s *stage) {
-				s.scene.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
+				s.scene.production.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
 			},
-			"deployment 3 of 1.2.0: Succeeded, baked for 2s only",
+			"production: deployment 2 of 1.2.0: Succeeded, baked for 2s only",
 		},
 		"No evidence": {
 			"Available means that a check said so, for that release",
-			func(s *stage) { s.scene.release("1.2.0").Status.Checks[0].Current = false },
-			"release 1.2.0 is Available, by the evidence of hello-http",
+			func(s *stage) { s.scene.production.release("1.2.0").Status.Checks[0].Current = false },
+			"production: release 1.2.0 is Available, by the evidence of hello-http",
 		},
 		"Deployed twice": {
 			"each version is deployed once",
 			func(s *stage) {
-				st := &s.scene.rollout.Status
+				st := &s.scene.staging.rollout.Status
 				st.History = append(st.History, st.History[0])
 			},
-			"deployment 3 of 1.2.0: Succeeded, baked for its time",
+			"staging: deployment 3 of 1.2.0: Succeeded, baked for its time",
 		},
 		"Something else runs": {
-			"the record is not enough", func(s *stage) { s.runs(broken) }, "the Deployment runs hello:1.1.0, 2 of 2 pods ready",
+			"the record is not enough", func(s *stage) { runs(&s.scene.staging, broken) },
+			"staging: the Deployment runs hello:1.1.0, 2 of 2 pods ready",
 		},
 		"Never ran": {
 			"what was never there cannot have failed by its own answer",
-			func(s *stage) {
-				s.scene.sets = slices.DeleteFunc(s.scene.sets, func(r appsv1.ReplicaSet) bool { return imageOf(r.Spec.Template) == "hello:1.1.0" })
-			},
-			"the Deployment has run hello:1.0.0, hello:1.2.0",
+			func(s *stage) { s.scene.staging.sets = slices.Delete(s.scene.staging.sets, 2, 3) },
+			"staging: the Deployment has run hello:1.0.0, hello:1.2.0",
+		},
+		"Ran in production": {
+			"staging is there to keep it out",
+			func(s *stage) { s.scene.production.sets = s.scene.staging.sets },
+			"production: the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		},
 		"Failed by another check": {
 			"it was to fail by its own answer",
-			func(s *stage) { s.scene.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
-			"deployment 2 of 1.1.0: Failed, never baked, by hello",
+			func(s *stage) { s.scene.staging.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
+			"staging: deployment 2 of 1.1.0: Failed, never baked, by hello",
 		},
 		"Somebody else approved": {
 			"only the word of alice was to count",
 			func(s *stage) {
-				s.scene.approvals = append(s.scene.approvals, *word{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
+				p := &s.scene.production
+				p.approvals = append(p.approvals, *word{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
 			},
-			"alice approved 1.0.0, 1.1.0, 1.2.0; bob approved 1.0.0; nobody else approved anything",
+			"production: alice approved 1.0.0, 1.2.0; bob approved 1.0.0; nobody else approved anything",
 		},
 		"Approved twice": {
 			"one of the two is not by alice",
-			func(s *stage) { s.scene.approvals = append(s.scene.approvals, s.scene.approvals[0]) },
-			"alice approved 1.0.0, 1.0.0, 1.1.0, 1.2.0; nobody else approved anything",
+			func(s *stage) {
+				s.scene.production.approvals = append(s.scene.production.approvals, s.scene.production.approvals[0])
+			},
+			"production: alice approved 1.0.0, 1.0.0, 1.2.0; nobody else approved anything",
+		},
+		"Asked by an event": {
+			"nobody is to be called for what cannot go out", func(s *stage) { s.events = append(s.events, asksFor(production, "1.1.0")) },
+			"production: release 1.1.0 is Superseded, never deployed; people were asked to approve it",
+		},
+		"Asked on record": {
+			"an event may have been lost",
+			func(s *stage) {
+				s.scene.production.rollout.Status.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: "1.1.0"}, {Tag: "1.2.0"}}
+			},
+			"production: release 1.1.0 is Superseded, never deployed; people were asked to approve it",
+		},
+		"Asked for staging": {
+			"releases go there by themselves", func(s *stage) { s.events = append(s.events, asksFor(staging, "1.0.0")) },
+			"staging: people were asked for approval",
+		},
+		"Never asked": {
+			"who is never asked for anything was not spared 1.1.0",
+			func(s *stage) { s.scene.production.rollout.Status.ApprovalRequested, s.events = nil, nil },
+			"production: nobody was asked for approval",
 		},
 		"Past the calendar": {
 			"nothing goes out before the calendar has said yes",
-			func(s *stage) { s.scene.calendar.Status.Verdicts[1].State = v1alpha1.GateClosed },
-			"change-calendar let pass 1.0.0, 1.2.0",
+			func(s *stage) { s.scene.production.calendar.Status.Verdicts[0].State = v1alpha1.GateClosed },
+			"production: change-calendar let pass 1.0.0, 1.1.0",
 		},
 		"Old pods": {
 			"a pod of the old version that is ready does not count",
-			func(s *stage) { s.scene.deployment.Status.UpdatedReplicas = 1 },
-			"the Deployment runs hello:1.2.0, 1 of 2 pods ready",
+			func(s *stage) { s.scene.production.deployment.Status.UpdatedReplicas = 1 },
+			"production: the Deployment runs hello:1.2.0, 1 of 2 pods ready",
 		},
 		"Still waits": {
-			"the story is over", func(s *stage) { s.scene.rollout.Status.PendingVersion = "1.3.0" },
-			"the Rollout is Available and runs 1.2.0; 1.3.0 waits: the Rollout is Available",
+			"the story is over", func(s *stage) { s.scene.production.rollout.Status.PendingVersion = "1.3.0" },
+			"production: the Rollout is Available and runs 1.2.0; 1.3.0 waits: the Rollout is Available",
+		},
+		"Environment lags": {
+			"people look there for what runs where",
+			func(s *stage) { s.scene.production.environment.Status.CurrentTag = "1.0.0" },
+			"production: the Environment says 1.0.0, Succeeded; it takes releases after staging",
 		},
 	}
 	for name, c := range cases {
@@ -324,7 +414,7 @@ func TestFacts(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.spoil(s)
-			err := compare(expected(), facts(s.scene))
+			err := compare(expected(), facts(s.scene, s.events))
 			if err == nil || !strings.Contains(err.Error(), "  found:   "+c.want+"\n") && !strings.HasSuffix(err.Error(), "  found:   "+c.want) {
 				t.Errorf("%s: got %v, want %s", c.reason, err, c.want)
 			}
@@ -339,7 +429,7 @@ func TestPage(t *testing.T) {
 	}
 	began := time.Unix(2000, 0)
 	said := word{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
-	p := page{began: began, scene: s.scene, below: []string{"9/9 alice approves 1.2.0", "$ " + said.command()}}
+	p := page{began: began, scene: s.scene, below: []string{"8/8 alice approves 1.2.0 for production", "$ " + said.command()}}
 	for i := range 12 {
 		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to be told as it should be told"})
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// word is what somebody says of a release, be it in their own name or in that of somebody else.
+// word is what somebody says of a release in production, be it in their own name or in that of somebody else.
 type word struct {
 	// by is who says it.
 	by string
@@ -29,7 +29,7 @@ func (w word) name() string { return w.by + "-" + w.tag }
 // approval is the object that says it.
 func (w word) approval() *v1alpha1.Approval {
 	return &v1alpha1.Approval{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: w.name()},
+		ObjectMeta: metav1.ObjectMeta{Namespace: production, Name: w.name()},
 		Spec:       v1alpha1.ApprovalSpec{ReleaseName: w.release, Decision: v1alpha1.Approve, User: w.user},
 	}
 }
@@ -39,7 +39,7 @@ func (w word) approval() *v1alpha1.Approval {
 func (w word) command() string {
 	return fmt.Sprintf(`printf "apiVersion: %s\nkind: Approval\nmetadata: {name: %s, namespace: %s}\n`+
 		`spec: {releaseName: %s, decision: %s, user: %s}" | kubectl --as %s create -f -`,
-		v1alpha1.GroupVersion, w.name(), namespace, w.release, v1alpha1.Approve, w.user, w.by)
+		v1alpha1.GroupVersion, w.name(), production, w.release, v1alpha1.Approve, w.user, w.by)
 }
 
 // refusal is why the API server did not let somebody say something, in the words of the policy that proves who people are. Whatever else

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/config"
 	"github.com/kuberik/kuberik/internal/demo/endpoint"
@@ -25,14 +26,20 @@ import (
 
 // What the manifests are about. They hold the placeholder NAMESPACE where the namespace belongs.
 const (
-	namespace    = "demo"
+	staging      = "staging"
+	production   = "production"
 	app          = "hello"
 	checkName    = "hello-http"
 	gateName     = "release-manager"
 	calendarName = "change-calendar"
 	// broken is the version whose pods become ready, and that does not work.
 	broken = "1.1.0"
+	// mended is the version that mends it. The change calendar does not let it into production at first.
+	mended = "1.2.0"
 )
+
+// namespaces are those of the environments, in the order in which releases come to them.
+func namespaces() []string { return []string{staging, production} }
 
 // Who is in the story.
 const (
@@ -57,7 +64,7 @@ const dirPattern = "kuberik-devplane-*"
 //go:embed manifests/*.yaml
 var manifests embed.FS
 
-// world is a local cluster with Kuberik and an application on it.
+// world is a local cluster with Kuberik on it, and an application in two environments.
 type world struct {
 	plane      *devplane.Plane
 	admin      client.Client
@@ -71,7 +78,9 @@ type world struct {
 
 func scheme() (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, imagev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, environments.AddToScheme, imagev1.AddToScheme,
+	} {
 		if err := add(s); err != nil {
 			return nil, err
 		}
@@ -128,8 +137,8 @@ func (w *world) connect(context.Context) error {
 // serve answers for the application, as its pods are simulated, and for the change calendar.
 func (w *world) serve(ctx context.Context) (err error) {
 	w.endpoint, err = endpoint.Serve(ctx, endpoint.Application{
-		Reader: w.admin, Deployment: client.ObjectKey{Namespace: namespace, Name: app}, Broken: []string{broken},
-	}, endpoint.NewCalendar(map[string]string{broken: "nothing goes out while the sale is on"}))
+		Reader: w.admin, Deployment: app, Broken: []string{broken},
+	}, endpoint.NewCalendar(map[string]string{mended: "nothing goes out while the sale is on"}))
 	return err
 }
 
@@ -178,7 +187,7 @@ func (w *world) startController(ctx context.Context, program string) error {
 
 // publish pushes the manifests of the application, as a pipeline does.
 func (w *world) publish(ctx context.Context) error {
-	data, err := w.manifest("app.yaml")
+	data, err := w.manifest("app.yaml", "")
 	if err != nil {
 		return err
 	}
@@ -188,21 +197,23 @@ func (w *world) publish(ctx context.Context) error {
 	return err
 }
 
-// apply creates what a team has on its cluster.
+// apply creates what a team has on its cluster: the same in both namespaces, and what is special about each.
 func (w *world) apply(ctx context.Context) error {
-	for _, file := range []string{"flux.yaml", "kuberik.yaml"} {
-		data, err := w.manifest(file)
-		if err != nil {
-			return err
-		}
-		if err := w.plane.Apply(ctx, []byte(data)); err != nil {
-			return err
+	for _, namespace := range namespaces() {
+		for _, file := range []string{"flux.yaml", namespace + ".yaml", "kuberik.yaml"} {
+			data, err := w.manifest(file, namespace)
+			if err != nil {
+				return err
+			}
+			if err := w.plane.Apply(ctx, []byte(data)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (w *world) manifest(name string) (string, error) {
+func (w *world) manifest(name, namespace string) (string, error) {
 	data, err := manifests.ReadFile("manifests/" + name)
 	fill := strings.NewReplacer("NAMESPACE", namespace, "REGISTRY", w.plane.Registry(), "ENDPOINT", w.endpoint.URL())
 	return fill.Replace(string(data)), err

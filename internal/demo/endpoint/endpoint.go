@@ -16,8 +16,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Path that says how the application is.
+// Path that says, below the name of a namespace, how the application is there.
 const Path = "/healthz"
+
+// namespace is the part of a URL that names one.
+const namespace = "namespace"
 
 // revision is where the Deployment controller numbers the ReplicaSets of a Deployment.
 const revision = "deployment.kubernetes.io/revision"
@@ -26,8 +29,8 @@ const revision = "deployment.kubernetes.io/revision"
 type Application struct {
 	// Reader of the cluster, without a cache.
 	Reader client.Reader
-	// Deployment of the application.
-	Deployment client.ObjectKey
+	// Deployment of the application, in each namespace.
+	Deployment string
 	// Broken are the versions that run but do not work.
 	Broken []string
 }
@@ -38,14 +41,14 @@ type Answer struct {
 	Version string `json:"version"`
 }
 
-// ServeHTTP answers as the version that runs would.
+// ServeHTTP answers as the version that runs in a namespace would.
 func (a Application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	code, answer := a.answer(r.Context())
+	code, answer := a.answer(r.Context(), client.ObjectKey{Namespace: r.PathValue(namespace), Name: a.Deployment})
 	reply(w, code, answer)
 }
 
-func (a Application) answer(ctx context.Context) (int, Answer) {
-	version, err := a.runs(ctx)
+func (a Application) answer(ctx context.Context, deployment client.ObjectKey) (int, Answer) {
+	version, err := a.runs(ctx, deployment)
 	switch {
 	case err != nil:
 		return http.StatusInternalServerError, Answer{Status: err.Error()}
@@ -58,8 +61,8 @@ func (a Application) answer(ctx context.Context) (int, Answer) {
 }
 
 // runs is the newest version that has ready pods.
-func (a Application) runs(ctx context.Context) (string, error) {
-	sets, err := ReplicaSets(ctx, a.Reader, a.Deployment)
+func (a Application) runs(ctx context.Context, deployment client.ObjectKey) (string, error) {
+	sets, err := ReplicaSets(ctx, a.Reader, deployment)
 	if err != nil {
 		return "", err
 	}
@@ -112,7 +115,7 @@ func Serve(ctx context.Context, a Application, c *Calendar) (*Server, error) {
 		return nil, fmt.Errorf("listening for the application and the calendar: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+Path, a)
+	mux.Handle("GET /{"+namespace+"}"+Path, a)
 	for _, method := range []string{http.MethodGet, http.MethodPut} {
 		mux.Handle(method+" "+CalendarPath, c)
 	}

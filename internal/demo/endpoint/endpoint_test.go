@@ -49,13 +49,13 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, err := endpoint.Serve(t.Context(), endpoint.Application{
 				Reader:     fake.NewClientBuilder().WithObjects(c.objects...).Build(),
-				Deployment: client.ObjectKeyFromObject(hello), Broken: []string{"1.1.0"},
+				Deployment: hello.Name, Broken: []string{"1.1.0"},
 			}, endpoint.NewCalendar(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			answer, err := http.Get(s.URL() + endpoint.Path)
+			answer, err := http.Get(s.URL() + "/demo" + endpoint.Path)
 			if err != nil {
 				t.Fatal(err)
 			}
