@@ -97,10 +97,11 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	for i := range list.Items {
 		o := &list.Items[i]
 		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool { return rel.Name == o.Spec.ReleaseName && about(o, rel) })
-		if at < 0 || o.CreationTimestamp.Time.Before(since) || o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(longest)) {
+		if at < 0 {
 			continue
 		}
 		found = append(found, release.Override{
+			Doubt:   doubt(o, since),
 			Release: version.Identity(releases[at].Spec.Version),
 			UsedOverride: v1alpha1.UsedOverride{
 				Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
@@ -109,6 +110,17 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	}
 	slices.SortFunc(found, func(a, b release.Override) int { return cmp.Compare(a.Name, b.Name) })
 	return found, nil
+}
+
+// doubt says why an Override does not count; empty if it may.
+func doubt(o *v1alpha1.Override, since time.Time) string {
+	switch {
+	case o.CreationTimestamp.Time.Before(since):
+		return "it was made before the policy that proves who made it was in force; make it again"
+	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(longest)):
+		return "it is for longer than a day"
+	}
+	return ""
 }
 
 // list lists objects of a namespace by an index of the cache, or by a field that the API server knows.

@@ -3,6 +3,7 @@ package consent
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,18 +114,19 @@ func TestOverridesOfARollout(t *testing.T) {
 		edit  func(*v1alpha1.Override)
 		since time.Time
 		heard bool
+		doubt string
 	}{
-		"of it":                     {func(*v1alpha1.Override) {}, time.Time{}, true},
-		"for a day":                 {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest)) }, time.Time{}, true},
-		"for a day and a second":    {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest + time.Second)) }, time.Time{}, false},
-		"that is over":              {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true}, // the rules look at that
-		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false},
-		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false},
-		"of another namespace":      {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false},
-		"before the Release":        {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, time.Time{}, false},
-		"in the second it was made": {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made) }, time.Time{}, true},
-		"being deleted":             {func(o *v1alpha1.Override) { leaving(o) }, time.Time{}, false},
-		"before the policies":       {func(*v1alpha1.Override) {}, given, false},
+		"of it":                     {func(*v1alpha1.Override) {}, time.Time{}, true, ""},
+		"for a day":                 {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest)) }, time.Time{}, true, ""},
+		"for a day and a second":    {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest + time.Second)) }, time.Time{}, true, "longer than a day"},
+		"that is over":              {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true, ""}, // the rules look at that
+		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false, ""},
+		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false, ""},
+		"of another namespace":      {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false, ""},
+		"before the Release":        {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, time.Time{}, false, ""},
+		"in the second it was made": {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made) }, time.Time{}, true, ""},
+		"being deleted":             {func(o *v1alpha1.Override) { leaving(o) }, time.Time{}, false, ""},
+		"before the policies":       {func(*v1alpha1.Override) {}, given, true, "make it again"},
 	} {
 		for _, live := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -140,7 +142,14 @@ func TestOverridesOfARollout(t *testing.T) {
 						Name: "o", UID: "uid-o", User: "ann", Reason: "the shop is down", Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, ExpiresAt: o.Spec.ExpiresAt,
 					}}}
 				}
-				if diff := cmp.Diff(Said{Overrides: want}, hear(t, live, tc.since, o), cmp.Transformer("utc", time.Time.UTC)); diff != "" {
+				got := hear(t, live, tc.since, o)
+				for i := range got.Overrides {
+					if why := got.Overrides[i].Doubt; !strings.Contains(why, tc.doubt) || (why == "") != (tc.doubt == "") {
+						t.Errorf("it is doubted: %q", why)
+					}
+					got.Overrides[i].Doubt = ""
+				}
+				if diff := cmp.Diff(Said{Overrides: want}, got, cmp.Transformer("utc", time.Time.UTC)); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 			})

@@ -337,6 +337,32 @@ type Override struct {
 	// Release that it is for.
 	Release v1alpha1.ReleaseIdentity
 	v1alpha1.UsedOverride
+	// Doubt says why it does not count; empty if it does.
+	Doubt string
+}
+
+// idle says why an Override does nothing; empty if it is in force.
+func (s *situation) idle(o Override) string {
+	switch {
+	case o.Doubt != "":
+		return o.Doubt
+	case s.Unproven != "":
+		return s.Unproven
+	case !s.Now.Before(o.ExpiresAt.Time):
+		return "it has expired"
+	}
+	return ""
+}
+
+// unheeded says which Overrides of a release do nothing, and why: who broke the glass would look for that first.
+func (s *situation) unheeded(v v1alpha1.VersionInfo) string {
+	words := ""
+	for _, o := range s.Overrides {
+		if why := s.idle(o); o.Release == version.Identity(v) && why != "" && len(words) < 200 {
+			words += "; Override " + o.Name + " does not count: " + why
+		}
+	}
+	return words
 }
 
 // gates of the Rollout, with what people say of its releases.
@@ -360,7 +386,7 @@ func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
 func (s *situation) overrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	var list []v1alpha1.UsedOverride
 	for _, o := range s.Overrides {
-		if o.Release == version.Identity(v) && s.Unproven == "" && s.Now.Before(o.ExpiresAt.Time) && len(list) < maxOverrides {
+		if o.Release == version.Identity(v) && s.idle(o) == "" && len(list) < maxOverrides {
 			list = append(list, o.UsedOverride)
 		}
 	}

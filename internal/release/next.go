@@ -202,6 +202,9 @@ func holdOnGates(s *situation) (Decision, bool) {
 	v := s.foremost()
 	shut := s.inTheWay(v)
 	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
+	if len(d.Blocked) > 0 {
+		d.Blocked[0].Message += s.unheeded(v)
+	}
 	if len(s.ailing(v)) == 0 {
 		d.Actions = s.ask(v, shut)
 	}

@@ -517,3 +517,30 @@ func TestEveryListsTheOldest(t *testing.T) {
 		}
 	}
 }
+
+// TestOverridesThatDoNothingSayWhy: whoever broke the glass sees in what blocks the release why that did not help.
+func TestOverridesThatDoNothingSayWhy(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		edit func(*Observation)
+		says string
+	}{
+		"expired":      {func(o *Observation) { o.Overrides[0].ExpiresAt = metav1.NewTime(now) }, "Override o does not count: it has expired"},
+		"doubtful":     {func(o *Observation) { o.Overrides[0].Doubt = "it is too old" }, "Override o does not count: it is too old"},
+		"unproven":     {func(o *Observation) { o.Unproven = "the policy is gone" }, "Override o does not count: the policy is gone"},
+		"of another":   {func(o *Observation) { o.Overrides[0] = o.Overrides[0].of("1.3.0"); o.Overrides[0].Doubt = "x" }, ""},
+		"not for that": {func(o *Observation) { o.Overrides[0].Bypass = []v1alpha1.Bypass{v1alpha1.BypassHealth} }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shut := false
+			o := given(func(o *Observation) {
+				o.Gates = []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: v1alpha1.RolloutGateSpec{Passing: &shut}}}
+				o.Overrides = []Override{glass("o", v1alpha1.BypassGates)}
+			}, tc.edit)
+			d := Decide(o)
+			if d.Rule != "holdOnGates" || !strings.Contains(d.Blocked[0].Message, tc.says) || tc.says == "" && strings.Contains(d.Blocked[0].Message, "does not count") {
+				t.Errorf("%s: %+v", d.Rule, d.Blocked)
+			}
+		})
+	}
+}
