@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -19,6 +22,8 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
+	"github.com/kuberik/kuberik/internal/environment/limit"
+	"github.com/kuberik/kuberik/internal/environment/retry"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
@@ -35,6 +40,10 @@ type Backends struct {
 	GitLab *gitlab.Pool
 	// Clock tells the time.
 	Clock clock.PassiveClock
+
+	once   sync.Once
+	mu     sync.Mutex
+	opened *lru.Cache
 }
 
 // keys of Secrets. Those of a GitHub App are named as Flux names them.
@@ -88,7 +97,31 @@ func (b *Backends) github(ctx context.Context, e *environments.Environment) (env
 	if err != nil {
 		return nil, &environment.RefusedError{Err: err}
 	}
-	return opened, nil
+	return b.patient(opened), nil
+}
+
+const (
+	// attempts and pause: what fails is asked once more, after the while for which a backend lets nobody repeat a failure.
+	attempts, pause = 2, 3 * time.Second
+	// mostCalls of one backend in an hour: no honest fleet comes near, but a loop of ours would end there instead of at the door of others.
+	mostCalls = 50_000
+	// mostBackends are remembered with how often they were called.
+	mostBackends = 1024
+)
+
+// patient is a backend that asks again what failed, and that is not asked without end. Backends that are the same share their bound.
+func (b *Backends) patient(opened environment.Backend) environment.Backend {
+	b.once.Do(func() { b.opened = lru.New(mostBackends) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.opened.Get(opened); ok {
+		if known, ok := known.(environment.Backend); ok {
+			return known
+		}
+	}
+	made := retry.New(limit.New(opened, mostCalls, time.Hour, b.Clock), retry.Options{Attempts: attempts, Pause: pause})
+	b.opened.Add(opened, made)
+	return made
 }
 
 // access reads the credentials of an Environment, and opens the way to the API. They go to the host of the API of old; to any other only

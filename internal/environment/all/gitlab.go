@@ -31,5 +31,5 @@ func (b *Backends) gitlab(ctx context.Context, e *environments.Environment) (env
 	if err != nil {
 		return nil, &environment.RefusedError{Err: err}
 	}
-	return opened, nil
+	return b.patient(opened), nil
 }
