@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-const perPage = 100
+// perPage is how many deployments are asked for at once, and shortestPage how many at the least where they are long.
+const perPage, shortestPage = 100, 10
 
 // errGone says that a deployment is no more.
 var errGone = errors.New("the deployment is gone")
@@ -36,11 +38,39 @@ func newAPI(a *account, project string) api {
 	return api{account: a, owner: owner, name: name}
 }
 
+// position is how far a list of deployments was read.
+type position struct {
+	// read is how many were, and size how many to ask for next; 0 for as many as there may be.
+	read, size int
+	// at is when that was.
+	at time.Time
+}
+
+// page reads the deployments of the repository at a position, and moves it on. Those whose page is too long come in smaller ones. It says
+// whether there are more.
+func (a api) page(ctx context.Context, o gh.DeploymentsListOptions, from *position) (list []*gh.Deployment, more bool, err error) {
+	for {
+		size := cmp.Or(from.size, perPage)
+		// Where the size has changed, some are read again, and none is left out.
+		number := from.read/size + 1
+		list, next, err := a.list(ctx, o, gh.ListOptions{PerPage: size, Page: number})
+		if errors.Is(err, errTooLong) && size > shortestPage {
+			from.size = max(size/2, shortestPage)
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		from.read, from.size = number*size, min(2*size, perPage)
+		return list, next > 0, nil
+	}
+}
+
 // list reads one page of the repository's deployments. Next is the number of the next one, or 0.
-func (a api) list(ctx context.Context, o gh.DeploymentsListOptions, page int) (list []*gh.Deployment, next int, err error) {
+func (a api) list(ctx context.Context, o gh.DeploymentsListOptions, page gh.ListOptions) (list []*gh.Deployment, next int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	o.ListOptions = gh.ListOptions{PerPage: perPage, Page: page}
+	o.ListOptions = page
 	list, resp, err := a.client.Repositories.ListDeployments(ctx, a.owner, a.name, &o)
 	if err != nil {
 		return nil, 0, explain(err, "the deployments of "+a.owner+"/"+a.name)
@@ -48,11 +78,14 @@ func (a api) list(ctx context.Context, o gh.DeploymentsListOptions, page int) (l
 	return list, resp.NextPage, nil
 }
 
-// statuses reads the newest statuses of a deployment, at most a page of them.
+// statuses reads the newest statuses of a deployment, at most a page of them, and fewer if that is too long.
 func (a api) statuses(ctx context.Context, deployment int64) ([]*gh.DeploymentStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	list, _, err := a.client.Repositories.ListDeploymentStatuses(ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: perPage})
+	if errors.Is(err, errTooLong) {
+		list, _, err = a.client.Repositories.ListDeploymentStatuses(ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: shortestPage})
+	}
 	if err != nil {
 		return nil, about(err, deployment)
 	}

@@ -42,6 +42,7 @@ func (b *Backend) learn(ctx context.Context) error {
 		return err
 	}
 	b.self = login
+	b.repository.befriend(login)
 	return nil
 }
 

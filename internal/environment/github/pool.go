@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ func (p *Pool) Backend(o Options) (*Backend, error) {
 		r = newRepository(a, o.Project, p.o)
 		p.repositories[where] = r
 	}
+	r.befriend(slices.Concat(o.TrustedActors, o.UnsignedActors)...)
 	view := where + " " + o.trust()
 	b := p.backends[view]
 	if b == nil {
@@ -133,11 +135,12 @@ func newAccount(who string, o Options, p PoolOptions) (*account, error) {
 		name = fmt.Sprintf("app-%d-%d", o.App.ID, o.App.Installation)
 	}
 	a := &account{guard: newGuard(base, u.Host, name, p), budget: p.Budget, timeout: p.Timeout}
+	out := &bounded{next: a.guard}
 	if o.App == nil {
-		a.client, err = newClient(o, newCache(&bearer{next: a.guard, host: u.Host, token: o.Token}))
+		a.client, err = newClient(o, newCache(&bearer{next: out, host: u.Host, token: o.Token}))
 		return a, err
 	}
-	asApp, err := ghinstallation.NewAppsTransport(a.guard, o.App.ID, o.App.PrivateKey)
+	asApp, err := ghinstallation.NewAppsTransport(out, o.App.ID, o.App.PrivateKey)
 	if err != nil {
 		// What the library says could quote the key.
 		return nil, fmt.Errorf("the private key of GitHub App %d cannot be read: it has to be an RSA key in PEM", o.App.ID)

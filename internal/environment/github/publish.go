@@ -96,6 +96,7 @@ func (b *Backend) begin(ctx context.Context, s environment.State) (*publication,
 	app := b.repository.application(name)
 	now := b.repository.clock.Now()
 	maps.DeleteFunc(app.rejected, func(_ string, r rejection) bool { return !now.Before(r.until) })
+	b.repository.reconsider()
 	if app.walked.IsZero() {
 		if err := b.repository.poll(ctx, b.o.Interval); err != nil {
 			return nil, err
@@ -164,15 +165,16 @@ func (p *publication) find(ctx context.Context, d environment.Deployment) (*reco
 	o := gh.DeploymentsListOptions{
 		Ref: refOf(*d.Version.Revision), Task: taskOf(p.name), Environment: environmentOf(p.name, p.state.Environment),
 	}
-	for page := 1; page > 0 && page <= maxPages; {
-		list, next, err := p.repository.list(withoutCache(ctx), o, page)
-		if err != nil {
+	var at position
+	for more := true; more && at.read < maxDeployments; {
+		var list []*gh.Deployment
+		var err error
+		if list, more, err = p.repository.page(withoutCache(ctx), o, &at); err != nil {
 			return nil, err
 		}
 		for _, found := range list {
 			p.repository.note(found)
 		}
-		page = next
 	}
 	return p.own(d), nil
 }
@@ -247,12 +249,13 @@ func (p *publication) say(ctx context.Context, r *record, said word, newestOne b
 		// It may have been said, or the deployment be gone.
 		r.asked = time.Time{}
 		if errors.Is(err, errGone) {
-			delete(p.app.records, r.id)
+			p.app.forget(r.id)
 		}
 		return err
 	}
 	if s, ok := newStatus(made); ok {
 		r.statuses = append(r.statuses, s)
+		p.app.said++
 		r.changed = s.made
 	}
 	p.app.version++

@@ -2,7 +2,10 @@ package github
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	gh "github.com/google/go-github/v92/github"
@@ -46,7 +49,7 @@ func newRecord(d *gh.Deployment) (name string, r *record) {
 		return "", nil
 	}
 	return name, &record{
-		id: d.GetID(), creator: d.GetCreator().GetLogin(), environment: short, message: version.Clean(d.GetDescription(), maxText),
+		id: d.GetID(), creator: loginOf(d.GetCreator()), environment: short, message: version.Clean(d.GetDescription(), maxText),
 		created: stamp(d.CreatedAt), updated: stamp(d.UpdatedAt), changed: stamp(d.CreatedAt), number: number, payload: p,
 	}
 }
@@ -65,22 +68,36 @@ func newStatus(s *gh.DeploymentStatus) (status, bool) {
 		return status{}, false
 	}
 	return status{
-		id: s.GetID(), creator: s.GetCreator().GetLogin(), made: stamp(s.CreatedAt), url: safeURL(s.GetEnvironmentURL()), word: w,
+		id: s.GetID(), creator: loginOf(s.GetCreator()), made: stamp(s.CreatedAt), url: safeURL(s.GetEnvironmentURL()), word: w,
 	}, true
 }
 
-// hear takes in what was said of a deployment.
-func (r *record) hear(list []*gh.DeploymentStatus, now time.Time) {
-	statuses := make([]status, 0, len(list))
+// loginOf is who did something. What is too long for a login is nobody's.
+func loginOf(u *gh.User) string {
+	if login := u.GetLogin(); len(login) <= maxName {
+		return login
+	}
+	return ""
+}
+
+// hear takes in what was said of a deployment, the newest of it first.
+func (r *record) hear(list []*gh.DeploymentStatus, most int, now time.Time) {
+	statuses := make([]status, 0, min(len(list), most))
+	slices.SortStableFunc(list, func(x, y *gh.DeploymentStatus) int { return cmp.Compare(y.GetID(), x.GetID()) })
+	links := maxLinks
 	for _, s := range list {
-		if known, ok := newStatus(s); ok {
+		known, ok := newStatus(s)
+		if links -= len(known.url); links < 0 {
+			known.url = ""
+		}
+		if ok && len(statuses) < most {
 			statuses = append(statuses, known)
 		}
 		if made := stamp(s.CreatedAt); made.After(r.changed) {
 			r.changed = made
 		}
 	}
-	r.statuses, r.asked = statuses, now
+	r.statuses, r.asked = slices.Clip(statuses), now
 }
 
 // final says whether the newest status is one that usually stays. Whoever made it: this is about what to ask, not about what to believe.
@@ -118,4 +135,157 @@ func safeURL(u string) string {
 		return u
 	}
 	return ""
+}
+
+const (
+	// maxRecords and maxEnvironments bound what is kept of one application.
+	maxRecords, maxEnvironments = 3000, 200
+	// maxKept bounds what is kept of one creator in one environment, and maxStrangers the creators there that nobody here trusts.
+	maxKept, maxStrangers = 100, 10
+	// maxSaid is after how many statuses of an application only fewSaid more are kept of each deployment.
+	maxSaid, fewSaid = 20000, 10
+	// maxLinks bounds the links in the statuses of one deployment, in bytes.
+	maxLinks = 8 << 10
+)
+
+// friends are the logins that some Backend of a repository trusts. What they made may be evidence, and is not given up for a stranger's.
+type friends struct {
+	mu     sync.Mutex
+	logins map[string]bool
+	// more says whether there were new ones.
+	more bool
+}
+
+// befriend adds logins.
+func (f *friends) befriend(logins ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, login := range logins {
+		// As GitHub compares them.
+		if login = strings.ToLower(login); !f.logins[login] {
+			f.logins[login], f.more = true, true
+		}
+	}
+}
+
+// met says once whether there are new ones.
+func (f *friends) met() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	more := f.more
+	f.more = false
+	return more
+}
+
+func (f *friends) all() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.logins)
+}
+
+// reconsider looks at everything again where something was given up, if somebody is trusted now who was not then.
+func (r *repository) reconsider() {
+	if !r.friends.met() {
+		return
+	}
+	for _, app := range r.apps {
+		if app.dropped {
+			app.dropped, app.walked, app.walk = false, time.Time{}, position{}
+		}
+	}
+}
+
+func (a *application) add(r *record) {
+	a.records[r.id] = r
+	a.environments[r.environment]++
+}
+
+// forget drops a deployment.
+func (a *application) forget(id int64) {
+	r, ok := a.records[id]
+	if !ok {
+		return
+	}
+	delete(a.records, id)
+	a.said -= len(r.statuses)
+	a.version++
+	if a.environments[r.environment]--; a.environments[r.environment] <= 0 {
+		delete(a.environments, r.environment)
+	}
+}
+
+// rank is which of a creator's deployments in an environment one is, the newest with 0. All strangers count as one creator, so that with many
+// names there is no more to ask about.
+type rank struct {
+	number int
+	friend bool
+}
+
+// origin is an environment and a creator, empty for all strangers.
+type origin struct{ environment, creator string }
+
+func (a *application) ranks(f *friends) map[int64]rank {
+	known := f.all()
+	counts, ranks := map[origin]int{}, make(map[int64]rank, len(a.records))
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(a.records))) {
+		from := origin{a.records[id].environment, strings.ToLower(a.records[id].creator)}
+		friend := known[from.creator]
+		if !friend {
+			from.creator = ""
+		}
+		ranks[id] = rank{counts[from], friend}
+		counts[from]++
+	}
+	return ranks
+}
+
+// prune keeps the newest of each creator in each environment, those of friends first. One of them stays in any case.
+func (a *application) prune(f *friends, stays int64) {
+	ranks := a.ranks(f)
+	ids := slices.SortedFunc(maps.Keys(a.records), func(x, y int64) int {
+		if x == stays || y == stays {
+			return truth(y == stays) - truth(x == stays)
+		}
+		return cmp.Or(truth(ranks[y].friend)-truth(ranks[x].friend), cmp.Compare(ranks[x].number, ranks[y].number), cmp.Compare(y, x))
+	})
+	q := quota{left: maxRecords, environments: map[string]int{}, creators: map[origin]int{}}
+	if len(ids) > maxRecords {
+		// So that this does not come up again at once.
+		q.left -= perPage
+	}
+	for _, id := range ids {
+		if !q.take(a.records[id], ranks[id].friend) {
+			a.forget(id)
+			a.dropped = true
+		}
+	}
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// quota is what there is room for.
+type quota struct {
+	left int
+	// environments holds how many strangers there are in each, and creators how many deployments of each.
+	environments map[string]int
+	creators     map[origin]int
+}
+
+func (q *quota) take(r *record, friend bool) bool {
+	from := origin{r.environment, strings.ToLower(r.creator)}
+	strangers, known := q.environments[from.environment]
+	newcomer := !friend && q.creators[from] == 0
+	switch {
+	case q.left == 0, !known && len(q.environments) == maxEnvironments, q.creators[from] == maxKept, newcomer && strangers == maxStrangers:
+		return false
+	}
+	q.left--
+	q.creators[from]++
+	q.environments[from.environment] = strangers + truth(newcomer)
+	return true
 }

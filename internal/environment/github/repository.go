@@ -16,14 +16,14 @@ import (
 const (
 	// sweep is how often everything is looked at again that should not have changed.
 	sweep = time.Hour
-	// swept is how many of the newest deployments of each environment are.
+	// swept is how many of the newest deployments of each creator in each environment are; strangers are one.
 	swept = 2
 	// maxAsk bounds the deployments whose statuses are asked for in one look at an application.
 	maxAsk = 100
-	// maxPages bounds how far back deployments are read, maxNews how many pages of new ones.
-	maxPages, maxNews = 30, 10
-	// maxKept bounds what is kept of one environment.
-	maxKept = 100
+	// maxAskStrangers bounds those of them that nobody here trusts, which are no evidence whatever their statuses say.
+	maxAskStrangers = 20
+	// maxDeployments bounds how far back deployments are read, maxNews how many new ones.
+	maxDeployments, maxNews = 3000, 1000
 	// breather is how long a failure is not tried again, so that a hundred Environments do not each wait for the same time-out.
 	breather = 2 * time.Second
 )
@@ -41,9 +41,13 @@ type repository struct {
 	// polled is when the newest deployments were looked at last, mark the newest of them.
 	polled time.Time
 	mark   int64
+	// pollSize is how many of them fit a page.
+	pollSize int
 	// failed is when a look failed last, and why.
 	failed  time.Time
 	failure error
+
+	friends
 }
 
 // application is what is known of one.
@@ -52,6 +56,13 @@ type application struct {
 	records map[int64]*record
 	// walked is when all of it was looked at, looked when the last look began that found out everything, at is the date of that.
 	walked, looked, at time.Time
+	// walk is how far the one got that is not finished.
+	walk position
+	// environments counts the records of each, and said is how many statuses there are.
+	environments map[string]int
+	said         int
+	// dropped says whether there was more than is kept.
+	dropped bool
 	// rejected holds what GitHub did not take, by key.
 	rejected map[string]rejection
 	// version counts the changes.
@@ -63,6 +74,7 @@ type application struct {
 func newRepository(a *account, project string, o PoolOptions) *repository {
 	return &repository{
 		api: newAPI(a, project), project: project, clock: o.Clock, turn: make(chan struct{}, 1), apps: map[string]*application{},
+		friends: friends{logins: map[string]bool{}},
 	}
 }
 
@@ -82,7 +94,7 @@ func (r *repository) lock(ctx context.Context) (func(), error) {
 func (r *repository) application(name string) *application {
 	app := r.apps[name]
 	if app == nil {
-		app = &application{name: name, records: map[int64]*record{}, rejected: map[string]rejection{}}
+		app = &application{name: name, records: map[int64]*record{}, rejected: map[string]rejection{}, environments: map[string]int{}}
 		r.apps[name] = app
 	}
 	return app
@@ -132,9 +144,12 @@ func (r *repository) recently(interval time.Duration) error {
 
 // lookNow says whether some of what it should have looked at had to wait for too long.
 func (r *repository) lookNow(ctx context.Context, app *application, interval time.Duration) (late bool, err error) {
-	if _, err := r.self(ctx); err != nil {
+	login, err := r.self(ctx)
+	if err != nil {
 		return false, err
 	}
+	r.befriend(login)
+	r.reconsider()
 	if err := r.poll(ctx, interval); err != nil {
 		return false, err
 	}
@@ -150,9 +165,12 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 	if !r.polled.IsZero() && now.Sub(r.polled) < interval {
 		return nil
 	}
-	mark := r.mark
-	for page := 1; page > 0 && page <= maxNews; {
-		list, next, err := r.list(ctx, gh.DeploymentsListOptions{}, page)
+	mark, at := r.mark, position{size: r.pollSize}
+	for more := true; more && at.read < maxNews; {
+		var list []*gh.Deployment
+		var err error
+		list, more, err = r.page(ctx, gh.DeploymentsListOptions{}, &at)
+		r.pollSize = at.size
 		if err != nil {
 			return err
 		}
@@ -164,24 +182,29 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 		if r.polled.IsZero() || !slices.ContainsFunc(list, func(d *gh.Deployment) bool { return d.GetID() > r.mark }) {
 			break
 		}
-		page = next
 	}
 	r.polled, r.mark = now, mark
 	return nil
 }
 
-// walk looks at the deployments of an application: all of them the first time, and later as far as something changed.
+// walk looks at the deployments of an application: all of them the first time, and later as far as something changed. One that is
+// interrupted is gone on with, since whoever asks may not have the time for all of it; what comes in between is what polls find.
 func (r *repository) walk(ctx context.Context, app *application) error {
 	now := r.clock.Now()
 	first := app.walked.IsZero()
 	if !first && now.Sub(app.walked) < sweep {
 		return nil
 	}
-	for page := 1; page > 0 && page <= maxPages; {
-		list, next, err := r.list(ctx, gh.DeploymentsListOptions{Task: taskOf(app.name)}, page)
-		if err != nil {
+	if now.Sub(app.walk.at) > 2*sweep {
+		app.walk = position{}
+	}
+	for more := true; more && app.walk.read < maxDeployments; {
+		var list []*gh.Deployment
+		var err error
+		if list, more, err = r.page(ctx, gh.DeploymentsListOptions{Task: taskOf(app.name)}, &app.walk); err != nil {
 			return err
 		}
+		app.walk.at = now
 		news := false
 		for _, d := range list {
 			news = r.note(d) || news
@@ -189,10 +212,9 @@ func (r *repository) walk(ctx context.Context, app *application) error {
 		if !first && !news {
 			break
 		}
-		page = next
 	}
-	app.walked = now
-	app.prune()
+	app.walk, app.walked = position{}, now
+	app.prune(&r.friends, 0)
 	return nil
 }
 
@@ -206,7 +228,10 @@ func (r *repository) note(d *gh.Deployment) bool {
 	known := app.records[read.id]
 	switch {
 	case known == nil:
-		app.records[read.id] = read
+		app.add(read)
+		if len(app.records) > maxRecords || len(app.environments) > maxEnvironments {
+			app.prune(&r.friends, read.id)
+		}
 	case known.updated.Equal(read.updated):
 		return false
 	default:
@@ -216,35 +241,11 @@ func (r *repository) note(d *gh.Deployment) bool {
 	return true
 }
 
-// prune keeps the newest of each environment.
-func (a *application) prune() {
-	for id, rank := range a.ranks() {
-		if rank >= maxKept {
-			delete(a.records, id)
-		}
-	}
-}
-
-// ranks numbers the deployments of each environment, the newest with 0.
-func (a *application) ranks() map[int64]int {
-	ids := make([]int64, 0, len(a.records))
-	for id := range a.records {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	counts, ranks := map[string]int{}, make(map[int64]int, len(ids))
-	for _, id := range slices.Backward(ids) {
-		name := a.records[id].environment
-		ranks[id] = counts[name]
-		counts[name]++
-	}
-	return ranks
-}
-
 // question is a deployment whose statuses are due, and how urgently.
 type question struct {
-	record        *record
-	urgency, rank int
+	rank
+	record  *record
+	urgency int
 }
 
 const (
@@ -259,15 +260,15 @@ const (
 )
 
 // ask asks for the statuses that are due. All but the newest of each environment wait while the budget is short, and all the more while the
-// newest of other applications may be unknown.
+// newest of other applications may be unknown. Nobody's flood of deployments spends what the others need.
 func (r *repository) ask(ctx context.Context, app *application, interval time.Duration) (late bool, err error) {
 	reserve := r.budget / 4
 	if app.looked.IsZero() {
 		reserve = r.budget / 2
 	}
 	for _, q := range r.due(app, interval) {
-		if q.urgency > changed && (q.urgency == routine || q.rank > 0) && r.guard.left() <= reserve {
-			late = late || !q.record.asked.IsZero() && r.clock.Since(q.record.asked) > 2*sweep
+		if left := r.guard.left(); q.waits(left <= reserve, left <= r.budget*3/4) {
+			late = late || q.friend && !q.record.asked.IsZero() && r.clock.Since(q.record.asked) > 2*sweep
 			continue
 		}
 		if err := r.hear(ctx, app, q.record); err != nil {
@@ -277,40 +278,56 @@ func (r *repository) ask(ctx context.Context, app *application, interval time.Du
 	return late, nil
 }
 
+// waits says whether the question has to, when the budget is short or no longer plenty.
+func (q question) waits(short, scarce bool) bool {
+	if !q.friend {
+		return scarce
+	}
+	return short && q.urgency > changed && (q.urgency == routine || q.number > 0)
+}
+
 func (r *repository) due(app *application, interval time.Duration) []question {
-	now, ranks := r.clock.Now(), app.ranks()
+	ranks := app.ranks(&r.friends)
 	app.sweepable = 0
-	for _, rank := range ranks {
-		if rank < swept {
+	for _, at := range ranks {
+		if at.number < swept {
 			app.sweepable++
 		}
 	}
 	period := r.period(interval)
-	var all []question
+	var friends, strangers []question
 	for _, rec := range app.records {
 		q := question{record: rec, rank: ranks[rec.id]}
-		pause := time.Duration(0)
+		pause, ok := r.pause(&q, interval, period)
 		switch {
-		case rec.asked.IsZero() && len(rec.statuses) > 0:
-			q.urgency = changed
-		case rec.asked.IsZero():
-			q.urgency = unheard
-		case !rec.final():
-			// What has not moved for a day will not move this minute.
-			q.urgency, pause = unfinished, min(max(interval, now.Sub(rec.changed)/10), sweep)
-		case q.rank < swept:
-			q.urgency, pause = routine, period
+		case !ok || r.clock.Since(rec.asked) < pause:
+		case q.friend:
+			friends = append(friends, q)
 		default:
-			continue
-		}
-		if now.Sub(rec.asked) >= pause {
-			all = append(all, q)
+			strangers = append(strangers, q)
 		}
 	}
-	slices.SortFunc(all, func(a, b question) int {
-		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.rank, b.rank), a.record.asked.Compare(b.record.asked), cmp.Compare(b.record.id, a.record.id))
-	})
-	return portion(all, 1+int(2*time.Duration(app.sweepable)*interval/period))
+	share := 1 + int(2*time.Duration(app.sweepable)*interval/period)
+	return append(portion(friends, share, maxAsk), portion(strangers, share, maxAskStrangers)...)
+}
+
+// pause finds out how urgent a question is, and how long after it was asked it is asked again; no if that is never.
+func (r *repository) pause(q *question, interval, period time.Duration) (time.Duration, bool) {
+	rec := q.record
+	switch {
+	case rec.asked.IsZero() && len(rec.statuses) > 0:
+		q.urgency = changed
+		return 0, true
+	case rec.asked.IsZero():
+		q.urgency = unheard
+		return 0, true
+	case !rec.final():
+		// What has not moved for a day will not move this minute.
+		q.urgency = unfinished
+		return min(max(interval, r.clock.Since(rec.changed)/10), sweep), true
+	}
+	q.urgency = routine
+	return period, q.number < swept
 }
 
 // period of the sweep: with a quarter of the budget, but not more often than the interval, and so that everything has had its turn within an
@@ -324,26 +341,33 @@ func (r *repository) period(interval time.Duration) time.Duration {
 }
 
 // portion takes the most urgent, and of the routine no more than its share, so that it is spread over its time.
-func portion(all []question, share int) []question {
+func portion(all []question, share, most int) []question {
+	slices.SortFunc(all, func(a, b question) int {
+		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.number, b.number), a.record.asked.Compare(b.record.asked), cmp.Compare(b.record.id, a.record.id))
+	})
 	first := slices.IndexFunc(all, func(q question) bool { return q.urgency == routine })
 	if first >= 0 && len(all) > first+share {
 		all = all[:first+share]
 	}
-	return all[:min(len(all), maxAsk)]
+	return all[:min(len(all), most)]
 }
 
 // hear asks for the statuses of a deployment.
 func (r *repository) hear(ctx context.Context, app *application, rec *record) error {
 	list, err := r.statuses(ctx, rec.id)
 	if errors.Is(err, errGone) {
-		delete(app.records, rec.id)
-		app.version++
+		app.forget(rec.id)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	rec.hear(list, r.clock.Now())
+	before, most := len(rec.statuses), perPage
+	if app.said > maxSaid {
+		most = fewSaid
+	}
+	rec.hear(list, most, r.clock.Now())
+	app.said += len(rec.statuses) - before
 	app.version++
 	return nil
 }

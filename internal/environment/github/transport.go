@@ -183,6 +183,128 @@ func restore(resp *http.Response) (string, error) {
 	return cmp.Or(strings.ToLower(string(text)), " "), nil
 }
 
+const (
+	// maxAnswer bounds a list in bytes. It is less than our way out reads, so that we know what is wrong.
+	maxAnswer = 4<<20 - 1
+	// maxObject bounds an answer that is about one thing, and is no list.
+	maxObject = 256 << 10
+	// maxNested bounds the elements of all lists within an answer, payloads aside: what is small there may be large here.
+	maxNested = 10000
+)
+
+// errTooLong says that fewer things have to be asked for at once.
+var errTooLong = errors.New("the answer of GitHub is too long: it has to be less than 4 MiB")
+
+// bounded is the transport that reads an answer and refuses it before anybody decodes what is much larger than it looks.
+type bounded struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	limit := int64(maxAnswer)
+	if resp.StatusCode >= http.StatusBadRequest {
+		// What an error says is of no use beyond that.
+		limit = maxErrorBody - 1
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode >= http.StatusBadRequest:
+	case int64(len(body)) > limit:
+		return nil, errTooLong
+	default:
+		if err := measure(body); err != nil {
+			return nil, err
+		}
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return resp, nil
+}
+
+// measure refuses an answer with more in it than was asked for.
+func measure(body []byte) error {
+	if text := bytes.TrimSpace(body); len(body) > maxObject && !bytes.HasPrefix(text, []byte("[")) {
+		return fmt.Errorf("GitHub answers with %d bytes where no more than %d were expected", len(body), maxObject)
+	}
+	var m meter
+	for _, c := range body {
+		m.take(c)
+	}
+	switch {
+	case m.elements > perPage:
+		return fmt.Errorf("GitHub answers with a page of %d things where %d were asked for", m.elements, perPage)
+	case m.nested > maxNested:
+		return fmt.Errorf("GitHub answers with %d things in lists within lists, which is more than anybody needs", m.nested)
+	}
+	return nil
+}
+
+// meter counts the elements of the lists in a text in JSON. What it makes of a text that is none does not matter, since nobody decodes it.
+type meter struct {
+	// elements are those of the list that the text is, nested those of the lists within.
+	elements, nested int
+
+	open []byte
+	// text is the string that is being read or was read last, as far as it could be a key that matters.
+	text            []byte
+	quoted, escaped bool
+	payload         bool
+}
+
+func (m *meter) take(c byte) {
+	switch {
+	case m.quoted:
+		m.quote(c)
+	case c == '"':
+		m.quoted, m.text = true, m.text[:0]
+	case c == '[' || c == '{':
+		m.open = append(m.open, c)
+		m.count(c == '[')
+	case c == ']' || c == '}':
+		m.open = m.open[:max(len(m.open)-1, 0)]
+	case c == ',':
+		m.payload = m.payload && len(m.open) != 2
+		m.count(m.listed())
+	case c == ':' && len(m.open) == 2:
+		// Payloads are not decoded with the rest, and what they may be is bounded.
+		m.payload = m.open[0] == '[' && string(m.text) == "payload"
+	}
+}
+
+// listed says whether the innermost of what is open is a list.
+func (m *meter) listed() bool { return len(m.open) > 0 && m.open[len(m.open)-1] == '[' }
+
+func (m *meter) quote(c byte) {
+	switch {
+	case m.escaped:
+		m.escaped = false
+	case c == '\\':
+		m.escaped = true
+	case c == '"':
+		m.quoted = false
+		return
+	}
+	if len(m.text) <= len("payload") {
+		m.text = append(m.text, c)
+	}
+}
+
+// count counts one more element of the innermost list.
+func (m *meter) count(listed bool) {
+	switch {
+	case !listed:
+	case len(m.open) == 1:
+		m.elements++
+	case !m.payload:
+		m.nested++
+	}
+}
+
 // maxCache bounds the answers that are kept, in bytes. A page of 100 deployments has about 300 kB.
 const maxCache = 16 << 20
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,12 @@ const (
 	maxText = 140
 	// maxPayload bounds what is read of somebody else's payload.
 	maxPayload = 64 << 10
-	maxAfter   = 50
+	maxAfter   = 20
 	maxName    = 100
+	// maxKey bounds what names a deployment, maxNumber its number in digits, maxSignature a signature.
+	maxKey, maxNumber, maxSignature = 128, 20, 64
+	// maxLogURL bounds the link that carries the rest of a word.
+	maxLogURL = 2048
 
 	fragment    = "kuberik:"
 	quarantined = "quarantined: "
@@ -112,7 +117,7 @@ func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 		}
 	}
 	var p payload
-	if err := json.Unmarshal(raw, &p); err != nil || p.Version == nil {
+	if err := json.Unmarshal(raw, &p); err != nil || p.Version == nil || !p.fits() {
 		return nil, 0, errPayload
 	}
 	id, err := strconv.ParseInt(p.ID, 10, 64)
@@ -123,18 +128,28 @@ func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 	return &p, id, nil
 }
 
-// clean makes what somebody else wrote fit to be shown.
+// fits says whether what is compared word by word, and so not cut, is no longer than we write it.
+func (p *payload) fits() bool {
+	return len(p.ID) <= maxNumber && (p.Kuberik == nil || len(p.Kuberik.Key) <= maxKey && len(p.Kuberik.Signature) <= maxSignature)
+}
+
+// clean makes what somebody else wrote fit to be shown and to be kept.
 func (p *payload) clean() {
 	for _, text := range []*string{p.Version.Version, p.Version.Revision} {
 		if text != nil {
 			*text = version.Clean(*text, 256)
 		}
 	}
-	if p.Kuberik != nil && len(p.Kuberik.After) > maxAfter {
-		p.Kuberik.After = p.Kuberik.After[:maxAfter]
+	if p.Kuberik != nil {
+		// Copied, so that the rest is not kept, nor what is the caller's changed.
+		p.Kuberik.After = slices.Clone(p.Kuberik.After[:min(len(p.Kuberik.After), maxAfter)])
+		for i, name := range p.Kuberik.After {
+			p.Kuberik.After[i] = version.Clean(name, maxName)
+		}
 	}
 	if p.Relationship != nil {
 		p.Relationship.Environment = version.Clean(p.Relationship.Environment, maxName)
+		p.Relationship.Type = version.Clean(p.Relationship.Type, maxName)
 	}
 }
 
@@ -142,10 +157,7 @@ func (p *payload) clean() {
 func (p *payload) after() (names []string, parallel bool) {
 	switch {
 	case p.Kuberik != nil:
-		for _, name := range p.Kuberik.After {
-			names = append(names, version.Clean(name, maxName))
-		}
-		return names, p.Kuberik.Parallel
+		return slices.Clone(p.Kuberik.After), p.Kuberik.Parallel
 	case p.Relationship != nil && p.Relationship.Environment != "":
 		return []string{p.Relationship.Environment}, p.Relationship.Type == "Parallel"
 	}
@@ -254,7 +266,7 @@ func parseWord(state, text, logURL string) (w word, ok bool) {
 
 func (w *word) parseNote(logURL string) {
 	_, note, ok := strings.Cut(logURL, "#"+fragment)
-	if !ok {
+	if !ok || len(logURL) > maxLogURL {
 		return
 	}
 	v, err := url.ParseQuery(note)
@@ -262,7 +274,9 @@ func (w *word) parseNote(logURL string) {
 		return
 	}
 	w.since, w.attempt = seconds(v.Get("since")), seconds(v.Get("attempt"))
-	w.signature = v.Get("signature")
+	if s := v.Get("signature"); len(s) <= maxSignature {
+		w.signature = strings.Clone(s)
+	}
 	if n, err := strconv.ParseInt(v.Get("n"), 10, 64); err == nil && n > 0 && n < 1<<40 {
 		w.number = n
 	}

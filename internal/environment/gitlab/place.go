@@ -114,6 +114,7 @@ func (in *place) read(ctx context.Context) ([]*record, error) {
 				records = append(records, r)
 			}
 		}
+		records = fit(records, maxKept)
 		page = next
 	}
 	return records, nil

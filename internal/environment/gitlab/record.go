@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +25,13 @@ const (
 	maxText    = 256
 	maxName    = 100
 	maxAfter   = 50
-	maxURL     = 2048
+	// maxLogin bounds who wrote a record, maxKey what names a deployment, and maxSignature a signature.
+	maxLogin, maxKey, maxSignature = 255, 128, 64
+	maxURL                         = 2048
 	// maxRecord bounds what is read of somebody else's snippet.
 	maxRecord = 256 << 10
+	// maxWithin bounds the elements of the lists in it.
+	maxWithin = 1000
 )
 
 // record is a snippet: what one login says of one environment.
@@ -134,32 +139,39 @@ func parse(s *gl.Snippet) *record {
 	if !strings.HasPrefix(s.Title, titlePrefix) || from < 0 || to < from || to-from > maxRecord || s.ID == 0 {
 		return nil
 	}
+	text := []byte(s.Description[from : to+1])
 	var in envelope
-	if json.Unmarshal([]byte(s.Description[from:to+1]), &in) != nil {
+	if _, nested := measure(text); nested > maxWithin || json.Unmarshal(text, &in) != nil {
 		return nil
 	}
 	r := &record{snippet: s.ID, author: s.Author.Username, raw: in.Record, signature: in.Signature}
 	if s.UpdatedAt != nil {
 		r.updated = s.UpdatedAt.UTC()
 	}
-	if json.Unmarshal(in.Record, &r.document) != nil || !shown(r.Application) || !shown(r.Environment) {
+	if json.Unmarshal(in.Record, &r.document) != nil || !r.fits() {
 		return nil
 	}
 	r.document.clean()
 	return r
 }
 
+// fits says whether what is not cut is no longer than it should be.
+func (r *record) fits() bool {
+	return shown(r.Application) && shown(r.Environment) && len(r.author) <= maxLogin && len(r.signature) <= maxSignature
+}
+
 func shown(name string) bool { return name != "" && version.Clean(name, maxName) == name }
 
 func (d *document) clean() {
-	d.After = d.After[:min(len(d.After), maxAfter)]
+	// Copied, so that the rest is not kept.
+	d.After = slices.Clone(d.After[:min(len(d.After), maxAfter)])
 	for i := range d.After {
 		d.After[i] = version.Clean(d.After[i], maxName)
 	}
 	d.URL = safeURL(d.URL)
 	var list []entry
 	for _, e := range d.Deployments[:min(len(d.Deployments), 2*maxEntries)] {
-		if e.Key == "" || version.CheckTag(e.Version.Tag) != nil || version.CheckDigest(e.Version.Digest) != nil {
+		if e.Key == "" || len(e.Key) > maxKey || len(e.Status) > maxText || version.CheckTag(e.Version.Tag) != nil || version.CheckDigest(e.Version.Digest) != nil {
 			continue
 		}
 		e.clean()

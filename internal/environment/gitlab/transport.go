@@ -15,8 +15,6 @@ import (
 const (
 	usualPause   = time.Minute
 	longestPause = time.Hour
-	// maxBody bounds an answer, where the client does not bound it already.
-	maxBody = 32 << 20
 )
 
 // guard is the transport that all requests of one token go through. It makes none while GitLab wants to be left alone or our own budget is
@@ -56,9 +54,11 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	g.observer.Request(g.account, resp.StatusCode)
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
 	pause, limited := g.pause(resp)
 	if !limited {
+		if err := bound(resp); err != nil {
+			return nil, err
+		}
 		return resp, nil
 	}
 	resp.Body.Close()

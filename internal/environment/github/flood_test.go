@@ -1,0 +1,218 @@
+package github_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/github/githubtest"
+)
+
+// TestBomb: a page that is small on the wire and large in memory is not decoded.
+func TestBomb(t *testing.T) {
+	b := serve(t, func(s http.Handler) http.Handler { return s })
+	page := "[" + strings.TrimSuffix(strings.Repeat("{},", 1<<20), ",") + "]"
+	b.Break(on("GET", "/deployments", githubtest.Fault{Status: 200, Body: page}))
+	_, err := b.backend(t, b.options("kuberik")).Read(t.Context(), "shop")
+	var refused *environment.RefusedError
+	if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "a page of 1048576 things where 100 were asked for") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// vouched counts the deployments of an environment that are evidence.
+func vouched(t *testing.T, b *github.Backend, name string) (n int) {
+	t.Helper()
+	s, _ := read(t, b).Find(name)
+	for _, d := range s.Deployments {
+		if d.Doubt == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestFlood: whoever may write deployments and is not trusted does not hold up those who are.
+func TestFlood(t *testing.T) {
+	b := serve(t, func(s http.Handler) http.Handler { return s })
+	d := deployment(3, v1alpha1.BakeSucceeded)
+	publish(t, b.backend(t, b.options("kuberik")), state("staging", d))
+	b.public(t, "their-bot", "staging", `{"id":"1","version":{"tag":"v8.0.0"}}`, "success", "Bake succeeded")
+	o := b.options("kuberik")
+	pool := github.NewPool(b.pool)
+	ours, err := pool.Backend(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.TrustedActors = []string{"Their-Bot"}
+	theirs, err := pool.Backend(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, ours)
+	for i := range 1200 {
+		b.public(t, fmt.Sprintf("stranger-%d", i%11), "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
+	}
+	b.Calls()
+	for range 3 * 60 {
+		b.step(time.Minute)
+		if n, all := vouched(t, ours, "staging"), vouched(t, theirs, "staging"); n != 1 || all != 2 {
+			t.Fatalf("%d and %d deployments are evidence", n, all)
+		}
+	}
+	if n := len(b.Calls()); n > 3*1000 {
+		t.Errorf("%d requests in three hours", n)
+	}
+	if n := vouched(t, b.backend(t, o), "staging"); n != 2 {
+		t.Errorf("after a restart %d deployments are evidence", n)
+	}
+	// Whoever is trusted from now on was given up before.
+	o.TrustedActors = []string{"stranger-0", "stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6", "stranger-7",
+		"stranger-8", "stranger-9", "stranger-10"}
+	late, err := pool.Backend(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.step(time.Minute)
+	s, _ := read(t, late).Find("staging")
+	creators := 0
+	for _, d := range s.Deployments {
+		if !strings.Contains(d.Doubt, "not trusted") {
+			creators++
+		}
+	}
+	if creators != 1+11*100 {
+		t.Errorf("%d deployments are of those who are trusted now", creators)
+	}
+}
+
+// TestLongPages: the payloads of strangers do not make the repository unreadable.
+func TestLongPages(t *testing.T) {
+	b := serve(t, func(s http.Handler) http.Handler { return s })
+	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
+	fill := strings.Repeat("x", 300<<10)
+	for i := range 30 {
+		b.call(t, "stranger", http.MethodPost, "/deployments", map[string]any{
+			"ref": "main", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/staging", "required_contexts": []string{}, "payload": fmt.Sprint(i, fill),
+		})
+	}
+	reader := b.backend(t, b.options("kuberik"))
+	b.Calls()
+	if n := vouched(t, reader, "staging"); n != 1 {
+		t.Errorf("%d deployments are evidence", n)
+	}
+	if n := len(b.Calls()); n > 30 {
+		t.Errorf("it took %d requests", n)
+	}
+	for range 60 {
+		b.step(time.Minute)
+		read(t, reader)
+	}
+	if n := len(b.Calls()); n > 200 {
+		t.Errorf("it took %d requests in an hour", n)
+	}
+}
+
+// TestWalkGoesOn: whoever has no time for all of it finishes in several calls.
+func TestWalkGoesOn(t *testing.T) {
+	var mu sync.Mutex
+	var giveUp context.CancelFunc
+	walked, answered := map[string]int{}, 0
+	// late says whether whoever asks has no time left: after every page of a walk.
+	late := func(r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		q := r.URL.Query()
+		if q.Get("task") == "" || giveUp == nil {
+			return false
+		}
+		if answered++; answered%2 == 0 {
+			giveUp()
+			return true
+		}
+		walked[q.Get("page")]++
+		return false
+	}
+	b := serve(t, func(s http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if late(r) {
+				<-r.Context().Done()
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	})
+	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
+	for i := range 450 {
+		b.public(t, "stranger", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
+	}
+	reader := b.backend(t, b.options("kuberik"))
+	calls := 0
+	for err := context.Canceled; err != nil; calls++ {
+		if calls == 10 {
+			t.Fatalf("it does not come to an end: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		mu.Lock()
+		giveUp = cancel
+		mu.Unlock()
+		_, err = reader.Read(ctx, "shop")
+		cancel()
+		b.step(time.Second)
+	}
+	if n := vouched(t, reader, "staging"); n != 1 || calls != 5 {
+		t.Errorf("after %d calls %d deployments are evidence", calls, n)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for page, n := range walked {
+		if n != 1 {
+			t.Errorf("page %s was read %d times", page, n)
+		}
+	}
+}
+
+// TestKept: what somebody's server says is not kept without bounds.
+func TestKept(t *testing.T) {
+	fill := strings.Repeat("k", 60<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := 1
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/user"):
+			fmt.Fprint(w, `{"login":"x"}`)
+			return
+		case strings.HasSuffix(r.URL.Path, "/statuses"):
+			fmt.Fprint(w, `[]`)
+			return
+		case r.URL.Query().Get("page") != "":
+			fmt.Sscan(r.URL.Query().Get("page"), &page)
+		}
+		w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?page=%d>; rel="next"`, r.Host, r.URL.Path, page+1))
+		var list []string
+		for i := range 60 {
+			id, key := page*1000+i+1, "k"
+			if i%2 == 0 {
+				key = fill
+			}
+			list = append(list, fmt.Sprintf(`{"id":%d,"task":"deploy:kuberik/shop","environment":"kuberik/shop/e%d","payload":{"id":"1","version":{"tag":"v1"},"kuberik":{"key":%q}}}`, id, id, key))
+		}
+		fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
+	}))
+	defer server.Close()
+	backend, err := github.New(github.Options{Project: "a/b", APIURL: server.URL, Token: "t"}, github.PoolOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if news := read(t, backend); len(news.Environments) != 200 {
+		t.Errorf("%d environments are kept", len(news.Environments))
+	}
+}

@@ -1,0 +1,107 @@
+package gitlab
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxBody bounds an answer. It is what our way out reads of one.
+	maxBody = 4<<20 - 1
+	// maxObject bounds an answer that is about one thing, and is no list.
+	maxObject = 1 << 20
+	// maxElements bounds a list, and maxNested the elements of all lists within an answer: what is small there may be large here.
+	maxElements, maxNested = 100, 10000
+	// maxKept bounds what is kept of the records of a project, in bytes.
+	maxKept = 32 << 20
+)
+
+// bound reads an answer, and refuses it before anybody decodes what is much larger than it looks.
+func bound(resp *http.Response) error {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return err
+	}
+	text := bytes.TrimSpace(body)
+	elements, nested := measure(text)
+	switch list := bytes.HasPrefix(text, []byte("[")); {
+	case len(body) > maxBody:
+		return fmt.Errorf("the answer of GitLab is longer than %d bytes", maxBody)
+	case !list && len(body) > maxObject:
+		return fmt.Errorf("GitLab answers with %d bytes where no more than %d were expected", len(body), maxObject)
+	case elements > maxElements:
+		return fmt.Errorf("GitLab answers with a page of %d things where no more than %d were expected", elements, maxElements)
+	case nested > maxNested:
+		return fmt.Errorf("GitLab answers with %d things in lists within lists, which is more than anybody needs", nested)
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
+}
+
+// measure counts the elements of the list that a text in JSON is, and of those within it. What it makes of a text that is none does not
+// matter, since nobody decodes it.
+func measure(text []byte) (elements, nested int) {
+	var open []byte
+	quoted, escaped := false, false
+	for _, c := range text {
+		if quoted {
+			quoted, escaped = escaped || c != '"', !escaped && c == '\\'
+			continue
+		}
+		quoted, open = c == '"', nest(open, c)
+		switch listed := len(open) > 0 && open[len(open)-1] == '['; {
+		case !listed, c != '[' && c != ',':
+		case len(open) == 1:
+			elements++
+		default:
+			nested++
+		}
+	}
+	return elements, nested
+}
+
+// nest is what is open after a character.
+func nest(open []byte, c byte) []byte {
+	switch c {
+	case '[', '{':
+		return append(open, c)
+	case ']', '}':
+		return open[:max(len(open)-1, 0)]
+	}
+	return open
+}
+
+// weight is what a record takes, in bytes.
+func (r *record) weight() int { return 2*len(r.raw) + 1024 }
+
+// fit drops records until the rest can be kept. Whoever wrote the most loses some first, the largest of them, so that a flood of one is at nobody
+// else's cost.
+func fit(records []*record, most int) []*record {
+	total, of := 0, map[string]int{}
+	for _, r := range records {
+		total += r.weight()
+		of[strings.ToLower(r.author)] += r.weight()
+	}
+	for total > most {
+		worst := slices.MaxFunc(slices.Sorted(maps.Keys(of)), func(x, y string) int { return of[x] - of[y] })
+		largest := -1
+		for i, r := range records {
+			if strings.EqualFold(r.author, worst) && (largest < 0 || r.weight() > records[largest].weight()) {
+				largest = i
+			}
+		}
+		if largest < 0 {
+			return nil
+		}
+		of[worst] -= records[largest].weight()
+		total -= records[largest].weight()
+		records = slices.Delete(records, largest, largest+1)
+	}
+	return records
+}
