@@ -15,7 +15,7 @@ import (
 )
 
 // Patience is how long a test waits for what must come. It is long, because a busy machine is no failure.
-const Patience = 30 * time.Second
+const Patience = 90 * time.Second
 
 var (
 	errGone    = errors.New("it does not exist")
