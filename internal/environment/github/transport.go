@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
@@ -231,78 +232,14 @@ func measure(body []byte) error {
 	if text := bytes.TrimSpace(body); len(body) > maxObject && !bytes.HasPrefix(text, []byte("[")) {
 		return fmt.Errorf("GitHub answers with %d bytes where no more than %d were expected", len(body), maxObject)
 	}
-	var m meter
-	for _, c := range body {
-		m.take(c)
-	}
-	switch {
-	case m.elements > perPage:
-		return fmt.Errorf("GitHub answers with a page of %d things where %d were asked for", m.elements, perPage)
-	case m.nested > maxNested:
-		return fmt.Errorf("GitHub answers with %d things in lists within lists, which is more than anybody needs", m.nested)
+	// Payloads are not decoded with the rest, and what they may be is bounded.
+	switch elements, nested := outbound.Elements(body, "payload"); {
+	case elements > perPage:
+		return fmt.Errorf("GitHub answers with a page of %d things where %d were asked for", elements, perPage)
+	case nested > maxNested:
+		return fmt.Errorf("GitHub answers with %d things in lists within lists, which is more than anybody needs", nested)
 	}
 	return nil
-}
-
-// meter counts the elements of the lists in a text in JSON. What it makes of a text that is none does not matter, since nobody decodes it.
-type meter struct {
-	// elements are those of the list that the text is, nested those of the lists within.
-	elements, nested int
-
-	open []byte
-	// text is the string that is being read or was read last, as far as it could be a key that matters.
-	text            []byte
-	quoted, escaped bool
-	payload         bool
-}
-
-func (m *meter) take(c byte) {
-	switch {
-	case m.quoted:
-		m.quote(c)
-	case c == '"':
-		m.quoted, m.text = true, m.text[:0]
-	case c == '[' || c == '{':
-		m.open = append(m.open, c)
-		m.count(c == '[')
-	case c == ']' || c == '}':
-		m.open = m.open[:max(len(m.open)-1, 0)]
-	case c == ',':
-		m.payload = m.payload && len(m.open) != 2
-		m.count(m.listed())
-	case c == ':' && len(m.open) == 2:
-		// Payloads are not decoded with the rest, and what they may be is bounded.
-		m.payload = m.open[0] == '[' && string(m.text) == "payload"
-	}
-}
-
-// listed says whether the innermost of what is open is a list.
-func (m *meter) listed() bool { return len(m.open) > 0 && m.open[len(m.open)-1] == '[' }
-
-func (m *meter) quote(c byte) {
-	switch {
-	case m.escaped:
-		m.escaped = false
-	case c == '\\':
-		m.escaped = true
-	case c == '"':
-		m.quoted = false
-		return
-	}
-	if len(m.text) <= len("payload") {
-		m.text = append(m.text, c)
-	}
-}
-
-// count counts one more element of the innermost list.
-func (m *meter) count(listed bool) {
-	switch {
-	case !listed:
-	case len(m.open) == 1:
-		m.elements++
-	case !m.payload:
-		m.nested++
-	}
 }
 
 // maxCache bounds the answers that are kept, in bytes. A page of 100 deployments has about 300 kB.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
@@ -29,7 +31,7 @@ func bound(resp *http.Response) error {
 		return err
 	}
 	text := bytes.TrimSpace(body)
-	elements, nested := measure(text)
+	elements, nested := outbound.Elements(text, "")
 	switch list := bytes.HasPrefix(text, []byte("[")); {
 	case len(body) > maxBody:
 		return fmt.Errorf("the answer of GitLab is longer than %d bytes", maxBody)
@@ -42,39 +44,6 @@ func bound(resp *http.Response) error {
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return nil
-}
-
-// measure counts the elements of the list that a text in JSON is, and of those within it. What it makes of a text that is none does not
-// matter, since nobody decodes it.
-func measure(text []byte) (elements, nested int) {
-	var open []byte
-	quoted, escaped := false, false
-	for _, c := range text {
-		if quoted {
-			quoted, escaped = escaped || c != '"', !escaped && c == '\\'
-			continue
-		}
-		quoted, open = c == '"', nest(open, c)
-		switch listed := len(open) > 0 && open[len(open)-1] == '['; {
-		case !listed, c != '[' && c != ',':
-		case len(open) == 1:
-			elements++
-		default:
-			nested++
-		}
-	}
-	return elements, nested
-}
-
-// nest is what is open after a character.
-func nest(open []byte, c byte) []byte {
-	switch c {
-	case '[', '{':
-		return append(open, c)
-	case ']', '}':
-		return open[:max(len(open)-1, 0)]
-	}
-	return open
 }
 
 // weight is what a record takes, in bytes.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -141,7 +142,7 @@ func parse(s *gl.Snippet) *record {
 	}
 	text := []byte(s.Description[from : to+1])
 	var in envelope
-	if _, nested := measure(text); nested > maxWithin || json.Unmarshal(text, &in) != nil {
+	if _, nested := outbound.Elements(text, ""); nested > maxWithin || json.Unmarshal(text, &in) != nil {
 		return nil
 	}
 	r := &record{snippet: s.ID, author: s.Author.Username, raw: in.Record, signature: in.Signature}
