@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -45,6 +46,30 @@ func Indexes() []kube.Index {
 		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseName} }),
 		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutName} }),
 	}
+}
+
+// Releases lists the Release objects of a Rollout.
+func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
+	var list v1alpha1.ReleaseList
+	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+		return nil, fmt.Errorf("listing Releases: %w", err)
+	}
+	var owned []*v1alpha1.Release
+	for i := range list.Items {
+		if rel := &list.Items[i]; metav1.IsControlledBy(rel, ro) {
+			owned = append(owned, rel)
+		}
+	}
+	return owned, nil
+}
+
+// RolloutOf names the Rollout of the Release that an Approval is about. What is said of no Release does not count.
+func RolloutOf(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (key client.ObjectKey, found bool) {
+	var rel v1alpha1.Release
+	if err := from.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
+		return key, false
+	}
+	return client.ObjectKey{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}, true
 }
 
 // Of reads what people have said of the releases of a Rollout, given as their objects. What cannot be listed is an error.

@@ -7,11 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/version"
 )
-
-// most is about how many candidates a gate speaks.
-const most = 20
 
 // Standing is all that the verdicts of an Environment's gate follow from.
 type Standing struct {
@@ -52,15 +50,13 @@ func (s Standing) Verdicts(old []v1alpha1.GateVerdict) (list []v1alpha1.GateVerd
 
 // inQuestion are the candidates and what ran before.
 func (s Standing) inQuestion() []v1alpha1.VersionInfo {
-	candidates := s.Rollout.Status.ReleaseCandidates
-	if s.Rollout.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
-		candidates = candidates[max(0, len(candidates)-most):]
-	}
-	n := min(len(candidates), most)
-	list := slices.Clone(candidates[:n])
-	for _, about := range candidates[n:] { // what has many newer ones before it may be the one that went well upstream
-		if s.News.deployed(s.Upstreams, about) {
-			list = append(list, about)
+	list := slices.Clone(gate.Next(s.Rollout))
+	if s.Rollout.Spec.Selection != v1alpha1.SelectEvery {
+		// What has many newer ones before it may be the one that went well upstream.
+		for _, about := range s.Rollout.Status.ReleaseCandidates[len(list):] {
+			if s.News.deployed(s.Upstreams, about) {
+				list = append(list, about)
+			}
 		}
 	}
 	for i := range s.Rollout.Status.History {

@@ -7,11 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,24 +48,15 @@ func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Res
 	if c.asker == nil || !g.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	var ro v1alpha1.Rollout
-	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
-	missing := c.client.Get(ctx, key, &ro)
-	if client.IgnoreNotFound(missing) != nil {
-		return kube.Finish(0, fmt.Errorf("reading Rollout %q: %w", key, missing))
+	ro, missing, err := c.rollout(ctx, g)
+	if err != nil {
+		return kube.Finish(0, err)
 	}
-	list, wait := c.answersFor(ctx, g, &ro)
+	list, wait := c.answersFor(ctx, g, ro)
 	if ctx.Err() != nil {
 		return kube.Finish(0, fmt.Errorf("asking for gate %q: %w", client.ObjectKeyFromObject(g), context.Cause(ctx)))
 	}
-	next := g.DeepCopy()
-	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts = remembered(g, list, c.clock.Now())
-	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, key.Name, apierrors.IsNotFound(missing)))
-	if equality.Semantic.DeepEqual(g.Status, next.Status) {
-		return kube.Finish(wait, nil)
-	}
-	return kube.Finish(wait, kube.PatchStatus(ctx, c.client, g, next))
+	return kube.Finish(wait, c.write(ctx, g, remembered(g, list, c.clock.Now()), missing))
 }
 
 // answersFor lists what is said of the releases in question, and after what time to ask again; 0 if there is nothing to ask. All of it

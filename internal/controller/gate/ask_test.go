@@ -396,7 +396,7 @@ func TestNothingToAsk(t *testing.T) {
 
 func TestItAsksAFewAtATime(t *testing.T) {
 	w := newWorld(t)
-	for i := range most {
+	for i := range gate.Most {
 		w.store.ro.Status.ReleaseCandidates = append(w.store.ro.Status.ReleaseCandidates, v(fmt.Sprint(i), "x"))
 	}
 	var mu sync.Mutex
@@ -417,7 +417,7 @@ func TestItAsksAFewAtATime(t *testing.T) {
 		<-mine
 	}
 	w.look()
-	if n := len(w.voice.heard()); n != most {
+	if n := len(w.voice.heard()); n != gate.Most {
 		t.Errorf("asked %d times", n)
 	}
 }

@@ -2,8 +2,12 @@ package gate
 
 import (
 	"context"
+	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,8 +25,6 @@ import (
 const (
 	// workers is how many gates are worked on together. Those that ask a URL mostly wait.
 	workers = 64
-	// most is about how many candidates a gate speaks.
-	most = 20
 )
 
 // Controller reports what gates say.
@@ -59,12 +61,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 
 // ofApproval reaches the gates of the Release that a person speaks of.
 func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
-	var rel v1alpha1.Release
-	if err := c.client.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
-		return nil // what is said of no Release does not count
+	ro, found := consent.RolloutOf(ctx, c.client, a)
+	if !found {
+		return nil
 	}
-	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}}
-	return c.ofRollout(ctx, ro)
+	return c.ofRollout(ctx, &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: ro.Namespace, Name: ro.Name}})
 }
 
 func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
@@ -90,6 +91,29 @@ func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ct
 		return c.ask(ctx, g)
 	}
 	return ctrl.Result{}, nil
+}
+
+// rollout reads the Rollout of a gate, and says whether it is missing.
+func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *v1alpha1.Rollout, missing bool, err error) {
+	ro = &v1alpha1.Rollout{}
+	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
+	err = c.client.Get(ctx, key, ro)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, false, fmt.Errorf("reading Rollout %q: %w", key, err)
+	}
+	return ro, err != nil, nil
+}
+
+// write writes what a gate says, if that is something else than before.
+func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) error {
+	next := g.DeepCopy()
+	next.Status.ObservedGeneration = g.Generation
+	next.Status.Verdicts = list
+	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, g.Spec.RolloutRef.Name, missing))
+	if equality.Semantic.DeepEqual(g.Status, next.Status) {
+		return nil
+	}
+	return kube.PatchStatus(ctx, c.client, g, next)
 }
 
 func ready(g *v1alpha1.RolloutGate, rollout string, missing bool) metav1.Condition {

@@ -2,17 +2,11 @@ package gate
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
@@ -28,25 +22,16 @@ func Hearing(r consent.Reader) Option {
 
 // judge writes what a manual gate says of the candidates of its Rollout.
 func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
-	var ro v1alpha1.Rollout
-	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
-	missing := c.client.Get(ctx, key, &ro)
-	if client.IgnoreNotFound(missing) != nil {
-		return kube.Finish(0, fmt.Errorf("reading Rollout %q: %w", key, missing))
-	}
-	said, err := c.hear(ctx, &ro)
+	ro, missing, err := c.rollout(ctx, g)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	list, wait := verdicts(g, &ro, said)
-	next := g.DeepCopy()
-	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts = list
-	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, key.Name, apierrors.IsNotFound(missing)))
-	if equality.Semantic.DeepEqual(g.Status, next.Status) {
-		return kube.Finish(wait, nil)
+	said, err := c.hear(ctx, ro)
+	if err != nil {
+		return kube.Finish(0, err)
 	}
-	return kube.Finish(wait, kube.PatchStatus(ctx, c.client, g, next))
+	list, wait := verdicts(g, ro, said)
+	return kube.Finish(wait, c.write(ctx, g, list, missing))
 }
 
 // hear reads what people have said of the releases of a Rollout.
@@ -55,15 +40,9 @@ func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Conte
 	if c.people == nil || len(ro.Status.ReleaseCandidates) == 0 {
 		return said, nil
 	}
-	var list v1alpha1.ReleaseList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
-		return said, fmt.Errorf("listing Releases: %w", err)
-	}
-	var releases []*v1alpha1.Release
-	for i := range list.Items {
-		if metav1.IsControlledBy(&list.Items[i], ro) {
-			releases = append(releases, &list.Items[i])
-		}
+	releases, err := consent.Releases(ctx, c.client, ro)
+	if err != nil {
+		return said, err
 	}
 	heard, err := c.people.Of(ctx, ro, releases)
 	said.Approvals, said.Unproven = heard.Approvals, heard.Unproven
@@ -80,11 +59,7 @@ func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Conte
 
 // verdicts are for the candidates, newest first, each since it was first given, with how long the first of them lasts.
 func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, said gate.Context) (list []v1alpha1.GateVerdict, wait time.Duration) {
-	candidates := ro.Status.ReleaseCandidates
-	if ro.Spec.Selection == v1alpha1.SelectEvery { // the oldest goes first
-		candidates = candidates[max(0, len(candidates)-most):]
-	}
-	for _, candidate := range candidates[:min(len(candidates), most)] {
+	for _, candidate := range gate.Next(ro) {
 		id := version.Identity(candidate)
 		v := gate.Evaluate(g, id, said)
 		verdict := v1alpha1.GateVerdict{

@@ -16,12 +16,12 @@ import (
 // inQuestion lists the releases that gates are asked about next: the candidates, in the order in which they would be deployed, up to a
 // limit; what is on its way and not yet with Flux; and what a failed deployment would be taken back to.
 func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
-	candidates := slices.Clone(ro.Status.ReleaseCandidates)
+	candidates := slices.Clone(gate.Next(ro))
 	if ro.Spec.Selection == v1alpha1.SelectEvery {
 		slices.Reverse(candidates)
 	}
 	var list []v1alpha1.VersionInfo
-	for _, v := range append(candidates[:min(len(candidates), most)], deployed(ro)...) {
+	for _, v := range append(candidates, deployed(ro)...) {
 		id := version.Identity(v)
 		if !slices.ContainsFunc(list, func(o v1alpha1.VersionInfo) bool { return version.Identity(o) == id }) {
 			list = append(list, v)

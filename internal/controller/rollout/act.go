@@ -58,7 +58,7 @@ func (c *Controller) hearAgain(ctx context.Context, ro *v1alpha1.Rollout, v v1al
 	if !slices.ContainsFunc(obs.Gates, calls) && len(ro.Status.History[0].Overrides) == 0 {
 		return nil
 	}
-	releases, err := c.releases(ctx, ro)
+	releases, err := consent.Releases(ctx, c.client, ro)
 	if err != nil {
 		return err
 	}

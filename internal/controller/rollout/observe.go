@@ -45,7 +45,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
 		return obs, err
 	}
-	releases, err := c.releases(ctx, ro)
+	releases, err := consent.Releases(ctx, c.client, ro)
 	if err != nil {
 		return obs, err
 	}
@@ -225,21 +225,6 @@ func probed(check *v1alpha1.HealthCheck) bool {
 		return true
 	}
 	return false
-}
-
-// releases lists the Release objects of a Rollout.
-func (c *Controller) releases(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
-	var list v1alpha1.ReleaseList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
-		return nil, fmt.Errorf("listing Releases: %w", err)
-	}
-	var owned []*v1alpha1.Release
-	for i := range list.Items {
-		if rel := &list.Items[i]; metav1.IsControlledBy(rel, ro) {
-			owned = append(owned, rel)
-		}
-	}
-	return owned, nil
 }
 
 // details is what the images of known releases say of themselves.

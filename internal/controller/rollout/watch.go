@@ -13,6 +13,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -61,11 +62,11 @@ func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
 
 // ofApproval reaches the Rollout of the Release that a person speaks of.
 func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
-	var rel v1alpha1.Release
-	if err := c.client.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
-		return nil // what is said of no Release does not count
+	ro, found := consent.RolloutOf(ctx, c.client, a)
+	if !found {
+		return nil
 	}
-	return []reconcile.Request{request(rel.Namespace, rel.Spec.RolloutRef.Name)}
+	return []reconcile.Request{{NamespacedName: ro}}
 }
 
 func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
