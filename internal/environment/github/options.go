@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/kuberik/kuberik/internal/environment"
 )
 
 const (
@@ -88,14 +90,6 @@ func absolute(raw string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
-// Observer is told what requests cost, for metrics. Its methods are called by several at once.
-type Observer interface {
-	// Request was answered with a status code; 0 if it was not answered. The account names whose it was, without telling a secret.
-	Request(account string, code int)
-	// Left says how many requests are left of the budget, and how many GitHub says it will still answer; -1 if it did not say.
-	Left(account string, budget, limit int)
-}
-
 // PoolOptions of a Pool.
 type PoolOptions struct {
 	// Budget is how many requests are made with the same credentials in any hour. Default DefaultBudget.
@@ -103,7 +97,7 @@ type PoolOptions struct {
 	// Timeout of one request. Default 15s.
 	Timeout time.Duration
 	// Observer of requests, or nil.
-	Observer Observer
+	Observer environment.Observer
 	// Clock to tell the time. Default the system's.
 	Clock clock.PassiveClock
 }
@@ -114,13 +108,7 @@ func (o PoolOptions) complete() PoolOptions {
 		o.Clock = clock.RealClock{}
 	}
 	if o.Observer == nil {
-		o.Observer = blind{}
+		o.Observer = environment.Unobserved{}
 	}
 	return o
 }
-
-// blind observes nothing.
-type blind struct{}
-
-func (blind) Request(string, int)   {}
-func (blind) Left(string, int, int) {}

@@ -39,7 +39,7 @@ type guard struct {
 	host     string
 	account  string
 	clock    clock.PassiveClock
-	observer Observer
+	observer environment.Observer
 	requests *environment.Budget
 	minutely *environment.Budget
 	hourly   *environment.Budget

@@ -23,7 +23,7 @@ type guard struct {
 	next     http.RoundTripper
 	host     string
 	account  string
-	observer Observer
+	observer environment.Observer
 	clock    clock.PassiveClock
 	requests *environment.Budget
 	writes   *environment.Budget
