@@ -1,0 +1,199 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+// stolen is the way to the API server of somebody who holds the token of the controller.
+func stolen(w *env.World) client.Client {
+	w.T.Helper()
+	cfg := rest.CopyConfig(w.Plane.Config())
+	cfg.Impersonate = rest.ImpersonationConfig{
+		UserName: env.ServiceAccount,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:kuberik-system", "system:authenticated"},
+	}
+	c, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return c
+}
+
+// enforced waits until the API server refuses what a policy forbids: a policy that was just installed takes a moment.
+func enforced(w *env.World, policy string, forbidden func() error) {
+	w.T.Helper()
+	w.Eventually("the policy "+policy+" is enforced", func() error {
+		if err := forbidden(); !refusedBy(err, policy) {
+			return fmt.Errorf("it is not: %w", err)
+		}
+		return nil
+	})
+}
+
+// TestTokenOfTheControllerWritesVersionsOnly: whoever takes the token over hands other versions to Flux at most.
+func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	thief := stolen(w)
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Patch(k, `{"spec":{"postBuild":{"substitute":{"REGION":"eu"},"substituteFrom":[{"kind":"ConfigMap","name":"vars"}]}}}`)
+	repo := &sourcev1.OCIRepository{ObjectMeta: w.Meta("app"), Spec: sourcev1.OCIRepositorySpec{
+		URL: "oci://registry.example.com/app", Interval: metav1.Duration{Duration: 1e9}, Reference: &sourcev1.OCIRepositoryRef{Tag: "1.0.0"},
+	}}
+	repo.Annotations = map[string]string{v1alpha1.AnnotationRollout: "app"}
+	other := repo.DeepCopy()
+	other.ObjectMeta = w.Meta("other")
+	w.Create(repo, other)
+	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) {
+		ro.Spec.Suspend = true
+		ro.Annotations = map[string]string{"team": "a", v1alpha1.AnnotationRetry: "1"}
+	})
+	try := func(obj client.Object, body string) error {
+		c := copyOf(obj)
+		return thief.Patch(w.Ctx(), c, client.RawPatch("application/merge-patch+json", []byte(body)), client.DryRunAll)
+	}
+	attacks := map[string]map[client.Object][]string{
+		"kuberik-controller-kustomizations": {k: {
+			`{"spec":{"path":"./evil"}}`,
+			`{"spec":{"sourceRef":{"name":"evil"}}}`,
+			`{"spec":{"sourceRef":{"namespace":"evil"}}}`,
+			`{"spec":{"serviceAccountName":"cluster-admin"}}`,
+			`{"spec":{"patches":[{"patch":"x"}]}}`,
+			`{"spec":{"kubeConfig":{"secretRef":{"name":"x"}}}}`,
+			`{"spec":{"suspend":true}}`,
+			`{"spec":{"prune":false}}`,
+			`{"spec":{"postBuild":{"substituteFrom":[{"kind":"Secret","name":"x"}]}}}`,
+			`{"spec":{"postBuild":{"substituteFrom":null}}}`,
+			`{"spec":{"postBuild":{"substitute":{"REGION":"us"}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"REGION":null}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"OTHER":"x"}}}}`,
+			`{"spec":{"postBuild":null}}`,
+			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.REGION.from":"app"}}}`,
+			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.from":null}}}`,
+			`{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}}}`,
+			`{"metadata":{"labels":{"a":"b"}}}`,
+			`{"metadata":{"finalizers":["example.com/hold"]}}`,
+			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":"x"}]}}`,
+		}},
+		"kuberik-controller-ocirepositories": {repo: {
+			`{"spec":{"url":"oci://evil.example.com/app"}}`,
+			`{"spec":{"secretRef":{"name":"x"}}}`,
+			`{"spec":{"insecure":true}}`,
+			`{"spec":{"suspend":true}}`,
+			`{"spec":{"ref":{"semver":"*"}}}`,
+			`{"metadata":{"annotations":{"rollout.kuberik.com/rollout":"evil"}}}`,
+			`{"metadata":{"labels":{"a":"b"}}}`,
+		}, other: {
+			`{"spec":{"ref":{"tag":"1.1.0"}}}`,
+		}},
+		"kuberik-controller-rollouts": {ro: {
+			`{"spec":{"wantedVersion":"1.0.0"}}`,
+			`{"spec":{"suspend":false}}`,
+			`{"metadata":{"annotations":{"rollout.kuberik.com/force-deploy":"1.0.0"}}}`,
+			`{"metadata":{"annotations":{"team":"b"}}}`,
+			`{"metadata":{"labels":{"a":"b"}}}`,
+		}},
+	}
+	for policy, objects := range attacks {
+		for obj, list := range objects {
+			enforced(w, policy, func() error { return try(obj, list[0]) })
+			for _, body := range list {
+				if err := try(obj, body); !refusedBy(err, policy) {
+					t.Errorf("%T %s: %s: %v", obj, obj.GetName(), body, err)
+				}
+			}
+		}
+	}
+	requested := `"metadata":{"annotations":{"` + meta.ReconcileRequestAnnotation + `":"1","rollout.kuberik.com/deployment%s":"1"}}`
+	for what, err := range map[string]error{
+		"a version of a Kustomization":  try(k, `{`+fmt.Sprintf(requested, ".VERSION")+`,"spec":{"postBuild":{"substitute":{"VERSION":"1.1.0"}}}}`),
+		"a version of an OCIRepository": try(repo, `{`+fmt.Sprintf(requested, "")+`,"spec":{"ref":{"tag":"1.1.0","digest":"`+env.Digest("1.1.0")+`"}}}`),
+		"removing an annotation":        try(ro, `{"metadata":{"annotations":{"`+v1alpha1.AnnotationRetry+`":null}}}`),
+	} {
+		if err != nil {
+			t.Errorf("%s is refused: %v", what, err)
+		}
+	}
+}
+
+// TestTokenOfTheControllerRunsChecksOnly: it makes Jobs for health checks, and none that reaches beyond its namespace.
+func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
+	t.Parallel()
+	const policy = "kuberik-controller-jobs"
+	w := env.New(t)
+	thief := stolen(w)
+	check := w.Check("smoke", "test", "app")
+	job := func(edit func(*batchv1.Job)) *batchv1.Job {
+		j := &batchv1.Job{ObjectMeta: w.Meta("smoke-1"), Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "script", Image: "busybox"}},
+		}}}}
+		j.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "HealthCheck", Name: check.Name, UID: check.UID, Controller: ptr.To(true),
+		}}
+		edit(j)
+		return j
+	}
+	pod := func(edit func(*corev1.PodSpec)) *batchv1.Job {
+		return job(func(j *batchv1.Job) { edit(&j.Spec.Template.Spec) })
+	}
+	create := func(j *batchv1.Job) error { return thief.Create(w.Ctx(), j, client.DryRunAll) }
+	attacks := map[string]*batchv1.Job{
+		"of nobody":               job(func(j *batchv1.Job) { j.OwnerReferences = nil }),
+		"of a check, in part":     job(func(j *batchv1.Job) { j.OwnerReferences[0].Controller = nil }),
+		"of something else":       job(func(j *batchv1.Job) { j.OwnerReferences[0].Kind = "ConfigMap" }),
+		"of another group":        job(func(j *batchv1.Job) { j.OwnerReferences[0].APIVersion = "example.com/v1" }),
+		"in kube-system":          job(func(j *batchv1.Job) { j.Namespace = "kube-system" }),
+		"in ours":                 job(func(j *batchv1.Job) { j.Namespace = "kuberik-system" }),
+		"of the host's processes": pod(func(p *corev1.PodSpec) { p.HostPID = true }),
+		"of the host's network":   pod(func(p *corev1.PodSpec) { p.HostNetwork = true }),
+		"privileged": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: ptr.To(true)}
+		}),
+		"privileged at first": pod(func(p *corev1.PodSpec) {
+			p.InitContainers = []corev1.Container{{Name: "a", Image: "a", SecurityContext: &corev1.SecurityContext{Privileged: ptr.To(true)}}}
+		}),
+		"with a capability": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].SecurityContext = &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"SYS_ADMIN"}}}
+		}),
+		"with files of the host": pod(func(p *corev1.PodSpec) {
+			p.Volumes = []corev1.Volume{{Name: "a", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
+		}),
+		"on a chosen node":       pod(func(p *corev1.PodSpec) { p.NodeName = "control-plane" }),
+		"before everything else": pod(func(p *corev1.PodSpec) { p.PriorityClassName = "system-node-critical" }),
+	}
+	enforced(w, policy, func() error { return create(attacks["of nobody"].DeepCopy()) })
+	for what, j := range attacks {
+		if err := create(j); !refusedBy(err, policy) {
+			t.Errorf("a Job %s: %v", what, err)
+		}
+	}
+	if err := create(job(func(*batchv1.Job) {})); err != nil {
+		t.Errorf("a Job of a check is refused: %v", err)
+	}
+	theirs := job(func(j *batchv1.Job) { j.Name, j.OwnerReferences = "theirs", nil })
+	w.Create(theirs)
+	if err := thief.Delete(w.Ctx(), theirs); !refusedBy(err, policy) {
+		t.Errorf("it deletes a Job that is not its own: %v", err)
+	}
+}
+
+// refusedBy reports whether a policy has refused a request, rather than something that looked at it earlier.
+func refusedBy(err error, policy string) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy+"'")
+}
