@@ -26,6 +26,9 @@ func swarm(r *Rand) Faults {
 func (w *World) populate() {
 	r := &w.rng
 	w.faults = swarm(r)
+	if r.oneIn(3) {
+		w.settled = w.wall.Add(r.seconds(1, 30))
+	}
 	w.editSpec(func(s *v1alpha1.RolloutSpec) { w.randomSpec(s) })
 	for range r.below(3) + map[bool]int{true: 0, false: 1}[w.faults.LateTargets] {
 		w.newTarget()

@@ -160,6 +160,9 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 	}
 	m.judgeGates(old, e)
 	if last == nil {
+		if m.obs.Now.Before(m.w.settled) && old.spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
+			m.breaks(2, "%s was deployed before the new Rollout had settled", id.Tag)
+		}
 		return
 	}
 	switch {

@@ -319,6 +319,9 @@ func (m *monitor) sick(ro *Rollout) bool {
 
 // judgeCandidates: a release that may be deployed is not left lying.
 func (m *monitor) judgeCandidates(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) {
+	if h == nil && ro.spec.HealthCheckSelector != nil && len(m.w.checks.live()) == 0 {
+		return // nothing would judge it
+	}
 	from := 0
 	if h != nil {
 		from = m.order[identity(h.Version)]

@@ -60,7 +60,12 @@ var commands = map[string]func(*World, []string) error{
 		return w.wake()
 	},
 	"mind": func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
-	"red":  func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
+	"settle": func(w *World, a []string) error {
+		d, err := time.ParseDuration(a[0])
+		w.settled = w.wall.Add(d)
+		return err
+	},
+	"red": func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
 	"clock": func(w *World, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.Jump(d)

@@ -205,7 +205,7 @@ func (s *shell) effect(kind string, do func() error) error {
 func (s *shell) observe(ro *Rollout) release.Observation {
 	w := s.w
 	obs := release.Observation{
-		Now: w.wall, UID: rolloutUID, Name: rolloutName, Generation: ro.generation, Annotations: ro.annotations,
+		Now: w.wall, SettleUntil: w.settled, UID: rolloutUID, Name: rolloutName, Generation: ro.generation, Annotations: ro.annotations,
 		Spec: *ro.spec, Status: *ro.status, Policy: w.policy.cached(), Gates: w.gates.cached(), Details: w.details.cached(),
 		Approvals: w.people.cached().approvals, Overrides: w.people.cached().overrides,
 	}

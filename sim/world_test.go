@@ -66,6 +66,8 @@ type World struct {
 	moved map[string]int       // how often a tag was pushed again
 	names int                  // of gates and targets
 
+	settled time.Time // when the Rollout may deploy for the first time; zero: at once
+
 	mon   *monitor
 	shell *shell
 

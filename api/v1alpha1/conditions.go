@@ -67,6 +67,8 @@ const (
 	ReasonNormal = "Normal"
 	// ReasonDeployedWithUnhealthyHealthChecks: deployed by hand while checks were red.
 	ReasonDeployedWithUnhealthyHealthChecks = "DeployedWithUnhealthyHealthChecks"
+	// ReasonSettling: the Rollout is new, and its gates and health checks may still be about to be created.
+	ReasonSettling = "Settling"
 	// ReasonPreviousFailed: the release before failed, and spec.afterFailure is Block.
 	ReasonPreviousFailed = "PreviousFailed"
 	// ReasonPinned: spec.wantedVersion holds the version.

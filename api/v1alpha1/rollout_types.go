@@ -132,6 +132,17 @@ type RolloutSpec struct {
 	// +kubebuilder:default=Gated
 	InitialDeployment InitialDeployment `json:"initialDeployment,omitempty"`
 
+	// RequiredGates names the RolloutGates, in the same namespace, that have to exist before anything is deployed automatically. A
+	// gate of the list that does not exist, or that is for another Rollout, is closed. Gates that are not listed count as well.
+	// Set it where the Rollout and its gates are created by separate requests, so that the first release cannot go out
+	// between them. Defaults to none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	RequiredGates []string `json:"requiredGates,omitempty"`
+
 	// RollbackFloor is the tag of the oldest release that may be rolled back to. Unset: any.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128

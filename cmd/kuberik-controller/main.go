@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -36,6 +37,9 @@ func run(ctx context.Context) error {
 	networks := flag.String("allow-networks", "",
 		"Networks that checks may call although they are refused otherwise (loopback, link-local, metadata services), such as 127.0.0.0/8,::1.")
 	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once.")
+	flag.DurationVar(&s.Options.Rollout.SettleTime, "settle-time", 10*time.Second,
+		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health checks that are "+
+			"created after it hold it too.")
 	logs := zap.Options{}
 	logs.BindFlags(flag.CommandLine)
 	flag.Parse()

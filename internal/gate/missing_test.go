@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,15 @@ func TestMissing(t *testing.T) {
 		if Scheduled(g) != (kind == "RolloutSchedule") {
 			t.Errorf("whether an Override of schedules goes past it: %v", Scheduled(g))
 		}
+	}
+	ro.Spec.RequiredGates = []string{"approval", "calendar"}
+	required := Required(ro, []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "calendar"}}})
+	if len(required) != 1 || required[0].Name != "approval" {
+		t.Fatalf("%+v", required)
+	}
+	if v := Evaluate(required[0], release, Context{}); v.Open() || v.Reason != ReasonNoGate || v.Gate != "approval" ||
+		!strings.Contains(v.Message, "spec.requiredGates") || !strings.Contains(v.ClearedBy, "rolloutRef.name: app") {
+		t.Errorf("%+v", v)
 	}
 	alike := Missing(ro, "RolloutSchedule", "keeper", "uid")
 	alike.UID, alike.OwnerReferences = "real", nil

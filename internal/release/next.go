@@ -223,6 +223,19 @@ func holdOnHealth(s *situation) (Decision, bool) {
 	return Decision{Blocked: sick}, len(sick) > 0
 }
 
+// settle delays the first deployment of a new Rollout: the gates and checks that the same kubectl apply creates after it have to
+// exist before anything goes out.
+func settle(s *situation) (Decision, bool) {
+	if s.head() != nil || !s.Now.Before(s.SettleUntil) || s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates {
+		return Decision{}, false
+	}
+	until := metav1.NewTime(s.SettleUntil)
+	return Decision{Again: s.SettleUntil, Blocked: []v1alpha1.Blocker{{
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonSettling, Until: &until, ClearedBy: "time",
+		Message: "the Rollout is new: it waits for gates and health checks that may still be about to be created",
+	}}}, true
+}
+
 // ailing says why a release has to wait for what runs to be well; nothing if an Override lets it past that.
 func (s *situation) ailing(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
 	if bypasses(s.overrides(v), v1alpha1.BypassHealth) {
@@ -231,16 +244,16 @@ func (s *situation) ailing(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
 	return s.sick()
 }
 
-// sick says why what runs is not well. The first deployment has nothing to be well. A check that is unhealthy because of the very
-// release that failed does not hold the one that fixes it.
+// sick says why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
+// nothing would judge it. A check that is unhealthy because of the very release that failed does not hold the one that fixes it.
 func (s *situation) sick() []v1alpha1.Blocker {
-	h := s.head()
-	if s.runs() == nil {
-		return nil
-	}
 	var blocked []v1alpha1.Blocker
 	if s.Health.Problem != "" {
 		blocked = s.checkWaits()[:1]
+	}
+	h := s.head()
+	if s.runs() == nil {
+		return blocked
 	}
 	for _, r := range s.Health.Reports {
 		if holds(r) && !causedBy(h, r) {

@@ -15,6 +15,8 @@ import (
 type Observation struct {
 	// Now is the time of the observation.
 	Now time.Time
+	// SettleUntil is when a new Rollout may deploy for the first time. Zero: at once.
+	SettleUntil time.Time
 	// UID of the Rollout, its Name and the Generation of its spec.
 	UID, Name  string
 	Generation int64

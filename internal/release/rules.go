@@ -74,6 +74,7 @@ func Rules() Chain {
 			{"rest", rest},
 			{"holdOnGates", holdOnGates},
 			{"holdOnHealth", holdOnHealth},
+			{"settle", settle},
 			{"deployNext", deployNext},
 		},
 	}

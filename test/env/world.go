@@ -2,8 +2,10 @@ package env
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -117,4 +119,29 @@ func (w *World) As(user string, roles ...string) client.Client {
 		w.T.Fatal(err)
 	}
 	return c
+}
+
+// SlowClient is a client of the administrator over a link on which a request and its answer each take a while.
+func (w *World) SlowClient(oneWay time.Duration) client.Client {
+	w.T.Helper()
+	cfg := rest.CopyConfig(w.Plane.Config())
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowLink{rt, oneWay} })
+	c, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return c
+}
+
+// slowLink delays requests and answers.
+type slowLink struct {
+	inside http.RoundTripper
+	oneWay time.Duration
+}
+
+func (l slowLink) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-time.After(l.oneWay)
+	answer, err := l.inside.RoundTrip(r)
+	<-time.After(l.oneWay)
+	return answer, err
 }

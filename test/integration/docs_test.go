@@ -6,11 +6,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/test/env"
 )
 
@@ -42,6 +44,43 @@ func TestEveryManifestOfTheDocsIsAccepted(t *testing.T) {
 	if judged < 20 {
 		t.Errorf("only %d manifests were found", judged)
 	}
+}
+
+// TestReadmeExampleWaitsAtItsGateOverASlowLink creates the objects of the README's example in the order in which it gives them, with 40 ms
+// each way between client and API server, while the controller runs without any settling time. The first release waits at the gate.
+func TestReadmeExampleWaitsAtItsGateOverASlowLink(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := w.SlowClient(40 * time.Millisecond)
+	for _, match := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		for _, doc := range strings.Split(match[1], "\n---\n") {
+			if !strings.HasPrefix(doc, "apiVersion:") {
+				continue
+			}
+			var obj unstructured.Unstructured
+			if err := yaml.Unmarshal([]byte(doc), &obj.Object); err != nil {
+				t.Fatalf("%v\n%s", err, doc)
+			}
+			obj.SetNamespace(w.Namespace)
+			if err := slow.Create(w.Ctx(), &obj); err != nil {
+				t.Fatalf("%v\n%s", err, doc)
+			}
+			if obj.GetKind() == "ImagePolicy" { // the image is known before anything else is
+				w.Select(obj.GetName(), "1.0.0", env.Digest("1.0.0"))
+			}
+		}
+	}
+	ro := &v1alpha1.Rollout{ObjectMeta: w.Meta("hello")}
+	if b := w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval"); b.Name != "release-manager" {
+		t.Errorf("it is blocked by %+v", b)
+	}
+	stays(w, ro, 0)
 }
 
 func accept(w *env.World, file, doc string) {

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
 	"github.com/kuberik/kuberik/test/env"
 )
 
@@ -60,5 +63,51 @@ func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
 		return nil
 	})
 	m.Wire.SetFault(nil)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// TestNewRolloutWaitsForGatesThatAreCreatedAfterIt creates a Rollout, and its gate only when the controller has already seen the
+// Rollout, as kubectl apply does over a slow link. The first release waits at that gate.
+func TestNewRolloutWaitsForGatesThatAreCreatedAfterIt(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run(func(s *controller.Settings) { s.Options.Rollout.SettleTime = 15 * time.Second })
+	w.PlayFlux()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	if b := w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonSettling); b.Until == nil {
+		t.Errorf("the blocker has no end: %+v", b)
+	}
+	g := w.Gate("approval", "app")
+	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
+	stays(w, ro, 0)
+	if err := untouched(k)(); err != nil {
+		t.Error(err)
+	}
+	w.Patch(g, `{"spec":{"allowedVersions":["1.0.0"]}}`)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// TestRequiredGateThatDoesNotExistHolds deploys nothing until the gate that the Rollout names exists for it and is open.
+func TestRequiredGateThatDoesNotExistHolds(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	open := func(s *v1alpha1.RolloutGateSpec) { s.Passing = ptr.To(true) }
+	w.Gate("approval", "other", open) // a gate of another Rollout does not count
+	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) { ro.Spec.RequiredGates = []string{"approval"} })
+	if b := w.AwaitBlocked(ro, "RolloutGate", "NoGate"); b.Name != "approval" || !strings.Contains(b.Message, "requiredGates") {
+		t.Errorf("it is blocked by %+v", b)
+	}
+	stays(w, ro, 0)
+	if err := untouched(k)(); err != nil {
+		t.Error(err)
+	}
+	w.Delete(&v1alpha1.RolloutGate{ObjectMeta: w.Meta("approval")})
+	w.Gate("approval", "app", open)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }

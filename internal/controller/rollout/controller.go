@@ -31,6 +31,9 @@ const passes = 8
 type Options struct {
 	// Workers is how many Rollouts are reconciled at once. Default 16.
 	Workers int
+	// SettleTime is how long after its creation a Rollout waits before its first automatic deployment, so that gates and checks that are
+	// created after it hold it too. Default: not at all.
+	SettleTime time.Duration
 	// IgnoreAnnotations turns the one-shot annotations off.
 	IgnoreAnnotations bool
 	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.

@@ -42,7 +42,8 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 	policy := &imagev1.ImagePolicy{ObjectMeta: meta, Status: imagev1.ImagePolicyStatus{LatestRef: &imagev1.ImageRef{Name: "reg/app", Tag: "1.0.0"}}}
 	k := &kustomizev1.Kustomization{ObjectMeta: meta}
 	k.Annotations = map[string]string{"rollout.kuberik.com/substitute.VERSION.from": "app"}
-	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k).WithStatusSubresource(ro, policy, k).
+	check := &v1alpha1.HealthCheck{ObjectMeta: meta}
+	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k, check).WithStatusSubresource(ro, policy, k).
 		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} }).
 		WithIndex(&v1alpha1.Override{}, kube.SelectRolloutName, func(o client.Object) []string { return []string{o.(*v1alpha1.Override).Spec.RolloutName} })
 	for _, i := range slices.Concat(Indexes(), consent.Indexes()) {

@@ -24,8 +24,8 @@ type keeper struct {
 	uid        types.UID
 }
 
-// absent lists, as gates that are shut, those that a schedule or an Environment is to keep for a Rollout and that are not there: not
-// yet, or deleted by somebody. A release must not slip through before they are made.
+// absent lists, as closed gates, those that spec.requiredGates, a schedule or an Environment calls for and that do not exist: not yet, or
+// because somebody deleted them. A release must not go out before they are created.
 func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, there []*v1alpha1.RolloutGate) ([]*v1alpha1.RolloutGate, error) {
 	keepers, err := c.schedules(ctx, ro)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, there []*
 	if err != nil {
 		return nil, err
 	}
-	var missing []*v1alpha1.RolloutGate
+	missing := gate.Required(ro, there)
 	for _, k := range append(keepers, promoters...) {
 		kept := slices.ContainsFunc(there, func(g *v1alpha1.RolloutGate) bool {
 			owner := metav1.GetControllerOf(g)

@@ -31,6 +31,9 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 		Now: c.clock.Now(), UID: string(ro.UID), Name: ro.Name, Generation: ro.Generation,
 		Annotations: ro.Annotations, Spec: ro.Spec, Status: ro.Status, IgnoreAnnotations: c.options.IgnoreAnnotations,
 	}
+	if c.options.SettleTime > 0 {
+		obs.SettleUntil = ro.CreationTimestamp.Add(c.options.SettleTime)
+	}
 	policy, image, err := c.flux.Policy(ctx, types.NamespacedName{Namespace: ro.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name})
 	if err != nil {
 		return obs, err
