@@ -56,11 +56,13 @@ type ApprovalSpec struct {
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Comment",type=string,JSONPath=`.spec.comment`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Approval has no spec: write spec.releaseName, spec.decision (Approve or Reject) and spec.user"
 type Approval struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is what the person says.
+	// Spec is what the person says. It is required.
+	// +optional
 	Spec ApprovalSpec `json:"spec"`
 }
 
@@ -131,11 +133,13 @@ type OverrideSpec struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`
 // +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.spec.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Override has no spec: write spec.rolloutName, spec.releaseName, spec.bypass, spec.reason, spec.expiresAt and spec.user"
 type Override struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what is let past what.
+	// Spec says what is let past what. It is required.
+	// +optional
 	Spec OverrideSpec `json:"spec"`
 }
 

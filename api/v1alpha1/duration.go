@@ -16,7 +16,6 @@ const MaxDuration = 8760 * time.Hour
 // in an error, instead of false, would keep even the status of such an object from being written.
 //
 // +kubebuilder:validation:MaxLength=32
-// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 // +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') && duration(self) <= duration('8760h')",message="write a duration of at most one year, such as 90s, 15m or 1h30m"
 type Duration string
 

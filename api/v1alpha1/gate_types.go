@@ -60,7 +60,7 @@ type ApprovalPolicy struct {
 	From *Approvers `json:"from,omitempty"`
 	// ExpireAfter is how long an approval counts. Unset: for ever. A release that was deployed stays deployed.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="expireAfter is more than 0"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) > duration('0s')",message="expireAfter is more than 0"
 	ExpireAfter *Duration `json:"expireAfter,omitempty"`
 	// AllowAuthor lets whoever made the release approve it. The author is what the image says of itself, in the annotation
 	// com.kuberik.author or org.opencontainers.image.authors; where it says nothing, nobody is kept from approving.
@@ -88,11 +88,11 @@ type HTTPGate struct {
 	Success string `json:"success,omitempty"`
 	// Interval after which a gate that is not open asks again. Default 30s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="the interval is at least 1s"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('1s')",message="the interval is at least 1s"
 	Interval *Duration `json:"interval,omitempty"`
 	// Timeout of one request. Default 10s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
 	Timeout *Duration `json:"timeout,omitempty"`
 	// Retries is how often a request that got no answer is made again at once, with growing pauses. Default 2.
 	// +optional
@@ -117,7 +117,7 @@ type RolloutGateSpec struct {
 	// closed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9./]*[a-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9./]*[a-z0-9])?$')",message="write the class in lower case: manual, http, or the class of the controller that answers, such as checks.example.com"
 	Class string `json:"class,omitempty"`
 
 	// Passing false closes the gate for every release. True opens it, for every release or for those of allowedVersions. Unset:
@@ -192,11 +192,12 @@ type RolloutGateStatus struct {
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.verdicts[0].state`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.verdicts[0].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the RolloutGate has no spec: name the Rollout whose releases it holds in spec.rolloutRef.name"
 type RolloutGate struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what passes.
+	// Spec says what passes. It is required.
 	// +optional
 	Spec RolloutGateSpec `json:"spec,omitzero"`
 	// Status is what the gate says of the releases that ask.

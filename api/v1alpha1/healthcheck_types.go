@@ -212,14 +212,15 @@ type HealthCheckSpec struct {
 	// status. A check that nobody reports on holds the releases it is selected for.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self in ['kustomization', 'http', 'datadog', 'prometheus', 'script'] || !(self.lowerAscii() in ['kustomization', 'http', 'datadog', 'prometheus', 'script'])",message="write the class in lower case: kustomization, http, datadog, prometheus or script"
 	Class *string `json:"class,omitempty"`
 	// Interval between probes. Default 30s, at least 1s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="the interval is at least 1s"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('1s')",message="the interval is at least 1s"
 	Interval *Duration `json:"interval,omitempty"`
 	// Timeout of one probe. Default 10s.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
 	Timeout *Duration `json:"timeout,omitempty"`
 	// FailureThreshold is how many probes in a row have to fail before the check is Unhealthy. Default 1.
 	// +optional
@@ -299,18 +300,19 @@ type HealthCheckStatus struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:shortName=hc,categories=kuberik
+// +kubebuilder:resource:shortName=check,categories=kuberik
 // +kubebuilder:printcolumn:name="Class",type=string,JSONPath=`.spec.class`
 // +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.message`
 // +kubebuilder:printcolumn:name="Since",type=date,JSONPath=`.status.lastChangeTime`
 // +kubebuilder:printcolumn:name="Revision",type=string,JSONPath=`.status.observedRevision`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the HealthCheck has no spec: write spec.class, which is kustomization, http, datadog, prometheus, script, or the class of the controller that reports this check"
 type HealthCheck struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says how health is found out.
+	// Spec says how health is found out. It is required.
 	// +optional
 	Spec HealthCheckSpec `json:"spec,omitempty"`
 	// Status is the last verdict.

@@ -72,7 +72,7 @@ type RolloutSpec struct {
 	// WantedVersion pins the Rollout to a tag. It is deployed past gates and health, and automation leaves it alone until the
 	// pin is removed.
 	// +optional
-	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="wantedVersion is not a legal image tag: up to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'; remove the field to unpin"
 	WantedVersion *string `json:"wantedVersion,omitempty"`
 
@@ -145,7 +145,7 @@ type RolloutSpec struct {
 
 	// RollbackFloor is the tag of the oldest release that may be rolled back to. Unset: any.
 	// +optional
-	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="rollbackFloor is not a legal image tag"
 	RollbackFloor string `json:"rollbackFloor,omitempty"`
 }
@@ -462,11 +462,13 @@ type RolloutStatus struct {
 // +kubebuilder:printcolumn:name="BakeStatus",type=string,JSONPath=`.status.history[0].bakeStatus`,priority=1
 // +kubebuilder:printcolumn:name="Gates",type=string,JSONPath=`.status.conditions[?(@.type=="GatesPassing")].status`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Rollout has no spec: name the ImagePolicy whose tags it releases in spec.releasesImagePolicy.name"
 type Rollout struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what is released and how.
+	// Spec says what is released and how. It is required.
+	// +optional
 	Spec RolloutSpec `json:"spec"`
 	// Status is the record.
 	// +optional

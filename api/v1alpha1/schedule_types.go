@@ -209,11 +209,13 @@ type ScheduleStatus struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the RolloutSchedule has no spec: write spec.rolloutSelector, and spec.rules or spec.always"
 type RolloutSchedule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says when Rollouts may release.
+	// Spec says when Rollouts may release. It is required.
+	// +optional
 	Spec ScheduleSpec `json:"spec"`
 	// Status is what the schedule says now.
 	// +optional
@@ -240,11 +242,13 @@ type RolloutScheduleList struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the ClusterRolloutSchedule has no spec: write spec.rolloutSelector, and spec.rules or spec.always"
 type ClusterRolloutSchedule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says when Rollouts may release.
+	// Spec says when Rollouts may release. It is required.
+	// +optional
 	Spec ClusterScheduleSpec `json:"spec"`
 	// Status is what the schedule says now.
 	// +optional

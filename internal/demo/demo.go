@@ -157,7 +157,7 @@ func (w *world) next(program string) []string {
 	return []string{
 		"The local cluster stays up. In another terminal:",
 		"  export KUBECONFIG=" + w.plane.Kubeconfig(),
-		"  kubectl get ro,rel,gate,appr,hc,env -A",
+		"  kubectl get ro,rel,gate,appr,check,env -A",
 		"  kubectl describe ro " + app + " -n " + production,
 		"  " + program + " demo push " + tag,
 		"  " + word{by: approver, user: approver, tag: tag, release: release}.command(),

@@ -39,7 +39,7 @@ type Dependency struct {
 	Environment string `json:"environment"`
 	// MinAvailableFor is how long the release has to have been Available there. Unset: not at all.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="minAvailableFor is not negative"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('0s')",message="minAvailableFor is not negative"
 	MinAvailableFor *kuberik.Duration `json:"minAvailableFor,omitempty"`
 }
 
@@ -124,8 +124,8 @@ type EnvironmentSpec struct {
 	Backend *Backend `json:"backend,omitempty"`
 	// RequeueInterval is how often an outside backend is asked for news. Default 1m, at least 10s.
 	// +optional
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
 	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="write a duration such as 90s, 15m or 1h30m"
 	RequeueInterval *string `json:"requeueInterval,omitempty"`
 }
 
@@ -192,11 +192,13 @@ type EnvironmentStatus struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Environment has no spec: write spec.rolloutRef.name, spec.name (the application) and spec.environment"
 type Environment struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says where it runs, and after whom.
+	// Spec says where it runs, and after whom. It is required.
+	// +optional
 	Spec EnvironmentSpec `json:"spec"`
 	// Status is what is known of it and of those around it.
 	// +optional
