@@ -1,7 +1,8 @@
 package v1alpha1
 
 // AnnotationAllowedHosts on a Secret lists, with commas between them, the hosts that its content may be sent to; a leading "*."
-// stands for any one label. A Secret without it is sent nowhere: otherwise whoever may write a check could read it.
+// stands for any one label. An entry allows https only, unless it is written as http://host:port. A Secret without the annotation is sent
+// nowhere: otherwise whoever may write a check could read it.
 const AnnotationAllowedHosts = "kuberik.com/allowed-hosts"
 
 // KeyRef names a key of a Secret or ConfigMap of the same namespace.

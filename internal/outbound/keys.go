@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -131,49 +130,47 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 // allow says why the value may not be sent with a request. What the request calls itself counts as much as where it goes: behind one
 // address there may be hosts of several owners, told apart by the Host header or by the name in the TLS handshake.
 func (h header) allow(req *http.Request, serverName string) error {
-	called := []string{authority(req.URL)}
-	if req.Host != "" && !strings.EqualFold(req.Host, req.URL.Host) {
-		called = append(called, req.Host)
-	}
-	if serverName != "" && !strings.EqualFold(serverName, req.URL.Hostname()) {
-		called = append(called, serverName)
+	to := authority(req.URL)
+	_, port := split(to)
+	called := []string{to}
+	for _, alias := range []string{req.Host, serverName} {
+		if alias == "" || strings.EqualFold(alias, req.URL.Host) || strings.EqualFold(alias, req.URL.Hostname()) {
+			continue
+		}
+		if name, own := split(alias); own == "" {
+			alias = net.JoinHostPort(name, port)
+		}
+		called = append(called, alias)
 	}
 	for _, host := range called {
-		if !permitted(strings.Split(h.hosts, ","), host) {
-			return h.refuse(host)
+		if !permitted(h.hosts, req.URL.Scheme, host) {
+			return h.refuse(req.URL.Scheme, host)
 		}
 	}
 	return nil
 }
 
-func (h header) refuse(host string) error {
+func (h header) refuse(scheme, host string) error {
 	name, _ := split(host)
-	todo := fmt.Sprintf("annotate it with %s: %s", v1alpha1.AnnotationAllowedHosts, name)
-	if h.hosts != "" {
-		todo = fmt.Sprintf("add %s to its annotation %s", name, v1alpha1.AnnotationAllowedHosts)
+	where, without := name, ""
+	if scheme != "https" {
+		where, without = "http://"+host, " without TLS: use https, or"
+		name = host
 	}
-	return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s: %s", h.secret, name, todo)}
+	todo := fmt.Sprintf("annotate it with %s: %s", v1alpha1.AnnotationAllowedHosts, where)
+	if h.hosts != "" {
+		todo = fmt.Sprintf("add %s to its annotation %s", where, v1alpha1.AnnotationAllowedHosts)
+	}
+	return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s%s %s", h.secret, name, cmp.Or(without, ":"), todo)}
 }
 
-// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it. Where it would be
-// sent in the clear, the annotation has to name the port too, so that nobody but its owner decides that.
+// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it.
 func MaySend(s *corev1.Secret, to *url.URL) error {
 	h := header{secret: s.Name, hosts: s.Annotations[v1alpha1.AnnotationAllowedHosts]}
-	list := strings.Split(h.hosts, ",")
-	if to.Scheme != "https" {
-		list = slices.DeleteFunc(list, func(entry string) bool {
-			_, port := split(strings.TrimSpace(entry))
-			return port == ""
-		})
+	if host := authority(to); !permitted(h.hosts, to.Scheme, host) {
+		return h.refuse(to.Scheme, host)
 	}
-	switch {
-	case permitted(list, authority(to)):
-		return nil
-	case to.Scheme != "https":
-		return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s without TLS: use https, or name host and port in its annotation %s",
-			s.Name, authority(to), v1alpha1.AnnotationAllowedHosts)}
-	}
-	return h.refuse(to.Host)
+	return nil
 }
 
 // authority is the host of a URL with its port.
@@ -182,13 +179,15 @@ func authority(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// permitted says whether a list allows a host, which may have a port. An entry without a port is for all of them; one that begins
-// with "*." is for every name that has one label in its place.
-func permitted(list []string, host string) bool {
+// permitted says whether an annotation allows a host and port. An entry without a port is for all ports; one that begins with "*." is
+// for every name that has one label in its place. Without TLS only an entry http://host:port counts: that a Secret goes out in clear
+// text is for its owner to decide, not for whoever writes the URL.
+func permitted(annotation, scheme, host string) bool {
 	name, port := split(host)
-	for _, entry := range list {
-		allowed, only := split(strings.TrimSpace(entry))
-		if allowed == "" || only != "" && only != port {
+	for entry := range strings.SplitSeq(strings.ToLower(annotation), ",") {
+		entry, plain := strings.CutPrefix(strings.TrimSpace(entry), "http://")
+		allowed, only := split(strings.TrimPrefix(entry, "https://"))
+		if allowed == "" || only != "" && only != port || plain != (scheme != "https") || plain && only == "" {
 			continue
 		}
 		if allowed == name {

@@ -154,13 +154,16 @@ func TestAPICheckSendsASecretOnlyWhereItMayGo(t *testing.T) {
 		s.HTTP.HeadersFrom = []v1alpha1.HeaderFrom{{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: "api", Key: "token"}}}
 	})
 	ro := w.Rollout("app")
-	if b := w.AwaitBlocked(ro, "RolloutGate", "Refused"); !strings.Contains(b.Message, "annotate it with kuberik.com/allowed-hosts: 127.0.0.1") {
+	if b := w.AwaitBlocked(ro, "RolloutGate", "Refused"); !strings.Contains(b.Message, "annotate it with kuberik.com/allowed-hosts: "+o.URL) {
 		t.Errorf("it is blocked by %+v", b)
 	}
+	// The host alone allows TLS only: whoever writes the URL does not decide that the Secret goes out in clear text.
+	w.Patch(secret, `{"metadata":{"annotations":{"kuberik.com/allowed-hosts":"127.0.0.1"}}}`)
+	blockedWith(w, ro, "without TLS: use https, or add "+o.URL+" to its annotation kuberik.com/allowed-hosts")
 	if n := o.questions("1.0.0", env.Digest("1.0.0")); n > 0 {
 		t.Errorf("it asked %d times", n)
 	}
-	w.Patch(secret, `{"metadata":{"annotations":{"kuberik.com/allowed-hosts":"127.0.0.1"}}}`)
+	w.Patch(secret, `{"metadata":{"annotations":{"kuberik.com/allowed-hosts":"`+o.URL+`"}}}`)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 

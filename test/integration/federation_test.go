@@ -60,7 +60,7 @@ func (f *federation) join(w *env.World, name, api, token string) *stage {
 		f.t.Fatal(err)
 	}
 	w.Create(&corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "github-token", Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: at.Host}},
+		ObjectMeta: metav1.ObjectMeta{Name: "github-token", Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: "http://" + at.Host}},
 		StringData: map[string]string{"token": token, "signature": "a key that both of them know, 32 bytes and more"},
 	})
 	interval := "1s" // taken for the shortest that is allowed

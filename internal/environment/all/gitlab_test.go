@@ -29,7 +29,7 @@ func TestGitLab(t *testing.T) {
 	place.AddToken("good", "kuberik")
 	server := httptest.NewServer(place)
 	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
+	host := server.URL
 
 	for name, tc := range map[string]struct {
 		secret string

@@ -173,6 +173,7 @@ func TestFaults(t *testing.T) {
 		}
 	}()
 	fine := answer(t, 200, "", "")
+	host := strings.TrimPrefix(fine, "http://")
 	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
 	}).URL
@@ -205,8 +206,8 @@ func TestFaults(t *testing.T) {
 		"Loopback":       {v1alpha1.HTTPGate{HTTPRequest: request("http://[::1]/")}, "Refused: address ::1 may not be called (loopback); allow it with --allow-networks"},
 		"NoSecret":       {v1alpha1.HTTPGate{HTTPRequest: with("nope")}, "Refused: Secret nope does not exist"},
 		"ForeignSecret":  {v1alpha1.HTTPGate{HTTPRequest: with("foreign")}, "Refused: Secret foreign does not exist"},
-		"UnboundSecret":  {v1alpha1.HTTPGate{HTTPRequest: with("unbound")}, "Refused: Secret unbound may not be sent to 127.0.0.1: annotate it with kuberik.com/allowed-hosts: 127.0.0.1"},
-		"OtherHost":      {v1alpha1.HTTPGate{HTTPRequest: with("elsewhere")}, "Refused: Secret elsewhere may not be sent to 127.0.0.1: add 127.0.0.1 to its annotation kuberik.com/allowed-hosts"},
+		"UnboundSecret":  {v1alpha1.HTTPGate{HTTPRequest: with("unbound")}, "Refused: Secret unbound may not be sent to " + host + " without TLS: use https, or annotate it with kuberik.com/allowed-hosts: " + fine},
+		"OtherHost":      {v1alpha1.HTTPGate{HTTPRequest: with("elsewhere")}, "Refused: Secret elsewhere may not be sent to " + host + " without TLS: use https, or add " + fine + " to its annotation kuberik.com/allowed-hosts"},
 		"Scheme":         {v1alpha1.HTTPGate{HTTPRequest: request("ftp://" + canary)}, "Refused: the URL has to begin with http:// or https://"},
 		"NoURL":          {v1alpha1.HTTPGate{HTTPRequest: request("http://%zz" + canary), Query: tag("release.tag")}, "Refused: the URL cannot be read"},
 		"Query":          {v1alpha1.HTTPGate{HTTPRequest: request(fine), Query: tag("release.tga")}, "ExpressionFailed: query.tag: release has no field tga: it has tag, digest, revision, rollout and namespace"},
@@ -237,12 +238,12 @@ type seen struct {
 
 func TestRequest(t *testing.T) {
 	b := newBench(t)
-	b.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary + "\n"})
 	var last seen
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		last = seen{r.Method, r.URL.String(), r.Header.Get("X-Token"), r.Header.Get("Content-Type"), string(body)}
 	})
+	b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": canary + "\n"})
 	secret := []v1alpha1.HeaderFrom{{Header: "X-Token", SecretKeyRef: v1alpha1.KeyRef{Name: "token", Key: "token"}}}
 	cases := map[string]struct {
 		reason string
@@ -361,13 +362,13 @@ func TestCancelled(t *testing.T) {
 // TestNothingLeaks: a verdict that is stored holds nothing of what was sent or answered.
 func TestNothingLeaks(t *testing.T) {
 	b := newBench(t)
-	b.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary})
 	for status := 200; status < 600; status += 100 {
 		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 			w.WriteHeader(status)
 			io.WriteString(w, r.Header.Get("Authorization"))
 		})
+		b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": canary})
 		for _, success := range []string{"", "body.nope", "body[body] == 1", "int(body) == 1", "headers[\"x-echo\"] == \"\"", "body"} {
 			r := request(server.URL)
 			r.HeadersFrom = []v1alpha1.HeaderFrom{{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: "token", Key: "token"}}}

@@ -363,7 +363,7 @@ func TestFaults(t *testing.T) {
 		"NoSecret":   {"the Secret is missing", byID(), func(f *fake) { clear(f.secrets) }, "Secret datadog does not exist"},
 		"NoKey":      {"a key is missing", byID(), func(f *fake) { f.secret("shop", "datadog", theAPIKey, "") }, "Secret datadog has no key app-key, or it is empty"},
 		"NotAllowed": {"the Secret does not allow it", byID(), func(f *fake) { f.secret("shop", "datadog", theAPIKey, theAppKey).Annotations = nil },
-			"asking HOST: Secret datadog may not be sent to 127.0.0.1: "},
+			"asking HOST: Secret datadog may not be sent to HOST without TLS: "},
 		"NoRef":    {"no Secret is named", v1alpha1.DatadogCheck{Query: "x", Success: "true", APIKeyFrom: &corev1.LocalObjectReference{}}, func(*fake) {}, "spec.datadog.apiKeyFrom is missing: name a Secret with the keys api-key and app-key"},
 		"Nothing2": {"no source is named", v1alpha1.DatadogCheck{}, func(*fake) {}, "spec.datadog names neither a monitor nor a query"},
 	}

@@ -88,7 +88,7 @@ func (f *fake) requests() int {
 
 func (f *fake) secret(namespace, name, api, app string) *corev1.Secret {
 	s := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: "127.0.0.1"}},
+		ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: f.url.String()}},
 		Data:       map[string][]byte{"api-key": []byte(api), "app-key": []byte(app)},
 	}
 	f.secrets[types.NamespacedName{Namespace: namespace, Name: name}] = s

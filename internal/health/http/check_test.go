@@ -192,8 +192,9 @@ func TestFaults(t *testing.T) {
 	trusting.TLS = &v1alpha1.TLS{CAFrom: &v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "ca.crt"}}}
 	following := request(metadata.URL)
 	following.FollowRedirects = true
+	fine := answer(t, 200, "", "")
 	with := func(secret string) v1alpha1.HTTPRequest {
-		r := request(answer(t, 200, "", ""))
+		r := request(fine)
 		r.HeadersFrom = bearer(secret)
 		return r
 	}
@@ -218,7 +219,7 @@ func TestFaults(t *testing.T) {
 		"UntrustedCert":     {request(expired.URL), "", "Unhealthy: certificate has expired"},
 		"DearCondition":     {request(answer(t, 200, "", "")), `[1,2,3].all(a, [1,2,3].all(b, headers.all(c, headers.all(d, headers.all(e, c == d + e)))))`, "error: success: the condition has more than 4 loops, or more than 8 lists, within each other"},
 		"SecretMissing":     {with("nope"), "", "error: Secret nope does not exist"},
-		"SecretForNobody":   {with("unbound"), "", "error: Secret unbound may not be sent to 127.0.0.1: annotate it with kuberik.com/allowed-hosts: 127.0.0.1"},
+		"SecretForNobody":   {with("unbound"), "", "error: Secret unbound may not be sent to " + strings.TrimPrefix(fine, "http://") + " without TLS: use https, or annotate it with kuberik.com/allowed-hosts: " + fine},
 		"PasswordInTheURL":  {request("http://me:" + strings.ReplaceAll(canary, "/", "") + "@nowhere.invalid/?key=" + canary), "", "Unhealthy: no such host nowhere.invalid"},
 		"ConditionNotAsked": {request(huge.URL), `nonsense`, "error: success: undeclared reference to 'nonsense', at character 1"},
 	}
@@ -262,7 +263,7 @@ func TestSecretRotatedWhileRunning(t *testing.T) {
 	}
 	for _, step := range steps {
 		current.Store(step.server)
-		b.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": step.secret + "\n"})
+		b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": step.secret + "\n"})
 		if got := verdict(b.Check(t.Context(), s)); got != step.want {
 			t.Errorf("server wants %s, Secret has %s: got %s, want %s", step.server, step.secret, got, step.want)
 		}
@@ -290,7 +291,6 @@ func TestContract(t *testing.T) {
 		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 			t.Helper()
 			b := newBench(t)
-			b.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary})
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				switch s {
 				case healthtest.Unhealthy:
@@ -306,6 +306,7 @@ func TestContract(t *testing.T) {
 					mirror(w, r, http.StatusOK, `{"ok": true, "echo": %q, "again": %q}`)
 				}
 			})
+			b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": canary})
 			r := request(server.URL)
 			r.HeadersFrom = bearer("token")
 			return b.Checker, subject(v1alpha1.HTTPCheck{HTTPRequest: r, Success: `body.ok`}, time.Second)

@@ -28,10 +28,11 @@ const (
 	canary    = "canary/+~value"
 )
 
-func newChecker(t *testing.T) prometheus.Checker {
+// newChecker makes a Checker with a Secret that may be sent to the hosts.
+func newChecker(t *testing.T, hosts ...string) prometheus.Checker {
 	t.Helper()
 	keys := &outboundtest.Keys{}
-	keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary})
+	keys.SetSecret(namespace, "token", strings.Join(hosts, ","), map[string]string{"token": canary})
 	keys.SetSecret(namespace, "unbound", "", map[string]string{"token": canary})
 	client := outbound.New(outbound.Options{
 		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
@@ -181,7 +182,7 @@ func TestFaults(t *testing.T) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
 		})}, "error: Prometheus answered 302"},
 		"NoSecret":  {v1alpha1.PrometheusCheck{Address: hold, HeadersFrom: from("nope")}, "error: Secret nope does not exist"},
-		"Unbound":   {v1alpha1.PrometheusCheck{Address: hold, HeadersFrom: from("unbound")}, "error: asking Prometheus: Secret unbound may not be sent to 127.0.0.1: annotate it with kuberik.com/allowed-hosts: 127.0.0.1"},
+		"Unbound":   {v1alpha1.PrometheusCheck{Address: hold, HeadersFrom: from("unbound")}, "error: asking Prometheus: Secret unbound may not be sent to " + strings.TrimPrefix(hold, "http://") + " without TLS: use https, or annotate it with kuberik.com/allowed-hosts: " + hold},
 		"NoAddress": {v1alpha1.PrometheusCheck{Address: "prometheus:9090"}, "error: address is not a URL such as http://prometheus.monitoring.svc:9090"},
 	}
 	for label, tc := range cases {
@@ -249,7 +250,7 @@ func TestContract(t *testing.T) {
 				}
 				io.WriteString(w, result("vector", fmt.Sprintf(`[{"metric": {"echo": %q}, "value": [1700000000, %q]}]`, token, value)))
 			})
-			return newChecker(t), subject(v1alpha1.PrometheusCheck{Address: address, Query: "up", Success: few, HeadersFrom: []v1alpha1.HeaderFrom{
+			return newChecker(t, address), subject(v1alpha1.PrometheusCheck{Address: address, Query: "up", Success: few, HeadersFrom: []v1alpha1.HeaderFrom{
 				{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: "token", Key: "token"}},
 			}}, time.Second)
 		},
