@@ -108,8 +108,11 @@ func (p *pair) step() {
 	if p.forgers && r.oneIn(30) {
 		p.forge()
 	}
-	if r.oneIn(80) && p.staging.tags > 0 { // somebody goes back
+	if r.oneIn(80) && p.staging.tags > 0 {
 		p.staging.annotate(v1alpha1.AnnotationForceDeploy, p.staging.someKnownTag())
+	}
+	if r.oneIn(60) {
+		p.staging.goBack()
 	}
 	s, other := p.staging, p.production
 	if r.oneIn(2) {
@@ -123,6 +126,18 @@ func (p *pair) step() {
 	}
 	other.Advance(s.mono - before)
 	p.ledger.look()
+}
+
+// goBack deploys again what ran before the newest release, and may bring a newer one right after it.
+func (s *side) goBack() {
+	history := s.rollout.live().status.History
+	if len(history) < 2 || *history[0].BakeStatus != string(v1alpha1.BakeSucceeded) {
+		return
+	}
+	s.annotate(v1alpha1.AnnotationForceDeploy, history[1+s.rng.below(len(history)-1)].Version.Tag)
+	if s.rng.oneIn(2) {
+		s.push(good)
+	}
 }
 
 // live lets one thing happen in a cluster, as in the worlds that are alone, but for the gate of the environment.

@@ -35,8 +35,10 @@ var promotionFaults = map[string]func(*environment.Standing){
 			d.Version.Digest = candidate.Digest
 		}
 	}),
-	"believes everybody":   told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.Doubt = "" }),
-	"needs no environment": func(s *environment.Standing) { s.Upstreams = nil },
+	"counts time after a replacement": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.At = d.At.Add(time.Hour) }),
+	"forgets returns":                 forgetReturns,
+	"believes everybody":              told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.Doubt = "" }),
+	"needs no environment":            func(s *environment.Standing) { s.Upstreams = nil },
 }
 
 // told changes each deployment in the news; for each candidate once.
@@ -56,6 +58,22 @@ func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*envi
 	}
 }
 
+// forgetReturns leaves out what upstream went back to, unless it runs there now.
+func forgetReturns(s *environment.Standing) {
+	s.News.Environments = slices.Clone(s.News.Environments)
+	for i := range s.News.Environments {
+		list := s.News.Environments[i].Deployments
+		var kept []environment.Deployment
+		for j, d := range list {
+			returned := slices.ContainsFunc(list[j+1:], func(e environment.Deployment) bool { return e.Version.Digest == d.Version.Digest })
+			if j == 0 || !returned {
+				kept = append(kept, d)
+			}
+		}
+		s.News.Environments[i].Deployments = kept
+	}
+}
+
 // keepOpen keeps open what was.
 func keepOpen(list, old []v1alpha1.GateVerdict) {
 	for i := range list {
@@ -71,8 +89,8 @@ func keepOpen(list, old []v1alpha1.GateVerdict) {
 type facts struct {
 	rv          int64
 	quarantined []v1alpha1.ReleaseIdentity
-	// last is the newest deployment that was not cancelled, newest the newest of all.
-	last, newest int64
+	// newest is the newest deployment.
+	newest int64
 }
 
 // ledger is what the monitor of a pair knows, from the records of the two Rollouts and from nobody else.
@@ -84,16 +102,20 @@ type ledger struct {
 	// loose are the tags of what was Available in staging and has no digest on record: nothing but a revision tells what it was.
 	loose map[string]bool
 	here  map[string]bool
-	// deployed are the digests of staging's deployments.
-	deployed map[int64]string
-	past     []facts
+	// deployed are the digests of staging's deployments, decided when they were decided, and since when they were Available.
+	deployed       map[int64]string
+	decided, since map[int64]time.Time
+	past           []facts
 	// known is the version that was published last, whole.
 	known  int64
 	handed map[int64]bool
 }
 
 func newLedger(p *pair) *ledger {
-	return &ledger{p: p, available: map[string]int64{}, loose: map[string]bool{}, here: map[string]bool{}, deployed: map[int64]string{}, handed: map[int64]bool{}}
+	return &ledger{
+		p: p, available: map[string]int64{}, loose: map[string]bool{}, here: map[string]bool{}, handed: map[int64]bool{},
+		deployed: map[int64]string{}, decided: map[int64]time.Time{}, since: map[int64]time.Time{},
+	}
 }
 
 func (l *ledger) breaks(format string, args ...any) {
@@ -136,9 +158,9 @@ func (l *ledger) note(ro *Rollout) {
 	}
 	for i := range slices.Backward(ro.status.History) {
 		e := &ro.status.History[i]
-		l.deployed[number(e)], f.newest = e.Version.Digest, number(e)
-		if *e.BakeStatus != string(v1alpha1.BakeCancelled) {
-			f.last = number(e)
+		l.deployed[number(e)], l.decided[number(e)], f.newest = e.Version.Digest, e.Timestamp.Time, number(e)
+		if *e.BakeStatus == string(v1alpha1.BakeSucceeded) && e.BakeEndTime != nil {
+			l.since[number(e)] = e.BakeEndTime.Time
 		}
 		if _, known := l.available[e.Version.Digest]; !known && *e.BakeStatus == string(v1alpha1.BakeSucceeded) {
 			l.available[e.Version.Digest] = ro.rv
@@ -179,7 +201,8 @@ func (l *ledger) judgeHandOver(e *v1alpha1.DeploymentHistoryEntry) {
 	}
 }
 
-// judgeVerdicts: nothing is open that was not Available in staging, or that the last news had quarantined or gone back from.
+// judgeVerdicts: nothing is open that was not Available in staging, that the last news had quarantined or gone back from , or that
+// was replaced there before it had run for the soak (invariant 14).
 func (l *ledger) judgeVerdicts(verdicts []v1alpha1.GateVerdict, heard heardNews) {
 	for _, v := range verdicts {
 		if v.State != v1alpha1.GateOpen || l.here[v.Digest] || l.loose[v.Release] {
@@ -203,10 +226,17 @@ func (l *ledger) fine(f facts, v v1alpha1.GateVerdict) bool {
 		}
 	}
 	at := l.deployedUpTo(v.Digest, f.newest)
-	if f.last <= at || l.deployed[f.last] == "" {
-		return true
+	return !l.wentBack(at, f.newest) && (at == f.newest || l.decided[at+1].Sub(l.since[at]) >= l.p.soak)
+}
+
+// wentBack is invariant 14: an environment that deploys again what it ran before a release has gone back from it, until it deploys the release again.
+func (l *ledger) wentBack(at, newest int64) bool {
+	for id := at + 1; id <= newest; id++ {
+		if back := l.deployed[id]; back != "" && back != l.deployed[at] && l.deployedUpTo(back, at) > 0 {
+			return true
+		}
 	}
-	return l.deployedUpTo(l.deployed[f.last], at) == 0 // else it ran before, and runs again
+	return false
 }
 
 // deployedUpTo is the newest deployment of a digest that is no newer than another; 0 if there is none.

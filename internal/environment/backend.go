@@ -60,6 +60,9 @@ type Deployment struct {
 	AvailableSince time.Time
 	// Quarantine says why the release was quarantined; empty if it is not. StateMessage may be lost where it is set.
 	Quarantine string
+	// Order is the position of the release among those that its Rollout knows, oldest first, counted from 1. It is 0 if it is not known,
+	// and for everything that was published to an outside backend.
+	Order int
 	// Doubt says why what is told of the deployment is not evidence, although it may be true: somebody made it whom nobody trusts, or
 	// it is not signed. Empty: the backend vouches for it. A Key that is in doubt is not told. Publish ignores it.
 	Doubt string

@@ -23,7 +23,7 @@ const (
 	ReasonNotAvailableUpstream = "NotAvailableUpstream"
 	// ReasonQuarantinedUpstream: the release is quarantined upstream.
 	ReasonQuarantinedUpstream = "QuarantinedUpstream"
-	// ReasonRolledBackUpstream: upstream has gone back to what ran before the release.
+	// ReasonRolledBackUpstream: upstream has gone back to an older release, and the release has not run there since.
 	ReasonRolledBackUpstream = "RolledBackUpstream"
 	// ReasonSoaking: the release has not been Available upstream for long enough.
 	ReasonSoaking = "Soaking"
@@ -130,16 +130,26 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	if a, bad := objections(s, v, mine); bad {
 		return a
 	}
-	i = slices.IndexFunc(s.Deployments, func(d Deployment) bool { return mine(d) && d.Doubt == "" })
+	vouched := s.vouched()
+	i = slices.IndexFunc(vouched, mine)
 	if i < 0 {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNoEvidence, Message: fmt.Sprintf("what is told of %s in %s is no evidence: %s",
 			v.Tag, s.Environment, s.Deployments[slices.IndexFunc(s.Deployments, mine)].Doubt)}
 	}
-	d := s.Deployments[i]
+	d := vouched[i]
 	if d.State != v1alpha1.BakeSucceeded {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotAvailableUpstream, Since: d.At, Message: fmt.Sprintf("%s is %s in %s", v.Tag, cmp.Or(words[d.State], "in an unknown state"), s.Environment)}
 	}
-	return soaked(u, d, v, now)
+	var replacement *Deployment
+	if i > 0 {
+		replacement = &vouched[i-1]
+	}
+	return soaked(u, d, replacement, now)
+}
+
+// vouched returns the deployments that are evidence.
+func (s State) vouched() []Deployment {
+	return slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.Doubt != "" })
 }
 
 // inOrder puts the deployments of each Rollout in the order in which they were decided. Those who tell of them go by time, and clocks are
@@ -211,46 +221,55 @@ func (n News) deployed(upstreams []Upstream, v v1alpha1.VersionInfo) bool {
 
 // objections are what keeps a release from going on even where it became Available.
 func objections(s State, v v1alpha1.VersionInfo, mine func(Deployment) bool) (Answer, bool) {
-	vouched := slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.Doubt != "" })
+	vouched := s.vouched()
 	for _, d := range vouched {
 		if mine(d) && d.Quarantine != "" {
 			return isolated(s, d, v), true
 		}
 	}
 	if back := wentBack(vouched, mine); back != "" {
-		return Answer{State: v1alpha1.GateClosed, Reason: ReasonRolledBackUpstream, Message: fmt.Sprintf("%s has gone back from %s to %s", s.Environment, v.Tag, back)}, true
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonRolledBackUpstream, Message: fmt.Sprintf(
+			"%s went back from %s to %s; deploy %s there again, or release a newer version", s.Environment, v.Tag, back, v.Tag)}, true
 	}
 	return Answer{}, false
 }
 
-// wentBack is the tag that an environment has gone back to since it deployed a release, or "": what it deployed last ran before the release
-// did.
+// wentBack returns the tag of the newest return from a release since its last deployment, or "". A return deploys a release that ran
+// before, or that is older. It counts whatever became of it and whatever was deployed later, because somebody decided that the release
+// should not run.
 func wentBack(list []Deployment, mine func(Deployment) bool) string {
 	at := slices.IndexFunc(list, mine)
-	last := slices.IndexFunc(list, func(d Deployment) bool { return d.State != v1alpha1.BakeCancelled })
-	if at <= 0 || last < 0 || last >= at {
+	if at < 0 {
 		return ""
 	}
-	for _, d := range list[at+1:] {
-		if resembles(d.Version, list[last].Version) && !mine(d) {
-			return list[last].Version.Tag
+	for _, d := range list[:at] {
+		earlier := func(e Deployment) bool { return !mine(e) && resembles(e.Version, d.Version) }
+		if slices.ContainsFunc(list[at+1:], earlier) || d.Order > 0 && d.Order < list[at].Order {
+			return d.Version.Tag
 		}
 	}
 	return ""
 }
 
-// soaked says whether a release has been Available for long enough.
-func soaked(u Upstream, d Deployment, v v1alpha1.VersionInfo, now time.Time) Answer {
-	if u.For > 0 && d.AvailableSince.IsZero() {
-		return Answer{State: v1alpha1.GateClosed, Reason: ReasonSoaking, Message: fmt.Sprintf("nothing says since when %s is Available in %s", v.Tag, u.Environment)}
-	}
-	if end := d.AvailableSince.Add(u.For); u.For > 0 && now.Before(end) {
+// soaked says whether a release ran for long enough since it became Available. Its time ends with the deployment that replaced it.
+func soaked(u Upstream, d Deployment, replacement *Deployment, now time.Time) Answer {
+	end := d.AvailableSince.Add(u.For)
+	switch {
+	case u.For <= 0:
+		return Answer{State: v1alpha1.GateOpen, Since: d.AvailableSince}
+	case d.AvailableSince.IsZero():
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonSoaking, Message: fmt.Sprintf("nothing says since when %s is Available in %s", d.Version.Tag, u.Environment)}
+	case replacement != nil && replacement.At.Before(end):
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonSoaking, Since: replacement.At, Message: fmt.Sprintf(
+			"%s was Available in %s for %s of %s before %s replaced it; deploy it there again, or let a newer release run for that long",
+			d.Version.Tag, u.Environment, max(replacement.At.Sub(d.AvailableSince), 0).Round(time.Second), u.For, replacement.Version.Tag)}
+	case now.Before(end):
 		return Answer{
 			State: v1alpha1.GatePending, Reason: ReasonSoaking, Since: d.AvailableSince, Until: end,
-			Message: fmt.Sprintf("%s has to be Available in %s for %s", v.Tag, u.Environment, u.For),
+			Message: fmt.Sprintf("%s has to be Available in %s for %s", d.Version.Tag, u.Environment, u.For),
 		}
 	}
-	return Answer{State: v1alpha1.GateOpen, Since: d.AvailableSince.Add(u.For)}
+	return Answer{State: v1alpha1.GateOpen, Since: end}
 }
 
 // resembles says whether two versions are the same release as far as anybody can tell: where nothing else does, by their tags. It is

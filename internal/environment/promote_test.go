@@ -27,7 +27,11 @@ func release(tag, digest, revision string) v1alpha1.VersionInfo {
 var (
 	one = release("1.0.0", "sha256:1", "")
 	two = release("2.0.0", "sha256:2", "")
+	// three is what follows them.
+	three = release("3.0.0", "sha256:3", "")
 )
+
+const goneBack = "staging went back from 2.0.0 to 1.0.0; deploy 2.0.0 there again, or release a newer version"
 
 type edit func(*environment.Deployment)
 
@@ -54,6 +58,14 @@ func retried(d *environment.Deployment)      { d.Attempt = noon.Add(-40 * time.M
 
 func number(id int64) edit {
 	return func(d *environment.Deployment) { d.ID, d.Key = id, fmt.Sprintf("uid/%d", id) }
+}
+
+// ranks says which of the known releases it is.
+func ranks(order int) edit { return func(d *environment.Deployment) { d.Order = order } }
+
+// decided is when a deployment replaced the one before, told from noon.
+func decided(after time.Duration) edit {
+	return func(d *environment.Deployment) { d.At, d.AvailableSince = noon.Add(after), noon.Add(after+time.Minute) }
 }
 
 func anew(d *environment.Deployment) { d.Key = fmt.Sprintf("anew/%d", d.ID) }
@@ -149,15 +161,24 @@ func TestAsk(t *testing.T) {
 		"quarantined":                {"", staging(ran(one, quarantined)), after("staging"), one, closed, environment.ReasonQuarantinedUpstream, "1.0.0 is quarantined in staging: it lost orders", never, never},
 		"quarantined once":           {"whichever deployment it is said of", staging(ran(one), ran(two), ran(one, quarantined)), after("staging"), one, closed, environment.ReasonQuarantinedUpstream, "1.0.0 is quarantined in staging: it lost orders", never, never},
 		"another's":                  {"", staging(ran(two, quarantined), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
-		"rolled back":                {"", staging(ran(one), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, "staging has gone back from 2.0.0 to 1.0.0", never, never},
-		"rolling back":               {"deciding it is enough", staging(ran(one, is(v1alpha1.BakeDeploying)), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, "staging has gone back from 2.0.0 to 1.0.0", never, never},
-		"gave up going":              {"what was cancelled did not happen", staging(ran(one, is(v1alpha1.BakeCancelled)), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"rolled back":                {"", staging(ran(one), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"rolling back":               {"deciding it is enough", staging(ran(one, is(v1alpha1.BakeDeploying)), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"went on from there":         {"what came after the return does not undo it", staging(ran(three, is(v1alpha1.BakeDeploying)), ran(one), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"went on, and well":          {"nor if it is Available", staging(ran(three), ran(one), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"was replaced on the way":    {"a return that was cancelled was decided all the same", staging(ran(three), ran(one, is(v1alpha1.BakeCancelled)), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"a return that failed":       {"", staging(ran(three), ran(one, is(v1alpha1.BakeFailed)), ran(two), ran(one)), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"forth again, and on":        {"it became Available again after the return", staging(ran(three), ran(two), ran(one), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"a return to something else": {"from what came after it", staging(ran(three), ran(release("4.0.0", "sha256:4", "")), ran(three), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"back to what never ran":     {"the order of the releases tells that it is older", staging(ran(one, ranks(1)), ran(two, ranks(2))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"on to what is newer":        {"", staging(ran(three, ranks(3)), ran(two, ranks(2))), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"of an order nobody knows":   {"", staging(ran(one), ran(two, ranks(2))), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"forged return, and on":      {"", staging(ran(three), ran(one, doubted), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
 		"rolled back to":             {"what runs was not gone back from", staging(ran(one), ran(two), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
 		"forth again":                {"", staging(ran(two), ran(one), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
-		"back by tags":               {"an objection needs no digest", staging(ran(release("1.0.0", "", "")), ran(two), ran(release("1.0.0", "", ""))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, "staging has gone back from 2.0.0 to 1.0.0", never, never},
+		"back by tags":               {"an objection needs no digest", staging(ran(release("1.0.0", "", "")), ran(two), ran(release("1.0.0", "", ""))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
 		"a moved tag":                {"another image of the tag is no way back", staging(ran(release("1.0.0", "sha256:new", "")), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
-		"rolled back, and the clock": {"it was set back after the first deployment", staging(ran(one, number(1)), ran(one, number(3)), ran(two, number(2))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, "staging has gone back from 2.0.0 to 1.0.0", never, never},
-		"a Rollout made anew":        {"which counts from one again", staging(ran(one, number(1), anew), ran(two, number(2)), ran(one, number(1))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, "staging has gone back from 2.0.0 to 1.0.0", never, never},
+		"rolled back, and the clock": {"it was set back after the first deployment", staging(ran(one, number(1)), ran(one, number(3)), ran(two, number(2))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
+		"a Rollout made anew":        {"which counts from one again", staging(ran(one, number(1), anew), ran(two, number(2)), ran(one, number(1))), after("staging"), two, closed, environment.ReasonRolledBackUpstream, goneBack, never, never},
 		"a forger's news":            {"", staging(ran(one, doubted)), after("staging"), one, closed, environment.ReasonNoEvidence, "what is told of 1.0.0 in staging is no evidence: mallory made it", never, never},
 		"forged success":             {"the word that is trusted counts", staging(ran(one, doubted), ran(one, is(v1alpha1.BakeDeploying))), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is being deployed in staging", -time.Hour, never},
 		"forged failure":             {"", staging(ran(one, doubted, is(v1alpha1.BakeFailed)), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
@@ -188,6 +209,12 @@ func TestAskAboutTime(t *testing.T) {
 		"a moment before":     {"", staging(ran(one)), soak(30*time.Minute + 1), one, pending, environment.ReasonSoaking, "1.0.0 has to be Available in staging for 30m0.000000001s", half, 1},
 		"the second":          {"", staging(ran(one)), soak(30 * time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", 0, never},
 		"after it":            {"", staging(ran(one)), soak(time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", -29 * time.Minute, never},
+		"replaced too soon":   {"time after it was replaced does not count", staging(ran(two, decided(-20*time.Minute)), ran(one)), soak(15 * time.Minute), one, closed, environment.ReasonSoaking, "1.0.0 was Available in staging for 10m0s of 15m0s before 2.0.0 replaced it; deploy it there again, or let a newer release run for that long", -20 * time.Minute, never},
+		"replaced before":     {"the clock was set back", staging(ran(two, decided(-50*time.Minute)), ran(one)), soak(15 * time.Minute), one, closed, environment.ReasonSoaking, "1.0.0 was Available in staging for 0s of 15m0s before 2.0.0 replaced it; deploy it there again, or let a newer release run for that long", -50 * time.Minute, never},
+		"replaced in time":    {"", staging(ran(two, decided(-15*time.Minute)), ran(one)), soak(15 * time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", -15 * time.Minute, never},
+		"replaced by a fake":  {"", staging(ran(two, decided(-20*time.Minute), doubted), ran(one)), soak(15 * time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", -15 * time.Minute, never},
+		"replaced, no soak":   {"", staging(ran(two, decided(-29*time.Minute)), ran(one)), soak(0), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
+		"again":               {"the last time it ran counts", staging(ran(one), ran(two, decided(-20*time.Minute)), ran(one)), soak(15 * time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", -15 * time.Minute, never},
 		"since when":          {"nobody knows how long", staging(ran(one, sinceUnknown)), soak(time.Second), one, closed, environment.ReasonSoaking, "nothing says since when 1.0.0 is Available in staging", never, never},
 		"since does not care": {"", staging(ran(one, sinceUnknown)), soak(0), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", never, never},
 		"fresh":               {"", old(time.Minute), patient(10 * time.Minute), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, 9 * time.Minute},

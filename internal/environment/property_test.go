@@ -106,8 +106,7 @@ func TestOpenNeedsEvidence(t *testing.T) {
 		for _, u := range q.Upstreams {
 			s, _ := n.Find(u.Environment)
 			evidence := slices.ContainsFunc(s.Deployments, func(d environment.Deployment) bool {
-				soaked := u.For == 0 || !d.AvailableSince.IsZero() && !noon.Before(d.AvailableSince.Add(u.For))
-				return d.Doubt == "" && d.State == v1alpha1.BakeSucceeded && same(d.Version, v) && soaked
+				return d.Doubt == "" && d.State == v1alpha1.BakeSucceeded && same(d.Version, v) && ranFor(s, d, u.For)
 			})
 			bad := slices.ContainsFunc(s.Deployments, func(d environment.Deployment) bool {
 				return d.Doubt == "" && d.Quarantine != "" && same(d.Version, v)
@@ -118,6 +117,62 @@ func TestOpenNeedsEvidence(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// ranFor reports whether a deployment was Available until it was replaced, or until now, for that long.
+func ranFor(s environment.State, d environment.Deployment, atLeast time.Duration) bool {
+	end := noon
+	for _, other := range s.Deployments {
+		if other.Doubt == "" && other.At.After(d.At) && other.At.Before(end) {
+			end = other.At
+		}
+	}
+	return atLeast == 0 || !d.AvailableSince.IsZero() && end.Sub(d.AvailableSince) >= atLeast
+}
+
+// TestReturnCountsUntilItIsAvailableAgain: whatever is deployed after a return changes nothing about what was gone back from, unless it is
+// that very release.
+func TestReturnCountsUntilItIsAvailableAgain(t *testing.T) {
+	t.Parallel()
+	returns, before, back := 0, release("0", "before", ""), release("9", "back", "")
+	each(t, func(r *rand.Rand, n environment.News, q environment.Question, _ v1alpha1.VersionInfo) string {
+		s := stage(q.Upstreams[0].Environment)
+		add := func(v v1alpha1.VersionInfo, state v1alpha1.BakeStatus) {
+			d := ran(v, is(state), number(int64(len(s.Deployments)+1)))
+			d.At = noon.Add(time.Duration(len(s.Deployments)-60) * time.Minute)
+			if state == v1alpha1.BakeSucceeded {
+				d.AvailableSince = d.At
+			}
+			s.Deployments = slices.Insert(s.Deployments, 0, d)
+		}
+		later := func() {
+			for range r.IntN(3) {
+				add(release(choose(r, "1", "2"), choose(r, "a", "b"), ""), choose(r, v1alpha1.BakeSucceeded, v1alpha1.BakeFailed, v1alpha1.BakeDeploying, v1alpha1.BakeCancelled))
+			}
+		}
+		add(before, v1alpha1.BakeSucceeded)
+		later()
+		add(back, v1alpha1.BakeSucceeded)
+		later()
+		add(before, choose(r, v1alpha1.BakeSucceeded, v1alpha1.BakeFailed, v1alpha1.BakeDeploying, v1alpha1.BakeCancelled))
+		later()
+		n.At, q.Upstreams = noon, q.Upstreams[:1]
+		n.Environments = append(slices.DeleteFunc(n.Environments, func(o environment.State) bool { return o.Environment == s.Environment }), s)
+		if a := n.Ask(q, back); a.State == open || a.Reason != environment.ReasonRolledBackUpstream {
+			return fmt.Sprintf("after a return it is %s: %s", a.State, a.Message)
+		}
+		add(back, v1alpha1.BakeSucceeded)
+		q.Now = noon.Add(time.Hour)
+		n.Environments[len(n.Environments)-1], n.At = s, q.Now
+		if a := n.Ask(q, back); a.State != open {
+			return fmt.Sprintf("once Available again it is %s: %s", a.State, a.Message)
+		}
+		returns++
+		return ""
+	})
+	if returns != worlds {
+		t.Errorf("only %d returns were tried", returns)
+	}
 }
 
 func TestOrderOfEnvironmentsDoesNotMatter(t *testing.T) {

@@ -41,7 +41,7 @@ func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deploy
 	d := Deployment{
 		Key: fmt.Sprintf("%s/%d", ro.UID, *h.ID), ID: *h.ID, Version: h.Version, Message: text(h.Message),
 		State: v1alpha1.BakeStatus(text(h.BakeStatus)), StateMessage: text(h.BakeStatusMessage), At: h.Timestamp.Time,
-		Attempt: when(h.LastRetryTimestamp),
+		Attempt: when(h.LastRetryTimestamp), Order: 1 + version.Index(ro.Status.AvailableReleases, version.Identity(h.Version)),
 	}
 	if d.State == v1alpha1.BakeSucceeded {
 		d.AvailableSince = when(h.BakeEndTime)

@@ -30,6 +30,7 @@ func TestOf(t *testing.T) {
 
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
 	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{retried, available, nameless, failed}
+	ro.Status.AvailableReleases = []v1alpha1.VersionInfo{two, one}
 	ro.Status.Quarantined = []v1alpha1.Quarantine{
 		{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: "2.0.0", Digest: "sha256:2"}, Reason: "it lost orders"},
 		{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: "1.0.0", Digest: "sha256:other"}, Reason: "another image of the tag"},
@@ -45,9 +46,9 @@ func TestOf(t *testing.T) {
 	want := environment.State{
 		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, Parallel: true, URL: "https://production/",
 		Deployments: []environment.Deployment{
-			{Key: "u/3", ID: 3, Version: two, Message: said, State: v1alpha1.BakeInProgress, StateMessage: said, Attempt: tried.Time, At: noon, Quarantine: "it lost orders"},
-			{Key: "u/2", ID: 2, Version: one, State: v1alpha1.BakeSucceeded, At: noon, AvailableSince: ended.Time},
-			{Key: "u/1", ID: 1, Version: two, State: v1alpha1.BakeFailed, At: noon, Quarantine: "it lost orders"},
+			{Key: "u/3", ID: 3, Version: two, Message: said, State: v1alpha1.BakeInProgress, StateMessage: said, Attempt: tried.Time, At: noon, Order: 1, Quarantine: "it lost orders"},
+			{Key: "u/2", ID: 2, Version: one, State: v1alpha1.BakeSucceeded, At: noon, AvailableSince: ended.Time, Order: 2},
+			{Key: "u/1", ID: 1, Version: two, State: v1alpha1.BakeFailed, At: noon, Order: 1, Quarantine: "it lost orders"},
 		},
 	}
 	if diff := gocmp.Diff(want, environment.Of(e, ro)); diff != "" {

@@ -259,3 +259,63 @@ func TestStrangersDoNotPromote(t *testing.T) {
 		t.Errorf("its gates say %+v", production.rollout.Status.Gates)
 	}
 }
+
+// TestWhatWasGoneBackFromIsNotPromoted: what is deployed after a return does not undo it, and time after a release was replaced is no soak.
+func TestWhatWasGoneBackFromIsNotPromoted(t *testing.T) {
+	t.Parallel()
+	s := stages(t, "staging", "production")
+	staging, production := s["staging"], s["production"]
+	staging.start()
+	production.start(after("staging"))
+	production.AwaitPhase(production.rollout, v1alpha1.PhaseAvailable, "1.0.0")
+	soak := func(d string) {
+		production.Patch(production.self, fmt.Sprintf(`{"spec":{"dependsOn":[{"environment":"staging","minAvailableFor":%q}]}}`, d))
+	}
+	push := func(tag string) {
+		production.Select("app", tag, env.Digest(tag))
+		staging.Select("app", tag, env.Digest(tag))
+	}
+	production.Get(production.self)
+	gate := &v1alpha1.RolloutGate{ObjectMeta: production.Meta(production.self.Status.RolloutGateRef.Name)}
+	says := func(tag, reason, text string) {
+		t.Helper()
+		production.Await(gate, "says "+reason+" of "+tag, func() error {
+			for _, v := range gate.Status.Verdicts {
+				if v.Release == tag && v.Reason == reason && v.State != v1alpha1.GateOpen && strings.Contains(v.Message, text) {
+					return nil
+				}
+			}
+			return fmt.Errorf("it says %+v", gate.Status.Verdicts)
+		})
+	}
+
+	soak("1h") // so that nothing is promoted before it can be gone back from
+	production.Await(production.self, "is followed", func() error {
+		if production.self.Status.ObservedGeneration != production.self.Generation {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	push("1.1.0")
+	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.1.0")
+	staging.Annotate(staging.rollout, v1alpha1.AnnotationForceDeploy, "1.0.0")
+	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.0.0")
+	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+
+	staging.flux.Hold()
+	push("1.2.0")
+	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseDeploying, "1.2.0")
+	says("1.2.0", "NotAvailableUpstream", "being deployed")
+	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+	staging.flux.Release()
+	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.2.0")
+	push("1.3.0") // before 1.2.0 has run for long enough
+	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.3.0")
+	says("1.2.0", "Soaking", "before 1.3.0 replaced it")
+	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+	stays(production.World, production.rollout, 1)
+
+	soak("0s")
+	production.AwaitPhase(production.rollout, v1alpha1.PhaseAvailable, "1.3.0")
+	wantTags(t, production.rollout, "1.3.0", "1.0.0")
+}

@@ -37,7 +37,8 @@ type Dependency struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	Environment string `json:"environment"`
-	// MinAvailableFor is how long the release has to have been Available there. Unset: not at all.
+	// MinAvailableFor is how long the release has to run there after it became Available. The time ends when another release is deployed
+	// there. Not negative. Defaults to 0s.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('0s')",message="minAvailableFor is not negative"
 	MinAvailableFor *kuberik.Duration `json:"minAvailableFor,omitempty"`

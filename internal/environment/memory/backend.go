@@ -160,6 +160,6 @@ func (b *Backend) add(s *environment.State, r *record) {
 func cut(d environment.Deployment) environment.Deployment {
 	d.Message, d.StateMessage = version.Clean(d.Message, MaxText), version.Clean(d.StateMessage, MaxText)
 	d.Quarantine = version.Clean(d.Quarantine, MaxText)
-	d.Doubt = ""
+	d.Doubt, d.Order = "", 0
 	return d
 }
