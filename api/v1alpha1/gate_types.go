@@ -86,11 +86,11 @@ type HTTPGate struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Success string `json:"success,omitempty"`
-	// Interval after which a gate that is not open asks again. Default 30s.
+	// Interval after which a gate that is not open asks again. Default 30s. While nobody answers, the pauses double, up to 2m.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('1s')",message="the interval is at least 1s"
 	Interval *Duration `json:"interval,omitempty"`
-	// Timeout of one request. Default 10s.
+	// Timeout of one request. Default 10s, at most 30s: of a longer one, 30s are used.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
 	Timeout *Duration `json:"timeout,omitempty"`

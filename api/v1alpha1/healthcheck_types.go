@@ -214,11 +214,11 @@ type HealthCheckSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self in ['kustomization', 'http', 'datadog', 'prometheus', 'script'] || !(self.lowerAscii() in ['kustomization', 'http', 'datadog', 'prometheus', 'script'])",message="write the class in lower case: kustomization, http, datadog, prometheus or script"
 	Class *string `json:"class,omitempty"`
-	// Interval between probes. Default 30s, at least 1s.
+	// Interval between probes. Default 30s, at least 1s. While a check that is Unhealthy gets no answer in time, the pauses double, up to 2m.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('1s')",message="the interval is at least 1s"
 	Interval *Duration `json:"interval,omitempty"`
-	// Timeout of one probe. Default 10s.
+	// Timeout of one probe. Default 10s, at most 30s: of a longer one, 30s are used.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) > duration('0s') && duration(self) <= duration('5m')",message="the timeout is more than 0 and at most 5m"
 	Timeout *Duration `json:"timeout,omitempty"`

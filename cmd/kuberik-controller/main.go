@@ -36,7 +36,7 @@ func run(ctx context.Context) error {
 		"Address of Flux's notification-controller, which then forwards events. Default: none.")
 	networks := flag.String("allow-networks", "",
 		"Networks that checks may call although they are refused otherwise (loopback, link-local, metadata services), such as 127.0.0.0/8,::1.")
-	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once.")
+	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once; of one namespace, at most a quarter of that.")
 	flag.DurationVar(&s.Options.Rollout.SettleTime, "settle-time", 10*time.Second,
 		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health checks that are "+
 			"created after it hold it too.")

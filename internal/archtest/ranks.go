@@ -22,6 +22,7 @@ var rooms = []room{
 
 	{"internal/buildinfo", 1},
 	{"internal/environment", 2},
+	{"internal/fair", 1},
 	{"internal/gate", 1},
 	{"internal/health", 1},
 	{"internal/schedule", 1},

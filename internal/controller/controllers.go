@@ -145,9 +145,9 @@ func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 	}
 	return map[string]healthcheck.Class{
 		v1alpha1.HealthClassKustomization: {Checker: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live}, ByRevision: true},
-		v1alpha1.HealthClassHTTP:          {Checker: httpcheck.Checker{Client: a.out, Conditions: a.conditions}},
-		v1alpha1.HealthClassPrometheus:    {Checker: prometheus.Checker{Client: a.out, Conditions: a.conditions}},
-		v1alpha1.HealthClassDatadog:       {Checker: datadogcheck.New(live, a.out, a.keys)},
+		v1alpha1.HealthClassHTTP:          {Outside: true, Checker: httpcheck.Checker{Client: a.out, Conditions: a.conditions}},
+		v1alpha1.HealthClassPrometheus:    {Outside: true, Checker: prometheus.Checker{Client: a.out, Conditions: a.conditions}},
+		v1alpha1.HealthClassDatadog:       {Outside: true, Checker: datadogcheck.New(live, a.out, a.keys)},
 		v1alpha1.HealthClassScript:        {Checker: script.New(script.Options{Client: c, Live: live, Logs: logs}), One: true},
 	}, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"golang.org/x/sync/singleflight"
 	"k8s.io/utils/lru"
 )
 
@@ -63,7 +62,6 @@ type Reader struct {
 	userAgent string
 	transport http.RoundTripper
 	cache     *lru.Cache
-	flights   singleflight.Group
 	principal principals
 }
 
@@ -104,8 +102,8 @@ func New(opts ...Option) *Reader {
 	}
 }
 
-// Details reads what the image says about itself. With a digest the answer is remembered and concurrent reads share
-// one; without one the tag is read anew each time and Details.Digest says what it meant. Cancelling ctx returns at once.
+// Details reads what the image says about itself. With a digest the answer is remembered; without one the tag is read anew each time and
+// Details.Digest says what it meant. It takes no longer than a few times the timeout of a request, and ends when ctx does.
 func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) (Details, error) {
 	parsed, err := ref.parse()
 	if err != nil {
@@ -115,51 +113,25 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	if err != nil {
 		return Details{}, fmt.Errorf("finding credentials for %q: %w", parsed.Context(), err)
 	}
-	read := func(ctx context.Context) (Details, error) {
-		d, err := r.read(ctx, parsed, auth, ref.Insecure)
-		if err != nil {
-			return Details{}, fmt.Errorf("reading image %q: %w", parsed, safe(err))
-		}
-		return d, nil
-	}
-	if ref.Digest == "" {
-		return read(ctx)
-	}
 	// Who asks is part of the key: what one tenant's credentials opened is not shown to another's.
 	who, err := r.principal.of(ctx, auth)
 	if err != nil {
 		return Details{}, fmt.Errorf("finding credentials for %q: %w", parsed.Context(), err)
 	}
-	return r.shared(ctx, parsed.String()+"\n"+who, read)
-}
-
-// shared answers from the cache, or joins the read under way, or starts one. The read outlives the caller that started
-// it, within its own bound, since others may be waiting for it.
-func (r *Reader) shared(ctx context.Context, key string, read func(context.Context) (Details, error)) (Details, error) {
-	if d, ok := r.cache.Get(key); ok {
+	key := parsed.String() + "\n" + who
+	if d, ok := r.cache.Get(key); ok && ref.Digest != "" {
 		return d.(Details), nil //nolint:forcetypeassert // the cache holds nothing else
 	}
-	flight := r.flights.DoChan(key, func() (any, error) {
-		if d, ok := r.cache.Get(key); ok {
-			return d, nil
-		}
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxRequests*r.timeout)
-		defer cancel()
-		d, err := read(bounded)
-		if err == nil {
-			r.cache.Add(key, d)
-		}
-		return d, err
-	})
-	select {
-	case <-ctx.Done():
-		return Details{}, fmt.Errorf("waiting for the registry: %w", ctx.Err())
-	case res := <-flight:
-		if res.Err != nil {
-			return Details{}, res.Err
-		}
-		return res.Val.(Details), nil //nolint:forcetypeassert // the flight above returns nothing else
+	ctx, cancel := context.WithTimeoutCause(ctx, maxRequests*r.timeout, errTimeout)
+	defer cancel()
+	d, err := r.read(ctx, parsed, auth, ref.Insecure)
+	if err != nil {
+		return Details{}, fmt.Errorf("reading image %q: %w", parsed, safe(err))
 	}
+	if ref.Digest != "" {
+		r.cache.Add(key, d)
+	}
+	return d, nil
 }
 
 func (r *Reader) read(ctx context.Context, ref name.Reference, auth authn.Authenticator, insecure bool) (Details, error) {

@@ -247,15 +247,15 @@ func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestOneReadPerDigest(t *testing.T) {
+// A digest always means the same content, so that it is read once, for all who ask with the same credentials.
+func TestADigestIsReadOnce(t *testing.T) {
 	w := newWorld(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
-	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		time.Sleep(20 * time.Millisecond) // long enough for all readers to be waiting
-		next.ServeHTTP(rw, r)
-	})
 	reader := oci.New()
 	w.reads.Store(0)
+	if _, err := reader.Details(t.Context(), ref, nil); err != nil {
+		t.Error(err)
+	}
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -265,9 +265,6 @@ func TestOneReadPerDigest(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, err := reader.Details(t.Context(), ref, nil); err != nil {
-		t.Error(err)
-	}
 	if n := w.reads.Load(); n != 1 {
 		t.Errorf("51 reads of one digest asked the registry %d times, want 1", n)
 	}
@@ -342,6 +339,34 @@ func TestHangingRegistryDelaysNobody(t *testing.T) {
 		if _, err := oci.New(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: the reader's own time limit must end the call: %v", ref, err)
 		}
+	}
+}
+
+// A read that nobody waits for any more would keep a connection, whatever became of the Release.
+func TestNoReadOutlivesWhoAskedForIt(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, nil, nil))
+	asked, ended := make(chan struct{}), make(chan struct{})
+	w.misbehave(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+		close(asked)
+		<-r.Context().Done()
+		close(ended)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := oci.New(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
+		failed <- err
+	}()
+	<-asked
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the registry is still being asked")
 	}
 }
 

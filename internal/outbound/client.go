@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -22,6 +23,9 @@ import (
 const (
 	// DefaultTimeout is how long an answer may take where nothing else is said.
 	DefaultTimeout = 10 * time.Second
+	// MaxTimeout is how long an answer may take at the most, whatever a check or a gate asks for: it keeps a worker of the controller
+	// waiting all that time.
+	MaxTimeout = 30 * time.Second
 	// MaxBody is how much of an answer is read.
 	MaxBody = 64 << 10
 
@@ -53,15 +57,26 @@ func New(o Options) *Client {
 // Close closes the connections that are not in use. The Client remains usable.
 func (c *Client) Close() { c.transports.closeIdle() }
 
-// Timeout is the time-out that a check asks for, or the default.
+// Timeout is the time-out that a check or a gate asks for, at most MaxTimeout; or the default.
 func Timeout(d *v1alpha1.Duration) time.Duration {
 	if d == nil {
 		return DefaultTimeout
 	}
 	if v, err := d.Parse(); err == nil && v > 0 {
-		return v
+		return min(v, MaxTimeout)
 	}
 	return DefaultTimeout
+}
+
+// Shortened tells people that a time-out is longer than MaxTimeout, where field names it; "" if it is not.
+func Shortened(field string, d *v1alpha1.Duration) string {
+	if d == nil {
+		return ""
+	}
+	if v, err := d.Parse(); err != nil || v <= MaxTimeout {
+		return ""
+	}
+	return fmt.Sprintf("; %s is %s, of which %s are used", field, *d, MaxTimeout)
 }
 
 // Answer is what came back.

@@ -585,13 +585,22 @@ func TestLive(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	d := func(s string) *v1alpha1.Duration { v := v1alpha1.Duration(s); return &v }
 	for want, in := range map[time.Duration][]*v1alpha1.Duration{
-		outbound.DefaultTimeout: {nil, d(""), d("0s"), d("nonsense"), d("10s")}, time.Second: {d("1s")}, 5 * time.Minute: {d("5m")},
+		outbound.DefaultTimeout: {nil, d(""), d("0s"), d("nonsense"), d("10s")}, time.Second: {d("1s")},
+		outbound.MaxTimeout: {d("30s"), d("30001ms"), d("5m")},
 	} {
 		for _, one := range in {
 			if got := outbound.Timeout(one); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		}
+	}
+	for _, in := range []*v1alpha1.Duration{nil, d("nonsense"), d("30s")} {
+		if got := outbound.Shortened("spec.timeout", in); got != "" {
+			t.Errorf("of %v it says %q", in, got)
+		}
+	}
+	if got, want := outbound.Shortened("spec.timeout", d("5m")), "; spec.timeout is 5m, of which 30s are used"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	for timeout, want := range map[time.Duration]string{
 		time.Nanosecond: "timed out after 1ns", time.Minute: givenUp, time.Hour: givenUp,

@@ -24,7 +24,11 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-const workers = 2
+// workers is how many monitors are worked on together, and share how many of one namespace.
+const (
+	workers = 4
+	share   = 1
+)
 
 // Register adds the controller to a manager. It watches DatadogMonitors from when their kind is installed.
 func (c *Controller) Register(mgr ctrl.Manager) error {
@@ -34,7 +38,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.HealthCheck{}, kube.MapOf(ofCheck), builder.WithPredicates(made, predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{},
 		))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(kube.Shared(workers, share)).
 		Build(c)
 	if err != nil {
 		return err

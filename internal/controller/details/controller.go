@@ -13,7 +13,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -25,7 +24,10 @@ import (
 )
 
 const (
-	workers  = 4
+	// workers is how many images are read at once, and share how many of one namespace. A registry that never answers keeps a worker
+	// for a while.
+	workers  = 32
+	share    = 4
 	firstTry = 2 * time.Second
 	lastTry  = 10 * time.Minute
 )
@@ -36,6 +38,8 @@ type Controller struct {
 	live   client.Reader
 	flux   flux.Reader
 	reader *oci.Reader
+	// reads are the reconciles that are under way.
+	reads kube.Runs
 }
 
 // New makes the controller. Live reads past the cache: Secrets are never cached.
@@ -51,13 +55,13 @@ func New(c client.Client, live client.Reader, reader *oci.Reader) *Controller {
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	unread := kube.When(func(rel *v1alpha1.Release) bool { return rel.Status.Details == nil })
+	options := kube.Shared(workers, share)
+	options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("details").
 		For(&v1alpha1.Release{}, builder.WithPredicates(unread, predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry),
-		}).
+		Watches(&v1alpha1.Release{}, &c.reads).
+		WithOptions(options).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
@@ -66,7 +70,12 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 	if rel.Status.Details != nil || !rel.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	ctx, end := c.reads.Begin(ctx, rel)
+	defer end()
 	details, err := c.read(ctx, rel)
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil // the Release is gone, or the program ends
+	}
 	next := rel.DeepCopy()
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionDetailsRead, Status: metav1.ConditionTrue, Reason: "Read",

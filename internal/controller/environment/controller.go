@@ -18,7 +18,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -30,7 +29,10 @@ import (
 )
 
 const (
-	workers = 8
+	// workers is how many Environments are worked on together, and share how many of one namespace. Those that ask outside may wait for as
+	// long as enough, and have workers of their own.
+	workers, outsideWorkers = 8, 32
+	share, outsideShare     = 2, 4
 	// patience is how many intervals news may be old, and leastPatience how old at the least, before nothing is promoted on them.
 	patience      = 5
 	leastPatience = 10 * time.Minute
@@ -88,6 +90,11 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 			}
 			return c.Reconcile(ctx, e)
 		})
+		options := kube.Shared(workers, share)
+		if far {
+			options = kube.Shared(outsideWorkers, outsideShare)
+		}
+		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry)
 		err := ctrl.NewControllerManagedBy(mgr).
 			Named(name).
 			For(&environments.Environment{}, asked).
@@ -95,10 +102,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 			Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout), builder.WithPredicates(matters())).
 			Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
 			Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-			WithOptions(controller.Options{
-				MaxConcurrentReconciles: workers,
-				RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry),
-			}).
+			WithOptions(options).
 			Complete(reconcile.AsReconciler(mgr.GetClient(), mine))
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
@@ -48,11 +50,16 @@ func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Res
 	if c.asker == nil || !g.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	ctx, end := c.asks.Begin(ctx, g)
+	defer end()
 	ro, missing, err := c.rollout(ctx, g)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
 	list, wait := c.answersFor(ctx, g, ro)
+	if errors.Is(context.Cause(ctx), kube.ErrOutdated) {
+		return ctrl.Result{}, nil
+	}
 	if ctx.Err() != nil {
 		return kube.Finish(0, fmt.Errorf("asking for gate %q: %w", client.ObjectKeyFromObject(g), context.Cause(ctx)))
 	}
@@ -105,7 +112,7 @@ func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity)
 	if last.verdict.Open() {
 		return verdict(id, last.verdict), 0, true
 	}
-	again = last.at.Add(interval(g)).Sub(c.clock.Now())
+	again = last.at.Add(fair.Backoff(interval(g), last.hard-1)).Sub(c.clock.Now())
 	return verdict(id, last.verdict), again, again > 0
 }
 
@@ -119,11 +126,11 @@ func (c *Controller) question(ctx context.Context, g *v1alpha1.RolloutGate, abou
 	if ctx.Err() != nil {
 		return v, 0
 	}
-	c.answers.add(g, id, said, c.clock.Now())
+	hard := c.answers.add(g, id, said, c.clock.Now())
 	if said.Open() {
 		return verdict(id, said), 0
 	}
-	return verdict(id, said), interval(g)
+	return verdict(id, said), fair.Backoff(interval(g), hard-1)
 }
 
 func verdict(id v1alpha1.ReleaseIdentity, v gate.Verdict) v1alpha1.GateVerdict {

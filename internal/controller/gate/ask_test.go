@@ -18,6 +18,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
@@ -238,6 +239,44 @@ func TestAReasonThatChangesIsWritten(t *testing.T) {
 	w.pass(10 * time.Second)
 	w.look()
 	w.want("silence", []string{"1.0@a"}, []string{"1.0@a closed NoAnswer +10s"}, 2)
+}
+
+// TestAURLThatNeverAnswersIsAskedLessAndLess: each request keeps a worker waiting. An answer, even a no, ends that.
+func TestAURLThatNeverAnswersIsAskedLessAndLess(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	about := v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}
+	w.voice.says[about] = gate.Verdict{State: v1alpha1.GateClosed, Reason: apicheck.ReasonNoAnswer, Message: "timed out after 10s"}
+	asked := []string{"1.0@a"}
+	for _, again := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 2 * time.Minute, 2 * time.Minute} {
+		w.wantAgain("silence", w.look(), again)
+		w.pass(again - time.Second)
+		w.wantAgain("too early", w.look(), time.Second)
+		w.want("silence", asked, []string{"1.0@a closed NoAnswer +0s"}, 1)
+		w.pass(time.Second)
+	}
+	w.voice.says = nil
+	w.wantAgain("no", w.look(), 10*time.Second)
+}
+
+// TestAGateThatIsDeletedAsksNoMore: nor does one whose spec is changed, and what was asked by then is not written.
+func TestAGateThatIsDeletedAsksNoMore(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.voice.before = func() {
+		w.asks.Delete(t.Context(), event.DeleteEvent{Object: w.store.gate}, nil)
+	}
+	w.wantAgain("deleted", w.look(), 0)
+	w.want("deleted", []string{"1.0@a"}, nil, 0)
+}
+
+func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	long := v1alpha1.Duration("5m")
+	w.store.gate.Spec.HTTP.Timeout = &long
+	w.look()
+	want := "the gate answers for Rollout app; spec.http.timeout is 5m, of which 30s are used"
+	if got := w.store.gate.Status.Conditions[0].Message; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // TestRestart: the memory is the status, for what was let pass.

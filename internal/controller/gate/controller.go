@@ -10,9 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -20,11 +19,16 @@ import (
 	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
-	// workers is how many gates are worked on together. Those that ask a URL mostly wait.
+	// workers is how many gates that ask a URL are worked on together, and share how many of one namespace. They mostly wait.
 	workers = 64
+	share   = 8
+	// insideWorkers and insideShare are the same for manual gates, which wait for no other.
+	insideWorkers = 16
+	insideShare   = 4
 )
 
 // Controller reports what gates say.
@@ -34,6 +38,8 @@ type Controller struct {
 	people  *consent.Reader
 	asker   Asker
 	answers *answers
+	// asks are the reconciles that are under way.
+	asks kube.Runs
 }
 
 // New makes the controller.
@@ -48,15 +54,37 @@ func New(c client.Client, clk clock.PassiveClock, options ...Option) *Controller
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates/status,verbs=patch
 
-// Register adds the controller to a manager.
+// Register adds two controllers to a manager: one for manual gates, and one for those that ask a URL, which delay nobody else.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	manual := ctrl.NewControllerManagedBy(mgr).
 		Named("gate").
-		For(&v1alpha1.RolloutGate{}).
-		Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout)).
 		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		WithOptions(kube.Shared(insideWorkers, insideShare))
+	if err := c.complete(mgr, manual, v1alpha1.GateClassManual); err != nil {
+		return err
+	}
+	asking := ctrl.NewControllerManagedBy(mgr).
+		Named("gate-http").
+		Watches(&v1alpha1.RolloutGate{}, &c.asks).
+		WithOptions(kube.Shared(workers, share))
+	return c.complete(mgr, asking, v1alpha1.GateClassHTTP)
+}
+
+// complete adds what the two controllers have in common. Each leaves the gates of other classes alone.
+func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string) error {
+	mine := func(g *v1alpha1.RolloutGate) bool { return gate.Class(g) == class }
+	return b.
+		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.When(mine))).
+		Watches(&v1alpha1.Rollout{}, kube.MapOf(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+			return c.of(ctx, client.ObjectKeyFromObject(ro), class)
+		})).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.RolloutGate](
+			func(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
+				if !mine(g) {
+					return ctrl.Result{}, nil
+				}
+				return c.Reconcile(ctx, g)
+			})))
 }
 
 // ofApproval reaches the gates of the Release that a person speaks of.
@@ -65,19 +93,22 @@ func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []rec
 	if !found {
 		return nil
 	}
-	return c.ofRollout(ctx, &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: ro.Namespace, Name: ro.Name}})
+	return c.of(ctx, ro, v1alpha1.GateClassManual)
 }
 
-func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
+// of reaches the gates of a Rollout that are of a class.
+func (c *Controller) of(ctx context.Context, ro types.NamespacedName, class string) []reconcile.Request {
 	var list v1alpha1.RolloutGateList
-	err := c.client.List(ctx, &list, client.InNamespace(o.GetNamespace()), client.MatchingFields{kube.ByRollout: o.GetName()})
+	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "listing RolloutGates")
 		return nil
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		if g := &list.Items[i]; gate.Class(g) == class {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(g)})
+		}
 	}
 	return requests
 }
@@ -126,6 +157,9 @@ func ready(g *v1alpha1.RolloutGate, rollout string, missing bool) metav1.Conditi
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "NoRollout", "spec.rolloutRef.name is missing: the gate holds nothing"
 	case missing:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "RolloutNotFound", "Rollout "+rollout+" does not exist in the namespace of the gate"
+	}
+	if g.Spec.HTTP != nil {
+		c.Message += outbound.Shortened("spec.http.timeout", g.Spec.HTTP.Timeout)
 	}
 	return c
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/gate"
+	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
 )
@@ -79,12 +80,22 @@ type question struct {
 type answer struct {
 	verdict gate.Verdict
 	at      time.Time
+	// hard counts the answers before this one, and it, that are in a row and none: asking again costs the controller more than it is
+	// likely to bring.
+	hard int32
 }
 
 func newAnswers() *answers { return &answers{lru.New(mostAnswers)} }
 
-func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v gate.Verdict, at time.Time) {
-	a.list.Add(question{g.UID, g.Generation, id}, answer{v, at})
+// add remembers an answer, and returns how many in a row were none.
+func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v gate.Verdict, at time.Time) int32 {
+	next := answer{verdict: v, at: at}
+	if v.Reason == apicheck.ReasonNoAnswer || v.Reason == apicheck.ReasonExpressionFailed {
+		last, _ := a.last(g, id)
+		next.hard = last.hard + 1
+	}
+	a.list.Add(question{g.UID, g.Generation, id}, next)
+	return next.hard
 }
 
 func (a *answers) last(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (answer, bool) {

@@ -2,26 +2,35 @@ package healthcheck
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Workers is how many checks are probed at once. Most of a probe is waiting, and sources that never answer must not keep the
-// others from being asked.
-const Workers = 256
+const (
+	// Workers is how many probes of checks that call out there are at once, and share how many of one namespace. Most of a probe is
+	// waiting, and a source that never answers must not keep those of others from being asked.
+	Workers = 256
+	share   = 32
+	// insideWorkers and insideShare are the same for checks that read the cluster only, which wait for no other.
+	insideWorkers = 64
+	insideShare   = 16
+)
 
 // Class is a class of checks that Kuberik answers for.
 type Class struct {
@@ -30,6 +39,8 @@ type Class struct {
 	// ByRevision is whether the checker itself says which revision its report is for. If not, a report is for what Flux had applied
 	// before the probe began.
 	ByRevision bool
+	// Outside is whether a probe calls what is not part of the cluster's API. Such checks have workers of their own.
+	Outside bool
 	// One is whether a probe is about one deployment only, and is itself what thresholds would count: a script.
 	One bool
 }
@@ -49,6 +60,8 @@ type Controller struct {
 	classes map[string]Class
 	clock   clock.PassiveClock
 	streaks *streaks
+	// probes are the reconciles that are under way.
+	probes kube.Runs
 }
 
 // New makes the controller.
@@ -66,16 +79,39 @@ func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 //+kubebuilder:rbac:groups="",resources=pods/log,verbs=get
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
 
-// Register adds the controller to a manager.
+// Register adds two controllers to a manager: one for the checks that call out, and one for all others.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	calling := ctrl.NewControllerManagedBy(mgr).
+		Named("healthcheck-outside").
+		WithOptions(kube.Shared(Workers, share))
+	if err := c.complete(mgr, calling, true); err != nil {
+		return err
+	}
+	reading := ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck").
-		For(&v1alpha1.HealthCheck{}).
 		Owns(&batchv1.Job{}).
 		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.ofKustomization)).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRollout)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: Workers}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		WithOptions(kube.Shared(insideWorkers, insideShare))
+	return c.complete(mgr, reading, false)
+}
+
+// complete adds what the two controllers have in common. Each leaves the checks of the other alone. A check whose class is changed is one
+// of the other's from then on.
+func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, outside bool) error {
+	mine := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].Outside == outside }
+	return b.
+		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.When(mine))).
+		Watches(&v1alpha1.HealthCheck{}, &c.probes).
+		Watches(&v1alpha1.Rollout{}, kube.MapOf(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+			return c.ofRollout(ctx, ro, mine)
+		})).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.HealthCheck](
+			func(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
+				if !mine(check) {
+					return ctrl.Result{}, nil
+				}
+				return c.Reconcile(ctx, check)
+			})))
 }
 
 // Reconcile brings the status of one check up to date.
@@ -96,7 +132,12 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if wait := c.streaks.due(check, releases, kind.ByRevision, now); wait > 0 {
 		return kube.Finish(wait, nil)
 	}
-	report, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
+	ctx, end := c.probes.Begin(ctx, check)
+	defer end()
+	report, hard, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil // what was asked is not what is wanted any more
+	}
 	if err != nil {
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}
@@ -104,7 +145,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if err := c.write(ctx, check, verdict, kind.ByRevision); err != nil {
 		return kube.Finish(0, err)
 	}
-	return kube.Finish(spread(interval(check, report)), nil)
+	return kube.Finish(spread(c.streaks.pause(check, report, hard, c.clock.Now())), nil)
 }
 
 // judge says what a probe amounts to, and for which deployments.
@@ -127,11 +168,14 @@ func (c *Controller) judge(kind Class, check *v1alpha1.HealthCheck, releases []h
 	return v
 }
 
-// probe asks, for as long as the check allows. A source that does not answer in time is one that could not be asked.
-func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.Subject) (health.Report, error) {
-	ctx, cancel := context.WithTimeout(ctx, duration(s.Check.Spec.Timeout, defaultTimeout)+grace)
+// probe asks, for as long as the check allows. A source that does not answer in time is one that could not be asked. It is hard on the
+// controller if it took all that time, or if its expression took more steps than one may.
+func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.Subject) (report health.Report, hard bool, err error) {
+	timeout := outbound.Timeout(s.Check.Spec.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout+grace)
 	defer cancel()
-	return checker.Check(ctx, s)
+	report, err = checker.Check(ctx, s)
+	return report, c.clock.Since(s.Now) >= timeout || errors.Is(err, expr.ErrCost), err
 }
 
 // interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner, where asking costs nobody

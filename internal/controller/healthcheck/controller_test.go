@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
@@ -166,6 +167,91 @@ func TestACheckThatCannotBeAskedIsPendingAndSaysWhy(t *testing.T) {
 	}
 	if check.Status.Status != v1alpha1.HealthPending || *check.Status.Message != "Secret ns/keys does not exist" {
 		t.Errorf("%s: %s", check.Status.Status, *check.Status.Message)
+	}
+}
+
+// slow answers when its time is up, or refuses an expression.
+type slow struct {
+	clock   *ticker
+	takes   time.Duration
+	err     error
+	besides func()
+}
+
+func (s *slow) Check(context.Context, health.Subject) (health.Report, error) {
+	s.clock.move(s.takes)
+	if s.besides != nil {
+		s.besides()
+	}
+	return health.Report{State: v1alpha1.HealthUnhealthy, Message: "timed out after 10s"}, s.err
+}
+
+// A source that never answers keeps a worker waiting, and an expression that is refused as too costly has cost as much as one may.
+func TestACheckThatIsHardOnTheControllerIsProbedLessAndLess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		takes time.Duration
+		err   error
+		want  []time.Duration
+	}{
+		"an answer":           {9 * time.Second, nil, []time.Duration{30 * time.Second, 30 * time.Second, 30 * time.Second}},
+		"another error":       {0, errors.New("x"), []time.Duration{30 * time.Second, 30 * time.Second, 30 * time.Second}},
+		"no answer":           {10 * time.Second, nil, []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 2 * time.Minute}},
+		"a costly expression": {0, fmt.Errorf("success: %w", expr.ErrCost), []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.classes["slow"] = Class{Checker: &slow{clock: w.clock, takes: c.takes, err: c.err}, Outside: true}
+			check := w.check(1)
+			check.Spec.Class = new("slow")
+			for i, want := range c.want {
+				var result ctrl.Result
+				var err error
+				check, result, err = w.reconcile(t.Context(), check)
+				if err != nil || result.RequeueAfter < earliest(want) || result.RequeueAfter > want+want/20 {
+					t.Fatalf("%d: again after %s, want about %s: %v", i, result.RequeueAfter, want, err)
+				}
+				if _, early, err := w.reconcile(t.Context(), check); err != nil || early.RequeueAfter != earliest(want) {
+					t.Fatalf("%d: an event has it probed after %s: %v", i, early.RequeueAfter, err)
+				}
+				w.clock.move(want)
+			}
+			check.Generation++
+			if _, result, err := w.reconcile(t.Context(), check); err != nil || result.RequeueAfter > 32*time.Second {
+				t.Errorf("with another spec it is probed after %s: %v", result.RequeueAfter, err)
+			}
+		})
+	}
+}
+
+// What a check has asked before it was changed or deleted is no verdict.
+func TestAProbeEndsWithItsCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	check := w.check(1)
+	check.Spec.Class = new("slow")
+	w.classes["slow"] = Class{Checker: &slow{clock: w.clock, besides: func() {
+		w.probes.Delete(t.Context(), event.DeleteEvent{Object: check}, nil)
+	}}}
+	if _, result, err := w.reconcile(t.Context(), check); err != nil || result.RequeueAfter != 0 || w.store.writes.Load() != 0 {
+		t.Errorf("%+v, %v, wrote %d times", result, err, w.store.writes.Load())
+	}
+}
+
+func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	check := w.check(1)
+	long := v1alpha1.Duration("5m")
+	check.Spec.Timeout = &long
+	check, _, err := w.reconcile(t.Context(), check)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "answered 200; spec.timeout is 5m, of which 30s are used"
+	if got := check.Status.Conditions[0].Message; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -47,7 +48,7 @@ func ready(check *v1alpha1.HealthCheck, r health.Report) metav1.Condition {
 		status = metav1.ConditionUnknown
 	}
 	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: status, Reason: string(r.State), Message: version.Clean(r.Message, 1024),
+		Type: v1alpha1.ConditionReady, Status: status, Reason: string(r.State), Message: version.Clean(r.Message, 900) + outbound.Shortened("spec.timeout", check.Spec.Timeout),
 		ObservedGeneration: check.Generation,
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/health"
 )
 
 const (
 	defaultInterval = 30 * time.Second
-	defaultTimeout  = 10 * time.Second
 	shortest        = 5 * time.Second
 	// eager is how soon a check that has no verdict is asked again, where nothing tells when it will have one.
 	eager = 2 * time.Second
@@ -46,6 +46,8 @@ type streak struct {
 	about        []v1alpha1.CheckedDeployment
 	revision     string
 	passes, fail int32
+	// hard is how many probes in a row were hard on the controller.
+	hard int32
 }
 
 func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}, sweepAt: sweepFrom} }
@@ -127,6 +129,25 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 		return verdict{r, about}
 	}
 	return undecided(check, r)
+}
+
+// pause is how long after a probe the check is asked again. One that was hard on the controller, more often than it takes to be
+// Unhealthy, is asked less and less often until an answer comes, or until what it is about changes.
+func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, hard bool, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	every, k := interval(check, r), s.list[check.UID]
+	switch {
+	case k == nil:
+		return every
+	case !hard:
+		k.hard = 0
+		return every
+	}
+	k.hard++
+	every = fair.Backoff(every, k.hard-max(1, check.Spec.FailureThreshold))
+	k.next = now.Add(earliest(every))
+	return every
 }
 
 // undecided leaves the check as it is until the threshold is reached. What it speaks for does not change either. What it was by

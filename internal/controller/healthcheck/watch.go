@@ -26,11 +26,12 @@ func Indexes() []kube.Index {
 
 // ofKustomization reaches the checks that look at a Kustomization.
 func (c *Controller) ofKustomization(ctx context.Context, o client.Object) []reconcile.Request {
-	return c.list(ctx, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
+	all := func(*v1alpha1.HealthCheck) bool { return true }
+	return c.list(ctx, all, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
 }
 
-// ofRollout reaches the checks that a Rollout may select: each of its deployments asks for a verdict of its own.
-func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+// ofRollout reaches those checks that a Rollout may select: each of its deployments asks for a verdict of its own.
+func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout, those func(*v1alpha1.HealthCheck) bool) []reconcile.Request {
 	if ro.Spec.HealthCheckSelector == nil || len(ro.Status.History) == 0 {
 		return nil
 	}
@@ -42,18 +43,20 @@ func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout) []reco
 	if !c.cross || ro.Spec.HealthCheckSelector.NamespaceSelector == nil {
 		opts = append(opts, client.InNamespace(ro.Namespace))
 	}
-	return c.list(ctx, opts...)
+	return c.list(ctx, those, opts...)
 }
 
-func (c *Controller) list(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+func (c *Controller) list(ctx context.Context, those func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.HealthCheckList
 	if err := c.client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "listing HealthChecks")
 		return nil
 	}
-	requests := make([]reconcile.Request, len(list.Items))
+	var requests []reconcile.Request
 	for i := range list.Items {
-		requests[i].NamespacedName = client.ObjectKeyFromObject(&list.Items[i])
+		if check := &list.Items[i]; those(check) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(check)})
+		}
 	}
 	return requests
 }

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -20,7 +19,11 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-const workers = 8
+// workers is how many Rollouts are worked on together, and share how many of one namespace.
+const (
+	workers = 8
+	share   = 2
+)
 
 // Controller keeps Release objects.
 type Controller struct {
@@ -40,7 +43,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("release").
 		For(&v1alpha1.Rollout{}).
 		Owns(&v1alpha1.Release{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WithOptions(kube.Shared(workers, share)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 

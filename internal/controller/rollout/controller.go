@@ -11,7 +11,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -27,9 +26,12 @@ import (
 // passes bounds how often one reconcile looks again without giving others their turn.
 const passes = 8
 
+// shares is how many namespaces it takes to keep all workers busy.
+const shares = 4
+
 // Options of the controller.
 type Options struct {
-	// Workers is how many Rollouts are reconciled at once. Default 16.
+	// Workers is how many Rollouts are reconciled at once; of one namespace, a quarter of that. Default 16.
 	Workers int
 	// SettleTime is how long after its creation a Rollout waits before its first automatic deployment, so that gates and checks that are
 	// created after it hold it too. Default: not at all.
@@ -92,7 +94,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Release{}, kube.MapOf(ofRelease)).
 		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
 		Watches(&v1alpha1.Override{}, kube.MapOf(ofOverride)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: c.options.Workers})
+		WithOptions(kube.Shared(c.options.Workers, c.options.Workers/shares))
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
 	}

@@ -22,7 +22,9 @@ import (
 )
 
 const (
+	// workers is how many schedules are worked on together, and share how many of one namespace.
 	workers = 4
+	share   = 1
 	// retry is how soon a gate that could not be written is written again. It does not grow, as the next transition must not wait for
 	// it.
 	retry = 10 * time.Second
@@ -55,7 +57,6 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	asked := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	labels := builder.WithPredicates(predicate.LabelChangedPredicate{})
 	gates := builder.WithPredicates(gateChanged())
-	options := controller.Options{MaxConcurrentReconciles: workers}
 
 	one := reconcile.TypedFunc[*v1alpha1.RolloutSchedule](func(ctx context.Context, s *v1alpha1.RolloutSchedule) (ctrl.Result, error) {
 		return c.reconcile(ctx, namespaced(s))
@@ -65,7 +66,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		For(&v1alpha1.RolloutSchedule{}, asked).
 		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate(v1alpha1.KindRolloutSchedule)), gates).
 		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRollout), labels).
-		WithOptions(options).
+		WithOptions(kube.Shared(workers, share)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), one))
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate(v1alpha1.KindClusterRolloutSchedule)), gates).
 		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRolloutAnywhere), labels).
 		Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), labels).
-		WithOptions(options).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), all))
 }
 

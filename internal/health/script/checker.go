@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,13 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/version"
 )
-
-const defaultTimeout = 10 * time.Second
 
 // Options of a Checker.
 type Options struct {
@@ -56,7 +53,7 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	case s.Release.Token == "":
 		return pending(waits), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout(s.Check))
+	ctx, cancel := context.WithTimeout(ctx, outbound.Timeout(s.Check.Spec.Timeout))
 	defer cancel()
 	p, err := c.look(ctx, c.Client, q)
 	if err == nil && (p.start.number > 0 || p.unsure) {
@@ -72,15 +69,6 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 		err = c.start(ctx, q, p.start)
 	}
 	return p.report, err
-}
-
-func timeout(check *v1alpha1.HealthCheck) time.Duration {
-	if check.Spec.Timeout != nil {
-		if d, err := check.Spec.Timeout.Parse(); err == nil && d > 0 {
-			return d
-		}
-	}
-	return defaultTimeout
 }
 
 // look reads what there is, and plans.

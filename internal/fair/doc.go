@@ -1,0 +1,6 @@
+// Package fair shares workers among the namespaces they work for.
+//
+// A namespace may keep at most a share of the workers busy at the same time, and waiting namespaces take turns. So an item waits for
+// the items of its own namespace, and for those of others only while so many namespaces use up their shares that no worker is free. How
+// many items one of them has waiting makes no difference.
+package fair

@@ -1,0 +1,112 @@
+package fair_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kuberik/kuberik/internal/fair"
+)
+
+func namespace(item string) string { name, _, _ := strings.Cut(item, "/"); return name }
+
+// play takes steps: an item is pushed, -item is done, and ! takes as many items as there are. It returns what was taken, a space
+// between two rounds.
+func play(share int, steps string) string {
+	l := fair.New(share, namespace)
+	var rounds []string
+	for _, step := range strings.Fields(steps) {
+		if done, ok := strings.CutPrefix(step, "-"); ok {
+			l.Done(done)
+			continue
+		}
+		if step != "!" {
+			l.Push(step)
+			continue
+		}
+		var round []string
+		for l.Len() > 0 {
+			round = append(round, l.Pop())
+		}
+		rounds = append(rounds, strings.Join(round, ","))
+	}
+	return strings.Join(rounds, " ")
+}
+
+func TestNamespacesTakeTurnsWithinTheirShares(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		share       int
+		steps, want string
+	}{
+		"one namespace in order":               {9, "a/1 a/2 a/3 !", "a/1,a/2,a/3"},
+		"turns":                                {9, "a/1 a/2 a/3 b/1 b/2 c/1 !", "a/1,b/1,c/1,a/2,b/2,a/3"},
+		"a share":                              {2, "a/1 a/2 a/3 b/1 !", "a/1,b/1,a/2"},
+		"a share that is given back":           {2, "a/1 a/2 a/3 a/4 ! -a/1 !", "a/1,a/2 a/3"},
+		"nobody waits for those of others":     {1, "a/1 a/2 a/3 ! b/1 ! c/1 !", "a/1 b/1 c/1"},
+		"one that comes last has its turn":     {1, "a/1 a/2 b/1 b/2 ! c/1 -a/1 -b/1 !", "a/1,b/1 c/1,a/2,b/2"},
+		"no share is less than one":            {0, "a/1 a/2 !", "a/1"},
+		"what was never taken gives back none": {1, "a/1 a/2 ! -b/1 -b/1 !", "a/1 "},
+		"an item may come again":               {1, "a/1 ! a/1 -a/1 !", "a/1 a/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := play(c.share, c.steps); got != c.want {
+				t.Errorf("%s: got %q, want %q", c.steps, got, c.want)
+			}
+		})
+	}
+}
+
+// TestNoNamespaceIsStarved lets namespaces push as they like, and workers take and finish as they like.
+func TestNoNamespaceIsStarved(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		seed := rand.Uint64()
+		random := rand.New(rand.NewPCG(seed, 0))
+		share, namespaces := 1+random.IntN(4), 1+random.IntN(5)
+		l := fair.New(share, namespace)
+		taken, waiting, passed := map[string][]string{}, map[string]int{}, map[string]int{}
+		for i := range 500 {
+			ns := fmt.Sprint("ns", random.IntN(namespaces))
+			switch busy := taken[ns]; {
+			case random.IntN(3) > 0:
+				l.Push(fmt.Sprint(ns, "/", i))
+				waiting[ns]++
+			case len(busy) > 0:
+				l.Done(busy[0])
+				taken[ns] = busy[1:]
+			}
+			if l.Len() > 0 && random.IntN(2) == 0 {
+				item := l.Pop()
+				from := namespace(item)
+				taken[from] = append(taken[from], item)
+				waiting[from]--
+				passed[from] = 0
+				for other, n := range waiting {
+					if other != from && n > 0 && len(taken[other]) < share {
+						passed[other]++
+					}
+				}
+			}
+			for ns := range waiting {
+				if len(taken[ns]) > share {
+					t.Fatalf("seed %d: %s has %d items taken, its share is %d", seed, ns, len(taken[ns]), share)
+				}
+				if waiting[ns] == 0 || len(taken[ns]) == share {
+					passed[ns] = 0
+				}
+				if passed[ns] >= namespaces {
+					t.Fatalf("seed %d: %s was passed over %d times in a row by %d others", seed, ns, passed[ns], namespaces-1)
+				}
+			}
+		}
+		able := slices.ContainsFunc(slices.Collect(maps.Keys(waiting)), func(ns string) bool { return waiting[ns] > 0 && len(taken[ns]) < share })
+		if able != (l.Len() > 0) {
+			t.Fatalf("seed %d: an item can be taken: %v, but Len is %d", seed, able, l.Len())
+		}
+	}
+}
