@@ -21,7 +21,6 @@ var rooms = []room{
 	{"api/environments/v1alpha1", 1},
 
 	{"internal/buildinfo", 1},
-	{"internal/environment", 2},
 	{"internal/fair", 1},
 	{"internal/gate", 1},
 	{"internal/health", 1},
@@ -31,6 +30,7 @@ var rooms = []room{
 	{"internal/release", 2},
 
 	{"internal/devplane/component", 3},
+	{"internal/environment", 3},
 	{"internal/view", 3},
 	{"sim", 3},
 

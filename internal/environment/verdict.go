@@ -8,6 +8,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -102,10 +103,10 @@ func (s Standing) ask(about v1alpha1.VersionInfo) Answer {
 	return s.News.Ask(Question{Upstreams: s.Upstreams, Now: s.Now, Patience: s.Patience}, about)
 }
 
-// ranHere says whether this very release became Available here: a tag of another digest, or of none, is another.
+// ranHere reports whether a rollback may choose this very release here. A tag of another digest, or of none, is another release.
 func (s Standing) ranHere(about v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(s.Rollout.Status.History, func(h v1alpha1.DeploymentHistoryEntry) bool {
-		return text(h.BakeStatus) == string(v1alpha1.BakeSucceeded) && version.Identity(h.Version) == version.Identity(about)
+		return release.Restorable(&s.Rollout.Status, &h) && version.Identity(h.Version) == version.Identity(about)
 	})
 }
 

@@ -218,7 +218,7 @@ func (s *situation) indispensable() int {
 	n := 1
 	for i := range s.status.History {
 		e := &s.status.History[i]
-		if e == s.runs() || e == s.lastGood() {
+		if e == s.runs() || e == lastGood(&s.status) {
 			n = i + 1
 		}
 	}

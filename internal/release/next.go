@@ -40,31 +40,60 @@ func rollBack(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(back.Version, v1alpha1.CauseRollback, nil), Again: s.Now}, true
 }
 
-// wayBack is the deployment to roll back to, or nil.
+// wayBack is the deployment to roll back to, or nil. What never reached Flux needs no rollback.
 func (s *situation) wayBack() *v1alpha1.DeploymentHistoryEntry {
-	back := s.lastGood()
-	if !s.reversible(s.head()) || back == nil || s.belowFloor(back.Version) != "" {
+	back := RollbackTarget(s.Spec, &s.status)
+	if back == nil || !s.out(s.head()) || s.belowFloor(back.Version) != "" {
 		return nil
 	}
 	return back
 }
 
-// reversible says whether a deployment failed that automation may take back: neither a person's nor a rollback, nor one that
-// never reached Flux.
-func (s *situation) reversible(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return h != nil && statusOf(h) == v1alpha1.BakeFailed && s.Spec.OnFailure == v1alpha1.OnFailureRollback &&
-		s.pinned() == "" && !ByHand(h) && h.Cause != v1alpha1.CauseRollback && s.out(h)
+// RollbackTarget returns the deployment that automation deploys again after the newest one failed, or nil. Everybody who has to know the
+// target in advance asks here. The targets of the Rollout and the rollback floors may still forbid it.
+func RollbackTarget(spec v1alpha1.RolloutSpec, status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
+	if len(status.History) == 0 {
+		return nil
+	}
+	h := &status.History[0]
+	pinned := spec.WantedVersion != nil && *spec.WantedVersion != ""
+	if statusOf(h) != v1alpha1.BakeFailed || spec.OnFailure != v1alpha1.OnFailureRollback || pinned || ByHand(h) || h.Cause == v1alpha1.CauseRollback {
+		return nil
+	}
+	return lastGood(status)
 }
 
-// lastGood is the newest deployment that became Available, of another release than the head and not quarantined since.
-func (s *situation) lastGood() *v1alpha1.DeploymentHistoryEntry {
-	for i := 1; i < len(s.status.History); i++ {
-		e := &s.status.History[i]
-		if statusOf(e) == v1alpha1.BakeSucceeded && !same(e.Version, s.head().Version) && !s.quarantined(e.Version) {
+// Gated returns the deployment of the history that gates have a say about: the newest while automation is deploying it, or the target of a
+// rollback. It returns nil if there is none.
+func Gated(ro *v1alpha1.Rollout) *v1alpha1.DeploymentHistoryEntry {
+	if len(ro.Status.History) == 0 {
+		return nil
+	}
+	if h := &ro.Status.History[0]; statusOf(h) == v1alpha1.BakeDeploying && !ByHand(h) {
+		return h
+	}
+	return RollbackTarget(ro.Spec, &ro.Status)
+}
+
+// Restorable reports whether a rollback may deploy again what a deployment brought: it became Available, and its release is not quarantined.
+func Restorable(status *v1alpha1.RolloutStatus, e *v1alpha1.DeploymentHistoryEntry) bool {
+	return statusOf(e) == v1alpha1.BakeSucceeded && !isQuarantined(status, e.Version)
+}
+
+// lastGood is the newest restorable deployment of another release than the newest one, or nil.
+func lastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
+	for i := 1; i < len(status.History); i++ {
+		if e := &status.History[i]; Restorable(status, e) && !same(e.Version, status.History[0].Version) {
 			return e
 		}
 	}
 	return nil
+}
+
+func isQuarantined(status *v1alpha1.RolloutStatus, v v1alpha1.VersionInfo) bool {
+	return slices.ContainsFunc(status.Quarantined, func(q v1alpha1.Quarantine) bool {
+		return version.Same(q.ReleaseIdentity, version.Identity(v))
+	})
 }
 
 // belowFloor returns the floor that a version is below, or "". Floors are set by the spec, and by every release that was
@@ -136,7 +165,7 @@ func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.
 		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPreviousFailed, Since: h.BakeEndTime, ClearedBy: clearedByPerson,
 		Message: fmt.Sprintf("%s failed: %s", h.Version.Tag, text(h.BakeStatusMessage)),
 	}
-	switch back := s.lastGood(); {
+	switch back := lastGood(&s.status); {
 	case h.Cause == v1alpha1.CauseRollback && statusOf(h) != v1alpha1.BakeFailed:
 		b.Message = "rolled back to " + h.Version.Tag + " after a failure; automatic deployments wait for a person"
 	case s.Spec.OnFailure == v1alpha1.OnFailureRollback && !ByHand(h) && back != nil && s.belowFloor(back.Version) != "":

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/version"
 )
 
 // Rule is one rule of the life of a release. It decides, or it does not apply.
@@ -180,9 +179,7 @@ func (s *situation) pinned() string {
 
 // quarantined says whether a release is not to be deployed automatically.
 func (s *situation) quarantined(v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(s.status.Quarantined, func(q v1alpha1.Quarantine) bool {
-		return version.Same(q.ReleaseIdentity, version.Identity(v))
-	})
+	return isQuarantined(&s.status, v)
 }
 
 // elapsed is how long the bake has run.

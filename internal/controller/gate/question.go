@@ -22,46 +22,16 @@ func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 		slices.Reverse(candidates)
 	}
 	var list []v1alpha1.VersionInfo
-	for _, v := range append(candidates, deployed(ro)...) {
+	if e := release.Gated(ro); e != nil {
+		candidates = append(candidates, e.Version)
+	}
+	for _, v := range candidates {
 		id := version.Identity(v)
 		if !slices.ContainsFunc(list, func(o v1alpha1.VersionInfo) bool { return version.Identity(o) == id }) {
 			list = append(list, v)
 		}
 	}
 	return list
-}
-
-// deployed is the release of the history that gates still have a say about, if there is one.
-func deployed(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
-	if len(ro.Status.History) == 0 {
-		return nil
-	}
-	head := &ro.Status.History[0]
-	switch {
-	case release.ByHand(head):
-		return nil
-	case is(head, v1alpha1.BakeDeploying):
-		return []v1alpha1.VersionInfo{head.Version}
-	case !is(head, v1alpha1.BakeFailed) || ro.Spec.OnFailure != v1alpha1.OnFailureRollback || head.Cause == v1alpha1.CauseRollback:
-		return nil
-	}
-	for i := range ro.Status.History[1:] {
-		back := &ro.Status.History[1+i]
-		quarantined := slices.ContainsFunc(ro.Status.Quarantined, func(q v1alpha1.Quarantine) bool {
-			return version.Same(q.ReleaseIdentity, version.Identity(back.Version))
-		})
-		if is(back, v1alpha1.BakeSucceeded) && !quarantined && !version.Same(version.Identity(back.Version), version.Identity(head.Version)) {
-			return []v1alpha1.VersionInfo{back.Version}
-		}
-	}
-	return nil
-}
-
-func is(e *v1alpha1.DeploymentHistoryEntry, status v1alpha1.BakeStatus) bool {
-	if e.BakeStatus == nil {
-		return status == v1alpha1.BakeSucceeded
-	}
-	return v1alpha1.BakeStatus(*e.BakeStatus) == status
 }
 
 // mostAnswers is how many answers are kept. Of more than these, a gate may be asked sooner than its interval says.

@@ -43,6 +43,12 @@ func TestInQuestion(t *testing.T) {
 			ro.Spec.OnFailure, ro.Status.History = v1alpha1.OnFailureRollback, failed
 			ro.Status.Quarantined = []v1alpha1.Quarantine{{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: "2", Digest: "x"}}}
 		}, []string{"1"}},
+		"Pinned": {"a pinned Rollout rolls nothing back", func(ro *v1alpha1.Rollout) {
+			ro.Spec.OnFailure, ro.Spec.WantedVersion, ro.Status.History = v1alpha1.OnFailureRollback, new("3"), failed
+		}, nil},
+		"NotStarted": {"a bake that has not started is on its way", func(ro *v1alpha1.Rollout) {
+			ro.Status.History = []v1alpha1.DeploymentHistoryEntry{entry("3", v1alpha1.BakeInProgress, auto)}
+		}, []string{"3"}},
 		"Nowhere": {"if there is one", func(ro *v1alpha1.Rollout) {
 			ro.Spec.OnFailure, ro.Status.History = v1alpha1.OnFailureRollback, failed[:2]
 		}, nil},
