@@ -135,6 +135,7 @@ func (m *monitor) statusWritten(old, now *Rollout) {
 	}
 	m.tell(old.status, now.status)
 	m.judgeLifts(old, now)
+	m.judgeAgreement(now)
 	m.judgeHistory(old.status.History, now.status.History)
 	m.judgeLength(old, len(old.status.History), len(now.status.History))
 	if len(now.status.History) == 0 || m.broken != "" {

@@ -1,13 +1,18 @@
 package v1alpha1
 
-// Condition types. Ready, Reconciling and Stalled mean what they mean in Flux.
+// Condition types. Ready, Reconciling and Stalled follow kstatus, so that kubectl wait, Flux and kube-state-metrics read them rightly.
 const (
-	// ConditionReady is True when the newest release that may run is Available and nothing is under way.
+	// ConditionReady is True while the Rollout does its work: also while a release waits, is deployed or bakes. It is False when the newest
+	// release has failed or is paused, when the spec cannot be followed, and when a write failed.
 	ConditionReady = "Ready"
-	// ConditionReconciling is True while a release is being deployed or bakes.
+	// ConditionReconciling is True while the controller tries again what failed, such as a write to a Flux object.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when nothing will move until a person changes something.
+	// ConditionStalled is True when the Rollout has failed in a way that does not pass by itself.
 	ConditionStalled = "Stalled"
+	// ConditionAvailable is True when the newest deployment has passed its bake. Wait for it with kubectl wait.
+	ConditionAvailable = "Available"
+	// ConditionHalted is True while automatic deployments wait for a person, because a release failed, was rolled back, or is paused.
+	ConditionHalted = "Halted"
 	// ConditionReleasesUpdated says whether the ImagePolicy could be read.
 	ConditionReleasesUpdated = "ReleasesUpdated"
 	// ConditionGatesPassing says whether a gate holds the next release.
@@ -41,8 +46,8 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonNoReleases: the ImagePolicy has not selected a tag yet.
 	ReasonNoReleases = "NoReleases"
-	// ReasonUpToDate: nothing newer than what runs is known.
-	ReasonUpToDate = "UpToDate"
+	// ReasonNormal: nothing is out of the ordinary.
+	ReasonNormal = "Normal"
 	// ReasonPending: a release waits.
 	ReasonPending = "Pending"
 	// ReasonImagePolicyNotFound: the ImagePolicy does not exist.
@@ -63,14 +68,14 @@ const (
 	ReasonHealthChecksHealthy = "HealthChecksHealthy"
 	// ReasonUnhealthyHealthChecks: a selected check is unhealthy.
 	ReasonUnhealthyHealthChecks = "UnhealthyHealthChecks"
-	// ReasonNormal: checks count against the release.
-	ReasonNormal = "Normal"
 	// ReasonDeployedWithUnhealthyHealthChecks: deployed by hand while checks were red.
 	ReasonDeployedWithUnhealthyHealthChecks = "DeployedWithUnhealthyHealthChecks"
 	// ReasonSettling: the Rollout is new, and its gates and health checks may still be about to be created.
 	ReasonSettling = "Settling"
 	// ReasonPreviousFailed: the release before failed, and spec.afterFailure is Block.
 	ReasonPreviousFailed = "PreviousFailed"
+	// ReasonRolledBack: the release before failed and was rolled back, and spec.afterFailure is Block.
+	ReasonRolledBack = "RolledBack"
 	// ReasonPinned: spec.wantedVersion holds the version.
 	ReasonPinned = "Pinned"
 	// ReasonDeployedByHand: a person chose the version that runs while newer ones were known.

@@ -154,7 +154,7 @@ type RolloutSpec struct {
 type Phase string
 
 const (
-	// PhaseWaiting: nothing was deployed yet.
+	// PhaseWaiting: nothing was deployed yet, or the newest release was selected and a gate closed before it was handed to Flux.
 	PhaseWaiting Phase = "Waiting"
 	// PhaseDeploying: the version was handed to Flux and the bake has not started.
 	PhaseDeploying Phase = "Deploying"

@@ -2,10 +2,12 @@ package release
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -17,6 +19,8 @@ func (s *situation) conditions() []metav1.Condition {
 		s.deploymentBlocked(),
 		s.bakeFailureDisabled(),
 		s.targetsReady(),
+		s.available(),
+		s.halted(),
 		s.reconciling(),
 		s.stalled(),
 		s.ready(),
@@ -53,6 +57,9 @@ func (s *situation) releasesUpdated() metav1.Condition {
 
 func (s *situation) gatesPassing() metav1.Condition {
 	kind := v1alpha1.ConditionGatesPassing
+	if h := s.kept(); h != nil {
+		return s.gatesOf(h.Version, s.uncovered(h))
+	}
 	next, bypassed, ok := s.next()
 	switch {
 	case len(s.status.ReleaseCandidates) == 0:
@@ -60,14 +67,23 @@ func (s *situation) gatesPassing() metav1.Condition {
 	case ok && len(bypassed) > 0:
 		return condition(kind, true, v1alpha1.ReasonGatesBypassed, "Gate bypassed for version "+next.Tag)
 	case ok:
-		return condition(kind, true, v1alpha1.ReasonAllGatesPassing, "every gate is open for "+next.Tag)
+		return s.gatesOf(next, nil)
 	}
-	for _, g := range s.status.Gates {
-		if !*g.Passing && g.AllowedVersions == nil {
-			return condition(kind, false, v1alpha1.ReasonSomeGatesBlocking, g.Name+": "+g.Message)
+	return s.gatesOf(s.foremost(), s.inTheWay(s.foremost()))
+}
+
+// gatesOf says of one release whether gates hold it. The reason tells a gate that is closed for every version from one that lists others.
+func (s *situation) gatesOf(v v1alpha1.VersionInfo, shut []gate.Verdict) metav1.Condition {
+	kind := v1alpha1.ConditionGatesPassing
+	if len(shut) == 0 {
+		return condition(kind, true, v1alpha1.ReasonAllGatesPassing, "every gate is open for "+v.Tag)
+	}
+	for _, g := range shut {
+		if g.Reason != gate.ReasonNotAllowed {
+			return condition(kind, false, v1alpha1.ReasonSomeGatesBlocking, g.Gate+": "+g.Message)
 		}
 	}
-	return condition(kind, false, v1alpha1.ReasonNoAllowedVersions, "no candidate is let through by every gate")
+	return condition(kind, false, v1alpha1.ReasonNoAllowedVersions, shut[0].Gate+": "+shut[0].Message)
 }
 
 func (s *situation) deploymentBlocked() metav1.Condition {
@@ -93,8 +109,11 @@ func (s *situation) bakeFailureDisabled() metav1.Condition {
 
 func (s *situation) targetsReady() metav1.Condition {
 	kind := v1alpha1.ConditionTargetsReady
-	if len(s.Targets) == 0 {
+	switch {
+	case len(s.Targets) == 0:
 		return condition(kind, false, v1alpha1.ReasonNoTargets, "no Flux object asks for the version of this Rollout")
+	case s.runs() == nil && s.head() == nil:
+		return condition(kind, false, v1alpha1.ReasonPending, "no version was handed to Flux yet")
 	}
 	for _, t := range s.Targets {
 		if t.Problem != "" {
@@ -109,65 +128,94 @@ func (s *situation) targetsReady() metav1.Condition {
 	return condition(kind, true, v1alpha1.ReasonTargetsApplied, "Flux has applied the version everywhere")
 }
 
+// available says whether the newest deployment has passed. One that gates keep from Flux does not count yet.
+func (s *situation) available() metav1.Condition {
+	kind, h := v1alpha1.ConditionAvailable, s.head()
+	if s.kept() != nil {
+		h = s.runs()
+	}
+	if h == nil {
+		reason, message := s.firstBlocker(v1alpha1.ReasonPending, "the first release is about to be deployed")
+		return condition(kind, false, reason, message)
+	}
+	reason, message := deploymentState(h)
+	return condition(kind, reason == v1alpha1.ReasonAvailable, reason, message)
+}
+
+// halted says whether automatic deployments wait for a person.
+func (s *situation) halted() metav1.Condition {
+	kind := v1alpha1.ConditionHalted
+	if b := s.blockedBy(v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor, v1alpha1.ReasonPaused); b != nil {
+		return condition(kind, true, b.Reason, b.Message)
+	}
+	return condition(kind, false, v1alpha1.ReasonNormal, "automatic deployments do not wait for a person")
+}
+
+// reconciling says whether something failed that the controller tries again.
 func (s *situation) reconciling() metav1.Condition {
-	switch phase := s.status.Phase; phase {
-	case v1alpha1.PhaseDeploying, v1alpha1.PhaseBaking:
-		return condition(v1alpha1.ConditionReconciling, true, string(phase), text(s.head().BakeStatusMessage))
+	if b := s.blockedBy(v1alpha1.ReasonWriteFailed); b != nil {
+		return condition(v1alpha1.ConditionReconciling, true, b.Reason, b.Message)
 	}
-	return condition(v1alpha1.ConditionReconciling, false, "Idle", "nothing is under way")
+	return condition(v1alpha1.ConditionReconciling, false, v1alpha1.ReasonNormal, "nothing that failed is being tried again")
 }
 
+// stalled says whether the Rollout has failed in a way that does not pass by itself.
 func (s *situation) stalled() metav1.Condition {
-	for _, b := range s.status.BlockedBy {
-		switch b.Reason {
-		case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonBelowRollbackFloor,
-			v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonTargetOverridden:
-			return condition(v1alpha1.ConditionStalled, true, b.Reason, b.Message)
-		}
+	kind := v1alpha1.ConditionStalled
+	b := s.blockedBy(v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonTargetOverridden)
+	if b != nil {
+		return condition(kind, true, b.Reason, b.Message)
 	}
-	return condition(v1alpha1.ConditionStalled, false, "Normal", "nothing waits for a person to repair it")
+	if h := s.head(); h != nil && statusOf(h) == v1alpha1.BakeFailed {
+		reason, message := deploymentState(h)
+		return condition(kind, true, reason, message)
+	}
+	return condition(kind, false, v1alpha1.ReasonNormal, "nothing has failed for good")
 }
 
-// ready summarises the others.
+// ready summarises the others. A release that waits, is deployed or bakes leaves it True: a Kustomization that applies the Rollout and waits
+// for what it applies must not wait for the bake, or for itself.
 func (s *situation) ready() metav1.Condition {
 	kind := v1alpha1.ConditionReady
-	for _, b := range s.status.BlockedBy {
-		if b.Reason == v1alpha1.ReasonInvalidSpec || b.Reason == v1alpha1.ReasonWriteFailed {
-			return condition(kind, false, b.Reason, b.Message)
+	for _, c := range []metav1.Condition{s.reconciling(), s.stalled()} {
+		if c.Status == metav1.ConditionTrue {
+			return condition(kind, false, c.Reason, c.Message)
 		}
 	}
-	h := s.head()
-	if h == nil {
-		b := s.waitsForFirst()
-		return condition(kind, false, b.Reason, b.Message)
-	}
-	return readiness(h)
+	c := s.available()
+	return condition(kind, true, c.Reason, c.Message)
 }
 
-// readiness is Ready of a Rollout by its newest deployment.
-func readiness(h *v1alpha1.DeploymentHistoryEntry) metav1.Condition {
-	kind := v1alpha1.ConditionReady
-	message := h.Version.Tag + ": " + text(h.BakeStatusMessage)
+// deploymentState is the reason and the message of conditions about a deployment.
+func deploymentState(h *v1alpha1.DeploymentHistoryEntry) (reason, message string) {
+	message = h.Version.Tag + ": " + text(h.BakeStatusMessage)
 	if InFlight(h) && h.PausedTime != nil {
-		return condition(kind, false, v1alpha1.ReasonPaused, message)
+		return v1alpha1.ReasonPaused, message
 	}
 	reason, other := map[v1alpha1.BakeStatus]string{
 		v1alpha1.BakeDeploying: v1alpha1.ReasonDeploying, v1alpha1.BakeInProgress: v1alpha1.ReasonBaking,
 		v1alpha1.BakeFailed: v1alpha1.ReasonFailed, v1alpha1.BakeCancelled: v1alpha1.ReasonCancelled,
 	}[statusOf(h)]
 	if !other {
-		return condition(kind, true, v1alpha1.ReasonAvailable, h.Version.Tag+" is Available")
+		return v1alpha1.ReasonAvailable, h.Version.Tag + " is Available"
 	}
-	c := condition(kind, false, reason, message)
-	if InFlight(h) {
-		c.Status = metav1.ConditionUnknown
-	}
-	return c
+	return reason, message
 }
 
-func (s *situation) waitsForFirst() v1alpha1.Blocker {
-	if len(s.status.BlockedBy) > 0 {
-		return s.status.BlockedBy[0]
+// blockedBy is the first entry of blockedBy with one of the reasons, or nil.
+func (s *situation) blockedBy(reasons ...string) *v1alpha1.Blocker {
+	for i := range s.status.BlockedBy {
+		if b := &s.status.BlockedBy[i]; slices.Contains(reasons, b.Reason) {
+			return b
+		}
 	}
-	return v1alpha1.Blocker{Reason: v1alpha1.ReasonPending, Message: "the first release is about to be deployed"}
+	return nil
+}
+
+// firstBlocker is the reason and the message of the first entry of blockedBy, or those given.
+func (s *situation) firstBlocker(reason, message string) (string, string) {
+	if len(s.status.BlockedBy) > 0 {
+		return s.status.BlockedBy[0].Reason, s.status.BlockedBy[0].Message
+	}
+	return reason, message
 }

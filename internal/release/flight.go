@@ -91,7 +91,7 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict
 	if !withheld(h) {
 		e := *h.DeepCopy()
 		e.InterruptedTime = ceil(s.Now)
-		setStatus(&e, v1alpha1.BakeDeploying, "A gate closed before it was handed to Flux")
+		setStatus(&e, v1alpha1.BakeDeploying, "Waits at a gate that closed before it was handed to Flux")
 		d.Actions = []Action{Amend{e}}
 	}
 	return d

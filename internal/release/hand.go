@@ -15,7 +15,7 @@ import (
 // system is who is behind what no person asked for, in the words of the published interface.
 const system = "rollout-controller"
 
-const waitsForFlux = "Waits for Flux to apply it"
+const waitsForFlux = "Waits until Flux has applied it and every HealthCheck is healthy"
 
 const (
 	// maxOverrides is how many Overrides of one deployment are put on record.

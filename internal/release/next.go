@@ -13,7 +13,11 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-const clearedByPerson = "a person: retry, unblock-failed, force-deploy or wantedVersion"
+// What a person can do about a failed release, and about one that was rolled back: there is nothing left to retry then.
+const (
+	clearedByPerson  = "a person: retry, unblock-failed, force-deploy or wantedVersion"
+	clearedAfterBack = "a person: unblock-failed, force-deploy or wantedVersion"
+)
 
 // stayPinned leaves a pinned Rollout to the person who pinned it, whatever becomes of the release.
 func stayPinned(s *situation) (Decision, bool) {
@@ -134,14 +138,10 @@ func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 // blockAfterFailure stops automatic deployments after a failure until a person acts, unless the spec lets newer releases
 // through.
 func blockAfterFailure(s *situation) (Decision, bool) {
-	h := s.head()
 	if !s.stopped() || s.healthOverridden() {
 		return Decision{}, false
 	}
-	if statusOf(h) != v1alpha1.BakeFailed && len(s.candidates()) == 0 {
-		return Decision{}, false
-	}
-	return s.halt(s.failureBlocker(h)), true
+	return s.halt(s.failureBlocker(s.head())), true
 }
 
 // stopped says whether a failure stops automatic deployments.
@@ -167,12 +167,21 @@ func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.
 	}
 	switch back := lastGood(&s.status); {
 	case h.Cause == v1alpha1.CauseRollback && statusOf(h) != v1alpha1.BakeFailed:
-		b.Message = "rolled back to " + h.Version.Tag + " after a failure; automatic deployments wait for a person"
+		b.Reason, b.ClearedBy = v1alpha1.ReasonRolledBack, clearedAfterBack
+		b.Message = "rolled back to " + h.Version.Tag + s.afterFailureOf(h) + "; automatic deployments wait for a person"
 	case s.Spec.OnFailure == v1alpha1.OnFailureRollback && !ByHand(h) && back != nil && s.belowFloor(back.Version) != "":
 		b.Reason = v1alpha1.ReasonBelowRollbackFloor
 		b.Message += fmt.Sprintf("; %s is below the rollback floor %s", back.Version.Tag, s.belowFloor(back.Version))
 	}
 	return b
+}
+
+// afterFailureOf names the release that a rollback took back.
+func (s *situation) afterFailureOf(back *v1alpha1.DeploymentHistoryEntry) string {
+	if failed := find(s.status.History, back.RollbackOf); failed != nil {
+		return " because " + failed.Version.Tag + " failed"
+	}
+	return " after a failure"
 }
 
 // rest has nothing to deploy.

@@ -92,21 +92,26 @@ func (s *situation) projectReleases() {
 			st.GatedReleaseCandidates = append(st.GatedReleaseCandidates, v)
 		}
 	}
-	st.PendingVersion = ""
-	var about v1alpha1.VersionInfo
-	switch next, _, ok := s.next(); {
-	case ok:
-		about = next
-	case len(c) > 0:
-		about = s.foremost()
-	case len(st.AvailableReleases) > 0:
-		about = st.AvailableReleases[len(st.AvailableReleases)-1]
+	pending, waits := s.pending()
+	if st.PendingVersion = pending.Tag; !waits && len(st.AvailableReleases) > 0 {
+		pending = st.AvailableReleases[len(st.AvailableReleases)-1]
 	}
-	if len(c) > 0 {
-		st.PendingVersion = about.Tag
-	}
-	s.projectGates(about)
+	s.projectGates(pending)
 	st.Phase, st.CurrentVersion = s.phase(), s.current()
+}
+
+// pending is the release that waits to be handed to Flux, if one does: what gates have kept from it, or the candidate that comes next.
+func (s *situation) pending() (v1alpha1.VersionInfo, bool) {
+	if h := s.kept(); h != nil {
+		return h.Version, true
+	}
+	if next, _, ok := s.next(); ok {
+		return next, true
+	}
+	if len(s.candidates()) > 0 {
+		return s.foremost(), true
+	}
+	return v1alpha1.VersionInfo{}, false
 }
 
 // foremostOf is as many candidates as fit, those that would be deployed next, in the order of the published interface: newest first.
@@ -196,7 +201,7 @@ func (s *situation) phase() v1alpha1.Phase {
 	switch {
 	case s.Spec.Suspend:
 		return v1alpha1.PhaseSuspended
-	case h == nil:
+	case h == nil, s.kept() != nil:
 		return v1alpha1.PhaseWaiting
 	case InFlight(h) && h.PausedTime != nil:
 		return v1alpha1.PhasePaused

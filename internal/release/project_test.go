@@ -8,9 +8,13 @@ import (
 	"testing"
 	"time"
 
+	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
@@ -122,39 +126,59 @@ func fields(t *testing.T, data []byte) map[string]json.RawMessage {
 	return m
 }
 
+// TestProjectedStatus is about what people, kubectl wait and Flux read. Kustomizations with wait: true that apply a Rollout wait until kstatus
+// calls it Current, so it has to be that while a release waits, is deployed, or bakes.
 func TestProjectedStatus(t *testing.T) {
-	type seen struct{ Phase, Current, Pending, Ready, Reason string }
+	type seen struct{ Phase, Current, Pending, Ready, Available, Halted, Kstatus string }
 	notHanded := target(func(t *Target) { *t = Target{Value: "1.1.0"} })
 	cases := map[string]struct {
 		reason string
 		in     Observation
 		want   seen
 	}{
-		"nothing deployed":   {"it waits", Observation{Now: now, Policy: Policy{Found: true}}, seen{"Waiting", "", "", "False", "NoReleases"}},
-		"intent":             {"what is not handed over does not run", given(), seen{"Deploying", "1.1.0", "", "Unknown", "Deploying"}},
-		"kept from Flux":     {"the old version runs", given(deploying(), notHanded, gates(shut("g"))), seen{"Deploying", "1.1.0", "", "Unknown", "Deploying"}},
-		"handed over":        {"the new one runs", given(bakes("1m"), deploying(), reports(pending)), seen{"Deploying", "1.2.0", "", "Unknown", "Deploying"}},
-		"baking":             {"not Ready yet", given(bakes("1m"), deploying(), reports(healthy)), seen{"Baking", "1.2.0", "", "Unknown", "Baking"}},
-		"available":          {"Ready", given(known("1.1.0")), seen{"Available", "1.1.0", "", "True", "Available"}},
-		"available and held": {"Ready, and a newer one waits", given(gates(shut("g"))), seen{"Available", "1.1.0", "1.2.0", "True", "Available"}},
-		"failed":             {"not Ready", given(failing()), seen{"Failed", "1.2.0", "", "False", "Failed"}},
-		"suspended":          {"said so", given(known("1.1.0"), spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true })), seen{"Suspended", "1.1.0", "", "True", "Available"}},
-		"invalid":            {"said so", given(known("1.1.0"), pinned("")), seen{"Available", "1.1.0", "", "False", "InvalidSpec"}},
+		"nothing selected":   {"it waits", Observation{Now: now, Policy: Policy{Found: true}}, seen{"Waiting", "", "", "True NoReleases", "False NoReleases", "False", "Current"}},
+		"no policy":          {"a person has to create it", Observation{Now: now}, seen{"Waiting", "", "", "False ImagePolicyNotFound", "False ImagePolicyNotFound", "False", "Failed"}},
+		"intent":             {"what is not handed over does not run", given(), seen{"Deploying", "1.1.0", "", "True Deploying", "False Deploying", "False", "Current"}},
+		"kept from Flux":     {"the old version runs", given(deploying(), notHanded, gates(shut("g"))), seen{"Waiting", "1.1.0", "1.2.0", "True Available", "True Available", "False", "Current"}},
+		"handed over":        {"the new one runs", given(bakes("1m"), deploying(), reports(pending)), seen{"Deploying", "1.2.0", "", "True Deploying", "False Deploying", "False", "Current"}},
+		"baking":             {"not Available yet", given(bakes("1m"), deploying(), reports(healthy)), seen{"Baking", "1.2.0", "", "True Baking", "False Baking", "False", "Current"}},
+		"available":          {"all is well", given(known("1.1.0")), seen{"Available", "1.1.0", "", "True Available", "True Available", "False", "Current"}},
+		"available and held": {"a newer one waits", given(gates(shut("g"))), seen{"Available", "1.1.0", "1.2.0", "True Available", "True Available", "False", "Current"}},
+		"failed":             {"a person is needed", given(failing()), seen{"Failed", "1.2.0", "", "False Failed", "False Failed", "True PreviousFailed", "Failed"}},
+		"rolled back":        {"what runs is well, and automation is halted", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.1.0", "1.2.0")), seen{"Available", "1.1.0", "", "True Available", "True Available", "True RolledBack", "Current"}},
+		"suspended":          {"said so", given(known("1.1.0"), spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true })), seen{"Suspended", "1.1.0", "", "True Available", "True Available", "False", "Current"}},
+		"invalid":            {"said so", given(known("1.1.0"), pinned("")), seen{"Available", "1.1.0", "", "False InvalidSpec", "True Available", "False", "Failed"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			st := Project(tc.in, Decide(tc.in), nil)
-			got := seen{Phase: string(st.Phase), Current: st.CurrentVersion, Pending: st.PendingVersion}
-			for _, c := range st.Conditions {
-				if c.Type == v1alpha1.ConditionReady {
-					got.Ready, got.Reason = string(c.Status), c.Reason
-				}
+			says := func(kind string) string {
+				c := apimeta.FindStatusCondition(st.Conditions, kind)
+				return string(c.Status) + " " + c.Reason
+			}
+			got := seen{
+				string(st.Phase), st.CurrentVersion, st.PendingVersion, says(v1alpha1.ConditionReady), says(v1alpha1.ConditionAvailable),
+				strings.TrimSuffix(says(v1alpha1.ConditionHalted), " "+v1alpha1.ReasonNormal), kstatusOf(t, st),
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
 	}
+}
+
+// kstatusOf is what kstatus makes of a Rollout with that status.
+func kstatusOf(t *testing.T, st v1alpha1.RolloutStatus) string {
+	t.Helper()
+	obj, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.Rollout{Status: st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := kstatus.Compute(&unstructured.Unstructured{Object: obj})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Status.String()
 }
 
 func TestProjectionSharesNothingWithWhatWasObserved(t *testing.T) {

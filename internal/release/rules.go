@@ -144,6 +144,14 @@ func (s *situation) judged() *v1alpha1.DeploymentHistoryEntry {
 	return nil
 }
 
+// kept is the newest deployment if gates have kept it from Flux since it was decided, or nil.
+func (s *situation) kept() *v1alpha1.DeploymentHistoryEntry {
+	if h := s.judged(); s.atGates(h) && withheld(h) {
+		return h
+	}
+	return nil
+}
+
 // out says whether a deployment is more than an intent: it has reached Flux, or it is over and was not kept from it.
 func (s *situation) out(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return s.handed(h) || !withheld(h) && statusOf(h) != v1alpha1.BakeDeploying

@@ -35,12 +35,17 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 		return st
 	}
 	if ro.Status.PendingVersion == id.Tag {
-		if len(ro.Status.BlockedBy) > 0 {
-			st.Reason, st.Message = ro.Status.BlockedBy[0].Reason, ro.Status.BlockedBy[0].Message
-		}
-		st.Gates = gateEvidence(ro.Status.Gates)
+		waiting(ro, &st)
 	}
 	return st
+}
+
+// waiting says of the release that comes next what it waits for.
+func waiting(ro *v1alpha1.Rollout, st *v1alpha1.ReleaseStatus) {
+	if len(ro.Status.BlockedBy) > 0 {
+		st.Reason, st.Message = ro.Status.BlockedBy[0].Reason, ro.Status.BlockedBy[0].Message
+	}
+	st.Gates = gateEvidence(ro.Status.Gates)
 }
 
 // Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
@@ -83,16 +88,30 @@ func attempted(ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus) {
 		st.Gates = passed(e, st.Gates)
 	}
 	phase := phaseOf(e)
-	// The record speaks of what was deployed last; evidence of earlier releases stays as it was at their verdict.
-	if i == 0 && (InFlight(e) || st.Phase != phase) {
-		st.Checks = ro.Status.Checks
-	}
+	st.Checks = checksOf(ro, i, st, phase)
 	st.DeploymentID, st.DeployedAt = e.ID, &e.Timestamp
 	st.BakeStartTime, st.BakeEndTime = e.BakeStartTime, e.BakeEndTime
 	st.Phase, st.Reason, st.Message = phase, string(phase), text(e.BakeStatusMessage)
-	if e.PausedTime != nil {
+	if i == 0 && keptFromFlux(e) {
+		st.Phase = v1alpha1.ReleasePending
+		waiting(ro, st)
+	} else if e.PausedTime != nil {
 		st.Reason = v1alpha1.ReasonPaused
 	}
+}
+
+// checksOf is the evidence of the checks for a deployment. The record speaks of the newest one; evidence of earlier deployments stays as it
+// was at their verdict.
+func checksOf(ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus, phase v1alpha1.ReleasePhase) []v1alpha1.CheckEvidence {
+	if i == 0 && (InFlight(&ro.Status.History[i]) || st.Phase != phase) {
+		return ro.Status.Checks
+	}
+	return st.Checks
+}
+
+// keptFromFlux reports whether the record says that gates keep a deployment that was decided from Flux.
+func keptFromFlux(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return statusOf(e) == v1alpha1.BakeDeploying && e.PausedTime == nil && withheld(e)
 }
 
 func phaseOf(e *v1alpha1.DeploymentHistoryEntry) v1alpha1.ReleasePhase {

@@ -132,7 +132,7 @@ func TestRollbackGoesBackOnce(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	wantTags(t, ro, "1.0.0", "1.1.0", "1.0.0")
 	w.Select("app", "1.2.0", env.Digest("1.2.0"))
-	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonPreviousFailed)
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonRolledBack)
 }
 
 func TestPauseLeavesTheVerdictToAPerson(t *testing.T) {

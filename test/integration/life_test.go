@@ -282,13 +282,18 @@ func TestD25AnUpToDateRolloutIsReady(t *testing.T) {
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
-	if c := condition(ro, v1alpha1.ConditionReady); c.Status == metav1.ConditionTrue {
-		t.Errorf("while it deploys, Ready is %s", c.Status)
+	for kind, status := range map[string]metav1.ConditionStatus{
+		v1alpha1.ConditionReady: metav1.ConditionTrue, v1alpha1.ConditionAvailable: metav1.ConditionFalse,
+	} {
+		if c := condition(ro, kind); c.Status != status || c.Reason != v1alpha1.ReasonDeploying {
+			t.Errorf("while it deploys, %s is %s: %s", kind, c.Status, c.Reason)
+		}
 	}
 	f.Release()
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	for kind, status := range map[string]metav1.ConditionStatus{
 		v1alpha1.ConditionReady: metav1.ConditionTrue, v1alpha1.ConditionReconciling: metav1.ConditionFalse,
+		v1alpha1.ConditionAvailable: metav1.ConditionTrue, v1alpha1.ConditionHalted: metav1.ConditionFalse,
 		v1alpha1.ConditionStalled: metav1.ConditionFalse, v1alpha1.ConditionGatesPassing: metav1.ConditionTrue,
 		v1alpha1.ConditionReleasesUpdated: metav1.ConditionTrue, v1alpha1.ConditionTargetsReady: metav1.ConditionTrue,
 		v1alpha1.ConditionDeploymentBlocked: metav1.ConditionFalse, v1alpha1.ConditionBakeFailureDisabled: metav1.ConditionFalse,

@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/release"
+)
+
+// judgeAgreement is invariant 19: phase, conditions, blockedBy and the status of each Release tell one story.
+func (m *monitor) judgeAgreement(ro *Rollout) {
+	st := ro.status
+	is := func(kind string) bool { return apimeta.IsStatusConditionTrue(st.Conditions, kind) }
+	blocked := func(kinds ...string) bool {
+		return slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return slices.Contains(kinds, b.Kind) })
+	}
+	failed := len(st.History) > 0 && failed(&st.History[0])
+	switch {
+	case is(v1alpha1.ConditionReady) == (is(v1alpha1.ConditionStalled) || is(v1alpha1.ConditionReconciling)):
+		m.breaks(19, "Ready is %v: %s", is(v1alpha1.ConditionReady), conditionsOf(st.Conditions))
+	case is(v1alpha1.ConditionGatesPassing) && blocked("RolloutGate") && !failed:
+		m.breaks(19, "GatesPassing is True, and a gate blocks: %s", reasons(st))
+	case is(v1alpha1.ConditionTargetsReady) && (len(st.History) == 0 || blocked("Kustomization", "OCIRepository")):
+		m.breaks(19, "TargetsReady is True after %d deployments, blocked by %s", len(st.History), reasons(st))
+	}
+	m.judgePhase(st, is(v1alpha1.ConditionAvailable))
+	for _, v := range st.AvailableReleases {
+		m.judgeRelease(ro, v)
+	}
+}
+
+// judgePhase compares the phase with the newest deployment and the condition Available.
+func (m *monitor) judgePhase(st *v1alpha1.RolloutStatus, available bool) {
+	switch st.Phase {
+	case v1alpha1.PhaseAvailable:
+		if !available {
+			m.breaks(19, "the phase is Available, and the condition is not: %s", conditionsOf(st.Conditions))
+		}
+	case v1alpha1.PhaseDeploying, v1alpha1.PhaseBaking, v1alpha1.PhaseFailed, v1alpha1.PhasePaused:
+		if available {
+			m.breaks(19, "the phase is %s, and the condition Available is True", st.Phase)
+		}
+		if st.Phase == v1alpha1.PhaseDeploying && slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Kind == "RolloutGate" }) {
+			m.breaks(19, "the phase is Deploying, and a gate blocks: %s", reasons(st))
+		}
+	}
+}
+
+// judgeRelease: what a Release waits for is about that release.
+func (m *monitor) judgeRelease(ro *Rollout, v v1alpha1.VersionInfo) {
+	object := &v1alpha1.Rollout{Spec: *ro.spec, Status: *ro.status}
+	st := release.Standing(object, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}})
+	switch {
+	case (st.Reason == gate.ReasonAwaitingApproval || st.Reason == gate.ReasonNotAllowed) && !strings.Contains(st.Message, v.Tag):
+		m.breaks(19, "Release %s: %s", v.Tag, st.Message)
+	case st.Phase == v1alpha1.ReleaseDeploying && ro.status.Phase == v1alpha1.PhaseWaiting:
+		m.breaks(19, "Release %s is Deploying, and the Rollout is Waiting", v.Tag)
+	}
+}
+
+func conditionsOf(list []metav1.Condition) string {
+	var words []string
+	for _, c := range list {
+		words = append(words, c.Type+"="+string(c.Status)+"/"+c.Reason)
+	}
+	return strings.Join(words, " ")
+}
