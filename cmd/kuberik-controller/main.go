@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 
@@ -22,6 +23,14 @@ func main() {
 	}
 }
 
+// networks defines a flag that holds a list of networks.
+func networks(into *[]netip.Prefix, name, usage string) {
+	flag.Func(name, usage, func(list string) (err error) {
+		*into, err = outbound.ParseNetworks(list)
+		return err
+	})
+}
+
 func run(ctx context.Context) error {
 	var s controller.Settings
 	annotations := flag.Bool("annotation-overrides", true,
@@ -34,8 +43,10 @@ func run(ctx context.Context) error {
 		"Let Rollouts select health checks of other namespaces that are labelled kuberik.com/share-health-checks=true.")
 	flag.StringVar(&s.Options.EventsAddress, "events-addr", "",
 		"Address of Flux's notification-controller, which then forwards events. Default: none.")
-	networks := flag.String("allow-networks", "",
-		"Networks that checks may call although they are refused otherwise (loopback, link-local, metadata services), such as 127.0.0.0/8,::1.")
+	networks(&s.Options.AllowNetworks, "allow-networks", "Networks that may be called for users although they are refused otherwise "+
+		"(loopback, link-local, metadata services), such as 127.0.0.0/8,::1. It holds for checks, gates, Environments and registries.")
+	networks(&s.Options.RefuseNetworks, "refuse-networks", "Networks that may not be called for users, such as the pods of the control "+
+		"plane: 10.0.0.0/24. Where an address is in both lists, the narrower network decides. Default: none.")
 	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once; of one namespace, at most a quarter of that.")
 	flag.DurationVar(&s.Options.Rollout.SettleTime, "settle-time", 10*time.Second,
 		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health checks that are "+
@@ -45,11 +56,6 @@ func run(ctx context.Context) error {
 	flag.Parse()
 
 	s.Options.Rollout.IgnoreAnnotations = !*annotations
-	allowed, err := outbound.ParseNetworks(*networks)
-	if err != nil {
-		return fmt.Errorf("--allow-networks: %w", err)
-	}
-	s.Options.AllowNetworks = allowed
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
 	ctrl.Log.Info("starting", "version", buildinfo.Version)
 	cfg, err := ctrl.GetConfig()

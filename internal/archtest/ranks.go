@@ -38,13 +38,13 @@ var rooms = []room{
 	{"config", 3},
 	{"internal/expr", 4},
 	{"internal/kube", 4},
-	{"internal/oci", 4},
 	{"internal/outbound", 4},
 	{"web", 4},
 
 	{"internal/environment/...", 5},
 	{"internal/consent", 5},
 	{"internal/flux", 5},
+	{"internal/oci", 5},
 
 	{"internal/devplane/...", 6},
 	{"internal/environment/all", 6},

@@ -58,8 +58,11 @@ type Options struct {
 	CrossNamespaces bool
 	// EventsAddress of Flux's notification-controller. Default: it is told nothing.
 	EventsAddress string
-	// AllowNetworks lists networks that checks may call although they are refused otherwise.
+	// AllowNetworks lists networks that may be called for users although they are refused otherwise: by checks, gates, Environments and
+	// the reading of images.
 	AllowNetworks []netip.Prefix
+	// RefuseNetworks lists networks that may not be called for users. Where an address is in both lists, the narrower network decides.
+	RefuseNetworks []netip.Prefix
 }
 
 // conditionsKept is how many compiled conditions are remembered.
@@ -81,9 +84,9 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		o.Clock = clock.RealClock{}
 	}
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller")
-	keys := outbound.Live(live)
+	keys, policy := outbound.Live(live), outbound.Policy{AllowNetworks: o.AllowNetworks, RefuseNetworks: o.RefuseNetworks}
 	asks := asking{
-		out:  outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: o.AllowNetworks}, Keys: keys}),
+		out:  outbound.New(outbound.Options{Policy: policy, Keys: keys}),
 		keys: keys, conditions: expr.NewCache(conditionsKept),
 	}
 	classes, err := classes(mgr, asks)
@@ -101,7 +104,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
-		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version))),
+		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version), oci.WithPolicy(policy))),
 		gate.New(c, o.Clock,
 			gate.Hearing(consent.Reader{From: c, Guard: o.Rollout.Guard}),
 			gate.Asking(apicheck.Asker{Client: asks.out, Conditions: asks.conditions})),

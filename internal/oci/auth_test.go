@@ -86,7 +86,7 @@ func TestAuthErrorsQuoteNothing(t *testing.T) {
 		t.Errorf("got %v, want an error without the file's content", err)
 	}
 	auth := parse(t, fmt.Sprintf(`{"auths":{"ghcr.io":{"auth":%q}}}`, "%"+secret))
-	_, err := oci.New().Details(t.Context(), oci.Ref{Image: "ghcr.io/app", Tag: "1"}, auth)
+	_, err := newReader().Details(t.Context(), oci.Ref{Image: "ghcr.io/app", Tag: "1"}, auth)
 	if err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "pull secret") {
 		t.Errorf("got %v, want an error that names the pull secret and not its content", err)
 	}
@@ -103,7 +103,7 @@ func TestProcessCredentialsAreNeverUsed(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", home)
 	w.misbehave(requireBasic)
 	for label, keychain := range map[string]authn.Keychain{"None": nil, "Empty": oci.Auth{}} {
-		if _, err := oci.New().Details(t.Context(), ref, keychain); err == nil {
+		if _, err := newReader().Details(t.Context(), ref, keychain); err == nil {
 			t.Errorf("%s: the read was made with the credentials of the user this process runs as", label)
 		}
 	}

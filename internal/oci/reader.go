@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"k8s.io/utils/lru"
+
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
@@ -72,7 +74,7 @@ type settings struct {
 	timeout   time.Duration
 	cacheSize int
 	userAgent string
-	transport http.RoundTripper
+	policy    outbound.Policy
 }
 
 // WithTimeout bounds each request to the registry; the default is ten seconds.
@@ -84,19 +86,19 @@ func WithCacheSize(n int) Option { return func(s *settings) { s.cacheSize = n } 
 // WithUserAgent says who asks.
 func WithUserAgent(ua string) Option { return func(s *settings) { s.userAgent = ua } }
 
-// WithTransport replaces the way registries are dialled.
-func WithTransport(rt http.RoundTripper) Option { return func(s *settings) { s.transport = rt } }
+// WithPolicy says which addresses may be called; the default is that of outbound.Policy.
+func WithPolicy(p outbound.Policy) Option { return func(s *settings) { s.policy = p } }
 
 // New returns a Reader that is safe for concurrent use.
 func New(opts ...Option) *Reader {
-	s := settings{timeout: defaultTimeout, cacheSize: defaultCacheSize, userAgent: "kuberik", transport: dialer()}
+	s := settings{timeout: defaultTimeout, cacheSize: defaultCacheSize, userAgent: "kuberik"}
 	for _, opt := range opts {
 		opt(&s)
 	}
 	return &Reader{
 		timeout:   s.timeout,
 		userAgent: s.userAgent,
-		transport: s.transport,
+		transport: dialer(s.policy),
 		cache:     lru.New(max(s.cacheSize, 1)),
 		principal: newPrincipals(),
 	}

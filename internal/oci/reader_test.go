@@ -10,6 +10,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kuberik/kuberik/internal/oci"
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
@@ -40,6 +42,32 @@ type world struct {
 	reads   atomic.Int64
 	mu      sync.Mutex
 	handler func(w http.ResponseWriter, r *http.Request, next http.Handler)
+}
+
+// newReader makes a Reader that may call this machine, where the registries of these tests are.
+func newReader(opts ...oci.Option) *oci.Reader {
+	local := outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	return oci.New(append([]oci.Option{oci.WithPolicy(local)}, opts...)...)
+}
+
+func TestThisMachineIsNoRegistry(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, nil, nil))
+	w.reads.Store(0)
+	if _, err := oci.New().Details(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), "address 127.0.0.1 may not be called (loopback)") || w.reads.Load() > 0 {
+		t.Errorf("%d reads, %v", w.reads.Load(), err)
+	}
+}
+
+func TestNoProxyFromTheEnvironment(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("asked the proxy") }))
+	t.Cleanup(proxy.Close)
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	t.Setenv("http_proxy", proxy.URL)
+	ref := oci.Ref{Image: "registry.invalid/app", Tag: "1", Insecure: true}
+	if _, err := newReader().Details(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), "looking up registry.invalid") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func newWorld(t *testing.T) *world {
@@ -213,7 +241,7 @@ func TestDetails(t *testing.T) {
 		t.Run(label, func(t *testing.T) {
 			tc.want.Digest = tc.ref.Digest
 			for _, ref := range []oci.Ref{tc.ref, {Image: tc.ref.Image, Tag: tc.ref.Tag, Insecure: true}} {
-				got, err := oci.New().Details(t.Context(), ref, nil)
+				got, err := newReader().Details(t.Context(), ref, nil)
 				if err != nil {
 					t.Fatalf("%s: %v", tc.reason, err)
 				}
@@ -241,7 +269,7 @@ func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
 		}
 		next.ServeHTTP(rw, r)
 	})
-	got, err := oci.New().Details(t.Context(), ref, nil)
+	got, err := newReader().Details(t.Context(), ref, nil)
 	if err != nil || got.Version != "1" {
 		t.Errorf("an image that was not mirrored must not hide what the index says: %+v, %v", got, err)
 	}
@@ -251,7 +279,7 @@ func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
 func TestADigestIsReadOnce(t *testing.T) {
 	w := newWorld(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
-	reader := oci.New()
+	reader := newReader()
 	w.reads.Store(0)
 	if _, err := reader.Details(t.Context(), ref, nil); err != nil {
 		t.Error(err)
@@ -274,7 +302,7 @@ func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
 	w := newWorld(t)
 	one := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	two := w.push("app", "2", image(t, map[string]string{prefix + "version": "2"}, nil))
-	reader := oci.New(oci.WithCacheSize(1))
+	reader := newReader(oci.WithCacheSize(1))
 	w.misbehave(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
 		http.Error(rw, "down", http.StatusBadGateway)
 	})
@@ -297,7 +325,7 @@ func TestOthersCredentialsOpenNothing(t *testing.T) {
 	w := newWorld(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	w.misbehave(requireBasic)
-	reader := oci.New()
+	reader := newReader()
 	auth := parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret))
 	if _, err := reader.Details(t.Context(), ref, auth); err != nil {
 		t.Fatal(err)
@@ -331,12 +359,12 @@ func TestHangingRegistryDelaysNobody(t *testing.T) {
 	for _, ref := range []oci.Ref{ref, byTag} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		start := time.Now()
-		_, err := oci.New(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
+		_, err := newReader(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
 			t.Errorf("%s: the caller's deadline must end the call: %v after %v", ref, err, time.Since(start))
 		}
-		if _, err := oci.New(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := newReader(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: the reader's own time limit must end the call: %v", ref, err)
 		}
 	}
@@ -355,7 +383,7 @@ func TestNoReadOutlivesWhoAskedForIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error)
 	go func() {
-		_, err := oci.New(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
+		_, err := newReader(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
 		failed <- err
 	}()
 	<-asked
@@ -384,7 +412,7 @@ func TestSlowDripEnds(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
-	if _, err := oci.New(oci.WithTimeout(50*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := newReader(oci.WithTimeout(50*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a body that never ends must be given up: %v", err)
 	}
 }
@@ -425,7 +453,32 @@ func TestErrors(t *testing.T) {
 		"Metadata": {
 			reason: "the machine's own credentials are not for a registry to read",
 			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "169.254.169.254/app", Tag: "1", Insecure: true} },
-			want:   "reserved for the host itself",
+			want:   "address 169.254.169.254 may not be called (link-local)",
+		},
+		"MetadataOfAzure": {
+			reason: "it is not in the link-local network",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "168.63.129.16/app", Tag: "1", Insecure: true} },
+			want:   "address 168.63.129.16 may not be called (metadata)",
+		},
+		"MetadataOfAlibaba": {
+			reason: "it is not in the link-local network",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "100.100.100.200/app", Tag: "1", Insecure: true} },
+			want:   "address 100.100.100.200 may not be called (metadata)",
+		},
+		"MetadataOfAWS": {
+			reason: "nor is its IPv6 address",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "[fd00:ec2::254]/app", Tag: "1", Insecure: true} },
+			want:   "address fd00:ec2::254 may not be called (metadata)",
+		},
+		"NAT64": {
+			reason: "a translator delivers it to the link",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "[64:ff9b::a9fe:a9fe]/app", Tag: "1", Insecure: true} },
+			want:   "leads to 169.254.169.254, link-local",
+		},
+		"6to4": {
+			reason: "a relay delivers it to the link",
+			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "[2002:a9fe:a9fe::]/app", Tag: "1", Insecure: true} },
+			want:   "leads to 169.254.169.254, link-local",
 		},
 		"Neither": {
 			reason: "an image alone names no release",
@@ -447,7 +500,7 @@ func TestErrors(t *testing.T) {
 				ref = tc.ref(ref)
 			}
 			auth := parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret))
-			_, err := oci.New().Details(t.Context(), ref, auth)
+			_, err := newReader().Details(t.Context(), ref, auth)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("%s: got %v, want %q", tc.reason, err, tc.want)
 			}

@@ -8,12 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 // maxBody bounds every answer; manifests are the largest thing asked for.
@@ -22,26 +22,14 @@ const maxBody = 4 << 20
 var (
 	errTooLarge = errors.New("the answer is too large")
 	errPlain    = errors.New("plain HTTP is not allowed; mark the repository insecure if that is meant")
-	errAddress  = errors.New("the address is reserved for the host itself")
 	errTimeout  = fmt.Errorf("the registry did not answer in time: %w", context.DeadlineExceeded)
 )
 
-// dialer connects to registries, public or private. Link-local addresses are where clouds hand out the credentials of
-// the machine, and no registry lives there.
-func dialer() http.RoundTripper {
-	d := &net.Dialer{Timeout: defaultTimeout, Control: func(_, address string, _ syscall.RawConn) error {
-		ap, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		if ip := ap.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-			return errAddress
-		}
-		return nil
-	}}
+// dialer connects to registries, public or private. Who may write an ImageRepository chooses the address, so the same policy holds as for
+// everything else that is called for users, and no proxy that the environment names stands between the policy and the address.
+func dialer(policy outbound.Policy) http.RoundTripper {
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         d.DialContext,
+		DialContext:         policy.Dialer(defaultTimeout).DialContext,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        100,
 		IdleConnTimeout:     90 * time.Second,
@@ -114,10 +102,14 @@ func cause(ctx context.Context, err error) error {
 
 // safe keeps what helps a person and was not written by the registry. An answer may quote the credentials it was sent.
 func safe(err error) error {
-	for _, known := range []error{errTooLarge, errPlain, errAddress, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{errTooLarge, errPlain, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			return known
 		}
+	}
+	var refused *outbound.RefusedError
+	if errors.As(err, &refused) {
+		return refused
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {

@@ -3,9 +3,11 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Policy says which addresses may be called. The zero value allows all but those that lead to this machine, to its link or to a
@@ -162,6 +164,11 @@ func destinations(addr netip.Addr) []netip.Addr {
 		list = append(list, netip.AddrFrom4([4]byte(bytes[12:16])))
 	}
 	return list
+}
+
+// Dialer dials the addresses that the policy allows. It judges an address after the name was looked up, each time it is dialled.
+func (p Policy) Dialer(timeout time.Duration) *net.Dialer {
+	return &net.Dialer{Timeout: timeout, ControlContext: p.control}
 }
 
 // control judges an address that is about to be dialled.

@@ -45,8 +45,10 @@ type transports struct {
 }
 
 func newTransports(policy Policy, resolver *net.Resolver) *transports {
+	dialer := policy.Dialer(dialTime)
+	dialer.Resolver = resolver
 	return &transports{
-		dialer: &net.Dialer{Timeout: dialTime, Resolver: resolver, ControlContext: policy.control},
+		dialer: dialer,
 		cache: lru.NewWithEvictionFunc(mostTransports, func(_ lru.Key, value any) {
 			if t, ok := value.(*http.Transport); ok {
 				t.CloseIdleConnections()

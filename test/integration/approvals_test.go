@@ -311,7 +311,7 @@ func TestOldApprovalDoesNotCountAgain(t *testing.T) {
 func TestAuthorsDoNotApproveThemselves(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	w.Run()
+	w.Run(local)
 	w.PlayFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
@@ -90,7 +91,7 @@ func pullSecret(host, pass string) *corev1.Secret {
 func TestD14DetailsArriveWhenTheRegistryAnswers(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	w.Run()
+	w.Run(local)
 	w.PlayFlux()
 	host := serve(t)
 	digest := push(t, host+"/app:1.0.0", map[string]string{
@@ -137,11 +138,38 @@ func TestD14DetailsArriveWhenTheRegistryAnswers(t *testing.T) {
 	})
 }
 
+// TestRegistryOnThisMachineIsNotAsked: whoever may write an ImageRepository chooses where the controller reads from.
+func TestRegistryOnThisMachineIsNotAsked(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(server.Close)
+	repository(w, "app", strings.TrimPrefix(server.URL, "http://")+"/app", "")
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseAvailable)
+	w.Await(rel, "says that the address is refused", func() error {
+		for _, c := range rel.Status.Conditions {
+			if c.Type == v1alpha1.ConditionDetailsRead && strings.Contains(c.Message, "address 127.0.0.1 may not be called (loopback)") {
+				return nil
+			}
+		}
+		return fmt.Errorf("it says %+v", rel.Status.Conditions)
+	})
+	if n := asked.Load(); n > 0 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
 // TestPasswordIsNowhere: the registry refuses, and what is said of it holds no secret.
 func TestSecretsAreInNoStatusAndNoEvent(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	m := w.Run()
+	m := w.Run(local)
 	w.PlayFlux()
 	host := serve(t)
 	repository(w, "app", host+"/app", "pull")
@@ -169,7 +197,7 @@ func TestSecretsAreInNoStatusAndNoEvent(t *testing.T) {
 func TestHangingRegistryDelaysNobody(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	w.Run()
+	w.Run(local)
 	w.PlayFlux()
 	gone := make(chan struct{})
 	asked := make(chan struct{}, 100)
