@@ -19,7 +19,7 @@ import (
 	"github.com/kuberik/kuberik/internal/gate"
 )
 
-const promotionGate = "app-environment"
+const promotionGate = "production-after-staging"
 
 var errPlace = errors.New("the place cannot be reached")
 

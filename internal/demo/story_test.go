@@ -63,7 +63,7 @@ func newStage() *stage {
 }
 
 // promotionGate is the gate of the Environment on a stage.
-const promotionGate = "hello-environment-0123456789"
+const promotionGate = "production-after-staging"
 
 func (s *stage) now() (scene, <-chan struct{}) { return s.scene, s.changed }
 

@@ -15,15 +15,8 @@ import (
 
 // Of is what an Environment says of itself: the history of its Rollout. Entries without an id are left out; nothing could name them.
 func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
-	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment}
-	if r := e.Spec.Relationship; r != nil {
-		s.After, s.Parallel = append(s.After, r.Environment), r.Type == environments.Parallel
-	}
-	for _, d := range e.Spec.DependsOn {
-		if !slices.Contains(s.After, d.Environment) {
-			s.After = append(s.After, d.Environment)
-		}
-	}
+	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment, After: after(e.Spec)}
+	s.Parallel = e.Spec.Relationship != nil && e.Spec.Relationship.Type == environments.Parallel
 	for _, i := range e.Status.EnvironmentInfos {
 		if i.Environment == s.Environment {
 			s.URL = i.EnvironmentURL
@@ -35,6 +28,20 @@ func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
 		}
 	}
 	return s
+}
+
+// after lists the environments that come before one, each once.
+func after(spec environments.EnvironmentSpec) []string {
+	var list []string
+	if spec.Relationship != nil {
+		list = append(list, spec.Relationship.Environment)
+	}
+	for _, d := range spec.DependsOn {
+		if !slices.Contains(list, d.Environment) {
+			list = append(list, d.Environment)
+		}
+	}
+	return list
 }
 
 func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deployment {

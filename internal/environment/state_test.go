@@ -1,11 +1,13 @@
 package environment_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -114,5 +116,32 @@ func TestFind(t *testing.T) {
 	}
 	if _, ok := n.Find("c"); ok {
 		t.Error("there is no c")
+	}
+}
+
+func TestGateName(t *testing.T) {
+	t.Parallel()
+	spec := func(name string, after ...string) environments.EnvironmentSpec {
+		s := environments.EnvironmentSpec{Environment: name}
+		for _, up := range after {
+			s.DependsOn = append(s.DependsOn, environments.Dependency{Environment: up})
+		}
+		return s
+	}
+	both := spec("global", "qa", "staging")
+	both.Relationship = &environments.Relationship{Environment: "qa"}
+	long := spec("production", strings.Repeat("staging", 10))
+	for want, spec := range map[string]environments.EnvironmentSpec{
+		"production-after-staging":                                  spec("production", "staging"),
+		"global-after-qa-and-staging":                               both,
+		"eu-west-1-after-pre-prod":                                  spec("eu/west.1", "Pre Prod"),
+		"app-after-staging":                                         spec("", "staging"),
+		"production-after-a":                                        spec("production", "--a.", "\u00e9"),
+		environment.GateName(&environments.Environment{Spec: long}): long,
+	} {
+		got := environment.GateName(&environments.Environment{ObjectMeta: metav1.ObjectMeta{Name: "app"}, Spec: spec})
+		if got != want || len(validation.IsDNS1123Label(got)) > 0 {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

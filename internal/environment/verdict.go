@@ -2,10 +2,12 @@ package environment
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/release"
@@ -136,6 +138,33 @@ func keep(w *v1alpha1.GateVerdict, old v1alpha1.GateVerdict, enough time.Time) {
 	if w.State == v1alpha1.GateOpen && w.Until != nil && old.Until != nil && old.Until.After(enough) && old.Until.Before(w.Until) {
 		w.Until = old.Until
 	}
+}
+
+// GateName tells people what the gate of an Environment is for: production-after-staging. It is a valid name, but two Environments may have
+// the same one.
+func GateName(e *environments.Environment) string {
+	name := label(e.Spec.Environment)
+	if name == "" {
+		name = e.Name
+	}
+	sep := "-after-"
+	for _, up := range after(e.Spec) {
+		if up = label(up); up != "" {
+			name, sep = name+sep+up, "-and-"
+		}
+	}
+	return version.LabelValue(name)
+}
+
+// label makes a name of environments fit for names of objects.
+func label(name string) string {
+	fit := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}
+	return strings.Trim(strings.Map(fit, strings.ToLower(name)), "-")
 }
 
 // Shape makes the spec of a gate what an Environment needs. Nobody else's passing or list opens it; a passing that closes it stays.

@@ -119,12 +119,16 @@ func (c *Controller) Reconcile(ctx context.Context, e *environments.Environment)
 	if !e.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil // its gate goes with it
 	}
-	v := c.look(ctx, e)
-	g, err := c.keepGate(ctx, e, v)
+	gs, err := c.gates(ctx, e)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	if err := c.judge(ctx, g, v); err != nil {
+	v := c.look(ctx, e)
+	g, err := c.keepGate(ctx, e, gs, v)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
+	if err := c.judge(ctx, gs, g, v); err != nil {
 		return kube.Finish(0, err)
 	}
 	next := e.DeepCopy()

@@ -10,6 +10,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -114,28 +116,163 @@ func TestDeletedGateIsMadeAgain(t *testing.T) {
 	w.want("1.0.0", open, environment.ReasonPromoted)
 }
 
+// taken makes a gate with a name that the Environment would use.
+func (w *world) taken(name string, edit func(*v1alpha1.RolloutGate)) *v1alpha1.RolloutGate {
+	w.t.Helper()
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name}}
+	g.Spec.RolloutRef.Name = "app"
+	edit(g)
+	if err := w.client.Create(w.t.Context(), g); err != nil {
+		w.t.Fatal(err)
+	}
+	g.UID = types.UID("uid of " + name)
+	if err := w.client.Update(w.t.Context(), g); err != nil {
+		w.t.Fatal(err)
+	}
+	w.get(g)
+	return g
+}
+
+func ofAnother(g *v1alpha1.RolloutGate) {
+	controls, yes := true, true
+	g.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x", Controller: &controls}}
+	g.Spec.Passing = &yes
+}
+
+// TestGateNameThatIsTaken: a gate of somebody else is left alone, whether it has an owner or a person made it.
+func TestGateNameThatIsTaken(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*v1alpha1.RolloutGate){
+		"controlled": ofAnother,
+		"a person's": func(g *v1alpha1.RolloutGate) { g.Spec.Passing = new(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			before := w.taken("production-after-staging", edit)
+			w.staging(entry(1, "1.0.0", succeeded))
+			w.settle()
+			w.reports("Synced", false)
+			after := before.DeepCopy()
+			if w.get(after); !gocmp.Equal(before, after) {
+				t.Errorf("it changed what is not its own: %s", gocmp.Diff(before, after))
+			}
+			own := w.kept()
+			if len(own) != 1 || !strings.HasPrefix(own[0].Name, "production-after-staging-") || len(own[0].Status.Verdicts) == 0 {
+				t.Errorf("it keeps %+v", own)
+			}
+			if err := w.client.Delete(t.Context(), after); err != nil {
+				t.Fatal(err)
+			}
+			w.settle()
+			if own := w.kept(); len(own) != 1 || own[0].Name != "production-after-staging" {
+				t.Errorf("once the name is free it keeps %+v", own)
+			}
+		})
+	}
+}
+
 func TestGateOfAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	controls, yes := true, true
-	taken := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "ns", Name: gateName(w.self),
-		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "x", Controller: &controls}},
-	}}
-	taken.Spec.RolloutRef.Name, taken.Spec.Passing = "app", &yes
-	if err := w.client.Create(t.Context(), taken); err != nil {
-		t.Fatal(err)
-	}
+	taken := w.taken("production-after-staging", ofAnother)
+	second := w.taken(version.Distinct("production-after-staging", "Environment/app"), ofAnother)
 	w.settle()
 	w.reports("GateTaken", true)
-	if g := w.gate(); g.Spec.Passing == nil || len(g.Status.Verdicts) > 0 || w.self.Status.RolloutGateRef != nil || slices.Contains(w.log, "patch gate") {
-		t.Errorf("it took %+v", g)
+	for _, g := range []*v1alpha1.RolloutGate{taken, second} {
+		if !w.get(g) || g.Spec.Passing == nil || len(g.Status.Verdicts) > 0 || w.self.Status.RolloutGateRef != nil || slices.Contains(w.log, "patch gate") {
+			t.Errorf("it took %+v", g)
+		}
 	}
 	w.edit(func(s *environments.EnvironmentSpec) { s.Relationship = nil })
 	w.settle()
-	if w.gate() == nil {
+	if !w.get(taken) || !w.get(second) {
 		t.Error("it deleted what is not its own")
 	}
+}
+
+// kept lists the gates that the Environment controls.
+func (w *world) kept() []v1alpha1.RolloutGate {
+	w.t.Helper()
+	var list v1alpha1.RolloutGateList
+	if err := w.client.List(w.t.Context(), &list); err != nil {
+		w.t.Fatal(err)
+	}
+	return slices.DeleteFunc(list.Items, func(g v1alpha1.RolloutGate) bool { return !metav1.IsControlledBy(&g, w.self) })
+}
+
+// TestGatesOfBefore: what the public controller made, and what earlier versions named otherwise, is replaced, and at no time does no gate
+// hold.
+func TestGatesOfBefore(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		gate string
+		edit func(*v1alpha1.RolloutGate)
+		shut bool
+	}{
+		"public":         {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing, g.Spec.AllowedVersions = new(true), &[]string{} }, false},
+		"public, listed": {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing, g.Spec.AllowedVersions = new(true), &[]string{"9.9.9"} }, false},
+		"public, shut":   {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing = new(false) }, true},
+		"of before":      {version.Distinct("app-environment", "Environment/app"), func(g *v1alpha1.RolloutGate) { g.Spec.Class = v1alpha1.GateClassEnvironment }, false},
+		"of another name": {"production-after-qa", func(g *v1alpha1.RolloutGate) {
+			g.Spec.Class, g.Spec.Passing = v1alpha1.GateClassEnvironment, new(false)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.get(w.self)
+			old := w.taken(tc.gate, func(g *v1alpha1.RolloutGate) {
+				tc.edit(g)
+				if err := controllerutil.SetControllerReference(w.self, g, w.client.Scheme()); err != nil {
+					t.Fatal(err)
+				}
+			})
+			w.staging(entry(1, "1.0.0", succeeded))
+			w.settle()
+			if want := []string{"create gate", "status gate", "delete gate"}; !slices.Equal(w.log[:3], want) {
+				t.Errorf("it wrote %v, want %v first", w.log, want)
+			}
+			if w.get(old) {
+				t.Error("the old gate stays")
+			}
+			g := w.gate()
+			if g == nil || g.Name != "production-after-staging" || g.Spec.Class != v1alpha1.GateClassEnvironment || g.Spec.AllowedVersions != nil {
+				t.Fatalf("the gate is %+v", g)
+			}
+			if shut := g.Spec.Passing != nil && !*g.Spec.Passing; shut != tc.shut {
+				t.Errorf("the new gate is shut: %t", shut)
+			}
+			w.want("1.0.0", open, environment.ReasonPromoted)
+			if w.settle(); len(w.log) > 0 {
+				t.Errorf("then it wrote %v", w.log)
+			}
+		})
+	}
+}
+
+// TestGateOfBeforeStays as long as the new one cannot be judged.
+func TestGateOfBeforeStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.get(w.self)
+	old := w.taken("ghd-x7k2p", func(g *v1alpha1.RolloutGate) {
+		g.Status.Verdicts = []v1alpha1.GateVerdict{{Release: "0.1.0", Digest: "sha256:0.1.0", State: closed, Reason: environment.ReasonQuarantinedUpstream, Message: "it lost orders"}}
+		if err := controllerutil.SetControllerReference(w.self, g, w.client.Scheme()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.ran(entry(1, "0.1.0", succeeded))
+	w.silent, w.readErr = true, errBroken
+	w.failStatus = true
+	if _, err := w.reconcile(); err == nil || !w.get(old) {
+		t.Errorf("the old gate is gone although the new one says nothing: %v", err)
+	}
+	w.failStatus = false
+	if _, err := w.reconcile(); !errors.Is(err, errBroken) || w.get(old) {
+		t.Errorf("the old gate stays: %v", err)
+	}
+	w.want("0.1.0", closed, environment.ReasonQuarantinedUpstream)
 }
 
 func TestWithoutRelationshipThereIsNoGate(t *testing.T) {

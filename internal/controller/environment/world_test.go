@@ -40,6 +40,8 @@ type world struct {
 	// forErr, publishErr and readErr are what the backend answers in place of what it was asked; silent: it has told nothing yet.
 	forErr, publishErr, readErr error
 	silent                      bool
+	// failStatus refuses every write to a status.
+	failStatus bool
 	// log holds what was written: create, patch, delete or status, and the kind.
 	log []string
 
@@ -154,6 +156,9 @@ func (w *world) open(objects ...client.Object) client.Client {
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			note("status", o)
+			if w.failStatus {
+				return errBroken
+			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		},
 	})
@@ -227,7 +232,7 @@ func (w *world) settle() ctrl.Result {
 // gate is that of the Environment, or nil.
 func (w *world) gate() *v1alpha1.RolloutGate {
 	w.t.Helper()
-	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: gateName(w.self)}}
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: environment.GateName(w.self)}}
 	if !w.get(g) {
 		return nil
 	}
