@@ -7,13 +7,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-
-	"github.com/kuberik/kuberik/internal/consent"
 )
 
 // Settings of the program that runs the controllers.
@@ -34,22 +31,13 @@ type Settings struct {
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=kuberik-system,resources=leases,verbs=get;create;update
 //+kubebuilder:rbac:groups="",namespace=kuberik-system,resources=events,verbs=create
 
-// whole lists the kinds that are cached with their managed fields, which tell when they were written.
-func whole() map[client.Object]cache.ByObject {
-	kept := map[client.Object]cache.ByObject{}
-	for _, o := range consent.Watched() {
-		kept[o] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
-	}
-	return kept
-}
-
 // NewManager makes a manager with every controller.
 func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // API Priority and Fairness limits clients, fairly and with a view of the whole
-	namespaces := map[string]cache.Config{}
-	for _, n := range s.Namespaces {
-		namespaces[n] = cache.Config{}
+	cached, err := caches(s.Namespaces)
+	if err != nil {
+		return nil, err
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        Scheme(),
@@ -59,7 +47,7 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		LeaderElectionID:              "kuberik-controller",
 		LeaderElectionNamespace:       s.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: namespaces, ByObject: whole()},
+		Cache:                         cached,
 		Controller:                    s.Controller,
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -63,7 +64,7 @@ func mayCopy(key string) bool {
 		return true
 	}
 	owned := slices.ContainsFunc(owning, func(d string) bool { return domain == d || strings.HasSuffix(domain, "."+d) })
-	return !owned && key != "app.kubernetes.io/managed-by" && key != AnnotationHealthCheck
+	return !owned && key != "app.kubernetes.io/managed-by" && key != AnnotationHealthCheck && key != kube.AnnotationTrimmed
 }
 
 // record is what AnnotationCopied holds.

@@ -348,3 +348,21 @@ func TestLogs(t *testing.T) {
 		t.Errorf("a container without a log says %q", got)
 	}
 }
+
+// TestATrimmedJobIsJudgedTheSame: the template of a Job may be large, and of one that exists only its deadline is read.
+func TestATrimmedJobIsJudgedTheSame(t *testing.T) {
+	t.Parallel()
+	whole := &batchv1.Job{}
+	whole.Spec.Template.Spec.ActiveDeadlineSeconds = new(int64(60))
+	whole.Spec.PodFailurePolicy = failOnDisruption()
+	whole.Spec.Template.Spec.Containers = []corev1.Container{{Args: []string{strings.Repeat("x", 250<<10)}}}
+	trimmed := whole.DeepCopy()
+	Trim(trimmed)
+	if trimmed.Size() > 1<<10 {
+		t.Errorf("it takes %d bytes", trimmed.Size())
+	}
+	if allowed(trimmed) != allowed(whole) || onDisruption(trimmed) != onDisruption(whole) {
+		t.Errorf("it may take %s instead of %s", allowed(trimmed), allowed(whole))
+	}
+	Trim(&corev1.Pod{})
+}

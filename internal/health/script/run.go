@@ -11,6 +11,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -163,4 +164,13 @@ func count(job *batchv1.Job, annotation string) int {
 		return 1
 	}
 	return max(n, 1)
+}
+
+// Trim takes out of a Job what nobody reads of one that exists, before it is cached: all of its pods but how long they may take. What is
+// not a Job stays as it is.
+func Trim(o any) {
+	if job, ok := o.(*batchv1.Job); ok {
+		deadline := job.Spec.Template.Spec.ActiveDeadlineSeconds
+		job.Spec.Template = corev1.PodTemplateSpec{Spec: corev1.PodSpec{ActiveDeadlineSeconds: deadline}}
+	}
 }

@@ -1,0 +1,47 @@
+package controller
+
+import (
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health/script"
+	"github.com/kuberik/kuberik/internal/kube"
+)
+
+// caches says what is cached: of each object what is read of it, and no Jobs but those of script checks. What a tenant puts into other
+// fields and annotations costs the controller no memory.
+func caches(namespaces []string) (cache.Options, error) {
+	ofChecks, err := labels.Parse(script.LabelCheck)
+	if err != nil {
+		return cache.Options{}, fmt.Errorf("selecting Jobs: %w", err)
+	}
+	o := cache.Options{
+		DefaultTransform:  kube.Trim,
+		DefaultNamespaces: map[string]cache.Config{},
+		ByObject: map[client.Object]cache.ByObject{
+			&batchv1.Job{}:          {Label: ofChecks, Transform: trimming(script.Trim)},
+			flux.NewKustomization(): {Transform: trimming(flux.Trim)},
+		},
+	}
+	for _, n := range namespaces {
+		o.DefaultNamespaces[n] = cache.Config{}
+	}
+	for _, kind := range consent.Watched() { // their managed fields tell when they were written
+		o.ByObject[kind] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
+	}
+	return o, nil
+}
+
+// trimming trims more than kube.Trim does.
+func trimming(more func(any)) func(any) (any, error) {
+	return func(o any) (any, error) {
+		more(o)
+		return kube.Trim(o)
+	}
+}

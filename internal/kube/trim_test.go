@@ -1,0 +1,155 @@
+package kube_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/kube"
+)
+
+const lastApplied = corev1.LastAppliedConfigAnnotation
+
+// trimmed is an object as the cache has it.
+func trimmed[T client.Object](t *testing.T, o T) T {
+	t.Helper()
+	copied, ok := o.DeepCopyObject().(T)
+	if !ok {
+		t.Fatalf("%T", o)
+	}
+	for range 2 { // a cache may trim what it has trimmed
+		if _, err := kube.Trim(copied); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
+}
+
+func annotated(annotations map[string]string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: "ns", Name: "app", Annotations: annotations, Labels: map[string]string{"app": "web"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)}}},
+	}
+}
+
+func TestTrimKeepsWhatIsRead(t *testing.T) {
+	t.Parallel()
+	all := map[string]string{
+		lastApplied: "{}", "example.com/note": "x", "plain": "x", "notkuberik.com/a": "x",
+		"kuberik.com/a": "1", "rollout.kuberik.com/force-deploy": "1.0.0", "reconcile.fluxcd.io/requestedAt": "now",
+	}
+	own := []string{"kuberik.com/a", "kuberik.com/trimmed", "reconcile.fluxcd.io/requestedAt", "rollout.kuberik.com/force-deploy"}
+	every := slices.Sorted(maps.Keys(all))
+	copied := slices.DeleteFunc(slices.Clone(every), func(key string) bool { return key == lastApplied })
+	copied = slices.Sorted(slices.Values(append(copied, "kuberik.com/trimmed")))
+	for name, c := range map[string]struct {
+		object client.Object
+		want   []string
+	}{
+		"a Rollout":       {&v1alpha1.Rollout{ObjectMeta: annotated(all)}, own},
+		"a Namespace":     {&corev1.Namespace{ObjectMeta: annotated(all)}, own},
+		"a HealthCheck":   {&v1alpha1.HealthCheck{ObjectMeta: annotated(all)}, every},
+		"metadata":        {&metav1.PartialObjectMetadata{ObjectMeta: annotated(all)}, copied},
+		"nothing to trim": {&v1alpha1.Rollout{ObjectMeta: annotated(map[string]string{"kuberik.com/a": "1"})}, []string{"kuberik.com/a"}},
+		"no annotations":  {&v1alpha1.Rollout{ObjectMeta: annotated(nil)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := trimmed(t, c.object)
+			if keys := slices.Sorted(maps.Keys(got.GetAnnotations())); !slices.Equal(keys, c.want) {
+				t.Errorf("it has %v, want %v", keys, c.want)
+			}
+			if got.GetManagedFields() != nil || got.GetLabels()["app"] != "web" {
+				t.Errorf("it has %v, %v", got.GetManagedFields(), got.GetLabels())
+			}
+		})
+	}
+	if note, err := kube.Trim(toolscache.DeletedFinalStateUnknown{Key: "ns/app"}); err != nil || note == nil {
+		t.Errorf("a note of a deletion: %v, %v", note, err)
+	}
+}
+
+// TestTrimBoundsAnnotations: 250 KiB of annotations, which is as many as the API server takes, cost no memory whatever they are called.
+func TestTrimBoundsAnnotations(t *testing.T) {
+	t.Parallel()
+	for _, domain := range []string{"example.com", "rollout.kuberik.com"} {
+		for _, length := range []int{1 << 10, 25 << 10, 250 << 10} {
+			all := map[string]string{"rollout.kuberik.com/force-deploy": "1.0.0"}
+			for i := range 250 << 10 / length {
+				all[fmt.Sprint(domain, "/", i)] = strings.Repeat("x", length)
+			}
+			for _, o := range []client.Object{
+				&v1alpha1.Rollout{ObjectMeta: annotated(all)}, &v1alpha1.HealthCheck{ObjectMeta: annotated(all)},
+			} {
+				got := trimmed(t, o)
+				data, err := json.Marshal(got.GetAnnotations())
+				if err != nil || len(data) > 26<<10 {
+					t.Errorf("%T with %d annotations of %d bytes keeps %d bytes, %v", o, len(all), length, len(data), err)
+				}
+				if got.GetAnnotations()["rollout.kuberik.com/force-deploy"] != "1.0.0" {
+					t.Errorf("%T lost a small annotation for a large one", o)
+				}
+			}
+		}
+	}
+}
+
+// TestAPatchOfWhatWasTrimmedLosesNothing: the cache does not have what others wrote, and a patch made of it leaves that alone.
+func TestAPatchOfWhatWasTrimmedLosesNothing(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	others := map[string]string{"example.com/note": "theirs", lastApplied: `{"kind":"RolloutGate"}`}
+	for name, c := range map[string]struct {
+		have, want map[string]string
+		edit       func(*v1alpha1.RolloutGate)
+	}{
+		"one is added": {nil, map[string]string{v1alpha1.AnnotationGateReason: "closed"}, func(g *v1alpha1.RolloutGate) {
+			g.Annotations[v1alpha1.AnnotationGateReason] = "closed"
+		}},
+		"the last one is removed": {map[string]string{v1alpha1.AnnotationGateReason: "closed"}, nil, func(g *v1alpha1.RolloutGate) {
+			delete(g.Annotations, v1alpha1.AnnotationGateReason)
+		}},
+		"the spec is changed": {nil, nil, func(g *v1alpha1.RolloutGate) { g.Spec.Passing = new(true) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stored := maps.Clone(others)
+			maps.Copy(stored, c.have)
+			server := fake.NewClientBuilder().WithScheme(scheme).
+				WithObjects(&v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", Annotations: stored}}).Build()
+			var g v1alpha1.RolloutGate
+			key := client.ObjectKey{Namespace: "ns", Name: "app"}
+			if err := server.Get(t.Context(), key, &g); err != nil {
+				t.Fatal(err)
+			}
+			cached := trimmed(t, &g)
+			next := cached.DeepCopy()
+			c.edit(next)
+			if err := server.Patch(t.Context(), next, client.MergeFrom(cached)); err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Get(t.Context(), key, &g); err != nil {
+				t.Fatal(err)
+			}
+			want := maps.Clone(others)
+			maps.Copy(want, c.want)
+			if !maps.Equal(g.Annotations, want) {
+				t.Errorf("stored are %v, want %v", g.Annotations, want)
+			}
+		})
+	}
+}
