@@ -42,6 +42,7 @@ var rooms = []room{
 	{"web", 4},
 
 	{"internal/environment/...", 5},
+	{"internal/environment/remote", 4},
 	{"internal/consent", 5},
 	{"internal/flux", 5},
 	{"internal/oci", 5},

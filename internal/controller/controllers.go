@@ -30,6 +30,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/flux"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
@@ -127,8 +128,8 @@ func backends(c client.Client, a asking, clk clock.PassiveClock) (*all.Backends,
 	}
 	return &all.Backends{
 		Client: c, Out: a.out, Keys: a.keys, Clock: clk,
-		GitHub: github.NewPool(github.PoolOptions{Clock: clk, Observer: hub}),
-		GitLab: gitlab.NewPool(gitlab.PoolOptions{Clock: clk, Observer: lab}),
+		GitHub: github.NewPool(remote.PoolOptions{Clock: clk, Observer: hub}),
+		GitLab: gitlab.NewPool(remote.PoolOptions{Clock: clk, Observer: lab}),
 	}, nil
 }
 

@@ -70,10 +70,12 @@ type Deployment struct {
 
 // News is what was read of an application.
 type News struct {
-	// At is when the backend said so. An answer that the backend said was still the newest is as new as that word.
+	// At is when the backend was read. A response that nothing has changed counts as a fresh read.
 	At time.Time
 	// Environments in the order of their names.
 	Environments []State
+	// Untrusted is how many deployments of untrusted logins the backend found. It stops counting at some limit.
+	Untrusted int
 }
 
 // Find returns the state of an environment.

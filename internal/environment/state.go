@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -100,13 +101,13 @@ func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
 	return max(d, shortest), err
 }
 
-// longestURL is how long a URL may be that others are shown.
-const longestURL = 2048
+// maxURL bounds a URL that is shown, in bytes.
+const maxURL = 2048
 
-// SafeURL is a URL as others may be shown it: of the web, and of a sensible length; else nothing.
+// SafeURL returns a URL that may be shown, or "": it is that of a web page, not too long, and without blanks and control characters.
 func SafeURL(raw string) string {
 	web := strings.HasPrefix(raw, "https://") || strings.HasPrefix(raw, "http://")
-	if !web || len(raw) > longestURL || strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if !web || len(raw) > maxURL || strings.ContainsFunc(raw, unicode.IsSpace) || version.Clean(raw, maxURL) != raw {
 		return ""
 	}
 	return raw

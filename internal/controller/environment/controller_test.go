@@ -477,6 +477,13 @@ func TestWhatTheBackendAnswers(t *testing.T) {
 		open bool
 	}{
 		"all is well":           {func(*world) {}, "Synced", false, "takes releases after staging", time.Minute, false, true},
+		"untrusted logins": {func(w *world) {
+			d := environment.Deployment{Key: "uid-6/1", ID: 1, Version: release("v6.6.6"), State: v1alpha1.BakeSucceeded}
+			s := environment.State{Application: "shop", Environment: "staging", Deployments: []environment.Deployment{d}}
+			if err := w.place.Backend("mallory").Publish(w.t.Context(), s); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "Synced", false, "takes releases after staging; deployments by untrusted logins, which do not count: 1", time.Minute, false, true},
 		"wait":                  {func(w *world) { w.publishErr = wait }, "BackendWaits", false, "until 2030-03-01T12:07:00Z", 7 * time.Minute, false, true},
 		"wait with the news":    {func(w *world) { w.silent, w.readErr = true, wait }, "BackendWaits", false, "until 2030-03-01T12:07:00Z", 7 * time.Minute, false, false},
 		"wait a moment":         {func(w *world) { w.publishErr = &environment.WaitError{Until: noon.Add(time.Second), Err: errBroken} }, "BackendWaits", false, "12:00:01Z", time.Minute, false, true},

@@ -156,6 +156,9 @@ func (v *view) condition() metav1.Condition {
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DeploymentRefused", errors.Join(v.refused...).Error()
 	default:
 		ready.Message = v.summary()
+		if n := v.news.Untrusted; n > 0 {
+			ready.Message += fmt.Sprintf("; deployments by untrusted logins, which do not count: %d", n)
+		}
 	}
 	ready.Message = version.Clean(ready.Message, 1024)
 	return ready

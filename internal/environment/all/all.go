@@ -7,14 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -22,16 +19,15 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
-	"github.com/kuberik/kuberik/internal/environment/limit"
-	"github.com/kuberik/kuberik/internal/environment/retry"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Backends opens backends.
+// Backends opens the backends of Environments.
 type Backends struct {
 	// Client reads the cache.
 	Client client.Reader
-	// Out is the way out of the cluster, and Keys what is needed on it.
+	// Out makes the requests to outside, and Keys reads the Secrets for them.
 	Out  *outbound.Client
 	Keys outbound.Keys
 	// GitHub shares what its backends read, and their budget.
@@ -40,13 +36,9 @@ type Backends struct {
 	GitLab *gitlab.Pool
 	// Clock tells the time.
 	Clock clock.PassiveClock
-
-	once   sync.Once
-	mu     sync.Mutex
-	opened *lru.Cache
 }
 
-// keys of Secrets. Those of a GitHub App are named as Flux names them.
+// The keys of a Secret. Those of a GitHub App are the ones that Flux uses.
 const (
 	keyToken        = "token"
 	keyApp          = "githubAppID"
@@ -54,7 +46,7 @@ const (
 	keyPrivateKey   = "githubAppPrivateKey"
 )
 
-// For opens the backend of an Environment. What somebody has to change is an *environment.RefusedError.
+// For opens the backend of an Environment. The error is an *environment.RefusedError if it lasts until somebody changes something.
 func (b *Backends) For(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
 	if e.Spec.Backend == nil {
 		return b.cluster(e), nil
@@ -67,7 +59,7 @@ func (b *Backends) For(ctx context.Context, e *environments.Environment) (enviro
 	case environments.BackendGitLab:
 		return b.gitlab(ctx, e)
 	}
-	return nil, refused("backend type %q is none that this controller knows: write cluster, github or gitlab", e.Spec.Backend.Type)
+	return nil, remote.Refused("spec.backend.type %q is unknown: set cluster, github or gitlab", e.Spec.Backend.Type)
 }
 
 func (b *Backends) cluster(e *environments.Environment) environment.Backend {
@@ -75,72 +67,71 @@ func (b *Backends) cluster(e *environments.Environment) environment.Backend {
 }
 
 func (b *Backends) github(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
-	spec := e.Spec.Backend
-	secret, client, err := b.access(ctx, e, "github-token", github.DefaultAPIURL)
+	o, secret, err := b.options(ctx, e, "github-token", github.DefaultAPIURL)
 	if err != nil {
 		return nil, err
 	}
-	o := github.Options{
-		Project: spec.Project, APIURL: spec.APIURL, HTTPClient: client, TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors,
-		Token: string(secret.Data[keyToken]),
-	}
-	if o.App, err = app(secret); err != nil {
+	app, err := app(secret)
+	if err != nil {
 		return nil, err
 	}
-	if o.Interval, err = environment.Interval(e.Spec); err != nil {
-		return nil, refused("spec.requeueInterval: %w", err)
-	}
-	if o.SignatureKey, err = b.signature(ctx, e); err != nil {
+	return opened(b.GitHub.Backend(github.Options{Options: o, App: app}))
+}
+
+func (b *Backends) gitlab(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
+	o, secret, err := b.options(ctx, e, "gitlab-token", gitlab.DefaultURL)
+	if err != nil {
 		return nil, err
 	}
-	opened, err := b.GitHub.Backend(o)
+	if o.Token == "" {
+		return nil, remote.Refused("Secret %s has no key %s", secret.Name, keyToken)
+	}
+	return opened(b.GitLab.Backend(o))
+}
+
+// opened returns a backend. An error about its options lasts until somebody changes them.
+func opened[B environment.Backend](backend B, err error) (environment.Backend, error) {
 	if err != nil {
 		return nil, &environment.RefusedError{Err: err}
 	}
-	return b.patient(opened), nil
+	return backend, nil
 }
 
-const (
-	// attempts and pause: what fails is asked once more, after the while for which a backend lets nobody repeat a failure.
-	attempts, pause = 2, 3 * time.Second
-	// mostCalls of one backend in an hour: no honest fleet comes near, but a loop of ours would end there instead of at the door of others.
-	mostCalls = 50_000
-	// mostBackends are remembered with how often they were called.
-	mostBackends = 1024
-)
-
-// patient is a backend that asks again what failed, and that is not asked without end. Backends that are the same share their bound.
-func (b *Backends) patient(opened environment.Backend) environment.Backend {
-	b.once.Do(func() { b.opened = lru.New(mostBackends) })
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if known, ok := b.opened.Get(opened); ok {
-		if known, ok := known.(environment.Backend); ok {
-			return known
-		}
+// options returns the options of an outside backend, and its Secret.
+func (b *Backends) options(ctx context.Context, e *environments.Environment, usual, home string) (remote.Options, *corev1.Secret, error) {
+	spec := e.Spec.Backend
+	secret, client, err := b.access(ctx, e, usual, home)
+	if err != nil {
+		return remote.Options{}, nil, err
 	}
-	made := retry.New(limit.New(opened, mostCalls, time.Hour, b.Clock), retry.Options{Attempts: attempts, Pause: pause})
-	b.opened.Add(opened, made)
-	return made
+	o := remote.Options{
+		Project: spec.Project, URL: spec.APIURL, Token: string(secret.Data[keyToken]), HTTPClient: client,
+		Trust: remote.Trust{TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors},
+	}
+	if o.Interval, err = environment.Interval(e.Spec); err != nil {
+		return o, nil, remote.Refused("spec.requeueInterval: %w", err)
+	}
+	o.SignatureKey, err = b.signatureKey(ctx, e)
+	return o, secret, err
 }
 
-// access reads the credentials of an Environment, and opens the way to the API. They go to the host of the API of old; to any other only
-// where the Secret says so.
+// access reads the credentials of an Environment, and returns the client for the API. The credentials may always be sent to the public
+// service, and to another host only if the Secret allows it.
 func (b *Backends) access(ctx context.Context, e *environments.Environment, usual, home string) (*corev1.Secret, *http.Client, error) {
 	key := types.NamespacedName{Namespace: e.Namespace, Name: cmp.Or(e.Spec.Backend.Secret, usual)}
 	secret, err := b.Keys.Secret(ctx, key)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil, refused("Secret %s does not exist in the namespace of the Environment", key.Name)
+		return nil, nil, remote.Refused("Secret %s does not exist in the namespace of the Environment", key.Name)
 	case err != nil:
 		return nil, nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
 	if secret.Type == corev1.SecretTypeServiceAccountToken || secret.Type == corev1.SecretTypeBootstrapToken {
-		return nil, nil, refused("Secret %s is a credential of this cluster (%s), which is sent nowhere", key.Name, secret.Type)
+		return nil, nil, remote.Refused("Secret %s is a credential of this cluster (%s), which is never sent anywhere", key.Name, secret.Type)
 	}
 	api, err := url.Parse(cmp.Or(e.Spec.Backend.APIURL, home))
 	if err != nil || api.Host == "" {
-		return nil, nil, refused("spec.backend.apiURL is no URL: write one such as https://github.example.com/api/v3/")
+		return nil, nil, remote.Refused("spec.backend.apiURL is not an absolute URL: write one such as https://github.example.com/api/v3/")
 	}
 	if e.Spec.Backend.APIURL != "" {
 		if err := outbound.MaySend(secret, api); err != nil {
@@ -151,10 +142,11 @@ func (b *Backends) access(ctx context.Context, e *environments.Environment, usua
 	return secret, out, err
 }
 
+// app returns the GitHub App of a Secret, or nil if it has a token.
 func app(s *corev1.Secret) (*github.App, error) {
 	if len(s.Data[keyApp]) == 0 {
 		if len(s.Data[keyToken]) == 0 {
-			return nil, refused("Secret %s has neither the key %s nor %s", s.Name, keyToken, keyApp)
+			return nil, remote.Refused("Secret %s has neither the key %s nor %s", s.Name, keyToken, keyApp)
 		}
 		return nil, nil //nolint:nilnil // a token is enough
 	}
@@ -172,13 +164,13 @@ func app(s *corev1.Secret) (*github.App, error) {
 func number(s *corev1.Secret, key string) (int64, error) {
 	n, err := strconv.ParseInt(string(s.Data[key]), 10, 64)
 	if err != nil {
-		return 0, refused("key %s of Secret %s is not a number", key, s.Name)
+		return 0, remote.Refused("key %s of Secret %s is not a number", key, s.Name)
 	}
 	return n, nil
 }
 
-// signature is the key that the controllers of all environments share, or nil.
-func (b *Backends) signature(ctx context.Context, e *environments.Environment) ([]byte, error) {
+// signatureKey returns the key that the controllers of all environments share, or nil.
+func (b *Backends) signatureKey(ctx context.Context, e *environments.Environment) ([]byte, error) {
 	ref := e.Spec.Backend.SignatureFrom
 	if ref == nil {
 		return nil, nil
@@ -186,15 +178,11 @@ func (b *Backends) signature(ctx context.Context, e *environments.Environment) (
 	secret, err := b.Keys.Secret(ctx, types.NamespacedName{Namespace: e.Namespace, Name: ref.Name})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, refused("Secret %s of spec.backend.signatureFrom does not exist", ref.Name)
+		return nil, remote.Refused("Secret %s of spec.backend.signatureFrom does not exist", ref.Name)
 	case err != nil:
 		return nil, fmt.Errorf("reading Secret %q of spec.backend.signatureFrom: %w", ref.Name, err)
 	case len(secret.Data[ref.Key]) == 0:
-		return nil, refused("Secret %s of spec.backend.signatureFrom has no key %s", ref.Name, ref.Key)
+		return nil, remote.Refused("Secret %s of spec.backend.signatureFrom has no key %s", ref.Name, ref.Key)
 	}
 	return secret.Data[ref.Key], nil
-}
-
-func refused(format string, args ...any) error {
-	return &environment.RefusedError{Err: fmt.Errorf(format, args...)}
 }

@@ -1,2 +1,2 @@
-// Package all is the list of backends: what opens the one that an Environment names, with the credentials it names.
+// Package all is the list of backends. It opens the one that an Environment names, with the credentials that it names.
 package all

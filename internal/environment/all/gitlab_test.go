@@ -17,6 +17,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/all"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/environment/gitlab/gitlabtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )
@@ -55,7 +56,7 @@ func TestGitLab(t *testing.T) {
 			keys.SetSecret("default", tc.secret, tc.hosts, tc.data)
 			backends := all.Backends{
 				Out:  outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: &keys}),
-				Keys: &keys, GitLab: gitlab.NewPool(gitlab.PoolOptions{Clock: clock}), Clock: clock,
+				Keys: &keys, GitLab: gitlab.NewPool(remote.PoolOptions{Clock: clock}), Clock: clock,
 			}
 			e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "shop"}}
 			e.Spec.Backend = &tc.spec

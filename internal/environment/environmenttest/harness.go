@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	clocktesting "k8s.io/utils/clock/testing"
+
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
@@ -43,4 +45,20 @@ type Harness struct {
 	Text int
 	// Interval is after what time a backend looks for news at the latest. Default 1m.
 	Interval time.Duration
+}
+
+// Clock is a clock that stands still until somebody steps it.
+type Clock struct{ *clocktesting.FakePassiveClock }
+
+// NewClock returns a Clock at noon of some day.
+func NewClock() Clock {
+	return Clock{clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+}
+
+// Step moves the clock.
+func (c Clock) Step(d time.Duration) { c.SetTime(c.Now().Add(d)) }
+
+// NewPlace returns a Place with that clock where those accidents happen. The harness sets the rest.
+func NewPlace(c Clock, a *Accidents) Place {
+	return Place{Now: c.Now, Step: c.Step, Break: a.Break, Down: a.Down}
 }

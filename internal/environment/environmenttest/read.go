@@ -120,7 +120,14 @@ func unreachable(t *testing.T, w *world) {
 func strangersDeployment(t *testing.T, w *world) {
 	t.Helper()
 	publish(t, w.Backend(t, mallory), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	d := w.only(t, w.Backend(t, us), staging)
+	reader := w.Backend(t, us)
+	if n := w.read(t, reader).Untrusted; n != 1 {
+		t.Errorf("%d deployments of untrusted logins are counted, want 1", n)
+	}
+	if n := w.read(t, w.Backend(t, mallory)).Untrusted; n != 0 {
+		t.Errorf("%d of its own deployments are counted as untrusted", n)
+	}
+	d := w.only(t, reader, staging)
 	if d.Doubt == "" || d.Key != "" || d.Version.Tag != "v1.1.0" {
 		t.Errorf("a stranger's deployment is told as %+v", d)
 	}

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	clocktesting "k8s.io/utils/clock/testing"
-
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 	"github.com/kuberik/kuberik/internal/environment/memory"
@@ -154,20 +152,19 @@ var faults = map[string]wrong{
 
 func open(with func(environment.Backend) environment.Backend) func(*testing.T) environmenttest.Place {
 	return func(*testing.T) environmenttest.Place {
-		clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		clock := environmenttest.NewClock()
 		p := memory.NewPlace(clock)
 		var a environmenttest.Accidents
 		p.Interrupt(func(e memory.Effect) (i memory.Interruption) {
 			i.Before, i.After = a.Next(e != memory.Read)
 			return i
 		})
-		return environmenttest.Place{
-			Backend: func(_ *testing.T, actor string, trusted ...string) environment.Backend {
-				return with(p.Backend(actor, trusted...))
-			},
-			Now: clock.Now, Step: func(d time.Duration) { clock.SetTime(clock.Now().Add(d)) },
-			Reject: p.Reject, Writes: p.Writes, Deployments: p.Deployments, Break: a.Break, Down: a.Down,
+		place := environmenttest.NewPlace(clock, &a)
+		place.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
+			return with(p.Backend(actor, trusted...))
 		}
+		place.Reject, place.Writes, place.Deployments = p.Reject, p.Writes, p.Deployments
+		return place
 	}
 }
 

@@ -5,85 +5,93 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// Backend is the view that one Environment has of a repository. It is safe for use by several at once.
+// Backend is the view of a repository by the Environments with the same options. It is safe for concurrent use.
 type Backend struct {
 	repository *repository
 	o          Options
-	// used is the Pool's.
-	used time.Time
 
-	// What follows belongs to whoever has locked the repository. self is the login of the credentials, once it is known.
-	self string
-	told map[string]told
+	// The lock of the repository guards the rest. self is the login of the credentials; empty until it is known.
+	self  string
+	views map[string]view
 }
 
-// told is what was made of a version of an application.
-type told struct {
+// view is what the Backend tells about one version of an application.
+type view struct {
 	version      int64
 	environments []environment.State
+	untrusted    int
 }
 
 var _ environment.Backend = (*Backend)(nil)
 
 func newBackend(r *repository, o Options) *Backend {
-	return &Backend{repository: r, o: o, told: map[string]told{}}
+	return &Backend{repository: r, o: o, views: map[string]view{}}
 }
 
-// learn finds out who we are.
-func (b *Backend) learn(ctx context.Context) error {
+// identify finds out the login of the credentials, and adds the logins that the Backend trusts to those of the repository.
+func (b *Backend) identify(ctx context.Context) error {
+	if b.self != "" {
+		return nil
+	}
+	if err := b.repository.Failure(); err != nil {
+		return err
+	}
 	login, err := b.repository.self(ctx)
 	if err != nil {
+		b.repository.Failed(ctx, err, b.o.Interval)
 		return err
 	}
 	b.self = login
-	b.repository.befriend(login)
+	b.repository.trust(slices.Concat([]string{login}, b.o.TrustedActors, b.o.UnsignedActors))
 	return nil
 }
 
 // Read implements environment.Backend.
 func (b *Backend) Read(ctx context.Context, application string) (environment.News, error) {
-	unlock, err := b.repository.lock(ctx)
-	if err != nil {
+	if err := b.repository.Lock(ctx); err != nil {
 		return environment.News{}, err
 	}
-	defer unlock()
+	defer b.repository.Unlock()
+	if err := b.identify(ctx); err != nil {
+		return environment.News{}, err
+	}
 	app := b.repository.application(deploymentName(application))
-	err = b.repository.look(ctx, app, b.o.Interval)
+	err := b.repository.refresh(ctx, app, b.o.Interval)
 	if app.at.IsZero() {
-		// Half of an answer is none.
+		// A partial listing is discarded.
 		return environment.News{}, err
 	}
-	if err := b.learn(ctx); err != nil {
-		return environment.News{}, err
-	}
-	return environment.News{At: app.at, Environments: b.tell(application, app)}, err
+	v := b.view(application, app)
+	return environment.News{At: app.at, Environments: clone(v.environments), Untrusted: v.untrusted}, err
 }
 
-// tell makes news of what is known. The repository is locked.
-func (b *Backend) tell(application string, app *application) []environment.State {
-	if t, ok := b.told[application]; ok && t.version == app.version {
-		return clone(t.environments)
+// view returns what is known of an application.
+func (b *Backend) view(application string, app *application) view {
+	if v, ok := b.views[application]; ok && v.version == app.version {
+		return v
 	}
+	v := view{version: app.version}
 	byName := map[string][]*record{}
 	for _, r := range app.records {
 		byName[r.environment] = append(byName[r.environment], r)
+		if b.untrustedReason(app.name, r) != "" {
+			v.untrusted++
+		}
 	}
-	var states []environment.State
 	for name, records := range byName {
-		states = append(states, b.tellOne(app.name, environment.State{Application: application, Environment: name}, records))
+		v.environments = append(v.environments, b.state(app.name, environment.State{Application: application, Environment: name}, records))
 	}
-	slices.SortFunc(states, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
-	b.told[application] = told{version: app.version, environments: states}
-	return clone(states)
+	slices.SortFunc(v.environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
+	b.views[application] = v
+	return v
 }
 
-// clone lets whoever gets the news do with them what they like.
+// clone returns states that the caller may change.
 func clone(states []environment.State) []environment.State {
 	out := slices.Clone(states)
 	for i := range out {
@@ -92,8 +100,8 @@ func clone(states []environment.State) []environment.State {
 	return out
 }
 
-// tellOne tells of one environment. Its relations are those of the newest deployment, of those vouched for if there are any.
-func (b *Backend) tellOne(name string, s environment.State, records []*record) environment.State {
+// state returns one environment. Its relations are those of the newest deployment that is evidence, or else of the newest.
+func (b *Backend) state(name string, s environment.State, records []*record) environment.State {
 	slices.SortFunc(records, func(x, y *record) int { return cmp.Or(y.at().Compare(x.at()), cmp.Compare(y.id, x.id)) })
 	oldest := b.oldest(name, records)
 	related := false
@@ -111,40 +119,40 @@ func (b *Backend) tellOne(name string, s environment.State, records []*record) e
 	return s
 }
 
-// oldest finds the deployment that counts for each key: two controllers may have made one at the same time.
+// oldest returns the deployment that counts for each key: two controllers may have made one at the same time.
 func (b *Backend) oldest(name string, records []*record) map[string]int64 {
 	ids := map[string]int64{}
 	for _, r := range records {
 		key := r.payload.key()
-		if b.doubt(name, r) == "" && (ids[key] == 0 || r.id < ids[key]) {
+		if b.untrustedReason(name, r) == "" && (ids[key] == 0 || r.id < ids[key]) {
 			ids[key] = r.id
 		}
 	}
 	return ids
 }
 
-// deployment tells of one, and where a person finds it.
+// deployment returns a deployment, and the URL of its environment.
 func (b *Backend) deployment(name string, r *record) (environment.Deployment, string) {
 	d := environment.Deployment{
-		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(), Doubt: b.doubt(name, r),
+		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(), Doubt: b.untrustedReason(name, r),
 	}
 	if d.Doubt != "" {
 		d.Key = ""
 	}
-	said, vouched := newest(r.statuses, func(s status) bool { return b.doubtStatus(name, r, s) == "" })
-	if !vouched {
-		said, _ = newest(r.statuses, func(status) bool { return true })
+	last, trusted := newest(r.statuses, func(s status) bool { return b.untrustedStatusReason(name, r, s) == "" })
+	if !trusted {
+		last, _ = newest(r.statuses, func(status) bool { return true })
 		if d.Doubt == "" {
-			d.Doubt = b.silence(name, r, said)
+			d.Doubt = b.missingStatusReason(name, r, last)
 		}
 	}
-	if d.Doubt == "" && r.asked.IsZero() {
+	if d.Doubt == "" && r.readAt.IsZero() {
 		d.Doubt = "it has changed since its statuses were read"
 	}
-	w := said.word
-	d.State, d.StateMessage, d.Quarantine, d.Attempt, d.AvailableSince = w.state, w.message, w.quarantine, w.attempt, w.since
-	if d.AvailableSince.IsZero() && w.number == 0 && w.state == v1alpha1.BakeSucceeded {
-		d.AvailableSince = said.made
+	s := last.report
+	d.State, d.StateMessage, d.Quarantine, d.Attempt, d.AvailableSince = s.state, s.message, s.quarantine, s.attempt, s.since
+	if d.AvailableSince.IsZero() && s.number == 0 && s.state == v1alpha1.BakeSucceeded {
+		d.AvailableSince = last.made
 	}
-	return d, said.url
+	return d, last.url
 }

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	clocktesting "k8s.io/utils/clock/testing"
-
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/environment/github/githubtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 const project = "octo-org/shop"
@@ -19,9 +18,9 @@ const project = "octo-org/shop"
 // bench is a GitHub, and those who use it.
 type bench struct {
 	*githubtest.Server
-	clock *clocktesting.FakePassiveClock
+	clock environmenttest.Clock
 	url   string
-	pool  github.PoolOptions
+	pool  remote.PoolOptions
 }
 
 func newBench(tb testing.TB) *bench {
@@ -31,8 +30,8 @@ func newBench(tb testing.TB) *bench {
 
 func serve(tb testing.TB, wrap func(http.Handler) http.Handler) *bench {
 	tb.Helper()
-	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	b := &bench{Server: githubtest.New(clock, project), clock: clock, pool: github.PoolOptions{Clock: clock}}
+	clock := environmenttest.NewClock()
+	b := &bench{Server: githubtest.New(clock, project), clock: clock, pool: remote.PoolOptions{Clock: clock}}
 	server := httptest.NewServer(wrap(b.Server))
 	tb.Cleanup(server.Close)
 	b.url = server.URL + "/api/v3"
@@ -43,7 +42,7 @@ func serve(tb testing.TB, wrap func(http.Handler) http.Handler) *bench {
 func (b *bench) options(login string) github.Options {
 	token := "token-of-" + login
 	b.AddToken(token, login)
-	return github.Options{Project: project, APIURL: b.url, Token: token}
+	return github.Options{Options: remote.Options{Project: project, URL: b.url, Token: token}}
 }
 
 // backend makes one that remembers nothing.
@@ -56,8 +55,6 @@ func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 	return backend
 }
 
-func (b *bench) step(d time.Duration) { b.clock.SetTime(b.clock.Now().Add(d)) }
-
 // place is the bench as the contract sees it.
 func (b *bench) place(with func(*github.Options)) environmenttest.Place {
 	var a environmenttest.Accidents
@@ -68,17 +65,16 @@ func (b *bench) place(with func(*github.Options)) environmenttest.Place {
 		}
 		return &githubtest.Fault{Status: http.StatusBadGateway, Effect: after != nil}
 	})
-	return environmenttest.Place{
-		Backend: func(t *testing.T, actor string, trusted ...string) environment.Backend {
-			t.Helper()
-			o := b.options(actor)
-			o.TrustedActors = trusted
-			with(&o)
-			return b.backend(t, o)
-		},
-		Now: b.clock.Now, Step: b.step, Reject: b.Reject, Writes: b.Writes, Break: a.Break, Down: a.Down,
-		Deployments: func(key string) int { return b.Count(`"key":"` + key + `"`) },
+	place := environmenttest.NewPlace(b.clock, &a)
+	place.Reject, place.Writes, place.Deployments = b.Reject, b.Writes, func(key string) int { return b.Count(`"key":"` + key + `"`) }
+	place.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+		t.Helper()
+		o := b.options(actor)
+		o.TrustedActors = trusted
+		with(&o)
+		return b.backend(t, o)
 	}
+	return place
 }
 
 var key = []byte("0123456789abcdef0123456789abcdef")

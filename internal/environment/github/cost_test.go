@@ -9,6 +9,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/github"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 // crowd are Environments of one repository, each with ten deployments.
@@ -46,7 +47,7 @@ func newCrowd(tb testing.TB, applications int) *crowd {
 	for i, s := range c.states {
 		for {
 			// The writes of a minute are limited.
-			c.step(8 * time.Minute)
+			c.clock.Step(8 * time.Minute)
 			if c.backends[i].Publish(tb.Context(), s) == nil {
 				break
 			}
@@ -60,7 +61,7 @@ func (c *crowd) hour(tb testing.TB) (all, unchanged int) {
 	tb.Helper()
 	c.Calls()
 	for range 60 {
-		c.step(time.Minute)
+		c.clock.Step(time.Minute)
 		for i, s := range c.states {
 			if err := c.backends[i].Publish(tb.Context(), s); err != nil {
 				tb.Fatal(err)
@@ -89,7 +90,7 @@ func TestRequestsAtRest(t *testing.T) {
 			t.Parallel()
 			c := newCrowd(t, applications)
 			// A process that starts with the budget that it has in earnest.
-			c.pool.Budget = github.DefaultBudget
+			c.pool.Budget = remote.DefaultBudget
 			pool := github.NewPool(c.pool)
 			backend, err := pool.Backend(c.options("kuberik"))
 			if err != nil {
@@ -118,7 +119,7 @@ func (c *crowd) warm(t *testing.T) {
 	c.Calls()
 	start, calls, said := c.clock.Now(), 0, false
 	for range 12 * 60 {
-		c.step(time.Minute)
+		c.clock.Step(time.Minute)
 		newest, all := c.doubts(t)
 		calls += len(c.Calls())
 		if newest == 0 && !said {
@@ -127,7 +128,7 @@ func (c *crowd) warm(t *testing.T) {
 		}
 		if all == 0 {
 			t.Logf("everything is known after %s, with %d requests", c.clock.Since(start), calls)
-			c.step(time.Hour)
+			c.clock.Step(time.Hour)
 			return
 		}
 	}
@@ -166,7 +167,7 @@ func TestNothingChanged(t *testing.T) {
 	publish(t, backend, s)
 	b.Calls()
 	for range 100 {
-		b.step(time.Hour)
+		b.clock.Step(time.Hour)
 		publish(t, backend, s)
 	}
 	if n := len(b.Calls()); n != 0 {
@@ -185,7 +186,7 @@ func TestNoticedInTime(t *testing.T) {
 	s.Deployments[1].Quarantine = "loses orders"
 	publish(t, writer, s)
 	for minutes := 1; ; minutes++ {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		if told, _ := read(t, reader).Find("staging"); told.Deployments[1].Quarantine != "" {
 			t.Logf("noticed after %d minutes", minutes)
 			return
@@ -213,13 +214,13 @@ func TestManyPages(t *testing.T) {
 			s.Deployments = append(s.Deployments, deployment(id, v1alpha1.BakeSucceeded))
 		}
 		for noise.Publish(t.Context(), s) != nil {
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 		}
 	}
 	if b.clock.Since(start) > 30*time.Minute {
 		t.Fatal("everything will be looked at again, and that is not what this is about")
 	}
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	if s, ok := read(t, reader).Find("staging"); !ok || len(s.Deployments) != 1 || s.Deployments[0].Doubt != "" {
 		t.Errorf("behind 200 other deployments, told is %+v", s)
 	}
@@ -229,7 +230,7 @@ func BenchmarkReadAtRest(b *testing.B) {
 	c := newCrowd(b, 1)
 	backend := c.backends[0]
 	for range 60 {
-		c.step(time.Minute)
+		c.clock.Step(time.Minute)
 		if _, err := backend.Read(b.Context(), "app-0"); err != nil {
 			b.Fatal(err)
 		}

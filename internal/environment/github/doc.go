@@ -1,9 +1,8 @@
-// Package github is the repository's Deployments as the place where the environments of an application meet.
+// Package github lets the environments of an application meet in the Deployments of a GitHub repository.
 //
-// What is written there can be read by the controllers that others run, and the other way round: wire.go is the protocol. Anybody who may
-// write deployments can write some of these, so only what trusted actors made counts, and with a key only what is signed with it.
+// Other controllers read what it writes, and the other way round; wire.go is the protocol. Anybody with write access to deployments can
+// create such deployments, so only those of trusted logins are evidence, and with a key only the signed ones.
 //
-// All Backends of one repository and one set of credentials share what was read. They look at the newest deployments once in an interval
-// and ask for the statuses of those that may have changed, so that the number of requests depends on what happens, and hardly on how
-// many Environments there are.
+// All Backends of one repository and account share what they read. They read the newest deployments once in an interval, and the statuses
+// of those that may have changed, so that the number of requests depends on what happens, and little on the number of Environments.
 package github

@@ -50,7 +50,7 @@ func TestRefused(t *testing.T) {
 		"401":            {func(b *bench, o *github.Options) { b.RevokeToken(o.Token) }, "renew the token"},
 		"404":            {func(_ *bench, o *github.Options) { o.Project = "octo-org/other" }, "check the project"},
 		"403":            {func(b *bench, _ *github.Options) { b.Break(on("GET", "/deployments", githubtest.Fault{Status: 403})) }, "read and write access to deployments"},
-		"403 on user":    {func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) }, "whom the token belongs to"},
+		"403 on user":    {func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) }, "the user of the token"},
 		"moved for good": {func(b *bench, _ *github.Options) { b.Break(moved) }, "another host"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,14 +64,14 @@ func TestRefused(t *testing.T) {
 				t.Errorf("read: %v, want it refused with %q", err, tc.want)
 			}
 			b.Calls()
-			b.step(30 * time.Second)
+			b.clock.Step(30 * time.Second)
 			if _, again := backend.Read(t.Context(), "shop"); !errors.Is(again, err) || len(b.Calls()) != 0 {
 				t.Errorf("read again: %v", again)
 			}
 			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &refused) {
 				t.Errorf("publish: %v, want it refused", err)
 			}
-			b.step(time.Hour)
+			b.clock.Step(time.Hour)
 			if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &refused) || len(b.Calls()) == 0 {
 				t.Errorf("an hour later: %v, want it asked again", err)
 			}
@@ -151,9 +151,9 @@ func TestWait(t *testing.T) {
 			b.Skew = tc.skew
 			backend := b.backend(t, b.options("kuberik"))
 			publish(t, backend, succeeded(1))
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 			before := read(t, backend)
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 			fault := tc.fault(b)
 			b.Break(func(*http.Request) *githubtest.Fault { return &fault })
 			b.Calls()
@@ -196,7 +196,7 @@ func TestSecondaryLimitGrows(t *testing.T) {
 		b.clock.SetTime(wait.Until)
 	}
 	b.Break(nil)
-	b.step(time.Hour)
+	b.clock.Step(time.Hour)
 	read(t, backend)
 }
 
@@ -215,7 +215,7 @@ func TestRateLimitKept(t *testing.T) {
 		}
 	}
 	for range 4 {
-		b.step(time.Hour)
+		b.clock.Step(time.Hour)
 		if backend.Publish(t.Context(), succeeded(1)) == nil {
 			break
 		}
@@ -232,7 +232,7 @@ func TestBudget(t *testing.T) {
 	o := b.options("kuberik")
 	backend := b.backend(t, o)
 	publish(t, backend, succeeded(1)) // user, page 1, walk, find, create, status
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	var wait *environment.WaitError
 	if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(59*time.Minute)) {
 		t.Errorf("got %v, want to wait until the hour is over", err)
@@ -243,7 +243,7 @@ func TestBudget(t *testing.T) {
 	if watch.codes[200] != 4 || watch.codes[201] != 2 || watch.budget != 0 || watch.limit != 5000-6 || strings.Contains(watch.account, o.Token) || watch.account == "" {
 		t.Errorf("observed was %+v", watch)
 	}
-	b.step(time.Hour)
+	b.clock.Step(time.Hour)
 	read(t, backend)
 }
 
@@ -287,12 +287,12 @@ func TestRejected(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			b.Calls()
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &one) || len(b.Calls()) != 0 {
 				t.Errorf("a minute later: %v", err)
 			}
 			b.Break(nil)
-			b.step(10 * time.Minute)
+			b.clock.Step(10 * time.Minute)
 			publish(t, backend, succeeded(1))
 			if n := b.Count("uid-1/1"); n != 1 {
 				t.Errorf("there are %d deployments", n)
@@ -332,7 +332,7 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 	})
 	s := state("staging", deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeSucceeded))
 	for range 3 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		if err := backend.Publish(t.Context(), s); err == nil {
 			break
 		} else if strings.Contains(err.Error(), "token-of") {
@@ -340,14 +340,14 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 		}
 	}
 	b.Break(nil)
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	publish(t, backend, s)
 	for _, d := range s.Deployments {
 		if n := b.Count(d.Key); n != 1 {
 			t.Errorf("broken at %d: there are %d deployments of %s", at, n, d.Key)
 		}
 	}
-	b.step(time.Hour)
+	b.clock.Step(time.Hour)
 	told, _ := read(t, backend).Find("staging")
 	if len(told.Deployments) != 2 || told.Deployments[0].State != v1alpha1.BakeInProgress || told.Deployments[1].State != v1alpha1.BakeSucceeded {
 		t.Errorf("broken at %d: told is %+v", at, told)
@@ -367,7 +367,7 @@ func TestStatusAnswerLost(t *testing.T) {
 		t.Errorf("told is %+v", s)
 	}
 	b.Break(nil)
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	before := b.Writes()
 	publish(t, backend, succeeded(1))
 	if n := b.Writes() - before; n != 0 {
@@ -381,10 +381,10 @@ func TestDown(t *testing.T) {
 	b.pool.Timeout = 50 * time.Millisecond
 	backend := b.backend(t, b.options("kuberik"))
 	publish(t, backend, succeeded(1))
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	before := read(t, backend)
 	b.Break(func(*http.Request) *githubtest.Fault { return &githubtest.Fault{Hang: true} })
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	var group sync.WaitGroup
 	for range 100 {
 		group.Go(func() {
@@ -402,7 +402,7 @@ func TestDown(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	b.Break(nil)
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	publish(t, backend, succeeded(2))
 }
 
@@ -415,7 +415,7 @@ func TestShortBudget(t *testing.T) {
 	b.pool.Budget = 80
 	reader := b.backend(t, b.options("kuberik"))
 	for range 59 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		news, err := reader.Read(t.Context(), "shop")
 		if err != nil {
 			t.Fatal(err)
@@ -426,7 +426,7 @@ func TestShortBudget(t *testing.T) {
 	}
 	s.Deployments[1].Quarantine = "loses orders"
 	publish(t, writer, s)
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	news, err := reader.Read(t.Context(), "shop")
 	told, _ := news.Find("staging")
 	if d := told.Deployments[1]; d.Quarantine == "" && d.Doubt == "" {
@@ -457,7 +457,7 @@ func TestDeleted(t *testing.T) {
 	publish(t, backend, state("staging", deployment(1, v1alpha1.BakeDeploying)))
 	b.Delete()
 	for range 2 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		if backend.Publish(t.Context(), succeeded(1)) == nil {
 			break
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/github"
 	"github.com/kuberik/kuberik/internal/environment/github/githubtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 // TestBomb: a page that is small on the wire and large in memory is not decoded.
@@ -24,7 +25,7 @@ func TestBomb(t *testing.T) {
 	b.Break(on("GET", "/deployments", githubtest.Fault{Status: 200, Body: page}))
 	_, err := b.backend(t, b.options("kuberik")).Read(t.Context(), "shop")
 	var refused *environment.RefusedError
-	if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "a page of 1048576 things where 100 were asked for") {
+	if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "a page of 1048576 items, but at most 100 are expected") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -64,7 +65,7 @@ func TestFlood(t *testing.T) {
 	}
 	b.Calls()
 	for range 3 * 60 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		if n, all := vouched(t, ours, "staging"), vouched(t, theirs, "staging"); n != 1 || all != 2 {
 			t.Fatalf("%d and %d deployments are evidence", n, all)
 		}
@@ -82,7 +83,7 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	s, _ := read(t, late).Find("staging")
 	creators := 0
 	for _, d := range s.Deployments {
@@ -114,7 +115,7 @@ func TestLongPages(t *testing.T) {
 		t.Errorf("it took %d requests", n)
 	}
 	for range 60 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		read(t, reader)
 	}
 	if n := len(b.Calls()); n > 200 {
@@ -167,7 +168,7 @@ func TestWalkGoesOn(t *testing.T) {
 		mu.Unlock()
 		_, err = reader.Read(ctx, "shop")
 		cancel()
-		b.step(time.Second)
+		b.clock.Step(time.Second)
 	}
 	if n := vouched(t, reader, "staging"); n != 1 || calls != 5 {
 		t.Errorf("after %d calls %d deployments are evidence", calls, n)
@@ -208,11 +209,11 @@ func TestKept(t *testing.T) {
 		fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
 	}))
 	defer server.Close()
-	backend, err := github.New(github.Options{Project: "a/b", APIURL: server.URL, Token: "t"}, github.PoolOptions{})
+	backend, err := github.New(github.Options{Options: remote.Options{Project: "a/b", URL: server.URL, Token: "t"}}, remote.PoolOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if news := read(t, backend); len(news.Environments) != 200 {
+	if news := read(t, backend); len(news.Environments) != 100 || news.Untrusted != 100 {
 		t.Errorf("%d environments are kept", len(news.Environments))
 	}
 }

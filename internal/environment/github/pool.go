@@ -2,155 +2,86 @@ package github
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	gh "github.com/google/go-github/v92/github"
 
 	"github.com/kuberik/kuberik/internal/buildinfo"
-	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// Pool shares what Backends read, and their budget. It is safe for use by several at once.
+// Pool creates Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	o PoolOptions
-
-	mu           sync.Mutex
-	accounts     map[string]*account
-	repositories map[string]*repository
-	backends     map[string]*Backend
+	o            remote.PoolOptions
+	accounts     remote.Pool[*account]
+	repositories remote.Pool[*repository]
+	backends     remote.Pool[*Backend]
 }
 
-// unused is after what time what nobody asks for any more is forgotten: a rotated token, a deleted Environment.
-const unused = 24 * time.Hour
+// NewPool returns a Pool.
+func NewPool(o remote.PoolOptions) *Pool { return &Pool{o: o.Complete()} }
 
-// NewPool makes a Pool.
-func NewPool(o PoolOptions) *Pool {
-	return &Pool{o: o.complete(), accounts: map[string]*account{}, repositories: map[string]*repository{}, backends: map[string]*Backend{}}
-}
+// New returns a Backend with a Pool of its own. A controller uses one Pool for all.
+func New(o Options, p remote.PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
 
-// New makes a Backend on its own. A controller makes its Backends from one Pool.
-func New(o Options, p PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
-
-// Backend makes a Backend that shares requests with the others for the same API URL, repository and credentials, or returns the one that there
-// is with the same options. It costs nothing, so that a controller asks for it whenever it needs one; what nobody asks for in a day is
-// forgotten. An error says what is wrong with the options.
+// Backend returns the Backend with these options. It makes no requests, so call it whenever you need the Backend.
 func (p *Pool) Backend(o Options) (*Backend, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget()
-	who := o.identity()
-	a := p.accounts[who]
-	if a == nil {
-		if a, err = newAccount(who, o, p.o); err != nil {
-			return nil, err
-		}
-		p.accounts[who] = a
-	}
-	where := who + " " + strings.ToLower(o.Project)
-	r := p.repositories[where]
-	if r == nil {
-		r = newRepository(a, o.Project, p.o)
-		p.repositories[where] = r
-	}
-	r.befriend(slices.Concat(o.TrustedActors, o.UnsignedActors)...)
-	view := where + " " + o.trust()
-	b := p.backends[view]
-	if b == nil {
-		b = newBackend(r, o)
-		p.backends[view] = b
-	}
-	now := p.o.Clock.Now()
-	a.used, r.used, b.used = now, now, now
-	return b, nil
-}
-
-// forget drops what has not been asked for lately. Backends that still exist go on with what they have.
-func (p *Pool) forget() {
-	old := p.o.Clock.Now().Add(-unused)
-	maps.DeleteFunc(p.backends, func(_ string, b *Backend) bool { return b.used.Before(old) })
-	maps.DeleteFunc(p.repositories, func(_ string, r *repository) bool { return r.used.Before(old) })
-	maps.DeleteFunc(p.accounts, func(_ string, a *account) bool { return a.used.Before(old) })
-}
-
-// identity tells credentials apart, without telling them.
-func (o Options) identity() string {
-	secret := o.Token
-	if o.App != nil {
-		secret = fmt.Sprintf("%d/%d/%s", o.App.ID, o.App.Installation, o.App.PrivateKey)
-	}
-	return digest(o.APIURL, secret)
-}
-
-// trust tells apart what is made of the same deployments.
-func (o Options) trust() string {
-	return digest(fmt.Sprintf("%q %q %q %s", o.TrustedActors, o.UnsignedActors, o.SignatureKey, o.Interval))
-}
-
-func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:])
-}
-
-// account is a set of credentials at one GitHub.
-type account struct {
-	client *gh.Client
-	// app proves to be the App itself instead of its installation; nil for a token.
-	app     *gh.Client
-	guard   *guard
-	budget  int
-	timeout time.Duration
-	used    time.Time
-
-	mu    sync.Mutex
-	login string
-}
-
-func newAccount(who string, o Options, p PoolOptions) (*account, error) {
-	base := o.HTTPClient.Transport
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	u, err := url.Parse(o.APIURL)
+	now, key := p.o.Clock.Now(), o.accountKey()
+	a, err := p.accounts.Get(now, key, func() (*account, error) { return newAccount(key, o, p.o) })
 	if err != nil {
 		return nil, err
 	}
-	// A name for metrics: what it belongs to for an App, and else a piece of the hash.
-	name := "token-" + who[:8]
+	key = o.ProjectKey(key)
+	r, err := p.repositories.Get(now, key, func() (*repository, error) { return newRepository(a, o.Project, p.o), nil })
+	if err != nil {
+		return nil, err
+	}
+	return p.backends.Get(now, o.ViewKey(key), func() (*Backend, error) { return newBackend(r, o), nil })
+}
+
+// account is a set of credentials.
+type account struct {
+	remote.Account
+	client *gh.Client
+	// app authenticates as the App itself in place of its installation; nil for a token.
+	app    *gh.Client
+	budget int
+}
+
+func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
+	// The name appears in metrics: the IDs of an App, or else a part of the hash.
+	name := "token-" + key[:8]
 	if o.App != nil {
 		name = fmt.Sprintf("app-%d-%d", o.App.ID, o.App.Installation)
 	}
-	a := &account{guard: newGuard(base, u.Host, name, p), budget: p.Budget, timeout: p.Timeout}
-	out := &bounded{next: a.guard}
+	transport, err := remote.NewTransport(service, o.Options, name, p)
+	if err != nil {
+		return nil, err
+	}
+	a := &account{Account: remote.Account{Transport: transport}, budget: p.Budget}
 	if o.App == nil {
-		a.client, err = newClient(o, newCache(&bearer{next: out, host: u.Host, token: o.Token}))
+		a.client, err = newClient(o, newCache(transport))
 		return a, err
 	}
-	asApp, err := ghinstallation.NewAppsTransport(out, o.App.ID, o.App.PrivateKey)
+	asApp, err := ghinstallation.NewAppsTransport(transport, o.App.ID, o.App.PrivateKey)
 	if err != nil {
-		// What the library says could quote the key.
+		// The error of the library could quote the key.
 		return nil, fmt.Errorf("the private key of GitHub App %d cannot be read: it has to be an RSA key in PEM", o.App.ID)
 	}
-	asApp.BaseURL = strings.TrimSuffix(o.APIURL, "/")
+	asApp.BaseURL = strings.TrimSuffix(o.URL, "/")
 	if a.app, err = newClient(o, asApp); err != nil {
 		return nil, err
 	}
 	installed := ghinstallation.NewFromAppsTransport(asApp, o.App.Installation)
-	// No more rights than are needed, whatever the App has. The type is of another version of the library than ours.
+	// The tokens get no more rights than needed, whatever the App has. The options are of another version of the library than ours.
 	if err := json.Unmarshal([]byte(rights), &installed.InstallationTokenOptions); err != nil {
 		return nil, err
 	}
@@ -163,53 +94,29 @@ const rights = `{"permissions": {"deployments": "write", "metadata": "read"}}`
 func newClient(o Options, transport http.RoundTripper) (*gh.Client, error) {
 	client := &http.Client{Transport: transport, CheckRedirect: o.HTTPClient.CheckRedirect}
 	return gh.NewClient(
-		gh.WithHTTPClient(client), gh.WithURLs(&o.APIURL, nil), gh.WithUserAgent("kuberik/"+buildinfo.Version),
-		// The guard does this, by our clock and for all that share the credentials.
+		gh.WithHTTPClient(client), gh.WithURLs(&o.URL, nil), gh.WithUserAgent("kuberik/"+buildinfo.Version),
+		// The Transport does this, by our clock and for all that share the credentials.
 		gh.WithDisableRateLimitCheck(),
 	)
 }
 
-// bearer sends a token, and that to GitHub alone.
-type bearer struct {
-	next        http.RoundTripper
-	host, token string
-}
-
-// RoundTrip implements http.RoundTripper.
-func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host == b.host {
-		req = req.Clone(req.Context())
-		req.Header.Set("Authorization", "Bearer "+b.token)
-	}
-	return b.next.RoundTrip(req)
-}
-
-// self is the login that the credentials write as. It is asked for once.
+// self returns the login that the credentials write as.
 func (a *account) self(ctx context.Context) (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.login != "" {
-		return a.login, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
-	defer cancel()
-	var login string
-	if a.app != nil {
+	return a.Login(ctx, func(ctx context.Context) (string, error) {
+		if a.app == nil {
+			user, _, err := a.client.Users.Get(ctx, "")
+			if err != nil {
+				return "", explain(err, "the user of the token")
+			}
+			return user.GetLogin(), nil
+		}
 		app, _, err := a.app.Apps.Get(ctx, "")
-		if err != nil {
-			return "", explain(err, "who the GitHub App is")
+		switch {
+		case err != nil:
+			return "", explain(err, "the GitHub App")
+		case app.GetSlug() == "":
+			return "", nil
 		}
-		login = app.GetSlug() + "[bot]"
-	} else {
-		user, _, err := a.client.Users.Get(ctx, "")
-		if err != nil {
-			return "", explain(err, "whom the token belongs to")
-		}
-		login = user.GetLogin()
-	}
-	if login == "" || login == "[bot]" {
-		return "", &environment.RefusedError{Err: fmt.Errorf("GitHub does not say whom the credentials belong to")}
-	}
-	a.login = login
-	return login, nil
+		return app.GetSlug() + "[bot]", nil
+	})
 }

@@ -3,8 +3,6 @@ package github
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,47 +11,33 @@ import (
 	gh "github.com/google/go-github/v92/github"
 
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-const (
-	// rejectedFor is how long what GitHub did not take is not sent again: somebody may push the commit that is missing.
-	rejectedFor = 10 * time.Minute
-	// maxFailures is after how many failures in a row the rest of a history is left for the next time.
-	maxFailures = 3
-)
-
-// rejection is what GitHub did not take.
-type rejection struct {
-	// revision that was sent: another one is another question.
-	revision string
-	// what was sent: empty for a deployment itself, and the word for a status.
-	what  string
-	until time.Time
-	err   error
-}
+// maxFailures is the number of failures after which the rest of a history is left for the next time.
+const maxFailures = 3
 
 // Publish implements environment.Backend.
 func (b *Backend) Publish(ctx context.Context, s environment.State) error {
-	unlock, err := b.repository.lock(ctx)
-	if err != nil {
+	if err := b.repository.Lock(ctx); err != nil {
 		return err
 	}
-	defer unlock()
+	defer b.repository.Unlock()
 	if len(s.Deployments) == 0 {
 		return nil
 	}
-	if err := b.repository.recently(b.o.Interval); err != nil {
+	if err := b.repository.Failure(); err != nil {
 		return err
 	}
 	p, err := b.begin(ctx, s)
 	if err != nil {
-		b.repository.fail(ctx, err)
+		b.repository.Failed(ctx, err, b.o.Interval)
 		return err
 	}
 	var errs []error
 	failures := 0
-	// Oldest first, since GitHub takes what was made last for the newest.
+	// The oldest come first: for GitHub, the newest is what was made last.
 	for i, d := range slices.Backward(s.Deployments) {
 		err := p.publish(ctx, d, i == 0)
 		if err == nil {
@@ -64,22 +48,22 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 		if errors.As(err, &one) {
 			continue
 		}
-		b.repository.fail(ctx, err)
-		if failures++; failures == maxFailures || final(ctx, err) {
+		b.repository.Failed(ctx, err, b.o.Interval)
+		if failures++; failures == maxFailures || lasting(ctx, err) {
 			break
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// final says whether there is no point in going on.
-func final(ctx context.Context, err error) bool {
+// lasting reports whether the next deployment would fail as well.
+func lasting(ctx context.Context, err error) bool {
 	var wait *environment.WaitError
 	var refused *environment.RefusedError
 	return ctx.Err() != nil || errors.As(err, &wait) || errors.As(err, &refused)
 }
 
-// publication is one environment being published.
+// publication is one environment that is published.
 type publication struct {
 	*Backend
 	app   *application
@@ -87,16 +71,13 @@ type publication struct {
 	state environment.State
 }
 
-// begin finds out whatever is not known yet. In the course of things, that is nothing.
+// begin reads what is not known yet. Usually, that is nothing.
 func (b *Backend) begin(ctx context.Context, s environment.State) (*publication, error) {
-	if err := b.learn(ctx); err != nil {
+	if err := b.identify(ctx); err != nil {
 		return nil, err
 	}
 	name := deploymentName(s.Application)
 	app := b.repository.application(name)
-	now := b.repository.clock.Now()
-	maps.DeleteFunc(app.rejected, func(_ string, r rejection) bool { return !now.Before(r.until) })
-	b.repository.reconsider()
 	if app.walked.IsZero() {
 		if err := b.repository.poll(ctx, b.o.Interval); err != nil {
 			return nil, err
@@ -112,41 +93,31 @@ func (p *publication) publish(ctx context.Context, d environment.Deployment, new
 	if d.Key == "" {
 		return &environment.DeploymentError{ID: d.ID, Err: errors.New("the deployment has no key")}
 	}
-	said := newWord(d)
-	state, text := said.phrase()
-	if old, ok := p.app.rejected[d.Key]; ok && old.revision == revisionOf(d) && (old.what == "" || old.what == state+text) {
-		return old.err
+	report := newReport(d)
+	// The revision is read from the image, and so may be known later than the deployment.
+	made := d.Key + " " + revisionOf(d)
+	state, text := report.texts()
+	reported := made + " " + state + " " + text
+	for _, write := range []string{made, reported} {
+		if err := p.repository.Rejected(write); err != nil {
+			return err
+		}
 	}
 	r, err := p.find(ctx, d)
 	if err == nil && r == nil {
 		r, err = p.create(ctx, d)
 	}
 	if err != nil {
-		return p.reject(d, "", err)
+		return p.repository.Reject(d, made, err)
 	}
-	if r.asked.IsZero() {
-		if err := p.repository.hear(ctx, p.app, r); err != nil {
+	if r.readAt.IsZero() {
+		if err := p.repository.readStatuses(ctx, p.app, r); err != nil {
 			return err
 		}
 	}
-	return p.reject(d, state+text, p.say(ctx, r, said, newest))
+	return p.repository.Reject(d, reported, p.report(ctx, r, report, newest))
 }
 
-// reject remembers what GitHub did not take.
-func (p *publication) reject(d environment.Deployment, what string, err error) error {
-	var no *rejectedError
-	if !errors.As(err, &no) {
-		if err == nil {
-			delete(p.app.rejected, d.Key)
-		}
-		return err
-	}
-	err = &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxText), no)}
-	p.app.rejected[d.Key] = rejection{revision: revisionOf(d), what: what, until: p.repository.clock.Now().Add(rejectedFor), err: err}
-	return err
-}
-
-// revisionOf is the revision of a deployment. It is read from the image, and so may come later than the deployment itself.
 func revisionOf(d environment.Deployment) string {
 	if d.Version.Revision == nil {
 		return ""
@@ -154,17 +125,24 @@ func revisionOf(d environment.Deployment) string {
 	return *d.Version.Revision
 }
 
-// find finds the deployment among those that are known, and then at GitHub itself: the answer to the request that made it may have been lost.
+// find returns the deployment if it is known, or else if GitHub has it: the response to the request that created it may have been lost.
 func (p *publication) find(ctx context.Context, d environment.Deployment) (*record, error) {
-	if r := p.own(d); r != nil {
-		return r, nil
+	var best *record
+	for _, r := range p.app.records {
+		best = p.older(best, r, d)
+	}
+	if best != nil {
+		return best, nil
 	}
 	if revisionOf(d) == "" {
-		return nil, &rejectedError{"the image names no revision, and GitHub has no deployments without: set the annotation org.opencontainers.image.revision"}
+		return nil, &remote.RejectedError{
+			Reason: "GitHub has no deployments without a revision: set the annotation org.opencontainers.image.revision of the image",
+		}
 	}
 	o := gh.DeploymentsListOptions{
-		Ref: refOf(*d.Version.Revision), Task: taskOf(p.name), Environment: environmentOf(p.name, p.state.Environment),
+		Ref: remote.CommitOf(revisionOf(d)), Task: taskOf(p.name), Environment: environmentOf(p.name, p.state.Environment),
 	}
+	var found []*gh.Deployment
 	var at position
 	for more := true; more && at.read < maxDeployments; {
 		var list []*gh.Deployment
@@ -172,28 +150,38 @@ func (p *publication) find(ctx context.Context, d environment.Deployment) (*reco
 		if list, more, err = p.repository.page(withoutCache(ctx), o, &at); err != nil {
 			return nil, err
 		}
-		for _, found := range list {
-			p.repository.note(found)
-		}
+		found = append(found, list...)
 	}
-	return p.own(d), nil
+	return p.adopt(found, d), nil
 }
 
-// own is the oldest deployment that is vouched for and has the key. Without signatures, it may also be one that the controller of others made
-// for the same entry of the history, before we came.
-func (p *publication) own(d environment.Deployment) (best *record) {
-	for _, r := range p.app.records {
-		if r.environment != p.state.Environment || p.doubt(p.name, r) != "" {
-			continue
-		}
-		key := r.payload.key()
-		if key == d.Key || key == "" && p.o.SignatureKey == nil && inherited(r, d) {
-			if best == nil || r.id < best.id {
-				best = r
-			}
+// adopt keeps the deployment of GitHub that is ours, and returns it; nil if there is none.
+func (p *publication) adopt(list []*gh.Deployment, d environment.Deployment) (best *record) {
+	for _, made := range list {
+		if name, r := newRecord(made); r != nil && name == p.name {
+			best = p.older(best, r, d)
 		}
 	}
+	if best != nil {
+		best.writer = writerOf(best, p.repository.trusted)
+		p.app.add(best)
+	}
 	return best
+}
+
+// older returns the older of two records, of those that are the deployment. They have its key and are evidence; without signatures, the
+// deployment may also be one that another controller made for the same entry of the history, before ours was installed.
+func (p *publication) older(best, r *record, d environment.Deployment) *record {
+	key := r.payload.key()
+	switch {
+	case r.environment != p.state.Environment || best != nil && best.id < r.id:
+		return best
+	case key != d.Key && (key != "" || p.o.SignatureKey != nil || !inherited(r, d)):
+		return best
+	case p.untrustedReason(p.name, r) != "":
+		return best
+	}
+	return r
 }
 
 func inherited(r *record, d environment.Deployment) bool {
@@ -203,78 +191,68 @@ func inherited(r *record, d environment.Deployment) bool {
 
 func (p *publication) create(ctx context.Context, d environment.Deployment) (*record, error) {
 	body := newPayload(p.state, d)
-	if p.o.SignatureKey != nil {
-		body.Kuberik.Signature = signDeployment(p.o.SignatureKey, p.subject(p.name, p.state.Environment, body))
-	}
-	made, err := p.repository.create(ctx, gh.DeploymentRequest{
-		Ref: refOf(*d.Version.Revision), Task: new(taskOf(p.name)), Environment: new(environmentOf(p.name, p.state.Environment)),
+	body.Kuberik.Signature = p.o.Sign(p.signedDeployment(p.name, p.state.Environment, body)...)
+	made, err := p.repository.createDeployment(ctx, gh.DeploymentRequest{
+		Ref: remote.CommitOf(revisionOf(d)), Task: new(taskOf(p.name)), Environment: new(environmentOf(p.name, p.state.Environment)),
 		Description: new(strings.TrimSpace(version.Clean(d.Message, maxText))), Payload: body,
 		AutoMerge: new(false), RequiredContexts: []string{}, ProductionEnvironment: new(p.state.Environment == "production"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.repository.note(made)
-	r := p.own(d)
+	r := p.adopt([]*gh.Deployment{made}, d)
 	if r == nil {
-		return nil, errors.New("GitHub made a deployment that is not the one that was asked for")
+		return nil, errors.New("GitHub created a deployment that differs from the requested one")
 	}
-	r.asked = p.repository.clock.Now()
+	r.readAt = p.repository.Clock.Now()
 	return r, nil
 }
 
-// say makes the newest status that counts the one that it should be.
-func (p *publication) say(ctx context.Context, r *record, said word, newestOne bool) error {
-	last, ok := newest(r.statuses, func(s status) bool { return p.doubtStatus(p.name, r, s) == "" })
+// report makes the newest status that is evidence the one that it should be.
+func (p *publication) report(ctx context.Context, r *record, report statusReport, newestDeployment bool) error {
+	trusted := func(s status) bool { return p.untrustedStatusReason(p.name, r, s) == "" }
+	last, ok := newest(r.statuses, trusted)
 	link := ""
-	if newestOne {
-		link = safeURL(p.state.URL)
+	if newestDeployment {
+		link = environment.SafeURL(p.state.URL)
 	}
-	if ok && last.word.same(said) && (link == "" || link == last.url) {
+	if ok && last.report.equal(report) && (link == "" || link == last.url) {
 		return nil
 	}
-	said.number = p.lastNumber(r) + 1
-	if p.o.SignatureKey != nil {
-		said.signature = signWord(p.o.SignatureKey, p.subject(p.name, r.environment, r.payload), said)
+	for _, s := range r.statuses {
+		if trusted(s) {
+			report.number = max(report.number, s.report.number)
+		}
 	}
-	state, text := said.phrase()
+	report.number++
+	report.signature = p.o.Sign(p.signedReport(p.name, r, report)...)
+	state, text := report.texts()
 	request := gh.DeploymentStatusRequest{
-		State: state, Description: &text, LogURL: new(said.logURL(p.web())), Environment: new(environmentOf(p.name, r.environment)),
+		State: state, Description: &text, LogURL: new(report.logURL(p.web())), Environment: new(environmentOf(p.name, r.environment)),
 	}
 	if link != "" {
 		request.EnvironmentURL = &link
 	}
-	made, err := p.repository.say(ctx, r.id, request)
+	made, err := p.repository.createStatus(ctx, r.id, request)
 	if err != nil {
-		// It may have been said, or the deployment be gone.
-		r.asked = time.Time{}
-		if errors.Is(err, errGone) {
+		// The status may have been created, and the deployment may be gone.
+		r.readAt = time.Time{}
+		if errors.Is(err, remote.ErrGone) {
 			p.app.forget(r.id)
 		}
 		return err
 	}
 	if s, ok := newStatus(made); ok {
 		r.statuses = append(r.statuses, s)
-		p.app.said++
 		r.changed = s.made
 	}
 	p.app.version++
 	return nil
 }
 
-// lastNumber is the highest of the words that count.
-func (p *publication) lastNumber(r *record) (last int64) {
-	for _, s := range r.statuses {
-		if p.doubtStatus(p.name, r, s) == "" {
-			last = max(last, s.word.number)
-		}
-	}
-	return last
-}
-
-// web is a page about the deployments of the repository.
+// web returns the page about the deployments of the repository.
 func (b *Backend) web() string {
-	u, err := url.Parse(b.o.APIURL)
+	u, err := url.Parse(b.o.URL)
 	if err != nil {
 		return ""
 	}

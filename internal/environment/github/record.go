@@ -2,16 +2,26 @@ package github
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	gh "github.com/google/go-github/v92/github"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/version"
+)
+
+const (
+	// maxRecords bounds the deployments of an application that are kept.
+	maxRecords = 3000
+	// maxPerWriter bounds those of one login in one environment. The logins that no Backend trusts count as one.
+	maxPerWriter = 100
+	// maxStatuses is the number of statuses of an application above which only fewStatuses more are kept of each deployment.
+	maxStatuses, fewStatuses = 20000, 10
+	// maxLinks bounds the links in the statuses of one deployment, in bytes.
+	maxLinks = 8 << 10
 )
 
 // record is what is known of one deployment.
@@ -22,12 +32,18 @@ type record struct {
 	created, updated     time.Time
 	number               int64
 	payload              *payload
+	writer               writer
 	statuses             []status
-	// asked is when the statuses were read; zero if they never were, or may have changed since.
-	asked time.Time
-	// changed is when the newest of them was made, as GitHub says.
+	// readAt is when the statuses were read; zero if they never were, or may have changed since.
+	readAt time.Time
+	// changed is when the newest status was made, by the clock of GitHub.
 	changed time.Time
 }
+
+// writer is a trusted login in an environment. All logins that no Backend trusts are the zero value.
+type writer struct{ environment, login string }
+
+var untrusted writer
 
 // status is one that is about a bake.
 type status struct {
@@ -35,10 +51,10 @@ type status struct {
 	creator string
 	made    time.Time
 	url     string
-	word    word
+	report  statusReport
 }
 
-// newRecord reads a deployment. It returns nil if it is none of kuberik.
+// newRecord returns the record of a deployment and the name of its application, or nil if it is not one of Kuberik.
 func newRecord(d *gh.Deployment) (name string, r *record) {
 	name, short, ok := parseNames(d.GetTask(), d.GetEnvironment())
 	if !ok || d.GetID() == 0 {
@@ -54,7 +70,7 @@ func newRecord(d *gh.Deployment) (name string, r *record) {
 	}
 }
 
-// at is when it was decided, as far as it says.
+// at returns when it was decided, or else made.
 func (r *record) at() time.Time {
 	if r.payload.Kuberik != nil && !r.payload.Kuberik.At.IsZero() {
 		return r.payload.Kuberik.At
@@ -63,16 +79,16 @@ func (r *record) at() time.Time {
 }
 
 func newStatus(s *gh.DeploymentStatus) (status, bool) {
-	w, ok := parseWord(s.GetState(), s.GetDescription(), cmp.Or(s.GetLogURL(), s.GetTargetURL()))
+	report, ok := parseReport(s.GetState(), s.GetDescription(), cmp.Or(s.GetLogURL(), s.GetTargetURL()))
 	if !ok || s.GetID() == 0 {
 		return status{}, false
 	}
 	return status{
-		id: s.GetID(), creator: loginOf(s.GetCreator()), made: stamp(s.CreatedAt), url: safeURL(s.GetEnvironmentURL()), word: w,
+		id: s.GetID(), creator: loginOf(s.GetCreator()), made: stamp(s.CreatedAt), url: environment.SafeURL(s.GetEnvironmentURL()), report: report,
 	}, true
 }
 
-// loginOf is who did something. What is too long for a login is nobody's.
+// loginOf returns the login of a user, or "" if it is too long to be one.
 func loginOf(u *gh.User) string {
 	if login := u.GetLogin(); len(login) <= maxName {
 		return login
@@ -80,9 +96,9 @@ func loginOf(u *gh.User) string {
 	return ""
 }
 
-// hear takes in what was said of a deployment, the newest of it first.
-func (r *record) hear(list []*gh.DeploymentStatus, most int, now time.Time) {
-	statuses := make([]status, 0, min(len(list), most))
+// setStatuses keeps the newest of the statuses, at most limit of them.
+func (r *record) setStatuses(list []*gh.DeploymentStatus, limit int, now time.Time) {
+	statuses := make([]status, 0, min(len(list), limit))
 	slices.SortStableFunc(list, func(x, y *gh.DeploymentStatus) int { return cmp.Compare(y.GetID(), x.GetID()) })
 	links := maxLinks
 	for _, s := range list {
@@ -90,37 +106,34 @@ func (r *record) hear(list []*gh.DeploymentStatus, most int, now time.Time) {
 		if links -= len(known.url); links < 0 {
 			known.url = ""
 		}
-		if ok && len(statuses) < most {
+		if ok && len(statuses) < limit {
 			statuses = append(statuses, known)
 		}
 		if made := stamp(s.CreatedAt); made.After(r.changed) {
 			r.changed = made
 		}
 	}
-	r.statuses, r.asked = slices.Clip(statuses), now
+	r.statuses, r.readAt = slices.Clip(statuses), now
 }
 
-// final says whether the newest status is one that usually stays. Whoever made it: this is about what to ask, not about what to believe.
+// final reports whether the newest status usually stays. It decides what is read again, not what is evidence.
 func (r *record) final() bool {
 	s, ok := newest(r.statuses, func(status) bool { return true })
-	if !ok {
-		return false
-	}
-	return s.word.state != v1alpha1.BakeDeploying && s.word.state != v1alpha1.BakeInProgress
+	return ok && s.report.state != v1alpha1.BakeDeploying && s.report.state != v1alpha1.BakeInProgress
 }
 
-// newest is the last word of those that count. Among those with numbers the highest is the newest, so that an old one that somebody repeats
-// is not; the controllers of others give none, and time decides.
+// newest returns the last of the statuses that count. Among those with numbers it is the one with the highest, so that an old status that
+// somebody repeats is not; other controllers write no numbers, and there the ID decides.
 func newest(list []status, counts func(status) bool) (best status, ok bool) {
 	var numbered, plain status
 	for _, s := range list {
 		switch {
 		case !counts(s):
-		case s.word.number == 0:
+		case s.report.number == 0:
 			if s.id > plain.id {
 				plain = s
 			}
-		case s.word.number > numbered.word.number || s.word.number == numbered.word.number && s.id > numbered.id:
+		case s.report.number > numbered.report.number || s.report.number == numbered.report.number && s.id > numbered.id:
 			numbered = s
 		}
 	}
@@ -130,162 +143,90 @@ func newest(list []status, counts func(status) bool) (best status, ok bool) {
 	return numbered, numbered.id != 0
 }
 
-func safeURL(u string) string {
-	if (strings.HasPrefix(u, "https://") || strings.HasPrefix(u, "http://")) && version.Clean(u, 2048) == u {
-		return u
-	}
-	return ""
+// application is what is known of one application.
+type application struct {
+	name    string
+	records map[int64]*record
+	// counts are the records of each writer.
+	counts map[writer]int
+	// forgotten reports whether deployments of untrusted logins were read and not kept.
+	forgotten bool
+	// version counts the changes.
+	version int64
+
+	// walked is when all deployments were last read, and walk the position of an unfinished walk.
+	walked time.Time
+	walk   position
+	// refreshed is when the last refresh succeeded, and at is when the last one did that read everything that was due.
+	refreshed, at time.Time
+	// swept is the number of deployments whose statuses are read again although they should not change.
+	swept int
 }
 
-const (
-	// maxRecords and maxEnvironments bound what is kept of one application.
-	maxRecords, maxEnvironments = 3000, 200
-	// maxKept bounds what is kept of one creator in one environment, and maxStrangers the creators there that nobody here trusts.
-	maxKept, maxStrangers = 100, 10
-	// maxSaid is after how many statuses of an application only fewSaid more are kept of each deployment.
-	maxSaid, fewSaid = 20000, 10
-	// maxLinks bounds the links in the statuses of one deployment, in bytes.
-	maxLinks = 8 << 10
-)
-
-// friends are the logins that some Backend of a repository trusts. What they made may be evidence, and is not given up for a stranger's.
-type friends struct {
-	mu     sync.Mutex
-	logins map[string]bool
-	// more says whether there were new ones.
-	more bool
+func newApplication(name string) *application {
+	return &application{name: name, records: map[int64]*record{}, counts: map[writer]int{}}
 }
 
-// befriend adds logins.
-func (f *friends) befriend(logins ...string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, login := range logins {
-		// As GitHub compares them.
-		if login = strings.ToLower(login); !f.logins[login] {
-			f.logins[login], f.more = true, true
-		}
-	}
-}
-
-// met says once whether there are new ones.
-func (f *friends) met() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	more := f.more
-	f.more = false
-	return more
-}
-
-func (f *friends) all() map[string]bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return maps.Clone(f.logins)
-}
-
-// reconsider looks at everything again where something was given up, if somebody is trusted now who was not then.
-func (r *repository) reconsider() {
-	if !r.friends.met() {
-		return
-	}
-	for _, app := range r.apps {
-		if app.dropped {
-			app.dropped, app.walked, app.walk = false, time.Time{}, position{}
-		}
-	}
-}
-
+// add keeps a deployment. Above a limit it forgets another one: the oldest of the same writer, or of the one that has most.
 func (a *application) add(r *record) {
 	a.records[r.id] = r
-	a.environments[r.environment]++
+	a.counts[r.writer]++
+	a.version++
+	full := r.writer
+	if a.counts[full] <= maxPerWriter {
+		if len(a.records) <= maxRecords {
+			return
+		}
+		for w, n := range a.counts {
+			if n > a.counts[full] {
+				full = w
+			}
+		}
+	}
+	var oldest int64
+	for id, other := range a.records {
+		if other.writer == full && other != r && (oldest == 0 || id < oldest) {
+			oldest = id
+		}
+	}
+	a.forget(oldest)
+	a.forgotten = a.forgotten || full == untrusted
 }
 
 // forget drops a deployment.
 func (a *application) forget(id int64) {
-	r, ok := a.records[id]
-	if !ok {
-		return
-	}
-	delete(a.records, id)
-	a.said -= len(r.statuses)
-	a.version++
-	if a.environments[r.environment]--; a.environments[r.environment] <= 0 {
-		delete(a.environments, r.environment)
+	if r, ok := a.records[id]; ok {
+		delete(a.records, id)
+		a.counts[r.writer]--
+		a.version++
 	}
 }
 
-// rank is which of a creator's deployments in an environment one is, the newest with 0. All strangers count as one creator, so that with many
-// names there is no more to ask about.
-type rank struct {
-	number int
-	friend bool
-}
-
-// origin is an environment and a creator, empty for all strangers.
-type origin struct{ environment, creator string }
-
-func (a *application) ranks(f *friends) map[int64]rank {
-	known := f.all()
-	counts, ranks := map[origin]int{}, make(map[int64]rank, len(a.records))
-	for _, id := range slices.Backward(slices.Sorted(maps.Keys(a.records))) {
-		from := origin{a.records[id].environment, strings.ToLower(a.records[id].creator)}
-		friend := known[from.creator]
-		if !friend {
-			from.creator = ""
-		}
-		ranks[id] = rank{counts[from], friend}
-		counts[from]++
+// regroup assigns the records to writers again, and makes the next refresh read what is missing of those that are trusted now. If some
+// were forgotten, it reads all deployments again.
+func (a *application) regroup(trusted map[string]bool) {
+	a.refreshed = time.Time{}
+	clear(a.counts)
+	for _, r := range a.records {
+		r.writer = writerOf(r, trusted)
+		a.counts[r.writer]++
 	}
-	return ranks
-}
-
-// prune keeps the newest of each creator in each environment, those of friends first. One of them stays in any case.
-func (a *application) prune(f *friends, stays int64) {
-	ranks := a.ranks(f)
-	ids := slices.SortedFunc(maps.Keys(a.records), func(x, y int64) int {
-		if x == stays || y == stays {
-			return truth(y == stays) - truth(x == stays)
-		}
-		return cmp.Or(truth(ranks[y].friend)-truth(ranks[x].friend), cmp.Compare(ranks[x].number, ranks[y].number), cmp.Compare(y, x))
-	})
-	q := quota{left: maxRecords, environments: map[string]int{}, creators: map[origin]int{}}
-	if len(ids) > maxRecords {
-		// So that this does not come up again at once.
-		q.left -= perPage
-	}
-	for _, id := range ids {
-		if !q.take(a.records[id], ranks[id].friend) {
-			a.forget(id)
-			a.dropped = true
-		}
+	if a.forgotten {
+		a.forgotten, a.walked, a.walk = false, time.Time{}, position{}
 	}
 }
 
-func truth(b bool) int {
-	if b {
-		return 1
+// statusCount returns the number of statuses that are kept.
+func (a *application) statusCount() (n int) {
+	for _, r := range a.records {
+		n += len(r.statuses)
 	}
-	return 0
+	return n
 }
 
-// quota is what there is room for.
-type quota struct {
-	left int
-	// environments holds how many strangers there are in each, and creators how many deployments of each.
-	environments map[string]int
-	creators     map[origin]int
-}
-
-func (q *quota) take(r *record, friend bool) bool {
-	from := origin{r.environment, strings.ToLower(r.creator)}
-	strangers, known := q.environments[from.environment]
-	newcomer := !friend && q.creators[from] == 0
-	switch {
-	case q.left == 0, !known && len(q.environments) == maxEnvironments, q.creators[from] == maxKept, newcomer && strangers == maxStrangers:
-		return false
+func writerOf(r *record, trusted map[string]bool) writer {
+	if login := strings.ToLower(r.creator); login != "" && trusted[login] {
+		return writer{r.environment, login}
 	}
-	q.left--
-	q.creators[from]++
-	q.environments[from.environment] = strangers + truth(newcomer)
-	return true
+	return untrusted
 }

@@ -10,12 +10,16 @@ import (
 	gh "github.com/google/go-github/v92/github"
 )
 
+func repeated(n int, one string) string {
+	return "[" + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + "]"
+}
+
 func TestLongPayloads(t *testing.T) {
 	t.Parallel()
 	read := func(id, key, signature string) *payload {
 		t.Helper()
 		raw := fmt.Sprintf(`{"id":%q,"relationship":{"environment":"dev","type":%q},"version":{"tag":"v1"},"kuberik":{"key":%q,"signature":%q,"after":%s}}`,
-			id, strings.Repeat("t", 1000), key, signature, jsonList(300, `"`+strings.Repeat("n", 120)+`"`))
+			id, strings.Repeat("t", 1000), key, signature, repeated(300, `"`+strings.Repeat("n", 120)+`"`))
 		p, _, err := parsePayload(json.RawMessage(raw))
 		if err != nil {
 			return nil
@@ -35,27 +39,27 @@ func TestLongPayloads(t *testing.T) {
 	}
 }
 
-func TestLongWords(t *testing.T) {
+func TestLongReports(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 101)
 	if loginOf(&gh.User{Login: &long}) != "" || loginOf(&gh.User{Login: new("kuberik")}) != "kuberik" || loginOf(nil) != "" {
 		t.Error("a login that is too long is somebody's")
 	}
-	w, _ := parseWord("success", "Bake succeeded", "https://x/#kuberik:n=1&signature="+strings.Repeat("s", 65))
+	w, _ := parseReport("success", "Bake succeeded", "https://x/#kuberik:n=1&signature="+strings.Repeat("s", 65))
 	if w.signature != "" || w.number != 1 {
 		t.Errorf("got %+v", w)
 	}
-	if w, _ = parseWord("success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1"); w.number != 0 {
+	if w, _ = parseReport("success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1"); w.number != 0 {
 		t.Errorf("got %+v", w)
 	}
-	var list []*gh.DeploymentStatus
+	var statuses []*gh.DeploymentStatus
 	for id := range int64(100) {
-		list = append(list, &gh.DeploymentStatus{
+		statuses = append(statuses, &gh.DeploymentStatus{
 			ID: new(id + 1), State: new("success"), Description: new("Bake succeeded"), EnvironmentURL: new("https://x/" + strings.Repeat("x", 1000)),
 		})
 	}
 	var r record
-	r.hear(list, 20, time.Time{})
+	r.setStatuses(statuses, 20, time.Time{})
 	linked := 0
 	for _, s := range r.statuses {
 		linked += min(len(s.url), 1)
@@ -65,81 +69,75 @@ func TestLongWords(t *testing.T) {
 	}
 }
 
-// newApplication makes an application of so many records.
-func newApplication(f *friends, n int, of func(i int) (environment, creator string)) *application {
-	r := &repository{apps: map[string]*application{}}
-	app := r.application("kuberik/shop")
-	for i := range n {
-		environment, creator := of(i)
-		app.add(&record{id: int64(i + 1), environment: environment, creator: creator})
-	}
-	app.prune(f, 0)
-	return app
-}
-
-func TestPrune(t *testing.T) {
+// TestRecordsAreBounded: what one login writes in one environment is at nobody else's cost.
+func TestRecordsAreBounded(t *testing.T) {
 	t.Parallel()
-	f := &friends{logins: map[string]bool{}}
-	f.befriend("Kuberik", "their-bot")
+	trusted := map[string]bool{"kuberik": true, "their-bot": true}
 	for name, tc := range map[string]struct {
-		n                    int
-		of                   func(int) (string, string)
-		all, ours, strangers int
-		environments         int
+		n         int
+		of        func(int) (environment, creator string)
+		all, ours int
+		forgotten bool
 	}{
-		"nobody is at another's cost": {n: 600, of: func(i int) (string, string) {
-			return "staging", []string{"kuberik", "stranger", "stranger", "Stranger", "STRANGER", "their-bot"}[i%6]
-		}, all: 300, ours: 200, strangers: 1, environments: 1},
-		"many strangers": {n: 1000, of: func(i int) (string, string) {
+		"two trusted logins": {n: 600, of: func(i int) (string, string) {
+			return "staging", []string{"kuberik", "stranger", "stranger", "Stranger", "STRANGER", "Their-Bot"}[i%6]
+		}, all: 300, ours: 200, forgotten: true},
+		"many untrusted logins": {n: 1000, of: func(i int) (string, string) {
 			if i < 50 {
 				return "staging", "KUBERIK"
 			}
-			return "staging", fmt.Sprintf("stranger-%d", i%50)
-		}, all: 50 + 10*19, ours: 50, strangers: 10, environments: 1},
+			return "staging", fmt.Sprintf("stranger-%d", i)
+		}, all: 150, ours: 50, forgotten: true},
 		"many environments": {n: 1000, of: func(i int) (string, string) {
 			if i < 50 {
 				return fmt.Sprintf("env-%d", i), "kuberik"
 			}
 			return fmt.Sprintf("env-%d", i), "stranger"
-		}, all: 200, ours: 50, environments: 200},
-		"many": {n: 20000, of: func(i int) (string, string) {
-			if i < 1000 {
-				return fmt.Sprintf("env-%d", i%20), "kuberik"
+		}, all: 150, ours: 50, forgotten: true},
+		"a busy environment": {n: 5000, of: func(i int) (string, string) {
+			if i < 10 {
+				return "production", "kuberik"
 			}
-			return fmt.Sprintf("env-%d", i%200), fmt.Sprintf("stranger-%d", i%1000)
-		}, all: maxRecords - perPage, ours: 1000, strangers: 5, environments: 200},
+			return "dev", "kuberik"
+		}, all: 110, ours: 110},
+		"all": {n: 20000, of: func(i int) (string, string) {
+			return fmt.Sprintf("env-%d", i%400), []string{"kuberik", "their-bot"}[i%2]
+		}, all: maxRecords, ours: maxRecords},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			app := newApplication(f, tc.n, tc.of)
-			ours, strangers := 0, map[string]bool{}
-			for _, r := range app.records {
-				if name := strings.ToLower(r.creator); name == "kuberik" || name == "their-bot" {
-					ours++
-				} else if r.environment == "staging" || r.environment == "env-199" {
-					strangers[name] = true
+			app := newApplication("kuberik/shop")
+			for i := range tc.n {
+				r := &record{id: int64(i + 1)}
+				r.environment, r.creator = tc.of(i)
+				r.writer = writerOf(r, trusted)
+				app.add(r)
+				if app.records[r.id] == nil {
+					t.Fatalf("deployment %d was forgotten at once", r.id)
 				}
 			}
-			if len(app.records) != tc.all || ours != tc.ours || len(app.environments) != tc.environments || !app.dropped {
-				t.Errorf("%d are kept, %d of them ours, in %d environments", len(app.records), ours, len(app.environments))
+			ours := 0
+			for _, r := range app.records {
+				if r.writer != untrusted {
+					ours++
+				}
 			}
-			if len(strangers) > maxStrangers || tc.strangers > 0 && len(strangers) == 0 {
-				t.Errorf("%d strangers in one environment", len(strangers))
+			if len(app.records) != tc.all || ours != tc.ours || app.forgotten != tc.forgotten {
+				t.Errorf("%d are kept, %d of them by trusted logins, forgotten is %t", len(app.records), ours, app.forgotten)
 			}
 		})
 	}
 }
 
-// TestPruneStays: what was just looked for is found, however old it is.
-func TestPruneStays(t *testing.T) {
+// TestOldDeploymentStays: a deployment that was just looked up is kept, however old it is.
+func TestOldDeploymentStays(t *testing.T) {
 	t.Parallel()
-	f := &friends{logins: map[string]bool{"kuberik": true}}
-	app := newApplication(f, 0, nil)
-	for i := range int64(maxRecords + 1) {
-		app.add(&record{id: i + 1, environment: fmt.Sprintf("env-%d", i%50), creator: "kuberik"})
+	app := newApplication("kuberik/shop")
+	for i := range int64(2 * maxPerWriter) {
+		app.add(&record{id: i + 2, writer: writer{"staging", "kuberik"}})
 	}
-	app.prune(f, 1)
-	if app.records[1] == nil || app.records[51] != nil || len(app.records) != maxRecords-perPage {
+	app.add(&record{id: 1, writer: writer{"staging", "kuberik"}})
+	if app.records[1] == nil || len(app.records) != maxPerWriter {
 		t.Errorf("%d are kept", len(app.records))
 	}
 }

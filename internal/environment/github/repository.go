@@ -4,169 +4,108 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v92/github"
-	"k8s.io/utils/clock"
 
-	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 const (
-	// sweep is how often everything is looked at again that should not have changed.
-	sweep = time.Hour
-	// swept is how many of the newest deployments of each creator in each environment are; strangers are one.
-	swept = 2
-	// maxAsk bounds the deployments whose statuses are asked for in one look at an application.
-	maxAsk = 100
-	// maxAskStrangers bounds those of them that nobody here trusts, which are no evidence whatever their statuses say.
-	maxAskStrangers = 20
-	// maxDeployments bounds how far back deployments are read, maxNews how many new ones.
-	maxDeployments, maxNews = 3000, 1000
-	// breather is how long a failure is not tried again, so that a hundred Environments do not each wait for the same time-out.
-	breather = 2 * time.Second
+	// sweepInterval is how often everything is read again that should not change.
+	sweepInterval = time.Hour
+	// sweptPerWriter is how many of the newest deployments of each writer the sweep covers.
+	sweptPerWriter = 2
+	// maxChecks bounds the deployments whose statuses one refresh reads.
+	maxChecks = 100
+	// maxDeployments bounds how many deployments a walk reads, and maxNew how many new ones a poll reads.
+	maxDeployments, maxNew = 3000, 1000
 )
 
-// repository is what is known of one, as its credentials see it.
+// repository is what one account knows of a repository.
 type repository struct {
 	api
-	project string
-	clock   clock.PassiveClock
-	used    time.Time
-
-	// turn is taken by whoever reads or writes: GitHub wants requests one after the other.
-	turn chan struct{}
+	*remote.Project
 	apps map[string]*application
-	// polled is when the newest deployments were looked at last, mark the newest of them.
+	// trusted are the logins, in lower case, that some Backend of the repository trusts.
+	trusted map[string]bool
+	// polled is when the newest deployments were last read, and mark the ID of the newest of them.
 	polled time.Time
 	mark   int64
-	// pollSize is how many of them fit a page.
+	// pollSize is the page size of the last poll.
 	pollSize int
-	// failed is when a look failed last, and why.
-	failed  time.Time
-	failure error
-
-	friends
 }
 
-// application is what is known of one.
-type application struct {
-	name    string
-	records map[int64]*record
-	// walked is when all of it was looked at, looked when the last look began that found out everything, at is the date of that.
-	walked, looked, at time.Time
-	// walk is how far the one got that is not finished.
-	walk position
-	// environments counts the records of each, and said is how many statuses there are.
-	environments map[string]int
-	said         int
-	// dropped says whether there was more than is kept.
-	dropped bool
-	// rejected holds what GitHub did not take, by key.
-	rejected map[string]rejection
-	// version counts the changes.
-	version int64
-	// sweepable is how many deployments are swept.
-	sweepable int
-}
-
-func newRepository(a *account, project string, o PoolOptions) *repository {
+func newRepository(a *account, project string, o remote.PoolOptions) *repository {
 	return &repository{
-		api: newAPI(a, project), project: project, clock: o.Clock, turn: make(chan struct{}, 1), apps: map[string]*application{},
-		friends: friends{logins: map[string]bool{}},
-	}
-}
-
-// lock waits for its turn. The function that it returns ends it.
-func (r *repository) lock(ctx context.Context) (func(), error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	select {
-	case r.turn <- struct{}{}:
-		return func() { <-r.turn }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		api: newAPI(a, project), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{}, trusted: map[string]bool{},
 	}
 }
 
 func (r *repository) application(name string) *application {
-	app := r.apps[name]
-	if app == nil {
-		app = &application{name: name, records: map[int64]*record{}, rejected: map[string]rejection{}, environments: map[string]int{}}
-		r.apps[name] = app
+	if r.apps[name] == nil {
+		r.apps[name] = newApplication(name)
 	}
-	return app
+	return r.apps[name]
 }
 
-// look brings what is known of an application up to date, if that is older than the interval.
-func (r *repository) look(ctx context.Context, app *application, interval time.Duration) error {
-	now := r.clock.Now()
-	if !app.looked.IsZero() && now.Sub(app.looked) < interval {
+// trust adds logins whose deployments are evidence for some Backend.
+func (r *repository) trust(logins []string) {
+	known := len(r.trusted)
+	for _, login := range logins {
+		r.trusted[strings.ToLower(login)] = true
+	}
+	if len(r.trusted) == known {
+		return
+	}
+	for _, app := range r.apps {
+		app.regroup(r.trusted)
+	}
+}
+
+// refresh reads what may have changed of an application, unless it did so within the interval.
+func (r *repository) refresh(ctx context.Context, app *application, interval time.Duration) error {
+	now := r.Clock.Now()
+	if !app.refreshed.IsZero() && now.Sub(app.refreshed) < interval {
 		return nil
 	}
-	if err := r.recently(interval); err != nil {
+	if err := r.Failure(); err != nil {
 		return err
 	}
-	late, err := r.lookNow(ctx, app, interval)
+	overdue, err := r.readChanges(ctx, app, interval)
 	if err != nil {
-		r.fail(ctx, err)
+		r.Failed(ctx, err, interval)
 		return err
 	}
-	app.looked, r.failure = now, nil
-	if !late {
+	app.refreshed = now
+	if !overdue {
 		app.at = now
 	}
 	return nil
 }
 
-// fail remembers a failure. What one deployment came to is none, and the guard remembers by itself when GitHub wants to be left alone.
-func (r *repository) fail(ctx context.Context, err error) {
-	var wait *environment.WaitError
-	if ctx.Err() == nil && !errors.As(err, &wait) && !errors.Is(err, errGone) {
-		r.failed, r.failure = r.clock.Now(), err
-	}
-}
-
-// recently returns the failure of a moment ago. What was refused will not be different so soon.
-func (r *repository) recently(interval time.Duration) error {
-	now, pause := r.clock.Now(), min(breather, interval)
-	var refused *environment.RefusedError
-	if errors.As(r.failure, &refused) {
-		pause = interval
-	}
-	if r.failure != nil && now.Sub(r.failed) < pause {
-		return r.failure
-	}
-	return nil
-}
-
-// lookNow says whether some of what it should have looked at had to wait for too long.
-func (r *repository) lookNow(ctx context.Context, app *application, interval time.Duration) (late bool, err error) {
-	login, err := r.self(ctx)
-	if err != nil {
-		return false, err
-	}
-	r.befriend(login)
-	r.reconsider()
+// readChanges reports whether something should have been read long ago and still was not.
+func (r *repository) readChanges(ctx context.Context, app *application, interval time.Duration) (overdue bool, err error) {
 	if err := r.poll(ctx, interval); err != nil {
 		return false, err
 	}
 	if err := r.walk(ctx, app); err != nil {
 		return false, err
 	}
-	return r.ask(ctx, app, interval)
+	return r.checkStatuses(ctx, app, interval)
 }
 
-// poll looks at the newest deployments of the whole repository.
+// poll reads the newest deployments of the repository.
 func (r *repository) poll(ctx context.Context, interval time.Duration) error {
-	now := r.clock.Now()
+	now := r.Clock.Now()
 	if !r.polled.IsZero() && now.Sub(r.polled) < interval {
 		return nil
 	}
 	mark, at := r.mark, position{size: r.pollSize}
-	for more := true; more && at.read < maxNews; {
+	for more := true; more && at.read < maxNew; {
 		var list []*gh.Deployment
 		var err error
 		list, more, err = r.page(ctx, gh.DeploymentsListOptions{}, &at)
@@ -178,7 +117,7 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 			mark = max(mark, d.GetID())
 			r.note(d)
 		}
-		// The first time, what is on the next pages is what walks find.
+		// At first, walks read the pages that follow.
 		if r.polled.IsZero() || !slices.ContainsFunc(list, func(d *gh.Deployment) bool { return d.GetID() > r.mark }) {
 			break
 		}
@@ -187,15 +126,15 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 	return nil
 }
 
-// walk looks at the deployments of an application: all of them the first time, and later as far as something changed. One that is
-// interrupted is gone on with, since whoever asks may not have the time for all of it; what comes in between is what polls find.
+// walk reads the deployments of an application: all of them at first, and later the newest as far as they have changed. It continues an
+// interrupted walk, since the caller may not have time for all of it; polls read what is made in the meantime.
 func (r *repository) walk(ctx context.Context, app *application) error {
-	now := r.clock.Now()
+	now := r.Clock.Now()
 	first := app.walked.IsZero()
-	if !first && now.Sub(app.walked) < sweep {
+	if !first && now.Sub(app.walked) < sweepInterval {
 		return nil
 	}
-	if now.Sub(app.walk.at) > 2*sweep {
+	if now.Sub(app.walk.at) > 2*sweepInterval {
 		app.walk = position{}
 	}
 	for more := true; more && app.walk.read < maxDeployments; {
@@ -205,20 +144,19 @@ func (r *repository) walk(ctx context.Context, app *application) error {
 			return err
 		}
 		app.walk.at = now
-		news := false
+		changed := false
 		for _, d := range list {
-			news = r.note(d) || news
+			changed = r.note(d) || changed
 		}
-		if !first && !news {
+		if !first && !changed {
 			break
 		}
 	}
 	app.walk, app.walked = position{}, now
-	app.prune(&r.friends, 0)
 	return nil
 }
 
-// note takes in a deployment, and says whether there is anything new about it.
+// note records a deployment, and reports whether it is new or has changed.
 func (r *repository) note(d *gh.Deployment) bool {
 	name, read := newRecord(d)
 	app := r.apps[name]
@@ -228,146 +166,133 @@ func (r *repository) note(d *gh.Deployment) bool {
 	known := app.records[read.id]
 	switch {
 	case known == nil:
+		read.writer = writerOf(read, r.trusted)
 		app.add(read)
-		if len(app.records) > maxRecords || len(app.environments) > maxEnvironments {
-			app.prune(&r.friends, read.id)
-		}
 	case known.updated.Equal(read.updated):
 		return false
 	default:
-		known.updated, known.asked = read.updated, time.Time{}
+		known.updated, known.readAt = read.updated, time.Time{}
+		app.version++
 	}
-	app.version++
 	return true
 }
 
-// question is a deployment whose statuses are due, and how urgently.
-type question struct {
-	rank
-	record  *record
-	urgency int
+// check is a deployment whose statuses are to be read.
+type check struct {
+	record *record
+	// age is the number of newer deployments of the same writer.
+	age     int
+	urgency urgency
 }
 
+type urgency int
+
 const (
-	// changed since it was asked about: what was heard is no longer so.
-	changed = iota
-	// unheard was never asked about.
-	unheard
-	// unfinished will change.
+	// changed deployments have a new status.
+	changed urgency = iota
+	// unread deployments are new.
+	unread
+	// unfinished deployments will get another status.
 	unfinished
-	// routine should not have changed.
+	// routine is for those that should not change.
 	routine
 )
 
-// ask asks for the statuses that are due. All but the newest of each environment wait while the budget is short, and all the more while the
-// newest of other applications may be unknown. Nobody's flood of deployments spends what the others need.
-func (r *repository) ask(ctx context.Context, app *application, interval time.Duration) (late bool, err error) {
+// checkStatuses reads the statuses that are due. While the budget is short, only what has changed and the newest of each environment are
+// read, all the more while the newest of other applications may be unread. It reports whether something is overdue.
+func (r *repository) checkStatuses(ctx context.Context, app *application, interval time.Duration) (overdue bool, err error) {
 	reserve := r.budget / 4
-	if app.looked.IsZero() {
+	if app.refreshed.IsZero() {
 		reserve = r.budget / 2
 	}
-	for _, q := range r.due(app, interval) {
-		if left := r.guard.left(); q.waits(left <= reserve, left <= r.budget*3/4) {
-			late = late || q.friend && !q.record.asked.IsZero() && r.clock.Since(q.record.asked) > 2*sweep
+	for _, c := range r.due(app, interval) {
+		if r.Left() <= reserve && c.deferrable() {
+			overdue = overdue || !c.record.readAt.IsZero() && r.Clock.Since(c.record.readAt) > 2*sweepInterval
 			continue
 		}
-		if err := r.hear(ctx, app, q.record); err != nil {
+		if err := r.readStatuses(ctx, app, c.record); err != nil {
 			return false, err
 		}
 	}
-	return late, nil
+	return overdue, nil
 }
 
-// waits says whether the question has to, when the budget is short or no longer plenty.
-func (q question) waits(short, scarce bool) bool {
-	if !q.friend {
-		return scarce
+// deferrable reports whether the check may wait while the budget is short.
+func (c check) deferrable() bool { return c.urgency == routine || c.urgency > changed && c.age > 0 }
+
+// due returns the checks that are due, the most urgent first. Deployments of untrusted logins are never checked: they are no evidence
+// whatever their statuses say.
+func (r *repository) due(app *application, interval time.Duration) []check {
+	var checks []check
+	ages := map[writer]int{}
+	app.swept = 0
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(app.records))) {
+		c := check{record: app.records[id], age: ages[app.records[id].writer]}
+		if c.record.writer == untrusted {
+			continue
+		}
+		ages[c.record.writer]++
+		if c.age < sweptPerWriter {
+			app.swept++
+		}
+		checks = append(checks, c)
 	}
-	return short && q.urgency > changed && (q.urgency == routine || q.number > 0)
-}
-
-func (r *repository) due(app *application, interval time.Duration) []question {
-	ranks := app.ranks(&r.friends)
-	app.sweepable = 0
-	for _, at := range ranks {
-		if at.number < swept {
-			app.sweepable++
+	sweep := r.sweepPeriod(interval)
+	var due []check
+	for _, c := range checks {
+		if pause, ok := r.pause(&c, interval, sweep); ok && r.Clock.Since(c.record.readAt) >= pause {
+			due = append(due, c)
 		}
 	}
-	period := r.period(interval)
-	var friends, strangers []question
-	for _, rec := range app.records {
-		q := question{record: rec, rank: ranks[rec.id]}
-		pause, ok := r.pause(&q, interval, period)
-		switch {
-		case !ok || r.clock.Since(rec.asked) < pause:
-		case q.friend:
-			friends = append(friends, q)
-		default:
-			strangers = append(strangers, q)
-		}
-	}
-	share := 1 + int(2*time.Duration(app.sweepable)*interval/period)
-	return append(portion(friends, share, maxAsk), portion(strangers, share, maxAskStrangers)...)
+	slices.SortFunc(due, func(a, b check) int {
+		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.age, b.age), a.record.readAt.Compare(b.record.readAt), cmp.Compare(b.record.id, a.record.id))
+	})
+	return due[:min(len(due), maxChecks)]
 }
 
-// pause finds out how urgent a question is, and how long after it was asked it is asked again; no if that is never.
-func (r *repository) pause(q *question, interval, period time.Duration) (time.Duration, bool) {
-	rec := q.record
+// pause sets the urgency of a check and returns how long after the last one it is due, or false if it never is.
+func (r *repository) pause(c *check, interval, sweep time.Duration) (time.Duration, bool) {
+	rec := c.record
 	switch {
-	case rec.asked.IsZero() && len(rec.statuses) > 0:
-		q.urgency = changed
+	case rec.readAt.IsZero() && len(rec.statuses) > 0:
+		c.urgency = changed
 		return 0, true
-	case rec.asked.IsZero():
-		q.urgency = unheard
+	case rec.readAt.IsZero():
+		c.urgency = unread
 		return 0, true
 	case !rec.final():
-		// What has not moved for a day will not move this minute.
-		q.urgency = unfinished
-		return min(max(interval, r.clock.Since(rec.changed)/10), sweep), true
+		// What has not changed for a day will not change this minute.
+		c.urgency = unfinished
+		return min(max(interval, r.Clock.Since(rec.changed)/10), sweepInterval), true
 	}
-	q.urgency = routine
-	return period, q.number < swept
+	c.urgency = routine
+	return sweep, c.age < sweptPerWriter
 }
 
-// period of the sweep: with a quarter of the budget, but not more often than the interval, and so that everything has had its turn within an
-// hour.
-func (r *repository) period(interval time.Duration) time.Duration {
+// sweepPeriod returns the period of the sweep: it takes a quarter of the budget, at least an interval and less than an hour.
+func (r *repository) sweepPeriod(interval time.Duration) time.Duration {
 	n := 0
 	for _, app := range r.apps {
-		n += app.sweepable
+		n += app.swept
 	}
-	return min(max(interval, time.Duration(n)*time.Hour/time.Duration(max(r.budget/4, 1))), sweep*3/4)
+	return min(max(interval, time.Duration(n)*time.Hour/time.Duration(max(r.budget/4, 1))), sweepInterval*3/4)
 }
 
-// portion takes the most urgent, and of the routine no more than its share, so that it is spread over its time.
-func portion(all []question, share, most int) []question {
-	slices.SortFunc(all, func(a, b question) int {
-		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.number, b.number), a.record.asked.Compare(b.record.asked), cmp.Compare(b.record.id, a.record.id))
-	})
-	first := slices.IndexFunc(all, func(q question) bool { return q.urgency == routine })
-	if first >= 0 && len(all) > first+share {
-		all = all[:first+share]
-	}
-	return all[:min(len(all), most)]
-}
-
-// hear asks for the statuses of a deployment.
-func (r *repository) hear(ctx context.Context, app *application, rec *record) error {
-	list, err := r.statuses(ctx, rec.id)
-	if errors.Is(err, errGone) {
+// readStatuses reads the statuses of a deployment.
+func (r *repository) readStatuses(ctx context.Context, app *application, rec *record) error {
+	list, err := r.listStatuses(ctx, rec.id)
+	if errors.Is(err, remote.ErrGone) {
 		app.forget(rec.id)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	before, most := len(rec.statuses), perPage
-	if app.said > maxSaid {
-		most = fewSaid
+	limit := perPage
+	if app.statusCount() > maxStatuses {
+		limit = fewStatuses
 	}
-	rec.hear(list, most, r.clock.Now())
-	app.said += len(rec.statuses) - before
+	rec.setStatuses(list, limit, r.Clock.Now())
 	app.version++
 	return nil
 }

@@ -1,89 +1,58 @@
 package github
 
 import (
-	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/version"
 )
 
-// doubt says why a deployment is no evidence; empty if it is.
-func (b *Backend) doubt(name string, r *record) string {
-	return b.suspect("made", r.creator, func() bool {
-		k := r.payload.Kuberik
-		return k != nil && equal(k.Signature, signDeployment(b.o.SignatureKey, b.subject(name, r.environment, r.payload)))
-	})
-}
-
-// doubtStatus says why a status is no evidence; empty if it is.
-func (b *Backend) doubtStatus(name string, r *record, s status) string {
-	return b.suspect("said", s.creator, func() bool {
-		return equal(s.word.signature, signWord(b.o.SignatureKey, b.subject(name, r.environment, r.payload), s.word))
-	})
-}
-
-func (b *Backend) suspect(did, creator string, signed func() bool) string {
-	unsigned := names(b.o.UnsignedActors, creator)
-	switch {
-	case creator == "" || !strings.EqualFold(creator, b.self) && !names(b.o.TrustedActors, creator) && !unsigned:
-		return did + " by " + cmp.Or(version.Clean(creator, maxName), "nobody") + ", who is not trusted"
-	case b.o.SignatureKey != nil && !unsigned && !signed():
-		return did + " by " + version.Clean(creator, maxName) + " without the right signature"
+// untrustedReason returns why a deployment is no evidence, or "" if it is.
+func (b *Backend) untrustedReason(name string, r *record) string {
+	signature := ""
+	if k := r.payload.Kuberik; k != nil {
+		signature = k.Signature
 	}
-	return ""
+	return b.o.UntrustedReason(b.self, "made", r.creator, signature, func() []string {
+		return b.signedDeployment(name, r.environment, r.payload)
+	})
 }
 
-// names compares logins as GitHub does.
-func names(list []string, login string) bool {
-	return slices.ContainsFunc(list, func(name string) bool { return strings.EqualFold(name, login) })
+// untrustedStatusReason returns why a status is no evidence, or "" if it is.
+func (b *Backend) untrustedStatusReason(name string, r *record, s status) string {
+	return b.o.UntrustedReason(b.self, "reported", s.creator, s.report.signature, func() []string {
+		return b.signedReport(name, r, s.report)
+	})
 }
 
-// silence says why nothing that was said of a deployment counts.
-func (b *Backend) silence(name string, r *record, said status) string {
+// missingStatusReason returns why no status of a deployment is evidence.
+func (b *Backend) missingStatusReason(name string, r *record, s status) string {
 	switch {
-	case r.asked.IsZero():
+	case r.readAt.IsZero():
 		return "its statuses have not been read yet"
-	case said.id == 0:
-		return "nothing was said of it yet"
+	case s.id == 0:
+		return "it has no status yet"
 	}
-	return b.doubtStatus(name, r, said)
+	return b.untrustedStatusReason(name, r, s)
 }
 
-func (b *Backend) subject(name, environment string, p *payload) subject {
-	return subject{project: b.o.Project, name: name, environment: environment, key: p.key(), version: *p.Version}
+// signedDeployment returns the fields that the signature of a deployment covers.
+func (b *Backend) signedDeployment(name, environment string, p *payload) []string {
+	return append([]string{"kuberik deployment 1"}, b.identity(name, environment, p)...)
 }
 
-// subject is what a signature is about: a deployment cannot be passed off as that of another environment, version or repository.
-type subject struct {
-	project, name, environment, key string
-	version                         v1alpha1.VersionInfo
+// signedReport returns the fields that the signature of a status covers.
+func (b *Backend) signedReport(name string, r *record, s statusReport) []string {
+	fields := append([]string{"kuberik status 1"}, b.identity(name, r.environment, r.payload)...)
+	return append(fields, string(s.state), unix(s.since), s.quarantine, unix(s.attempt), strconv.FormatInt(s.number, 10))
 }
 
-func (s subject) fields() []string {
+// identity returns the fields that identify a deployment, so that a signature is not valid for another environment, version or repository.
+func (b *Backend) identity(name, environment string, p *payload) []string {
 	revision := ""
-	if s.version.Revision != nil {
-		revision = *s.version.Revision
+	if p.Version.Revision != nil {
+		revision = *p.Version.Revision
 	}
-	return []string{strings.ToLower(s.project), s.name, s.environment, s.key, s.version.Tag, s.version.Digest, revision}
-}
-
-// signDeployment signs that the deployment was made.
-func signDeployment(key []byte, s subject) string {
-	return mac(key, append([]string{"kuberik deployment 1"}, s.fields()...))
-}
-
-// signWord signs what is said of it.
-func signWord(key []byte, s subject, w word) string {
-	return mac(key, append(append([]string{"kuberik status 1"}, s.fields()...),
-		string(w.state), unix(w.since), w.quarantine, unix(w.attempt), strconv.FormatInt(w.number, 10)))
+	return []string{strings.ToLower(b.o.Project), name, environment, p.key(), p.Version.Tag, p.Version.Digest, revision}
 }
 
 func unix(t time.Time) string {
@@ -92,16 +61,3 @@ func unix(t time.Time) string {
 	}
 	return strconv.FormatInt(t.Unix(), 10)
 }
-
-// mac is over the fields with their lengths, so that no two lists of fields look the same.
-func mac(key []byte, fields []string) string {
-	h := hmac.New(sha256.New, key)
-	for _, f := range fields {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f))))
-		h.Write([]byte(f))
-	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-// equal compares in constant time.
-func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }

@@ -141,9 +141,9 @@ func TestWritten(t *testing.T) {
 func TestPublicControllers(t *testing.T) {
 	b := newBench(t)
 	b.public(t, "their-bot", "dev", `{"id":"1","version":{"tag":"v1.6.0","revision":"0000000000000000000000000000000000000001"}}`, "success", "Bake succeeded")
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	id := b.public(t, "their-bot", "dev", theirs, "in_progress", "Baking in progress: 3m left")
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	for _, junk := range []string{`{}`, `null`, `{"id":"x","version":{"tag":"v1"}}`, `{"id":"1","version":{"tag":"-bad"}}`, `{"id":"1"}`, `[]`, `x`} {
 		b.public(t, "their-bot", "dev", junk, "success", "Bake succeeded")
 	}
@@ -280,7 +280,7 @@ func TestForged(t *testing.T) {
 			}
 			// Nor does it keep us from speaking.
 			d.State, d.Attempt = v1alpha1.BakeSucceeded, d.At.Add(2*time.Hour)
-			b.step(time.Hour)
+			b.clock.Step(time.Hour)
 			publish(t, b.backend(t, signed(b)), state("staging", d))
 			news := read(t, b.backend(t, signed(b)))
 			s, _ := news.Find("staging")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,22 +19,22 @@ import (
 const (
 	namePrefix = "kuberik/"
 	taskPrefix = "deploy:"
-	// maxText is what GitHub takes of a description, in bytes.
+	// maxText is how long a description may be at GitHub, in bytes.
 	maxText = 140
-	// maxPayload bounds what is read of somebody else's payload.
+	// maxPayload bounds a payload that is read, in bytes.
 	maxPayload = 64 << 10
 	maxAfter   = 20
 	maxName    = 100
-	// maxKey bounds what names a deployment, maxNumber its number in digits, maxSignature a signature.
+	// maxKey, maxNumber and maxSignature bound a key, the digits of an ID, and a signature.
 	maxKey, maxNumber, maxSignature = 128, 20, 64
-	// maxLogURL bounds the link that carries the rest of a word.
+	// maxLogURL bounds a link that carries a part of a report.
 	maxLogURL = 2048
 
 	fragment    = "kuberik:"
 	quarantined = "quarantined: "
 )
 
-// deploymentName is what an application is called at GitHub.
+// deploymentName returns the name of an application at GitHub.
 func deploymentName(application string) string {
 	return namePrefix + strings.TrimPrefix(application, namePrefix)
 }
@@ -43,7 +42,7 @@ func deploymentName(application string) string {
 func taskOf(name string) string                     { return taskPrefix + name }
 func environmentOf(name, environment string) string { return name + "/" + environment }
 
-// parseNames finds the application and the environment in what a deployment says; no if it is none of ours.
+// parseNames returns the application and the environment of a deployment, or false if it is not one of Kuberik.
 func parseNames(task, environment string) (name, short string, ok bool) {
 	name, ok = strings.CutPrefix(task, taskPrefix)
 	if !ok || !strings.HasPrefix(name, namePrefix) {
@@ -53,17 +52,7 @@ func parseNames(task, environment string) (name, short string, ok bool) {
 	return name, short, ok && short != "" && len(short) <= maxName && version.Clean(short, maxName) == short
 }
 
-var fluxCommit = regexp.MustCompile(`(?:^|[@/])(?:sha1:|sha256:)?([0-9a-f]{40}|[0-9a-f]{64})$`)
-
-// refOf is the Git reference of a revision. Flux writes main@sha1:<commit>, and main/<commit> of old.
-func refOf(revision string) string {
-	if m := fluxCommit.FindStringSubmatch(revision); m != nil {
-		return m[1]
-	}
-	return revision
-}
-
-// payload is what a deployment carries. The fields of the first level are those that the controllers of others read.
+// payload is what a deployment carries. Other controllers read the fields of the first level.
 type payload struct {
 	ID           string                `json:"id"`
 	Relationship *relationship         `json:"relationship,omitempty"`
@@ -76,7 +65,7 @@ type relationship struct {
 	Type        string `json:"type"`
 }
 
-// extra is what only we read.
+// extra is what only this controller reads.
 type extra struct {
 	Key       string    `json:"key"`
 	After     []string  `json:"after,omitempty"`
@@ -96,14 +85,14 @@ func newPayload(s environment.State, d environment.Deployment) *payload {
 			p.Relationship.Type = "Parallel"
 		}
 	}
-	// As it will be read, so that the signature is over the same.
+	// The signature covers what will be read.
 	p.clean()
 	return p
 }
 
-var errPayload = errors.New("the payload is none of a deployment of kuberik")
+var errPayload = errors.New("the payload is not that of a Kuberik deployment")
 
-// parsePayload reads a payload: an object, a string that holds one, or a string that holds one in base64.
+// parsePayload reads a payload: an object, or a string that holds one, as it is or in base64.
 func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) > maxPayload {
@@ -128,12 +117,12 @@ func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 	return &p, id, nil
 }
 
-// fits says whether what is compared word by word, and so not cut, is no longer than we write it.
+// fits reports whether the texts that are compared, and so must not be cut, are no longer than those we write.
 func (p *payload) fits() bool {
 	return len(p.ID) <= maxNumber && (p.Kuberik == nil || len(p.Kuberik.Key) <= maxKey && len(p.Kuberik.Signature) <= maxSignature)
 }
 
-// clean makes what somebody else wrote fit to be shown and to be kept.
+// clean makes the texts of others fit to be shown and kept.
 func (p *payload) clean() {
 	for _, text := range []*string{p.Version.Version, p.Version.Revision} {
 		if text != nil {
@@ -141,7 +130,7 @@ func (p *payload) clean() {
 		}
 	}
 	if p.Kuberik != nil {
-		// Copied, so that the rest is not kept, nor what is the caller's changed.
+		// The copy keeps the rest from being retained, and the slice of the caller from being changed.
 		p.Kuberik.After = slices.Clone(p.Kuberik.After[:min(len(p.Kuberik.After), maxAfter)])
 		for i, name := range p.Kuberik.After {
 			p.Kuberik.After[i] = version.Clean(name, maxName)
@@ -153,7 +142,7 @@ func (p *payload) clean() {
 	}
 }
 
-// after is what the environment of a deployment comes after.
+// after returns the environments before that of the deployment.
 func (p *payload) after() (names []string, parallel bool) {
 	switch {
 	case p.Kuberik != nil:
@@ -164,7 +153,7 @@ func (p *payload) after() (names []string, parallel bool) {
 	return nil, false
 }
 
-// key of a deployment; empty if others made it.
+// key returns the key of the deployment; empty if another controller made it.
 func (p *payload) key() string {
 	if p.Kuberik == nil {
 		return ""
@@ -172,20 +161,20 @@ func (p *payload) key() string {
 	return p.Kuberik.Key
 }
 
-// word is what a status says.
-type word struct {
+// statusReport is what a status says.
+type statusReport struct {
 	state      v1alpha1.BakeStatus
 	message    string
 	quarantine string
 	since      time.Time
 	attempt    time.Time
-	// number counts the words about one deployment, so that an old one that is repeated is not taken for the newest.
+	// number counts the reports about a deployment, so that an old one that is repeated is not the newest.
 	number    int64
 	signature string
 }
 
-// phrases are how the states are put. Controllers of others understand these words and nothing else.
-var phrases = []struct {
+// texts are the state of GitHub and the description for each state. Other controllers understand these texts and no others.
+var texts = []struct {
 	state  v1alpha1.BakeStatus
 	github string
 	text   string
@@ -197,97 +186,97 @@ var phrases = []struct {
 	{v1alpha1.BakeCancelled, "inactive", "Bake cancelled"},
 }
 
-func newWord(d environment.Deployment) word {
-	w := word{state: d.State, message: d.StateMessage, quarantine: d.Quarantine, since: d.AvailableSince, attempt: d.Attempt}
-	if w.state == "" {
-		w.state = v1alpha1.BakeDeploying
+func newReport(d environment.Deployment) statusReport {
+	s := statusReport{state: d.State, message: d.StateMessage, quarantine: d.Quarantine, since: d.AvailableSince, attempt: d.Attempt}
+	if s.state == "" {
+		s.state = v1alpha1.BakeDeploying
 	}
-	// What is cut is compared as it is read.
-	_, text := w.phrase()
-	read, _ := parseWord("", text, "")
-	w.message, w.quarantine = read.message, read.quarantine
-	return w
+	// Texts that are cut are compared as they will be read.
+	_, text := s.texts()
+	read, _ := parseReport("", text, "")
+	s.message, s.quarantine = read.message, read.quarantine
+	return s
 }
 
-// phrase is the state and the description of a status. What is quarantined is a failure to everybody else.
-func (w word) phrase() (state, text string) {
-	said, explanation := w.state, w.message
-	if w.quarantine != "" {
-		said, explanation = v1alpha1.BakeFailed, quarantined+w.quarantine
+// texts returns the state and the description of the status. To others, a quarantined release is a failed one.
+func (s statusReport) texts() (state, text string) {
+	shown, explanation := s.state, s.message
+	if s.quarantine != "" {
+		shown, explanation = v1alpha1.BakeFailed, quarantined+s.quarantine
 	}
 	state, text = "pending", "Deploying"
-	for _, p := range phrases {
-		if p.state == said {
-			state, text = p.github, p.text
+	for _, t := range texts {
+		if t.state == shown {
+			state, text = t.github, t.text
 		}
 	}
 	if explanation != "" {
 		text += ": " + explanation
 	}
-	// GitHub does not keep blanks at the end.
+	// GitHub removes blanks at the end.
 	return state, strings.TrimSpace(version.Clean(text, maxText))
 }
 
-// logURL carries what a description has no room for, behind a link that leads somewhere.
-func (w word) logURL(base string) string {
-	v := url.Values{"n": {strconv.FormatInt(w.number, 10)}}
-	for name, at := range map[string]time.Time{"since": w.since, "attempt": w.attempt} {
+// logURL returns a link whose fragment carries what the description has no room for.
+func (s statusReport) logURL(base string) string {
+	v := url.Values{"n": {strconv.FormatInt(s.number, 10)}}
+	for name, at := range map[string]time.Time{"since": s.since, "attempt": s.attempt} {
 		if !at.IsZero() {
 			v.Set(name, strconv.FormatInt(at.Unix(), 10))
 		}
 	}
-	if w.quarantine != "" {
-		v.Set("state", string(w.state))
+	if s.quarantine != "" {
+		v.Set("state", string(s.state))
 	}
-	if w.signature != "" {
-		v.Set("signature", w.signature)
+	if s.signature != "" {
+		v.Set("signature", s.signature)
 	}
 	return base + "#" + fragment + v.Encode()
 }
 
-// parseWord reads a status. It says no if the status is not about a bake, as those are that GitHub adds by itself.
-func parseWord(state, text, logURL string) (w word, ok bool) {
+// parseReport reads a status. It returns false if the status is not about a bake, such as one that GitHub creates itself.
+func parseReport(state, text, logURL string) (s statusReport, ok bool) {
 	head, message, _ := strings.Cut(text, ":")
-	for _, p := range phrases {
-		if p.text == head {
-			w.state, ok = p.state, true
+	for _, t := range texts {
+		if t.text == head {
+			s.state, ok = t.state, true
 		}
 	}
-	if !ok || state == "inactive" && w.state != v1alpha1.BakeCancelled {
-		return word{}, false
+	if !ok || state == "inactive" && s.state != v1alpha1.BakeCancelled {
+		return statusReport{}, false
 	}
-	w.message = strings.TrimSpace(version.Clean(message, maxText))
-	w.parseNote(logURL)
-	if reason, is := strings.CutPrefix(w.message, quarantined); is && head == "Bake failed" {
-		w.quarantine, w.message = reason, ""
+	s.message = strings.TrimSpace(version.Clean(message, maxText))
+	s.parseFragment(logURL)
+	if reason, is := strings.CutPrefix(s.message, quarantined); is && head == "Bake failed" {
+		s.quarantine, s.message = reason, ""
 	}
-	return w, true
+	return s, true
 }
 
-func (w *word) parseNote(logURL string) {
-	_, note, ok := strings.Cut(logURL, "#"+fragment)
+func (s *statusReport) parseFragment(logURL string) {
+	_, values, ok := strings.Cut(logURL, "#"+fragment)
 	if !ok || len(logURL) > maxLogURL {
 		return
 	}
-	v, err := url.ParseQuery(note)
+	v, err := url.ParseQuery(values)
 	if err != nil {
 		return
 	}
-	w.since, w.attempt = seconds(v.Get("since")), seconds(v.Get("attempt"))
-	if s := v.Get("signature"); len(s) <= maxSignature {
-		w.signature = strings.Clone(s)
+	s.since, s.attempt = parseUnix(v.Get("since")), parseUnix(v.Get("attempt"))
+	if signature := v.Get("signature"); len(signature) <= maxSignature {
+		s.signature = strings.Clone(signature)
 	}
 	if n, err := strconv.ParseInt(v.Get("n"), 10, 64); err == nil && n > 0 && n < 1<<40 {
-		w.number = n
+		s.number = n
 	}
-	for _, p := range phrases {
-		if string(p.state) == v.Get("state") && strings.HasPrefix(w.message, quarantined) {
-			w.state = p.state
+	for _, t := range texts {
+		if string(t.state) == v.Get("state") && strings.HasPrefix(s.message, quarantined) {
+			s.state = t.state
 		}
 	}
 }
 
-func seconds(s string) time.Time {
+func parseUnix(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || n > 1<<40 {
 		return time.Time{}
@@ -295,8 +284,8 @@ func seconds(s string) time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
-// same says whether two words say the same.
-func (w word) same(other word) bool {
-	return w.state == other.state && w.message == other.message && w.quarantine == other.quarantine &&
-		w.since.Unix() == other.since.Unix() && w.attempt.Unix() == other.attempt.Unix()
+// equal reports whether two reports say the same.
+func (s statusReport) equal(other statusReport) bool {
+	return s.state == other.state && s.message == other.message && s.quarantine == other.quarantine &&
+		s.since.Unix() == other.since.Unix() && s.attempt.Unix() == other.attempt.Unix()
 }

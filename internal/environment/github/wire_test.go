@@ -13,18 +13,6 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-func TestRef(t *testing.T) {
-	sha1 := strings.Repeat("0a", 20)
-	for revision, want := range map[string]string{
-		sha1: sha1, "main@sha1:" + sha1: sha1, "main/" + sha1: sha1, "sha1:" + sha1: sha1, "feature/x@sha1:" + sha1: sha1, "v1.2.3": "v1.2.3", "main": "main",
-		"main@sha256:" + sha1 + sha1[:24]: sha1 + sha1[:24], "refs/heads/main": "refs/heads/main", "x" + sha1: "x" + sha1,
-	} {
-		if got := refOf(revision); got != want {
-			t.Errorf("%s: got %s, want %s", revision, got, want)
-		}
-	}
-}
-
 func TestNames(t *testing.T) {
 	for _, tc := range []struct {
 		task, environment, name, short string
@@ -49,12 +37,12 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestWords: whatever is said is heard as it was meant.
-func TestWords(t *testing.T) {
+// TestReports: a report is read as it was written.
+func TestReports(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	letters := []rune("ab :%#&=\n\u0000ß語🚀\u202e")
-	text := func() string {
+	random := func() string {
 		var b strings.Builder
 		for range r.IntN(200) {
 			b.WriteRune(letters[r.IntN(len(letters))])
@@ -68,32 +56,32 @@ func TestWords(t *testing.T) {
 		return time.Unix(1+r.Int64N(1<<33), 0)
 	}
 	for range 5000 {
-		d := environment.Deployment{State: phrases[r.IntN(len(phrases))].state, StateMessage: text(), Attempt: at(), AvailableSince: at()}
+		d := environment.Deployment{State: texts[r.IntN(len(texts))].state, StateMessage: random(), Attempt: at(), AvailableSince: at()}
 		if r.IntN(3) == 0 {
-			d.Quarantine = text()
+			d.Quarantine = random()
 		}
-		said := newWord(d)
-		said.number, said.signature = 1+r.Int64N(100), "sig-_"
-		state, phrase := said.phrase()
-		heard, ok := parseWord(state, phrase, said.logURL("https://github.com/o/r/deployments"))
-		if !ok || !heard.same(said) || heard.number != said.number || heard.signature != said.signature {
-			t.Fatalf("seed %d: said %+v, heard %+v", seed, said, heard)
+		report := newReport(d)
+		report.number, report.signature = 1+r.Int64N(100), "sig-_"
+		state, text := report.texts()
+		read, ok := parseReport(state, text, report.logURL("https://github.com/o/r/deployments"))
+		if !ok || !read.equal(report) || read.number != report.number || read.signature != report.signature {
+			t.Fatalf("seed %d: wrote %+v, read %+v", seed, report, read)
 		}
-		if len(phrase) > maxText || !utf8.ValidString(phrase) || strings.TrimSpace(phrase) != phrase {
-			t.Fatalf("seed %d: GitHub would not keep %q", seed, phrase)
+		if len(text) > maxText || !utf8.ValidString(text) || strings.TrimSpace(text) != text {
+			t.Fatalf("seed %d: GitHub would not keep %q", seed, text)
 		}
 	}
 }
 
-func TestDifferentWords(t *testing.T) {
+func TestDifferentReports(t *testing.T) {
 	at := time.Unix(1, 0)
-	w := word{state: v1alpha1.BakeSucceeded, message: "m", since: at, attempt: at}
-	for name, change := range map[string]func(*word){
-		"state": func(w *word) { w.state = v1alpha1.BakeFailed }, "message": func(w *word) { w.message = "n" }, "quarantine": func(w *word) { w.quarantine = "q" },
-		"since": func(w *word) { w.since = at.Add(time.Second) }, "attempt": func(w *word) { w.attempt = at.Add(time.Second) },
+	w := statusReport{state: v1alpha1.BakeSucceeded, message: "m", since: at, attempt: at}
+	for name, change := range map[string]func(*statusReport){
+		"state": func(w *statusReport) { w.state = v1alpha1.BakeFailed }, "message": func(w *statusReport) { w.message = "n" }, "quarantine": func(w *statusReport) { w.quarantine = "q" },
+		"since": func(w *statusReport) { w.since = at.Add(time.Second) }, "attempt": func(w *statusReport) { w.attempt = at.Add(time.Second) },
 	} {
 		other := w
-		if change(&other); w.same(other) {
+		if change(&other); w.equal(other) {
 			t.Errorf("another %s is no difference", name)
 		}
 	}
@@ -113,7 +101,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-func TestForeignWords(t *testing.T) {
+func TestForeignReports(t *testing.T) {
 	for _, tc := range []struct {
 		state, text string
 		want        v1alpha1.BakeStatus
@@ -131,18 +119,10 @@ func TestForeignWords(t *testing.T) {
 		{"success", "Tests passed", "", ""},
 		{"success", "bake succeeded", "", ""},
 	} {
-		w, ok := parseWord(tc.state, tc.text, "https://ci.example.com/#kuberik:n=-1&since=9999999999999999&signature=%zz")
+		w, ok := parseReport(tc.state, tc.text, "https://ci.example.com/#kuberik:n=-1&since=9999999999999999&signature=%zz")
 		if ok != (tc.want != "") || w.state != tc.want || w.message != tc.message || w.number != 0 || !w.since.IsZero() {
 			t.Errorf("%s %q: got %+v, %t", tc.state, tc.text, w, ok)
 		}
-	}
-}
-
-// TestFields: what is signed is told apart, however it is cut.
-func TestFields(t *testing.T) {
-	k := []byte(strings.Repeat("k", 32))
-	if mac(k, []string{"ab", "c"}) == mac(k, []string{"a", "bc"}) || mac(k, []string{"a", ""}) == mac(k, []string{"a"}) {
-		t.Error("two lists have the same signature")
 	}
 }
 

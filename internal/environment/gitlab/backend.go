@@ -3,133 +3,122 @@ package gitlab
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
 	"slices"
 	"strings"
 
 	"github.com/kuberik/kuberik/internal/environment"
-	"github.com/kuberik/kuberik/internal/version"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// Backend is the view that one Environment has of a project. It is safe for use by several at once.
+// Backend is the view of a project by the Environments with the same options. It is safe for concurrent use.
 type Backend struct {
-	place *place
-	o     Options
+	project *project
+	o       remote.Options
 }
 
 var _ environment.Backend = (*Backend)(nil)
 
-// view is the same while the place is locked, with the username of the token.
+// view is a Backend while the project is locked, with the username of the token.
 type view struct {
 	*Backend
 	self string
 }
 
 func (b *Backend) view(ctx context.Context) (*view, error) {
-	self, err := b.place.self(ctx)
+	self, err := b.project.self(ctx)
 	return &view{Backend: b, self: self}, err
 }
 
 // Read implements environment.Backend.
 func (b *Backend) Read(ctx context.Context, application string) (environment.News, error) {
-	unlock, err := b.place.lock(ctx)
-	if err != nil {
+	if err := b.project.Lock(ctx); err != nil {
 		return environment.News{}, err
 	}
-	defer unlock()
-	err = b.place.look(ctx, b.o.Interval)
-	if b.place.at.IsZero() {
+	defer b.project.Unlock()
+	err := b.project.refresh(ctx, b.o.Interval, b.o.Interval)
+	if b.project.at.IsZero() {
 		return environment.News{}, err
 	}
 	v, unknown := b.view(ctx)
 	if unknown != nil {
 		return environment.News{}, unknown
 	}
-	return environment.News{At: b.place.at, Environments: v.tell(application)}, err
+	environments, untrusted := v.environments(application)
+	return environment.News{At: b.project.at, Environments: environments, Untrusted: untrusted}, err
 }
 
-// tell makes news of what is known.
-func (v *view) tell(application string) []environment.State {
+// environments returns what is known of an application, and how many deployments untrusted logins reported.
+func (v *view) environments(application string) (states []environment.State, untrusted int) {
 	byName := map[string][]*record{}
-	for _, r := range v.place.records {
-		if r.Application == application {
-			byName[r.Environment] = append(byName[r.Environment], r)
+	for _, r := range v.project.records {
+		if r.Application != application {
+			continue
+		}
+		byName[r.Environment] = append(byName[r.Environment], r)
+		if v.untrustedReason(r) != "" {
+			untrusted += len(r.Deployments)
 		}
 	}
-	var states []environment.State
 	for name, records := range byName {
-		states = append(states, v.tellOne(environment.State{Application: application, Environment: name}, records))
+		states = append(states, v.state(environment.State{Application: application, Environment: name}, records))
 	}
 	slices.SortFunc(states, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
-	return states
+	return states, untrusted
 }
 
-// tellOne tells of one environment. How it stands to others is what was said last, by somebody who is trusted if there is one.
-func (v *view) tellOne(s environment.State, records []*record) environment.State {
-	words := v.words(records)
-	for _, w := range words {
-		d := w.deployment()
-		if d.Doubt = w.doubt; d.Doubt != "" {
+// state returns one environment. Its relations are those of the newest record, of trusted logins if there is one.
+func (v *view) state(s environment.State, records []*record) environment.State {
+	for _, report := range v.reports(records) {
+		d := report.deployment()
+		if d.Doubt = report.untrustedReason; d.Doubt != "" {
 			d.Key = ""
 		}
 		s.Deployments = append(s.Deployments, d)
 	}
 	slices.SortFunc(s.Deployments, func(x, y environment.Deployment) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.ID, x.ID)) })
-	r := v.foremost(records)
+	r := v.newest(records)
 	s.After, s.Parallel, s.URL = slices.Clone(r.After), r.Parallel, r.URL
 	return s
 }
 
-// foremost is the record that says how an environment stands to others.
-func (v *view) foremost(records []*record) *record {
+// newest returns the newest record, of trusted logins if there is one.
+func (v *view) newest(records []*record) *record {
 	return slices.MaxFunc(records, func(x, y *record) int {
-		trusted := func(r *record) int { return min(len(v.doubt(r)), 1) }
-		return cmp.Or(cmp.Compare(trusted(y), trusted(x)), x.updated.Compare(y.updated), cmp.Compare(y.snippet, x.snippet))
+		untrusted := func(r *record) int { return min(len(v.untrustedReason(r)), 1) }
+		return cmp.Or(cmp.Compare(untrusted(y), untrusted(x)), x.updated.Compare(y.updated), cmp.Compare(y.snippet, x.snippet))
 	})
 }
 
-// word is what somebody says of a deployment.
-type word struct {
+// statusReport is what a record says of a deployment.
+type statusReport struct {
 	*entry
 	*record
-	doubt string
+	untrustedReason string
 }
 
-// words are the words that count, one for each key: the last one of those who are trusted, if there is any.
-func (v *view) words(records []*record) map[string]word {
-	words := map[string]word{}
+// reports returns one report for each key: the last one of trusted logins, or else the last one.
+func (v *view) reports(records []*record) map[string]statusReport {
+	reports := map[string]statusReport{}
 	for _, r := range records {
-		doubt := v.doubt(r)
+		reason := v.untrustedReason(r)
 		for i := range r.Deployments {
-			w := word{entry: &r.Deployments[i], record: r, doubt: doubt}
-			if old, ok := words[w.Key]; !ok || w.beats(old) {
-				words[w.Key] = w
+			report := statusReport{entry: &r.Deployments[i], record: r, untrustedReason: reason}
+			if old, ok := reports[report.Key]; !ok || report.supersedes(old) {
+				reports[report.Key] = report
 			}
 		}
 	}
-	return words
+	return reports
 }
 
-func (w word) beats(old word) bool {
-	if vouched := w.doubt == ""; vouched != (old.doubt == "") {
-		return vouched
+func (s statusReport) supersedes(old statusReport) bool {
+	if trusted := s.untrustedReason == ""; trusted != (old.untrustedReason == "") {
+		return trusted
 	}
-	return cmp.Or(cmp.Compare(w.Number, old.Number), w.updated.Compare(old.updated), cmp.Compare(old.snippet, w.snippet)) > 0
+	return cmp.Or(cmp.Compare(s.Number, old.Number), s.updated.Compare(old.updated), cmp.Compare(old.snippet, s.snippet)) > 0
 }
 
-// doubt says why a record is no evidence; empty if it is.
-func (v *view) doubt(r *record) string {
-	unsigned := names(v.o.UnsignedActors, r.author)
-	switch {
-	case r.author == "" || !strings.EqualFold(r.author, v.self) && !names(v.o.TrustedActors, r.author) && !unsigned:
-		return "said by " + cmp.Or(version.Clean(r.author, maxName), "nobody") + ", who is not trusted"
-	case v.o.SignatureKey != nil && !unsigned && !hmac.Equal([]byte(r.signature), []byte(sign(v.o.SignatureKey, v.place.path, r.raw))):
-		return "said by " + version.Clean(r.author, maxName) + " without the right signature"
-	}
-	return ""
-}
-
-// names compares usernames as GitLab does.
-func names(list []string, username string) bool {
-	return slices.ContainsFunc(list, func(name string) bool { return strings.EqualFold(name, username) })
+// untrustedReason returns why a record is no evidence, or "" if it is.
+func (v *view) untrustedReason(r *record) string {
+	return v.o.UntrustedReason(v.self, "reported", r.author, r.signature, func() []string { return signed(v.project.Path, r.raw) })
 }

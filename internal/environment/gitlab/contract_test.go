@@ -4,14 +4,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
-
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/environment/gitlab/gitlabtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 const project = "octo/team/shop"
@@ -21,9 +19,9 @@ var key = []byte("0123456789abcdef0123456789abcdef")
 // bench is a GitLab, and those who use it.
 type bench struct {
 	*gitlabtest.Server
-	clock *clocktesting.FakePassiveClock
+	clock environmenttest.Clock
 	url   string
-	pool  gitlab.PoolOptions
+	pool  remote.PoolOptions
 }
 
 func newBench(tb testing.TB) *bench {
@@ -33,23 +31,16 @@ func newBench(tb testing.TB) *bench {
 
 func benchOf(tb testing.TB, project string) *bench {
 	tb.Helper()
-	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	b := &bench{Server: gitlabtest.New(clock, project), clock: clock, pool: gitlab.PoolOptions{Clock: clock}}
+	clock := environmenttest.NewClock()
+	b := &bench{Server: gitlabtest.New(clock, project), clock: clock, pool: remote.PoolOptions{Clock: clock}}
 	server := httptest.NewServer(b.Server)
 	tb.Cleanup(server.Close)
 	b.url = server.URL
 	return b
 }
 
-// options of a backend that writes as a user.
-func (b *bench) options(username string) gitlab.Options {
-	token := "token-of-" + username
-	b.AddToken(token, username)
-	return gitlab.Options{Project: project, BaseURL: b.url, Token: token}
-}
-
 // backend makes one that remembers nothing.
-func (b *bench) backend(tb testing.TB, o gitlab.Options) *gitlab.Backend {
+func (b *bench) backend(tb testing.TB, o remote.Options) *gitlab.Backend {
 	tb.Helper()
 	backend, err := gitlab.New(o, b.pool)
 	if err != nil {
@@ -58,10 +49,15 @@ func (b *bench) backend(tb testing.TB, o gitlab.Options) *gitlab.Backend {
 	return backend
 }
 
-func (b *bench) step(d time.Duration) { b.clock.SetTime(b.clock.Now().Add(d)) }
+// options of a backend that writes as a user.
+func (b *bench) options(username string) remote.Options {
+	token := "token-of-" + username
+	b.AddToken(token, username)
+	return remote.Options{Project: project, URL: b.url, Token: token}
+}
 
 // place is the bench as the contract sees it.
-func (b *bench) place(with func(*gitlab.Options)) environmenttest.Place {
+func (b *bench) place(with func(*remote.Options)) environmenttest.Place {
 	var a environmenttest.Accidents
 	b.Break(func(r *http.Request) *gitlabtest.Fault {
 		before, after := a.Next(r.Method != http.MethodGet)
@@ -70,23 +66,23 @@ func (b *bench) place(with func(*gitlab.Options)) environmenttest.Place {
 		}
 		return &gitlabtest.Fault{Status: http.StatusBadGateway, Effect: after != nil}
 	})
-	return environmenttest.Place{
-		Backend: func(t *testing.T, actor string, trusted ...string) environment.Backend {
-			t.Helper()
-			o := b.options(actor)
-			o.TrustedActors = trusted
-			with(&o)
-			return b.backend(t, o)
-		},
-		Now: b.clock.Now, Step: b.step, Reject: b.Reject, Writes: b.Writes, Deployments: b.Count, Break: a.Break, Down: a.Down,
+	place := environmenttest.NewPlace(b.clock, &a)
+	place.Reject, place.Writes, place.Deployments = b.Reject, b.Writes, b.Count
+	place.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+		t.Helper()
+		o := b.options(actor)
+		o.TrustedActors = trusted
+		with(&o)
+		return b.backend(t, o)
 	}
+	return place
 }
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	for name, with := range map[string]func(*gitlab.Options){
-		"plain":  func(*gitlab.Options) {},
-		"signed": func(o *gitlab.Options) { o.SignatureKey = key },
+	for name, with := range map[string]func(*remote.Options){
+		"plain":  func(*remote.Options) {},
+		"signed": func(o *remote.Options) { o.SignatureKey = key },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/environment/gitlab/gitlabtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 // TestRequestsAtRest is the numbers of the guide: requests in an hour in which nothing happens, of Environments with three deployments each
@@ -40,7 +41,7 @@ func TestRequestsAtRest(t *testing.T) {
 			}
 			b.Calls()
 			for range 60 {
-				b.step(time.Minute)
+				b.clock.Step(time.Minute)
 				for i, s := range states {
 					publish(t, backends[i], s)
 					if _, err := backends[i].Read(t.Context(), s.Application); err != nil {
@@ -137,10 +138,10 @@ func TestObserver(t *testing.T) {
 	backend := b.backend(t, b.options(us))
 	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
 	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{} })
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	_, _ = backend.Read(t.Context(), app)
 	// Who we are, the snippets, the deployments of the environment, and two writes.
-	if c.codes[200] != 3 || c.codes[201] != 2 || c.codes[0] < 1 || c.left > gitlab.DefaultBudget-6 {
+	if c.codes[200] != 3 || c.codes[201] != 2 || c.codes[0] < 1 || c.left > remote.DefaultBudget-6 {
 		t.Errorf("observed were %v, %d are left", c.codes, c.left)
 	}
 }
@@ -152,7 +153,7 @@ func TestBudget(t *testing.T) {
 	b.pool.Budget = 5
 	backend := b.backend(t, b.options(us))
 	for range 10 {
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		_, _ = backend.Read(t.Context(), app)
 	}
 	news, err := backend.Read(t.Context(), app)
@@ -162,7 +163,7 @@ func TestBudget(t *testing.T) {
 	if got := len(b.Calls()); got != 5 {
 		t.Errorf("there were %d requests", got)
 	}
-	b.step(time.Hour)
+	b.clock.Step(time.Hour)
 	if _, err := backend.Read(t.Context(), app); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}

@@ -1,8 +1,8 @@
-// Package gitlab is a GitLab project as the place where the environments of an application meet.
+// Package gitlab lets the environments of an application meet in a GitLab project.
 //
-// People find what runs where among the project's Environments and Deployments. Controllers read snippets: one for each environment and
-// login, with what became of its deployments. A deployment of GitLab has no room for that, and anybody who may deploy may change its
-// status; a snippet is changed by its author alone, and by maintainers. One list of snippets tells everything about every application.
+// People find what runs where among the Environments and Deployments of the project. Controllers read snippets: one for each environment
+// and login, with the state of its deployments. A deployment of GitLab has no room for that, and everybody who may deploy may change its
+// status; only its author and maintainers may change a snippet. The list of snippets contains everything about every application.
 //
-// All Backends of one project and one token share what was read.
+// All Backends of one project and token share what they read.
 package gitlab

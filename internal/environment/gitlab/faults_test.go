@@ -15,6 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/environment/gitlab/gitlabtest"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 const (
@@ -47,7 +48,7 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 // told reads what is told of staging, an interval later.
 func (b *bench) told(t *testing.T, from environment.Backend) []environment.Deployment {
 	t.Helper()
-	b.step(time.Minute)
+	b.clock.Step(time.Minute)
 	news, err := from.Read(t.Context(), app)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 			b.Break(func(*http.Request) *gitlabtest.Fault { return &tc.fault })
 			after, err := backend.Read(t.Context(), app)
 			if kind(err) != tc.kind || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "\u202e") {
@@ -132,7 +133,7 @@ func TestFaults(t *testing.T) {
 				t.Errorf("the news are not the old ones (-want +got):\n%s", diff)
 			}
 			// Now nothing but writes goes wrong.
-			b.step(time.Hour)
+			b.clock.Step(time.Hour)
 			b.Break(func(r *http.Request) *gitlabtest.Fault {
 				if r.Method == http.MethodGet {
 					return nil
@@ -144,7 +145,7 @@ func TestFaults(t *testing.T) {
 				t.Error("nothing was said of the failure")
 			}
 			b.Break(nil)
-			b.step(2 * time.Hour)
+			b.clock.Step(2 * time.Hour)
 			publish(t, backend, next)
 			writes := b.Writes()
 			publish(t, b.backend(t, b.options(us)), next)
@@ -183,7 +184,7 @@ func TestTimeout(t *testing.T) {
 			if err := backend.Publish(t.Context(), s); kind(err) != "passing" {
 				t.Errorf("the error is %v", err)
 			}
-			b.step(time.Minute)
+			b.clock.Step(time.Minute)
 			publish(t, backend, s)
 			b.deployed(t, "1 success", "2 running")
 			if got := len(b.told(t, backend)); got != 2 {
@@ -211,7 +212,7 @@ func TestPoison(t *testing.T) {
 	if calls := b.Calls(); len(calls) != 0 {
 		t.Errorf("it was tried again at once: %q", calls)
 	}
-	b.step(10 * time.Minute)
+	b.clock.Step(10 * time.Minute)
 	_ = backend.Publish(t.Context(), s)
 	posts := 0
 	for _, call := range b.Calls() {
@@ -242,24 +243,24 @@ func TestAnotherHost(t *testing.T) {
 // TestOptions: what is wrong is said before anything is asked.
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	good := gitlab.Options{Project: "group/project", Token: "glpat-secret"}
+	good := remote.Options{Project: "group/project", Token: "glpat-secret"}
 	for name, tc := range map[string]struct {
-		change func(*gitlab.Options)
+		change func(*remote.Options)
 		want   string
 	}{
-		"good":      {func(*gitlab.Options) {}, ""},
-		"subgroup":  {func(o *gitlab.Options) { o.Project = "a/b.c/d_e" }, ""},
-		"no group":  {func(o *gitlab.Options) { o.Project = "project" }, "is not group/project"},
-		"escape":    {func(o *gitlab.Options) { o.Project = "a/../b" }, "is not group/project"},
-		"no token":  {func(o *gitlab.Options) { o.Token = "" }, "no token"},
-		"no URL":    {func(o *gitlab.Options) { o.BaseURL = "gitlab.example.com" }, "write one such as"},
-		"short key": {func(o *gitlab.Options) { o.SignatureKey = []byte("short") }, "has 5 bytes"},
+		"good":      {func(*remote.Options) {}, ""},
+		"subgroup":  {func(o *remote.Options) { o.Project = "a/b.c/d_e" }, ""},
+		"no group":  {func(o *remote.Options) { o.Project = "project" }, "is not group/project"},
+		"escape":    {func(o *remote.Options) { o.Project = "a/../b" }, "is not group/project"},
+		"no token":  {func(o *remote.Options) { o.Token = "" }, "no token"},
+		"no URL":    {func(o *remote.Options) { o.URL = "gitlab.example.com" }, "write one such as"},
+		"short key": {func(o *remote.Options) { o.SignatureKey = []byte("short") }, "has 5 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := good
 			tc.change(&o)
-			_, err := gitlab.New(o, gitlab.PoolOptions{})
+			_, err := gitlab.New(o, remote.PoolOptions{})
 			if (err == nil) != (tc.want == "") || err != nil && (!strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("the error is %v, want %q", err, tc.want)
 			}

@@ -1,72 +1,76 @@
 package gitlab
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"maps"
-	"strings"
-	"sync"
-	"time"
+	"context"
+	"net/http"
+
+	gl "gitlab.com/gitlab-org/api/client-go"
+
+	"github.com/kuberik/kuberik/internal/buildinfo"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// unused is after what time what nobody asks for any more is forgotten: a rotated token, a deleted Environment.
-const unused = 24 * time.Hour
-
-// Pool shares what Backends read, and their budget. It is safe for use by several at once.
+// Pool creates Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	o PoolOptions
-
-	mu       sync.Mutex
-	accounts map[string]*account
-	places   map[string]*place
+	o        remote.PoolOptions
+	accounts remote.Pool[*account]
+	projects remote.Pool[*project]
 }
 
-// NewPool makes a Pool.
-func NewPool(o PoolOptions) *Pool {
-	return &Pool{o: o.complete(), accounts: map[string]*account{}, places: map[string]*place{}}
-}
+// NewPool returns a Pool.
+func NewPool(o remote.PoolOptions) *Pool { return &Pool{o: o.Complete()} }
 
-// New makes a Backend on its own. A controller makes its Backends from one Pool.
-func New(o Options, p PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
+// New returns a Backend with a Pool of its own. A controller uses one Pool for all.
+func New(o remote.Options, p remote.PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
 
-// Backend makes a Backend that shares requests with the others for the same URL, project and token. It costs nothing, so that a controller
-// asks for it whenever it needs one; what nobody asks for in a day is forgotten. An error says what is wrong with the options.
-func (p *Pool) Backend(o Options) (*Backend, error) {
-	o, err := o.complete()
+// Backend returns a Backend with these options. It makes no requests, so call it whenever you need the Backend.
+func (p *Pool) Backend(o remote.Options) (*Backend, error) {
+	o, err := complete(o)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget()
-	who := digest(o.BaseURL, o.Token)
-	a := p.accounts[who]
-	if a == nil {
-		if a, err = newAccount(who, o, p.o); err != nil {
-			return nil, err
+	now, key := p.o.Clock.Now(), o.AccountKey(o.Token)
+	a, err := p.accounts.Get(now, key, func() (*account, error) { return newAccount(key, o, p.o) })
+	if err != nil {
+		return nil, err
+	}
+	in, err := p.projects.Get(now, o.ProjectKey(key), func() (*project, error) { return newProject(a, o.Project, p.o), nil })
+	return &Backend{project: in, o: o}, err
+}
+
+// account is a token.
+type account struct {
+	remote.Account
+	client *gl.Client
+}
+
+func newAccount(key string, o remote.Options, p remote.PoolOptions) (*account, error) {
+	transport, err := remote.NewTransport(service, o, "token-"+key[:8], p)
+	if err != nil {
+		return nil, err
+	}
+	out := &http.Client{Transport: transport, CheckRedirect: o.HTTPClient.CheckRedirect}
+	// The Transport authenticates, and limits the requests. The limiter of the library would begin with a request of its own.
+	client, err := gl.NewAuthSourceClient(gl.Unauthenticated{}, gl.WithBaseURL(o.URL), gl.WithHTTPClient(out),
+		gl.WithUserAgent("kuberik/"+buildinfo.Version), gl.WithoutRetries(), gl.WithCustomLimiter(unlimited{}))
+	return &account{Account: remote.Account{Transport: transport}, client: client}, err
+}
+
+// unlimited is a limiter that allows everything.
+type unlimited struct{}
+
+// Wait implements gl.RateLimiter.
+func (unlimited) Wait(context.Context) error { return nil }
+
+// self returns the username that the token writes as.
+func (a *account) self(ctx context.Context) (string, error) {
+	return a.Login(ctx, func(ctx context.Context) (string, error) {
+		user, _, err := call("the user of the token", func() (*gl.User, *gl.Response, error) {
+			return a.client.Users.CurrentUser(gl.WithContext(ctx))
+		})
+		if err != nil {
+			return "", err
 		}
-		p.accounts[who] = a
-	}
-	where := who + " " + strings.ToLower(o.Project)
-	in := p.places[where]
-	if in == nil {
-		in = newPlace(a, o.Project)
-		p.places[where] = in
-	}
-	a.used = p.o.Clock.Now()
-	in.used = a.used
-	return &Backend{place: in, o: o}, nil
-}
-
-// forget drops what has not been asked for lately. Backends that still exist go on with what they have.
-func (p *Pool) forget() {
-	old := p.o.Clock.Now().Add(-unused)
-	maps.DeleteFunc(p.places, func(_ string, in *place) bool { return in.used.Before(old) })
-	maps.DeleteFunc(p.accounts, func(_ string, a *account) bool { return a.used.Before(old) })
-}
-
-// digest tells secrets apart without telling them.
-func digest(parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:])
+		return user.Username, nil
+	})
 }

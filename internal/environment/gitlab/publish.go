@@ -5,47 +5,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	gl "gitlab.com/gitlab-org/api/client-go"
 
 	"github.com/kuberik/kuberik/internal/environment"
-	"github.com/kuberik/kuberik/internal/version"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 // Publish implements environment.Backend.
 func (b *Backend) Publish(ctx context.Context, s environment.State) error {
-	unlock, err := b.place.lock(ctx)
-	if err != nil {
+	if err := b.project.Lock(ctx); err != nil {
 		return err
 	}
-	defer unlock()
+	defer b.project.Unlock()
 	if len(s.Deployments) == 0 {
 		return nil
 	}
-	if err := b.place.recently(); err != nil {
+	if err := b.project.Failure(); err != nil {
 		return err
 	}
 	v, err := b.view(ctx)
 	if err != nil {
-		b.place.fail(ctx, err)
+		b.project.Failed(ctx, err, b.o.Interval)
 		return err
 	}
 	s.Deployments = s.Deployments[:min(len(s.Deployments), maxEntries)]
-	looks := b.place.looks
-	if err := b.place.look(ctx, b.o.Interval); err != nil {
+	reads := b.project.reads
+	if err := b.project.refresh(ctx, b.o.Interval, b.o.Interval); err != nil {
 		return err
 	}
 	p := v.begin(s)
-	if !p.news() {
-		return errors.Join(p.refusals()...)
+	if !p.changes() {
+		return errors.Join(p.rejections()...)
 	}
-	// What is written replaces what is there, so it has to be known.
-	if b.place.looks == looks {
-		if err := b.place.look(ctx, 0); err != nil {
+	// The record is replaced as a whole, so the current one has to be known.
+	if b.project.reads == reads {
+		if err := b.project.refresh(ctx, 0, b.o.Interval); err != nil {
 			return err
 		}
 		p = v.begin(s)
@@ -53,55 +50,52 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	return errors.Join(p.publish(ctx)...)
 }
 
-// publication is one environment being published.
+// publication is one environment that is published.
 type publication struct {
 	*view
 	state environment.State
-	// words are those of the trusted, by key.
-	words map[string]word
-	// own is our record, and document what it is to be.
+	// reports are those of trusted logins, by key.
+	reports map[string]statusReport
+	// own is our record, and document its new content.
 	own      *record
 	document document
 	changed  bool
-	// there are the deployments at GitLab, once they were asked for.
-	there  []*gl.Deployment
-	listed bool
+	// existing are the deployments at GitLab, once they are listed.
+	existing []*gl.Deployment
+	listed   bool
 }
 
-// begin looks what there is.
+// begin finds the records about an environment.
 func (v *view) begin(s environment.State) *publication {
-	now := v.place.clock.Now()
-	maps.DeleteFunc(v.place.rejected, func(_ string, r rejection) bool { return !now.Before(r.until) })
 	p := &publication{view: v, state: s, document: document{Application: s.Application, Environment: s.Environment}}
 	var trusted []*record
-	for _, r := range v.place.records {
+	for _, r := range v.project.records {
 		if r.Application != s.Application || r.Environment != s.Environment {
 			continue
 		}
-		vouched := v.doubt(r) == ""
-		if vouched {
+		evidence := v.untrustedReason(r) == ""
+		if evidence {
 			trusted = append(trusted, r)
 		}
 		if !strings.EqualFold(r.author, v.self) || p.own != nil && p.own.snippet < r.snippet {
 			continue
 		}
-		// What somebody put into ours is not signed by us.
+		// What others wrote into our record must not be signed by us.
 		p.own, p.document = r, document{Application: s.Application, Environment: s.Environment}
-		if vouched {
+		if evidence {
 			p.document = r.document
 			p.document.Deployments = slices.Clone(r.Deployments)
 		}
 	}
-	p.words = v.words(trusted)
+	p.reports = v.reports(trusted)
 	return p
 }
 
-// news says whether there is anything to write.
-func (p *publication) news() bool {
+// changes reports whether there is anything to write.
+func (p *publication) changes() bool {
 	missing := func(d environment.Deployment) bool {
-		_, rejected := p.place.rejected[d.Key]
 		e := p.document.find(d.Key)
-		return d.Key != "" && !rejected && (e == nil || !e.says(newEntry(d)))
+		return p.rejection(d) == nil && (e == nil || !e.sameStatus(newEntry(d)))
 	}
 	return slices.ContainsFunc(p.state.Deployments, missing) || len(p.document.Deployments) > 0 && (!p.related() || p.document.URL != p.url())
 }
@@ -112,27 +106,27 @@ func (p *publication) related() bool {
 
 func (p *publication) after() []string { return p.state.After[:min(len(p.state.After), maxAfter)] }
 
-// url stays what it was while nobody knows better.
-func (p *publication) url() string { return cmp.Or(safeURL(p.state.URL), p.document.URL) }
+// url returns the URL of the environment, or the last one if it is not known.
+func (p *publication) url() string { return cmp.Or(environment.SafeURL(p.state.URL), p.document.URL) }
 
-// refusals are the errors of the deployments that cannot be published.
-func (p *publication) refusals() (errs []error) {
+// rejections returns the errors of the deployments that cannot be published.
+func (p *publication) rejections() (errs []error) {
 	for _, d := range p.state.Deployments {
-		if err := p.refusal(d); err != nil {
+		if err := p.rejection(d); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errs
 }
 
-func (p *publication) refusal(d environment.Deployment) error {
+func (p *publication) rejection(d environment.Deployment) error {
 	if d.Key == "" {
 		return &environment.DeploymentError{ID: d.ID, Err: errors.New("the deployment has no key")}
 	}
-	return p.place.rejected[d.Key].err
+	return p.project.Rejected(d.Key)
 }
 
-// publish writes what is new. What was reached is kept, whatever happened then.
+// publish writes what has changed. It saves what it achieved, even if something fails later.
 func (p *publication) publish(ctx context.Context) (errs []error) {
 	errs = p.publishAll(ctx)
 	if len(p.document.Deployments) == 0 {
@@ -142,7 +136,7 @@ func (p *publication) publish(ctx context.Context) (errs []error) {
 		p.document.After, p.document.Parallel, p.changed = p.after(), p.state.Parallel, true
 	}
 	if url := p.url(); url != p.document.URL {
-		if err := harmless(p.place.link(ctx, environmentOf(p.state.Application, p.state.Environment), url)); err != nil {
+		if err := harmless(p.project.setURL(ctx, environmentOf(p.state.Application, p.state.Environment), url)); err != nil {
 			errs = append(errs, err)
 		} else {
 			p.document.URL, p.changed = url, true
@@ -157,8 +151,7 @@ func (p *publication) publish(ctx context.Context) (errs []error) {
 	return errs
 }
 
-// publishAll goes from the oldest to the newest, since GitLab takes what was made last for the newest. For the same reason it ends where
-// something fails that may pass.
+// publishAll publishes the oldest first: for GitLab, the newest is what was made last. For the same reason it ends at an error that may pass.
 func (p *publication) publishAll(ctx context.Context) (errs []error) {
 	for _, d := range slices.Backward(p.state.Deployments) {
 		err := p.publishOne(ctx, d)
@@ -168,7 +161,7 @@ func (p *publication) publishAll(ctx context.Context) (errs []error) {
 		errs = append(errs, err)
 		var one *environment.DeploymentError
 		if !errors.As(err, &one) {
-			p.place.fail(ctx, err)
+			p.project.Failed(ctx, err, p.o.Interval)
 			return errs
 		}
 	}
@@ -176,118 +169,109 @@ func (p *publication) publishAll(ctx context.Context) (errs []error) {
 }
 
 func (p *publication) publishOne(ctx context.Context, d environment.Deployment) error {
-	if err := p.refusal(d); err != nil {
+	if err := p.rejection(d); err != nil {
 		return err
 	}
 	now, known := newEntry(d), p.document.find(d.Key)
-	if known != nil && known.says(now) {
+	if known != nil && known.sameStatus(now) {
 		return nil
 	}
 	if known != nil {
 		now.GitLab, now.Status, now.Number = known.GitLab, known.Status, known.Number
 	} else if err := p.find(ctx, d, &now); err != nil {
-		return p.reject(d, err)
+		return p.project.Reject(d, d.Key, err)
 	}
-	if err := p.tellGitLab(ctx, &now); err != nil {
+	if err := p.updateStatus(ctx, &now); err != nil {
 		return err
 	}
-	now.Number = max(now.Number, p.words[d.Key].number()) + 1
+	now.Number = max(now.Number, p.reports[d.Key].number()) + 1
 	p.changed = true
 	if known == nil {
 		p.document.Deployments = append(p.document.Deployments, now)
 		return nil
 	}
-	// What a deployment is does not change after it was made.
+	// The rest of a deployment never changes.
 	now.ID, now.Version, now.Message, now.At = known.ID, known.Version, known.Message, known.At
 	*known = now
 	return nil
 }
 
-func (w word) number() int64 {
-	if w.entry == nil {
+func (s statusReport) number() int64 {
+	if s.entry == nil {
 		return 0
 	}
-	return w.Number
+	return s.Number
 }
 
-// find finds the deployment of an entry that is new, or makes it: a friend may have published it before us, or the answer to the request
-// that made it was lost.
+// find finds the deployment of a new entry, or creates it. Another trusted login may have published it before, or the response to the
+// request that created it may have been lost.
 func (p *publication) find(ctx context.Context, d environment.Deployment, e *entry) error {
-	if w := p.words[d.Key]; w.entry != nil {
-		e.GitLab, e.Status = w.GitLab, w.Status
+	if report := p.reports[d.Key]; report.entry != nil {
+		e.GitLab, e.Status = report.GitLab, report.Status
 		return nil
 	}
 	if d.Version.Revision == nil || *d.Version.Revision == "" {
-		return &rejectedError{"the image names no revision, and GitLab has no deployments without: set the annotation org.opencontainers.image.revision"}
+		return &remote.RejectedError{
+			Reason: "GitLab has no deployments without a revision: set the annotation org.opencontainers.image.revision of the image",
+		}
 	}
-	commit := commitOf(*d.Version.Revision)
+	commit := remote.CommitOf(*d.Version.Revision)
 	at, err := p.unclaimed(ctx, commit)
 	if err == nil && at == nil {
-		at, err = p.place.createDeployment(ctx, environmentOf(p.state.Application, p.state.Environment), commit, e.status())
+		at, err = p.project.createDeployment(ctx, environmentOf(p.state.Application, p.state.Environment), commit, e.status())
 	}
 	if err != nil {
 		return err
 	}
 	if at.ID == 0 {
-		return errors.New("GitLab does not say which deployment it made")
+		return errors.New("GitLab created a deployment without an ID")
 	}
 	e.GitLab, e.Status = at.ID, at.Status
 	return nil
 }
 
-// unclaimed is the newest deployment of ours at a commit that no record names.
+// unclaimed returns the newest deployment of our user at a commit that no record names, or nil.
 func (p *publication) unclaimed(ctx context.Context, commit string) (*gl.Deployment, error) {
 	if !p.listed {
 		var err error
-		if p.there, err = p.place.deployments(ctx, environmentOf(p.state.Application, p.state.Environment)); err != nil {
+		if p.existing, err = p.project.deployments(ctx, environmentOf(p.state.Application, p.state.Environment)); err != nil {
 			return nil, err
 		}
 		p.listed = true
 	}
 	claimed := map[int64]bool{}
-	for _, w := range p.words {
-		claimed[w.GitLab] = true
+	for _, report := range p.reports {
+		claimed[report.GitLab] = true
 	}
 	for _, e := range p.document.Deployments {
 		claimed[e.GitLab] = true
 	}
-	i := slices.IndexFunc(p.there, func(d *gl.Deployment) bool {
+	i := slices.IndexFunc(p.existing, func(d *gl.Deployment) bool {
 		return d.SHA == commit && d.User != nil && strings.EqualFold(d.User.Username, p.self) && d.Deployable.ID == 0 && !claimed[d.ID]
 	})
 	if i < 0 {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	return p.there[i], nil
+	return p.existing[i], nil
 }
 
-// reject remembers what GitLab did not take.
-func (p *publication) reject(d environment.Deployment, err error) error {
-	var no *rejectedError
-	if !errors.As(err, &no) {
-		return err
-	}
-	err = &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxText), no)}
-	p.place.rejected[d.Key] = rejection{until: p.place.clock.Now().Add(rejectedFor), err: err}
-	return err
-}
-
-// tellGitLab changes the status that people see. GitLab does not go back to running.
-func (p *publication) tellGitLab(ctx context.Context, e *entry) error {
+// updateStatus changes the status that people see. A deployment of GitLab never returns to running.
+func (p *publication) updateStatus(ctx context.Context, e *entry) error {
 	status := e.status()
 	if status == e.Status || status == running {
 		return nil
 	}
-	if err := harmless(p.place.updateDeployment(ctx, e.GitLab, status)); err != nil {
+	if err := harmless(p.project.updateDeployment(ctx, e.GitLab, status)); err != nil {
 		return err
 	}
 	e.Status = status
 	return nil
 }
 
-// harmless drops the errors of what is for people only: somebody deleted it, or it is what it should be already, which GitLab does not take.
+// harmless drops the errors of what is for people only: somebody deleted it, or it is as it should be, which GitLab rejects.
 func harmless(err error) error {
-	var no *rejectedError
-	if errors.As(err, &no) || errors.Is(err, errGone) {
+	var no *remote.RejectedError
+	if errors.As(err, &no) || errors.Is(err, remote.ErrGone) {
 		return nil
 	}
 	return err
@@ -295,30 +279,30 @@ func harmless(err error) error {
 
 // save writes the record.
 func (p *publication) save(ctx context.Context) error {
-	p.trim()
-	text, err := describe(p.document, p.place.path, p.o.SignatureKey)
+	p.dropOldest()
+	text, err := describe(p.document, p.project.Path, p.o.Trust)
 	if err != nil {
 		return err
 	}
 	var made *gl.Snippet
 	if p.own == nil {
-		made, err = p.place.createSnippet(ctx, title(p.state.Application, p.state.Environment), text)
+		made, err = p.project.createSnippet(ctx, title(p.state.Application, p.state.Environment), text)
 	} else {
-		made, err = p.place.updateSnippet(ctx, p.own.snippet, text)
+		made, err = p.project.updateSnippet(ctx, p.own.snippet, text)
 	}
 	if err != nil {
-		return fmt.Errorf("saving what became of the deployments: %w", err)
+		return fmt.Errorf("saving the record: %w", err)
 	}
 	r := parse(made)
-	if r == nil || p.doubt(r) != "" {
-		return errors.New("GitLab did not keep the record as it was written")
+	if r == nil || p.untrustedReason(r) != "" {
+		return errors.New("GitLab returned a record that differs from the one that was sent")
 	}
-	p.place.keep(r)
+	p.project.keep(r)
 	return nil
 }
 
-// trim forgets the oldest deployments that the state does not name.
-func (p *publication) trim() {
+// dropOldest drops the oldest deployments that the state does not contain.
+func (p *publication) dropOldest() {
 	list := p.document.Deployments
 	slices.SortStableFunc(list, func(x, y entry) int { return x.At.Compare(y.At) })
 	excess := len(list) - maxEntries
@@ -330,14 +314,4 @@ func (p *publication) trim() {
 		excess--
 		return true
 	})
-}
-
-var fluxCommit = regexp.MustCompile(`(?:^|[@/])(?:sha1:|sha256:)?([0-9a-f]{40}|[0-9a-f]{64})$`)
-
-// commitOf is the commit of a revision. Flux writes main@sha1:<commit>, and main/<commit> of old.
-func commitOf(revision string) string {
-	if m := fluxCommit.FindStringSubmatch(revision); m != nil {
-		return m[1]
-	}
-	return revision
 }

@@ -1,10 +1,6 @@
 package gitlab
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,27 +11,24 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
-	"github.com/kuberik/kuberik/internal/outbound"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
 	titlePrefix = "kuberik "
-	// maxEntries is how many deployments of an environment are kept.
+	// maxEntries bounds the deployments of an environment that are kept.
 	maxEntries = 20
 	maxText    = 256
 	maxName    = 100
 	maxAfter   = 50
-	// maxLogin bounds who wrote a record, maxKey what names a deployment, and maxSignature a signature.
+	// maxLogin, maxKey and maxSignature bound a username, a key, and a signature.
 	maxLogin, maxKey, maxSignature = 255, 128, 64
-	maxURL                         = 2048
-	// maxRecord bounds what is read of somebody else's snippet.
-	maxRecord = 256 << 10
-	// maxWithin bounds the elements of the lists in it.
-	maxWithin = 1000
+	// maxRecord bounds a record that is read, in bytes, and maxItems the items of the lists in it.
+	maxRecord, maxItems = 256 << 10, 1000
 )
 
-// record is a snippet: what one login says of one environment.
+// record is a snippet: what one login reports about one environment.
 type record struct {
 	snippet int64
 	author  string
@@ -46,13 +39,13 @@ type record struct {
 	document
 }
 
-// envelope is what the description of a snippet holds.
+// envelope is the JSON in the description of a snippet.
 type envelope struct {
 	Record    json.RawMessage `json:"record"`
 	Signature string          `json:"signature,omitempty"`
 }
 
-// document is what is said of an environment.
+// document is the report about an environment.
 type document struct {
 	Application string   `json:"application"`
 	Environment string   `json:"environment"`
@@ -62,7 +55,7 @@ type document struct {
 	Deployments []entry  `json:"deployments"`
 }
 
-// entry is one deployment, and the last word about it.
+// entry is one deployment and its last status.
 type entry struct {
 	Key            string               `json:"key"`
 	ID             int64                `json:"id"`
@@ -74,14 +67,14 @@ type entry struct {
 	Quarantine     string               `json:"quarantine,omitempty"`
 	Attempt        time.Time            `json:"attempt,omitzero"`
 	AvailableSince time.Time            `json:"availableSince,omitzero"`
-	// Number counts the words about the deployment, so that of two logins that speak of it, the later one is believed.
+	// Number counts the reports about the deployment. Of two trusted logins that report about it, the one with the higher number counts.
 	Number int64 `json:"number"`
-	// GitLab is the id of the deployment there, and Status what it was told last.
+	// GitLab is the ID of the deployment at GitLab, and Status its status there.
 	GitLab int64  `json:"gitlab"`
 	Status string `json:"status"`
 }
 
-// newEntry is what is kept of a deployment.
+// newEntry returns the entry of a deployment.
 func newEntry(d environment.Deployment) entry {
 	e := entry{
 		Key: d.Key, ID: d.ID, Version: *d.Version.DeepCopy(), Message: d.Message, At: seconds(d.At), State: d.State, StateMessage: d.StateMessage,
@@ -91,7 +84,7 @@ func newEntry(d environment.Deployment) entry {
 	return e
 }
 
-// clean makes what somebody wrote fit to be shown.
+// clean makes the texts of others fit to be shown.
 func (e *entry) clean() {
 	for _, text := range []*string{&e.Message, &e.StateMessage, &e.Quarantine, e.Version.Version, e.Version.Revision} {
 		if text != nil {
@@ -105,13 +98,13 @@ func (e *entry) clean() {
 	}
 }
 
-// says tells whether two words about a deployment are the same. What a deployment is does not change after it was made.
-func (e *entry) says(other entry) bool {
+// sameStatus reports whether two entries of a deployment have the same status. The rest of a deployment never changes.
+func (e *entry) sameStatus(other entry) bool {
 	return e.State == other.State && e.StateMessage == other.StateMessage && e.Quarantine == other.Quarantine &&
 		e.Attempt.Equal(other.Attempt) && e.AvailableSince.Equal(other.AvailableSince)
 }
 
-// status is what GitLab is told. What is quarantined is a failure to everybody there.
+// status returns the status for GitLab. To people, a quarantined release is a failed one.
 func (e *entry) status() string {
 	switch {
 	case e.Quarantine != "" || e.State == v1alpha1.BakeFailed:
@@ -124,7 +117,7 @@ func (e *entry) status() string {
 	return running
 }
 
-// running is the status that GitLab does not go back to.
+// running is the status to which a deployment of GitLab never returns.
 const running = "running"
 
 func (e *entry) deployment() environment.Deployment {
@@ -134,7 +127,7 @@ func (e *entry) deployment() environment.Deployment {
 	}
 }
 
-// parse reads a snippet. It returns nil if it is none of kuberik.
+// parse reads a snippet. It returns nil if it is not one of Kuberik.
 func parse(s *gl.Snippet) *record {
 	from, to := strings.Index(s.Description, "{"), strings.LastIndex(s.Description, "}")
 	if !strings.HasPrefix(s.Title, titlePrefix) || from < 0 || to < from || to-from > maxRecord || s.ID == 0 {
@@ -142,7 +135,7 @@ func parse(s *gl.Snippet) *record {
 	}
 	text := []byte(s.Description[from : to+1])
 	var in envelope
-	if _, nested := outbound.Elements(text, ""); nested > maxWithin || json.Unmarshal(text, &in) != nil {
+	if _, nested := remote.CountItems(text, ""); nested > maxItems || json.Unmarshal(text, &in) != nil {
 		return nil
 	}
 	r := &record{snippet: s.ID, author: s.Author.Username, raw: in.Record, signature: in.Signature}
@@ -156,7 +149,7 @@ func parse(s *gl.Snippet) *record {
 	return r
 }
 
-// fits says whether what is not cut is no longer than it should be.
+// fits reports whether the texts that must not be cut are short enough.
 func (r *record) fits() bool {
 	return shown(r.Application) && shown(r.Environment) && len(r.author) <= maxLogin && len(r.signature) <= maxSignature
 }
@@ -164,12 +157,12 @@ func (r *record) fits() bool {
 func shown(name string) bool { return name != "" && version.Clean(name, maxName) == name }
 
 func (d *document) clean() {
-	// Copied, so that the rest is not kept.
+	// The copy keeps the rest from being retained.
 	d.After = slices.Clone(d.After[:min(len(d.After), maxAfter)])
 	for i := range d.After {
 		d.After[i] = version.Clean(d.After[i], maxName)
 	}
-	d.URL = safeURL(d.URL)
+	d.URL = environment.SafeURL(d.URL)
 	var list []entry
 	for _, e := range d.Deployments[:min(len(d.Deployments), 2*maxEntries)] {
 		if e.Key == "" || len(e.Key) > maxKey || len(e.Status) > maxText || version.CheckTag(e.Version.Tag) != nil || version.CheckDigest(e.Version.Digest) != nil {
@@ -182,7 +175,7 @@ func (d *document) clean() {
 	d.Deployments = list
 }
 
-// find returns the entry of a key, or nil.
+// find returns the entry with a key, or nil.
 func (d *document) find(key string) *entry {
 	for i := range d.Deployments {
 		if d.Deployments[i].Key == key {
@@ -192,32 +185,23 @@ func (d *document) find(key string) *entry {
 	return nil
 }
 
-// describe is the description of the snippet: a word to people, and the record on a line of its own that is shown as code.
-func describe(d document, path string, key []byte) (string, error) {
+// describe returns the description of the snippet: a sentence for people, and the record as a block of code.
+func describe(d document, path string, t remote.Trust) (string, error) {
 	raw, err := json.Marshal(d)
 	if err != nil {
 		return "", err
 	}
-	out := envelope{Record: raw}
-	if key != nil {
-		out.Signature = sign(key, path, raw)
-	}
-	line, err := json.Marshal(out)
+	line, err := json.Marshal(envelope{Record: raw, Signature: t.Sign(signed(path, raw)...)})
 	if err != nil {
 		return "", err
 	}
-	const people = "What became of the releases of this environment, for the Kuberik controllers of the others. Editing it has no lasting effect."
+	const people = "The state of the releases in this environment, for the Kuberik controllers of the other environments. Do not edit it: changes are overwritten."
 	return fmt.Sprintf("%s\n\n```json\n%s\n```\n", people, line), nil
 }
 
-// sign is over the project too, so that a record cannot be used in another one. Fields come with their lengths.
-func sign(key []byte, path string, raw []byte) string {
-	h := hmac.New(sha256.New, key)
-	for _, f := range []string{"kuberik gitlab record 1", strings.ToLower(path), string(raw)} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(f))))
-		h.Write([]byte(f))
-	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+// signed returns the fields that the signature of a record covers. With the path of the project, a record is not valid in another one.
+func signed(path string, raw []byte) []string {
+	return []string{"kuberik gitlab record 1", strings.ToLower(path), string(raw)}
 }
 
 func title(application, name string) string { return titlePrefix + environmentOf(application, name) }
@@ -229,11 +213,4 @@ func seconds(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Second)
-}
-
-func safeURL(u string) string {
-	if (strings.HasPrefix(u, "https://") || strings.HasPrefix(u, "http://")) && version.Clean(u, maxURL) == u {
-		return u
-	}
-	return ""
 }

@@ -8,33 +8,33 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/environment/gitlab"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 // TestTrust: who is believed, with and without a key.
 func TestTrust(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		writer, reader func(*gitlab.Options)
+		writer, reader func(*remote.Options)
 		edit           bool
 		doubt          string
 	}{
 		"stranger":           {doubt: "not trusted"},
-		"trusted":            {reader: func(o *gitlab.Options) { o.TrustedActors = []string{"Friend"} }},
-		"unsigned":           {reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
-		"allowed unsigned":   {reader: func(o *gitlab.Options) { o.UnsignedActors, o.SignatureKey = []string{"friend"}, key }},
-		"only a signature":   {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.SignatureKey = key }, doubt: "not trusted"},
-		"signed":             {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }},
-		"signed and edited":  {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, edit: true, doubt: "without the right signature"},
-		"another's key":      {writer: func(o *gitlab.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *gitlab.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
-		"signed, no key":     {writer: func(o *gitlab.Options) { o.SignatureKey = key }, reader: func(o *gitlab.Options) { o.TrustedActors = []string{"friend"} }},
-		"edited and trusted": {reader: func(o *gitlab.Options) { o.TrustedActors = []string{"friend"} }, edit: true},
+		"trusted":            {reader: func(o *remote.Options) { o.TrustedActors = []string{"Friend"} }},
+		"unsigned":           {reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
+		"allowed unsigned":   {reader: func(o *remote.Options) { o.UnsignedActors, o.SignatureKey = []string{"friend"}, key }},
+		"only a signature":   {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.SignatureKey = key }, doubt: "not trusted"},
+		"signed":             {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }},
+		"signed and edited":  {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, edit: true, doubt: "without the right signature"},
+		"another's key":      {writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
+		"signed, no key":     {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors = []string{"friend"} }},
+		"edited and trusted": {reader: func(o *remote.Options) { o.TrustedActors = []string{"friend"} }, edit: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			writer, reader := b.options("friend"), b.options(us)
-			for o, change := range map[*gitlab.Options]func(*gitlab.Options){&writer: tc.writer, &reader: tc.reader} {
+			for o, change := range map[*remote.Options]func(*remote.Options){&writer: tc.writer, &reader: tc.reader} {
 				if change != nil {
 					change(o)
 				}
@@ -66,7 +66,7 @@ func TestOwnRecordIsMended(t *testing.T) {
 		"garbled": func(text string) string { return text[:len(text)/2] + "}" },
 	} {
 		b.Edit(us, change)
-		b.step(time.Minute)
+		b.clock.Step(time.Minute)
 		publish(t, backend, s)
 		got := b.told(t, b.backend(t, o))
 		if len(got) != 2 || got[1].State != v1alpha1.BakeFailed || got[1].Doubt != "" {

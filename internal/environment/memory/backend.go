@@ -111,6 +111,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.New
 }
 
 func (b *Backend) tell(application string) environment.News {
+	news := environment.News{At: b.place.clock.Now()}
 	states := map[string]*environment.State{}
 	for _, r := range b.place.records {
 		if r.application != application {
@@ -122,8 +123,10 @@ func (b *Backend) tell(application string) environment.News {
 			states[r.environment] = s
 		}
 		b.add(s, r)
+		if !slices.Contains(b.trusted, r.maker) {
+			news.Untrusted++
+		}
 	}
-	news := environment.News{At: b.place.clock.Now()}
 	for _, s := range states {
 		slices.Reverse(s.Deployments) // of two of one second the later is the newer
 		slices.SortStableFunc(s.Deployments, func(x, y environment.Deployment) int { return y.At.Compare(x.At) })

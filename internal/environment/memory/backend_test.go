@@ -2,9 +2,6 @@ package memory_test
 
 import (
 	"testing"
-	"time"
-
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/environmenttest"
@@ -13,23 +10,19 @@ import (
 
 // open makes a place that a test can break.
 func open(*testing.T) environmenttest.Place {
-	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	clock := environmenttest.NewClock()
 	p := memory.NewPlace(clock)
 	var a environmenttest.Accidents
-	p.Interrupt(func(e memory.Effect) (i memory.Interruption) {
-		i.Before, i.After = a.Next(e != memory.Read)
-		return i
+	p.Interrupt(func(e memory.Effect) memory.Interruption {
+		before, after := a.Next(e != memory.Read)
+		return memory.Interruption{Before: before, After: after}
 	})
-	return environmenttest.Place{
-		Backend: func(_ *testing.T, actor string, trusted ...string) environment.Backend {
-			return p.Backend(actor, trusted...)
-		},
-		Now:    clock.Now,
-		Step:   func(d time.Duration) { clock.SetTime(clock.Now().Add(d)) },
-		Reject: p.Reject,
-		Writes: p.Writes, Deployments: p.Deployments,
-		Break: a.Break, Down: a.Down,
+	place := environmenttest.NewPlace(clock, &a)
+	place.Reject, place.Writes, place.Deployments = p.Reject, p.Writes, p.Deployments
+	place.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
+		return p.Backend(actor, trusted...)
 	}
+	return place
 }
 
 func TestContract(t *testing.T) {

@@ -1,15 +1,15 @@
-package environment_test
+package remote_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
 func TestBudget(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	b := environment.NewBudget(2, time.Hour)
+	b := remote.NewBudget(2, time.Hour)
 	for _, step := range []struct {
 		reason string
 		after  time.Duration
@@ -35,7 +35,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestBudgetOfNothing(t *testing.T) {
-	if _, ok := environment.NewBudget(0, time.Hour).Take(time.Time{}); !ok {
+	if _, ok := remote.NewBudget(0, time.Hour).Take(time.Time{}); !ok {
 		t.Error("a budget of nothing would wait for ever")
 	}
 }

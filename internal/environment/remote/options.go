@@ -1,0 +1,110 @@
+package remote
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+const (
+	// DefaultBudget is the number of requests that one account makes in an hour. GitHub allows 5,000.
+	DefaultBudget = 1000
+
+	defaultInterval = time.Minute
+	defaultTimeout  = 15 * time.Second
+)
+
+// Service is what the shared code needs to know about a service.
+type Service struct {
+	// Name of the service, for people.
+	Name string
+	// URL of its public API, and an example of another one.
+	URL, ExampleURL string
+	// Project matches the path of a project, and ProjectFormat shows it to people.
+	Project       *regexp.Regexp
+	ProjectFormat string
+	// Writes returns the limits of the writes of an account, in addition to the budget of all its requests.
+	Writes func(budget int) []Limit
+	// MaxObject bounds a response that is not a list, in bytes.
+	MaxObject int
+	// Uncounted is the field of list items that may hold any number of nested items, since it is not decoded with the rest.
+	Uncounted string
+	// RateLimit reads what a response says about the rate limit.
+	RateLimit func(resp *http.Response, body []byte) RateLimit
+	// Rejections are the status codes for a write that the service never accepts.
+	Rejections []int
+	// Advice says what to do about a status code that lasts until somebody acts.
+	Advice map[int]string
+}
+
+// Limit is a number of requests per period.
+type Limit struct {
+	// Requests per period.
+	Requests int
+	// Period of the limit.
+	Period time.Duration
+}
+
+// Options of a Backend.
+type Options struct {
+	// Project is the path of the repository or project, as in owner/repository.
+	Project string
+	// URL of the API. Defaults to that of the public service.
+	URL string
+	// Token that authenticates the requests.
+	Token string
+	// HTTPClient makes the requests with its Transport, and follows redirects by its CheckRedirect. Defaults to http.DefaultClient.
+	// Backends with the same URL and credentials share the one of the first Backend. Check that the credentials may be sent to the URL
+	// before you create a Backend.
+	HTTPClient *http.Client
+	// Interval between two reads. Defaults to 1m.
+	Interval time.Duration
+	// Trust says whose writes are evidence.
+	Trust
+}
+
+// Complete validates the options and sets the defaults.
+func (o Options) Complete(s *Service) (Options, error) {
+	o.URL = strings.TrimSuffix(cmp.Or(o.URL, s.URL), "/") + "/"
+	o.Interval = cmp.Or(max(o.Interval, 0), defaultInterval)
+	o.HTTPClient = cmp.Or(o.HTTPClient, http.DefaultClient)
+	u, err := url.Parse(o.URL)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return o, errors.New("the API URL is not an absolute URL: write one such as " + s.ExampleURL)
+	case !s.Project.MatchString(o.Project):
+		return o, fmt.Errorf("project %q is not %s", o.Project, s.ProjectFormat)
+	}
+	return o, o.validate()
+}
+
+// PoolOptions of a pool of Backends.
+type PoolOptions struct {
+	// Budget is the number of requests that one account makes in any hour. Defaults to DefaultBudget.
+	Budget int
+	// Timeout of one request. Defaults to 15s.
+	Timeout time.Duration
+	// Observer of the requests. Defaults to none.
+	Observer Observer
+	// Clock tells the time. Defaults to that of the system.
+	Clock clock.PassiveClock
+}
+
+// Complete sets the defaults.
+func (o PoolOptions) Complete() PoolOptions {
+	o.Budget, o.Timeout = cmp.Or(max(o.Budget, 0), DefaultBudget), cmp.Or(max(o.Timeout, 0), defaultTimeout)
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
+	return o
+}

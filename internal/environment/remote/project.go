@@ -1,0 +1,108 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/version"
+)
+
+const (
+	// retryAfter is how long a failure is not tried again, so that a hundred Environments do not each wait for the same time-out. What the
+	// service refused is not tried again for an interval.
+	retryAfter = 2 * time.Second
+	// rejectedTTL is how long what the service rejected is not sent again. Somebody may push the missing commit.
+	rejectedTTL = 10 * time.Minute
+	// maxTag bounds a tag in a message.
+	maxTag = 140
+)
+
+// Project is the state that Backends of one project share. Its lock is held by whoever reads or writes, since services want one request
+// after another.
+type Project struct {
+	// Path of the project.
+	Path string
+	// Clock tells the time.
+	Clock clock.PassiveClock
+
+	lock     chan struct{}
+	failure  error
+	retry    time.Time
+	rejected map[string]rejection
+}
+
+// rejection is something that the service rejected.
+type rejection struct {
+	until time.Time
+	err   error
+}
+
+// NewProject returns the state of a project.
+func NewProject(path string, c clock.PassiveClock) *Project {
+	return &Project{Path: path, Clock: c, lock: make(chan struct{}, 1), rejected: map[string]rejection{}}
+}
+
+// Lock waits for the lock. It returns an error if the context ends first.
+func (p *Project) Lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case p.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Unlock releases the lock.
+func (p *Project) Unlock() { <-p.lock }
+
+// Failure returns the last failure until it may be tried again.
+func (p *Project) Failure() error {
+	if p.Clock.Now().Before(p.retry) {
+		return p.failure
+	}
+	return nil
+}
+
+// Failed remembers a failure. One of a caller that gave up is none, and the Transport remembers pauses itself.
+func (p *Project) Failed(ctx context.Context, err error, interval time.Duration) {
+	var wait *environment.WaitError
+	if err == nil || ctx.Err() != nil || errors.As(err, &wait) || errors.Is(err, ErrGone) {
+		return
+	}
+	pause := min(retryAfter, interval)
+	var refused *environment.RefusedError
+	if errors.As(err, &refused) {
+		pause = interval
+	}
+	p.failure, p.retry = err, p.Clock.Now().Add(pause)
+}
+
+// Rejected returns the error of a write that the service rejected in the last ten minutes, or nil.
+func (p *Project) Rejected(write string) error {
+	if r := p.rejected[write]; p.Clock.Now().Before(r.until) {
+		return r.err
+	}
+	return nil
+}
+
+// Reject remembers the write of a deployment if the error is a RejectedError, and makes a DeploymentError of it.
+func (p *Project) Reject(d environment.Deployment, write string, err error) error {
+	var no *RejectedError
+	if !errors.As(err, &no) {
+		return err
+	}
+	now := p.Clock.Now()
+	maps.DeleteFunc(p.rejected, func(_ string, r rejection) bool { return !now.Before(r.until) })
+	err = &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxTag), no)}
+	p.rejected[write] = rejection{until: now.Add(rejectedTTL), err: err}
+	return err
+}
