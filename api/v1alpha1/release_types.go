@@ -118,6 +118,9 @@ type ReleaseStatus struct {
 	// Quarantine is set when it is never deployed automatically again.
 	// +optional
 	Quarantine *ReleaseQuarantine `json:"quarantine,omitempty"`
+	// QuarantineLifted is set when a person took it out of quarantine.
+	// +optional
+	QuarantineLifted *ReleaseQuarantine `json:"quarantineLifted,omitempty"`
 	// Details is what the image says of itself, once it was read.
 	// +optional
 	Details *ReleaseDetails `json:"details,omitempty"`

@@ -422,6 +422,10 @@ type RolloutStatus struct {
 	// Quarantined lists the releases that are not deployed automatically again.
 	// +optional
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
+	// QuarantineLifted lists the releases that people took out of quarantine, with the reason they gave, newest last. At most 20 are listed.
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	QuarantineLifted []LiftedQuarantine `json:"quarantineLifted,omitempty"`
 	// ApprovalRequested lists the candidates that people were asked to approve; nobody is asked twice.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100

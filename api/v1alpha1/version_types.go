@@ -30,6 +30,15 @@ type ReleaseIdentity struct {
 	Digest string `json:"digest,omitempty"`
 }
 
+// LiftedQuarantine records that a person took a release out of quarantine, and why.
+type LiftedQuarantine struct {
+	ReleaseIdentity `json:",inline"`
+	// Reason that the person gave.
+	Reason string `json:"reason"`
+	// Since when automation may deploy the release again.
+	Since metav1.Time `json:"since"`
+}
+
 // Quarantine says that a release is never deployed automatically again, and why.
 type Quarantine struct {
 	ReleaseIdentity `json:",inline"`

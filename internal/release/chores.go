@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -19,6 +18,7 @@ const (
 	maxQuarantined = 100
 	maxListed      = 50
 	maxNamed       = 10 // per deployment
+	maxLifted      = 20
 )
 
 // Bounds in bytes, for what is listed by names of the greatest length: all of them together stay under 256 KiB.
@@ -178,25 +178,6 @@ func teaches(v *v1alpha1.VersionInfo, d *Details) bool {
 	before := *v
 	fill(v, *d)
 	return *v != before
-}
-
-// liftQuarantine does what the annotation of that name says: the tag, then the reason.
-func liftQuarantine(s *situation) []Action {
-	value, ok := s.asked(v1alpha1.AnnotationLiftQuarantine)
-	if !ok {
-		return nil
-	}
-	tag, reason, _ := strings.Cut(strings.TrimSpace(value), " ")
-	if strings.TrimSpace(reason) == "" {
-		return nil
-	}
-	actions := []Action{Handle{v1alpha1.AnnotationLiftQuarantine, value}}
-	for _, q := range s.status.Quarantined {
-		if q.Tag == tag {
-			actions = append(actions, Lift{q.ReleaseIdentity})
-		}
-	}
-	return actions
 }
 
 // trim applies retention: old releases, old history and old quarantine go, what is still needed stays.

@@ -66,8 +66,12 @@ type (
 	}
 	// Isolate quarantines a release.
 	Isolate struct{ Quarantine v1alpha1.Quarantine }
-	// Lift takes a release out of quarantine.
-	Lift struct{ Release v1alpha1.ReleaseIdentity }
+	// Lift takes a release out of quarantine. A Reason is one that a person gave, and is put on record with the time.
+	Lift struct {
+		Release v1alpha1.ReleaseIdentity
+		Reason  string
+		At      metav1.Time
+	}
 	// Handle notes that a one-shot annotation counts as used.
 	Handle struct{ Key, Value string }
 	// Forget drops the note, once the annotation is gone.
@@ -115,7 +119,7 @@ func (a Amend) apply(s *v1alpha1.RolloutStatus) {
 }
 
 func (a Isolate) apply(s *v1alpha1.RolloutStatus) {
-	Lift{a.Quarantine.ReleaseIdentity}.apply(s)
+	Lift{Release: a.Quarantine.ReleaseIdentity}.apply(s)
 	s.Quarantined = append(slices.Clip(s.Quarantined), a.Quarantine)
 }
 
@@ -123,6 +127,10 @@ func (a Lift) apply(s *v1alpha1.RolloutStatus) {
 	s.Quarantined = slices.DeleteFunc(slices.Clone(s.Quarantined), func(q v1alpha1.Quarantine) bool {
 		return version.Same(q.ReleaseIdentity, a.Release)
 	})
+	if a.Reason != "" {
+		lifted := append(slices.Clip(s.QuarantineLifted), v1alpha1.LiftedQuarantine{ReleaseIdentity: a.Release, Reason: a.Reason, Since: a.At})
+		s.QuarantineLifted = lifted[max(0, len(lifted)-maxLifted):]
+	}
 }
 
 func (a Handle) apply(s *v1alpha1.RolloutStatus) {

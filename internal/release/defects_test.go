@@ -224,8 +224,12 @@ func TestOneShotAnnotationsAreUsedByTheWriteOfTheIntent(t *testing.T) {
 		"retry of what is well": {"is used up", given(annotation(v1alpha1.AnnotationRetry, "x")), []string{"retry", "use retry"}},
 		"removed":               {"the note is forgotten", given(known("1.1.0"), handled(v1alpha1.AnnotationRetry, "x")), []string{"rest", "forget retry"}},
 		"set anew":              {"it is another request", given(failing(), annotation(v1alpha1.AnnotationRetry, "y"), handled(v1alpha1.AnnotationRetry, "x")), []string{"retry", "forget retry", "use retry", "lift 1.2.0", "amend 2 Deploying"}},
-		"lift":                  {"a person says why", given(failing(), quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, "1.2.0 it was the database")), []string{"blockAfterFailure", "use lift-quarantine", "lift 1.2.0", "waits for Rollout app: PreviousFailed"}},
-		"lift without a reason": {"is not followed", given(failing(), quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, "1.2.0")), []string{"blockAfterFailure", "waits for Rollout app: PreviousFailed"}},
+		"lift": {"a person says why", given(failing(), quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, "1.2.0 it was the database")),
+			[]string{"liftQuarantine", "use lift-quarantine", "lift 1.2.0"}},
+		"lift without a reason": {"is not followed, and says what to write", given(failing(), quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, "1.2.0")),
+			[]string{"liftQuarantine", "use lift-quarantine"}},
+		"lift of what is well": {"is used up, and says so", given(quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, "1.1.0 it was the database")),
+			[]string{"liftQuarantine", "use lift-quarantine"}},
 	})
 }
 

@@ -379,7 +379,7 @@ func keepBaking(s *situation) (Decision, bool) {
 func (s *situation) succeed(e v1alpha1.DeploymentHistoryEntry, message string) Decision {
 	e.BakeEndTime = ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeSucceeded, message)
-	return Decision{Actions: []Action{Amend{e}, Lift{version.Identity(e.Version)}}, Again: s.Now}
+	return Decision{Actions: []Action{Amend{e}, Lift{Release: version.Identity(e.Version)}}, Again: s.Now}
 }
 
 // fail ends a deployment as spec.onFailure says. A failed release is quarantined by the same write. One that automation never

@@ -37,10 +37,10 @@ func Rules() Chain {
 			{"clearHandled", clearHandled},
 			{"discover", discover},
 			{"learnDetails", learnDetails},
-			{"liftQuarantine", liftQuarantine},
 			{"trim", trim},
 		},
 		Rules: []Rule{
+			{"liftQuarantine", liftQuarantine},
 			{"suspend", suspend},
 			{"rejectSpec", rejectSpec},
 

@@ -16,12 +16,7 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	st := *rel.Status.DeepCopy()
 	st.ObservedGeneration = rel.Generation
 	id := version.Identity(rel.Spec.Version)
-	st.Quarantine = nil
-	for _, q := range ro.Status.Quarantined {
-		if version.Same(q.ReleaseIdentity, id) {
-			st.Quarantine = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
-		}
-	}
+	st.Quarantine, st.QuarantineLifted = quarantineOf(ro, id)
 	if i := lastAttempt(ro, id); i >= 0 {
 		attempted(ro, i, &st)
 		return st
@@ -38,6 +33,21 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 		waiting(ro, &st)
 	}
 	return st
+}
+
+// quarantineOf says whether a release is quarantined, and whether a person took it out of quarantine since it was known.
+func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (quarantine, lifted *v1alpha1.ReleaseQuarantine) {
+	for _, q := range ro.Status.Quarantined {
+		if version.Same(q.ReleaseIdentity, id) {
+			quarantine = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
+		}
+	}
+	for _, l := range ro.Status.QuarantineLifted {
+		if version.Same(l.ReleaseIdentity, id) {
+			lifted = &v1alpha1.ReleaseQuarantine{Reason: l.Reason, Since: l.Since}
+		}
+	}
+	return quarantine, lifted
 }
 
 // waiting says of the release that comes next what it waits for.

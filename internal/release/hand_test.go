@@ -1,0 +1,114 @@
+package release
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+)
+
+// TestLiftQuarantine is about what a person who lifts a quarantine is told, and what is put on record.
+func TestLiftQuarantine(t *testing.T) {
+	cases := map[string]struct {
+		value  string
+		notice Notice
+		lifted []v1alpha1.LiftedQuarantine
+	}{
+		"with a reason": {
+			"1.2.0  the database was down",
+			Notice{"QuarantineLifted", "1.2.0 may be deployed automatically again: the database was down"},
+			[]v1alpha1.LiftedQuarantine{{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: "1.2.0"}, Reason: "the database was down", Since: metav1.Time{Time: now}}},
+		},
+		"without a reason":   {"1.2.0", Notice{"LiftQuarantineIgnored", `lift-quarantine is ignored because it gives no reason: write "1.2.0 <reason>"`}, nil},
+		"of another version": {"1.1.0 sure", Notice{"LiftQuarantineIgnored", "lift-quarantine is ignored: 1.1.0 is not quarantined"}, nil},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := given(failing(), quarantined("1.2.0"), annotation(v1alpha1.AnnotationLiftQuarantine, tc.value))
+			d := Decide(o)
+			st := Project(o, d, nil)
+			if diff := cmp.Diff([]Notice{tc.notice}, d.Notices); diff != "" {
+				t.Errorf("the event (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.lifted, st.QuarantineLifted, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("the record (-want +got):\n%s", diff)
+			}
+			if isolated := len(st.Quarantined) > 0; isolated != (tc.lifted == nil) {
+				t.Errorf("it is quarantined: %v", isolated)
+			}
+			if st.HandledAnnotations[v1alpha1.AnnotationLiftQuarantine] != tc.value {
+				t.Error("the annotation is not used up")
+			}
+			rel := Standing(&v1alpha1.Rollout{Status: st}, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0"}}})
+			if told := rel.QuarantineLifted != nil; told != (tc.lifted != nil) {
+				t.Errorf("the Release says %+v", rel.QuarantineLifted)
+			}
+		})
+	}
+}
+
+// TestClearedByNamesWhatWorks does what clearedBy of a halted Rollout names, and expects automation to go on. It also does what clearedBy
+// does not name, and expects that to be ignored, so that nothing useful is left out.
+func TestClearedByNamesWhatWorks(t *testing.T) {
+	paused := func(e *v1alpha1.DeploymentHistoryEntry) { e.PausedTime = &metav1.Time{Time: now.Add(-time.Minute)} }
+	back := history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed))
+	newer := known("1.1.0", "1.2.0", "1.3.0")
+	states := map[string]Observation{
+		"failed":      given(failing(), quarantined("1.2.0"), newer),
+		"rolled back": given(back, quarantined("1.2.0"), newer),
+		"paused":      given(deploying(paused), newer),
+	}
+	actions := map[string]edit{
+		"retry":          annotation(v1alpha1.AnnotationRetry, "now"),
+		"unblock-failed": annotation(v1alpha1.AnnotationUnblockFailed, "true"),
+		"force-deploy":   annotation(v1alpha1.AnnotationForceDeploy, "1.3.0"),
+		"wantedVersion":  pinned("1.3.0"),
+	}
+	for name, state := range states {
+		blocked := Decide(state).Blocked
+		if len(blocked) == 0 {
+			t.Errorf("%s: nothing says what to do", name)
+			continue
+		}
+		clearedBy := blocked[len(blocked)-1].ClearedBy
+		for action, do := range actions {
+			o := state
+			o.Status = *state.Status.DeepCopy()
+			do(&o)
+			names, works := strings.Contains(clearedBy, action), moves(Decide(o))
+			if names != works {
+				t.Errorf("%s: clearedBy is %q; %s works: %v", name, clearedBy, action, works)
+			}
+		}
+	}
+}
+
+// moves reports whether a decision brings the record forward, and does not just use up an annotation.
+func moves(d Decision) bool {
+	return slices.ContainsFunc(d.Actions, func(a Action) bool {
+		switch a.(type) {
+		case Record, Amend:
+			return true
+		}
+		return false
+	})
+}
+
+// TestEveryHaltHasABlocker: a Rollout whose automation waits for a person says so, whether or not something newer is known.
+func TestEveryHaltHasABlocker(t *testing.T) {
+	for name, o := range map[string]Observation{
+		"failed":                 given(failing(), quarantined("1.2.0"), known("1.1.0", "1.2.0")),
+		"rolled back":            given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.1.0", "1.2.0")),
+		"pinned, newer is known": given(pinned("1.1.0"), known("1.1.0", "1.2.0")),
+	} {
+		if d := Decide(o); len(d.Blocked) == 0 || d.Blocked[0].ClearedBy == "" || d.Blocked[0].Message == "" {
+			t.Errorf("%s: %s blocks with %+v", name, d.Rule, d.Blocked)
+		}
+	}
+}
