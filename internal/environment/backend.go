@@ -7,58 +7,56 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Backend is where the environments of an application meet. It is safe for use by several at once. Whatever it returns an error for
-// may or may not have happened; it is asked again with the same.
+// Backend is where the environments of an application meet. It is safe for concurrent use. What it returns an error for may or may not
+// have happened; callers repeat the call.
 type Backend interface {
-	// Publish makes what others see of an environment say what the state says. The same state again changes nothing, and a deployment
-	// that was published once is never published a second time, whatever was interrupted in between. Deployments that the state does
-	// not name are left as they are. What one deployment cannot be published for keeps none of the others back: the
-	// error joins a *DeploymentError for each. An environment without deployments may be unknown to others, and a change of After,
-	// Parallel or URL may wait for the next deployment.
+	// Publish shows the state of an environment to others. The same state again changes nothing, and no deployment is published twice,
+	// whatever was interrupted in between. Deployments that the state does not contain stay as they are. One that cannot be published
+	// does not hold up the others: the error joins a *DeploymentError for each. An environment without deployments may be unknown to
+	// others, and a change of After, Parallel or URL may be published with the next deployment.
 	Publish(ctx context.Context, s State) error
-	// Read tells what is known of every environment of an application, in the order of their names. Where the backend cannot be
-	// asked, it returns the last that it knew, with its old At, together with the error: whoever has use for old news can show them.
+	// Read returns what is known of all environments of an application. If the service cannot be read, it returns the last snapshot,
+	// with its old At, and the error.
 	Read(ctx context.Context, application string) (News, error)
 }
 
-// State is what an environment says of itself.
+// State is what is published about an environment.
 type State struct {
-	// Application that the environment belongs to, and the Environment's name.
+	// Application of the environment, and its name.
 	Application, Environment string
 	// After are the environments that come before it.
 	After []string
-	// Parallel says that those are peers, for people.
+	// Parallel reports whether those are peers, for people.
 	Parallel bool
-	// URL is where a person finds it; empty if nobody knows.
+	// URL of the environment for people; empty if it is not known.
 	URL string
-	// Deployments of its history, newest first.
+	// Deployments in its history, newest first.
 	Deployments []Deployment
 }
 
 // Deployment is one deployment of an environment.
 type Deployment struct {
-	// Key names the deployment for ever, among all that any cluster makes: it holds the uid of the Rollout, so that a Rollout that
-	// was made anew and counts from one again does not take up what another left. Deployments that a controller without such keys
-	// published have none.
+	// Key identifies the deployment forever, among those of all clusters. It contains the UID of the Rollout, so that the IDs of a
+	// Rollout that was created again are not mistaken for the old ones. It is empty for deployments of controllers without keys.
 	Key string
-	// ID within the history of the Rollout.
+	// ID in the history of the Rollout.
 	ID int64
 	// Version that was deployed.
 	Version v1alpha1.VersionInfo
-	// Message of the deployment, for people. This and the other texts may be cut to what fits the backend.
+	// Message of the deployment, for people. A backend may shorten this text and the others.
 	Message string
 	// State of the deployment.
 	State v1alpha1.BakeStatus
 	// StateMessage explains the state.
 	StateMessage string
-	// Attempt is when it was last run again; zero if it never was. With it, the same state after a retry is news. All times are in
-	// whole seconds.
+	// Attempt is when the deployment was last retried; zero if it never was. It makes the same state after a retry a change. All times
+	// are in whole seconds.
 	Attempt time.Time
-	// At is when it was decided.
+	// At is when the deployment was decided.
 	At time.Time
-	// AvailableSince is when it became Available; zero if it is not.
+	// AvailableSince is when the deployment became Available; zero if it is not.
 	AvailableSince time.Time
-	// Quarantine says why the release was quarantined; empty if it is not. StateMessage may be lost where it is set.
+	// Quarantine is the reason why the release is quarantined; empty if it is not. StateMessage may be lost if it is set.
 	Quarantine string
 	// Order is the position of the release among those that its Rollout knows, oldest first, counted from 1. It is 0 if it is not known,
 	// and for everything that was published to an outside backend.
@@ -88,39 +86,39 @@ func (n News) Find(environment string) (State, bool) {
 	return State{}, false
 }
 
-// DeploymentError says that one deployment cannot be published, and never will be as it is: its revision is unknown to the backend, say.
+// DeploymentError says that one deployment cannot be published as it is, for instance because the service does not know its revision.
 type DeploymentError struct {
 	// ID of the deployment.
 	ID int64
-	// Err is the cause, for a person.
+	// Err is the cause, for people.
 	Err error
 }
 
 func (e *DeploymentError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *DeploymentError) Unwrap() error { return e.Err }
 
-// RefusedError says that the backend will go on refusing until somebody changes something: the credentials, the project.
+// RefusedError says that calls fail until somebody changes something, such as the credentials or the project.
 type RefusedError struct {
-	// Err is the cause, for a person.
+	// Err is the cause, for people.
 	Err error
 }
 
 func (e *RefusedError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// WaitError says that the backend wants to be left alone until a time: its rate limit is reached, or the budget that we keep below it.
+// WaitError says that no requests are made until a time: the rate limit of the service is reached, or our budget below it.
 type WaitError struct {
-	// Until when.
+	// Until is the time of the next request.
 	Until time.Time
-	// Err is the cause, for a person.
+	// Err is the cause, for people.
 	Err error
 }
 
 func (e *WaitError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.Err }

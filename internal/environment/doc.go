@@ -1,6 +1,6 @@
-// Package environment says what one environment of an application may take from the others: a release that became Available
-// upstream, has been so for long enough, and has been neither quarantined nor taken back there.
+// Package environment decides which releases an environment may take from those before it: a release that became Available upstream, has
+// been so for long enough, and has been neither quarantined nor rolled back there.
 //
-// Where environments meet is a Backend: this cluster, GitHub, GitLab. What a backend tells is news, as old as it says, and evidence only
-// where the backend vouches for it. The package reads no clock and calls nobody.
+// Environments meet in a Backend: this cluster, GitHub, or GitLab. A backend returns a snapshot with its time, and says which deployments
+// in it are evidence. The package reads no clock and makes no requests.
 package environment

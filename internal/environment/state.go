@@ -14,7 +14,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Of is what an Environment says of itself: the history of its Rollout. Entries without an id are left out; nothing could name them.
+// Of returns the state of an Environment, from the history of its Rollout. Entries without an ID are omitted: nothing could refer to them.
 func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
 	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment, After: after(e.Spec)}
 	s.Parallel = e.Spec.Relationship != nil && e.Spec.Relationship.Type == environments.Parallel
@@ -62,8 +62,7 @@ func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deploy
 	return d
 }
 
-// Application is the name that environments share. The published controller of GitHub puts a prefix before it where there is none; with it or
-// without it is the same application.
+// Application returns the name that environments share, without the prefix that the public controller for GitHub adds.
 func Application(name string) string {
 	const prefix = "kuberik/"
 	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
@@ -87,18 +86,17 @@ func when(t *metav1.Time) time.Time {
 }
 
 const (
-	// usual and shortest are how often an outside backend is asked for news.
-	usual    = time.Minute
-	shortest = 10 * time.Second
+	defaultInterval = time.Minute
+	minInterval     = 10 * time.Second
 )
 
-// Interval after which an outside backend is asked for news.
+// Interval returns how often an outside backend is read. It defaults to 1m and is at least 10s.
 func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
 	if spec.RequeueInterval == nil {
-		return usual, nil
+		return defaultInterval, nil
 	}
 	d, err := time.ParseDuration(*spec.RequeueInterval)
-	return max(d, shortest), err
+	return max(d, minInterval), err
 }
 
 // maxURL bounds a URL that is shown, in bytes.

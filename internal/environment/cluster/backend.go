@@ -16,15 +16,15 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// LabelGroup on namespaces lets Environments of one application meet across them: those of all namespaces that have the same value.
-// Whoever may label a namespace decides that for it; without the label it meets nobody else.
+// LabelGroup is the label of namespaces whose Environments meet: those in all namespaces with the same value. Without the label, only the
+// Environments in one namespace meet. Whoever may label a namespace decides.
 const LabelGroup = "environments.kuberik.com/group"
 
-// Backend is the view that one namespace has of the cluster.
+// Backend is the view of the cluster by one namespace.
 type Backend struct {
 	// Client reads the cache, with the Indexes.
 	Client client.Reader
-	// Namespace whose view it is.
+	// Namespace that reads.
 	Namespace string
 	// Clock tells the time.
 	Clock clock.PassiveClock
@@ -32,7 +32,7 @@ type Backend struct {
 
 var _ environment.Backend = Backend{}
 
-// Indexes that a Backend needs.
+// Indexes returns the indexes that a Backend needs.
 func Indexes() []kube.Index {
 	return []kube.Index{
 		kube.IndexOf(&environments.Environment{}, kube.ByApplication, func(e *environments.Environment) []string {
@@ -41,10 +41,10 @@ func Indexes() []kube.Index {
 	}
 }
 
-// Publish implements environment.Backend. The record of the Rollout is all that is published.
+// Publish implements environment.Backend. The status of the Rollout is all that is published.
 func (b Backend) Publish(ctx context.Context, _ environment.State) error { return ctx.Err() }
 
-// Read implements environment.Backend. Two Environments that have the same name are no evidence: nobody can tell which is meant.
+// Read implements environment.Backend. Two Environments with the same name are no evidence: it is not clear which one is meant.
 func (b Backend) Read(ctx context.Context, application string) (environment.News, error) {
 	near, err := b.Neighbours(ctx, application)
 	if err != nil {
@@ -72,7 +72,7 @@ func (b Backend) Read(ctx context.Context, application string) (environment.News
 	return news, nil
 }
 
-// Neighbours lists the Environments of an application that the namespace may look at. They belong to the cache: they are not to be changed.
+// Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them.
 func (b Backend) Neighbours(ctx context.Context, application string) ([]*environments.Environment, error) {
 	var list environments.EnvironmentList
 	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}, client.UnsafeDisableDeepCopy); err != nil {
@@ -95,7 +95,7 @@ func (b Backend) Neighbours(ctx context.Context, application string) ([]*environ
 	return near, nil
 }
 
-// meets says whether an Environment is one that the namespace may look at: its own, or one of its group.
+// meets reports whether the namespace may read an Environment: its own, or one of its group.
 func (b Backend) meets(ctx context.Context, e *environments.Environment, group string) (bool, error) {
 	if e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster {
 		return false, nil
@@ -110,7 +110,7 @@ func (b Backend) meets(ctx context.Context, e *environments.Environment, group s
 	return other == group, err
 }
 
-// group of a namespace; "" for one that is not there, or not any more: it must not keep others from meeting.
+// group returns the group of a namespace, or "" if the namespace does not exist: a deleted one must not be an error for the others.
 func (b Backend) group(ctx context.Context, namespace string) (string, error) {
 	var ns corev1.Namespace
 	if err := b.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); client.IgnoreNotFound(err) != nil {
@@ -119,7 +119,7 @@ func (b Backend) group(ctx context.Context, namespace string) (string, error) {
 	return ns.Labels[LabelGroup], nil
 }
 
-// state is what an Environment says of itself. Without its Rollout it says that it is there.
+// state returns the state of an Environment. Without its Rollout, the state has no deployments.
 func (b Backend) state(ctx context.Context, e *environments.Environment) (environment.State, error) {
 	var ro v1alpha1.Rollout
 	err := b.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}, &ro)
@@ -129,12 +129,12 @@ func (b Backend) state(ctx context.Context, e *environments.Environment) (enviro
 	return environment.Of(e, &ro), nil
 }
 
-// ambiguous is what is told of two Environments of the same name.
+// ambiguous returns the state of two Environments with the same name.
 func ambiguous(a, b environment.State) environment.State {
 	a.Deployments = append(slices.Clone(a.Deployments), b.Deployments...)
 	for i := range a.Deployments {
 		if a.Deployments[i].Quarantine != "" {
-			continue // whichever it is, one of them says so
+			continue // it counts whichever of the two is meant
 		}
 		a.Deployments[i].Doubt = "two Environments of this application are called " + a.Environment
 	}

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// ErrAccident is what an accident looks like.
+// ErrAccident is the error of an accident.
 var ErrAccident = errors.New("broken on purpose")
 
-// Accidents decides what goes wrong at a Place whose harness has no other means. It is safe for use by several at once.
+// Accidents decides which calls to a Place fail. It is safe for concurrent use.
 type Accidents struct {
 	mu     sync.Mutex
 	down   bool
@@ -31,7 +31,7 @@ func (a *Accidents) Break(f Fault) {
 	a.armed, a.before, a.after = true, f.Write, f.After
 }
 
-// Next says what happens to the next call: an error before it, so that it does not happen, or after it.
+// Next returns the error of the next call: before it, so that it has no effect, or after it.
 func (a *Accidents) Next(write bool) (before, after error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

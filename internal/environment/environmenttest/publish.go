@@ -84,8 +84,8 @@ func progress(t *testing.T, w *world) {
 	}
 }
 
-// retryIsNews: the states of the second attempt are those of the first, word by word.
-func retryIsNews(t *testing.T, w *world) {
+// retryIsChange: the states of the second attempt are exactly those of the first.
+func retryIsChange(t *testing.T, w *world) {
 	t.Helper()
 	b, other := w.Backend(t, us), w.Backend(t, us)
 	d := w.deployment(1, v1alpha1.BakeDeploying)

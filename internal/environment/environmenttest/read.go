@@ -83,7 +83,7 @@ func relations(t *testing.T, w *world) {
 	}
 }
 
-func ageOfNews(t *testing.T, w *world) {
+func ageOfSnapshots(t *testing.T, w *world) {
 	t.Helper()
 	b := w.Backend(t, us)
 	publish(t, b, state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
@@ -117,7 +117,7 @@ func unreachable(t *testing.T, w *world) {
 	w.tells(t, b, s)
 }
 
-func strangersDeployment(t *testing.T, w *world) {
+func untrustedDeployment(t *testing.T, w *world) {
 	t.Helper()
 	publish(t, w.Backend(t, mallory), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
 	reader := w.Backend(t, us)
@@ -129,19 +129,19 @@ func strangersDeployment(t *testing.T, w *world) {
 	}
 	d := w.only(t, reader, staging)
 	if d.Doubt == "" || d.Key != "" || d.Version.Tag != "v1.1.0" {
-		t.Errorf("a stranger's deployment is told as %+v", d)
+		t.Errorf("an untrusted deployment is returned as %+v", d)
 	}
 }
 
-// strangersKey: whoever reads a key can write it. It is neither taken for ours nor does it stand in our way.
-func strangersKey(t *testing.T, w *world) {
+// untrustedKey: whoever reads a key can write it. The deployment is not mistaken for ours and does not stop ours from being created.
+func untrustedKey(t *testing.T, w *world) {
 	t.Helper()
 	b := w.Backend(t, us)
 	publish(t, w.Backend(t, mallory), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
 	own := w.deployment(1, v1alpha1.BakeInProgress)
 	publish(t, b, state(staging, own))
 	if n := w.Deployments(own.Key); n != 2 {
-		t.Fatalf("there are %d deployments, want that of the stranger and ours", n)
+		t.Fatalf("there are %d deployments, want the untrusted one and ours", n)
 	}
 	before := w.Writes()
 	publish(t, w.Backend(t, us), state(staging, own))
@@ -149,48 +149,48 @@ func strangersKey(t *testing.T, w *world) {
 		t.Error("it was published once more")
 	}
 	s, _ := w.read(t, w.Backend(t, us)).Find(staging)
-	vouched := 0
+	evidence := 0
 	for _, d := range s.Deployments {
 		if d.Doubt != "" {
 			continue
 		}
-		vouched++
+		evidence++
 		if d.State != v1alpha1.BakeInProgress || d.Key != own.Key {
-			t.Errorf("ours is told as %+v", d)
+			t.Errorf("ours is returned as %+v", d)
 		}
 	}
-	if vouched != 1 {
-		t.Errorf("%d deployments are vouched for, want 1", vouched)
+	if evidence != 1 {
+		t.Errorf("%d deployments are evidence, want 1", evidence)
 	}
 }
 
-func strangersQuarantine(t *testing.T, w *world) {
+func untrustedQuarantine(t *testing.T, w *world) {
 	t.Helper()
 	publish(t, w.Backend(t, us), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	// Mallory trusts us, so that its deployment is ours and its word is about that.
+	// Mallory trusts us, so it adopts our deployment and reports about it.
 	d := w.deployment(1, v1alpha1.BakeSucceeded)
 	d.Quarantine = "I say so"
 	publish(t, w.Backend(t, mallory, us), state(staging, d))
 	if got := w.only(t, w.Backend(t, us), staging); got.Quarantine != "" && got.Doubt == "" {
-		t.Errorf("a stranger's word counts: %+v", got)
+		t.Errorf("an untrusted report counts: %+v", got)
 	}
-	// And not the other way round either: to make what failed look well.
+	// Nor can it make a failed deployment look successful.
 	failed := w.deployment(2, v1alpha1.BakeFailed)
 	publish(t, w.Backend(t, us), state(production, failed))
 	failed.State, failed.AvailableSince = v1alpha1.BakeSucceeded, failed.At
 	publish(t, w.Backend(t, mallory, us), state(production, failed))
 	if got := w.only(t, w.Backend(t, us), production); got.State == v1alpha1.BakeSucceeded && got.Doubt == "" {
-		t.Errorf("a stranger's word counts: %+v", got)
+		t.Errorf("an untrusted report counts: %+v", got)
 	}
 }
 
-func friends(t *testing.T, w *world) {
+func trustedLogins(t *testing.T, w *world) {
 	t.Helper()
 	s := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
-	publish(t, w.Backend(t, "friend"), s)
-	w.tells(t, w.Backend(t, us, "other", "friend"), s)
+	publish(t, w.Backend(t, "trusted"), s)
+	w.tells(t, w.Backend(t, us, "other", "trusted"), s)
 	if d := w.only(t, w.Backend(t, us, "other"), staging); d.Doubt == "" {
-		t.Error("it is trusted by somebody who does not")
+		t.Error("it is evidence for a reader that does not trust the login")
 	}
 }
 

@@ -29,31 +29,31 @@ func Run(t *testing.T, h Harness) {
 	h.Text = cmp.Or(h.Text, 100)
 	h.Interval = cmp.Or(h.Interval, time.Minute)
 	for name, check := range map[string]func(*testing.T, *world){
-		"nothing":               nothing,
-		"round trip":            roundTrip,
-		"idempotence":           idempotence,
-		"every state":           everyState,
-		"progress":              progress,
-		"retry is news":         retryIsNews,
-		"quarantine":            quarantine,
-		"interrupted":           interrupted,
-		"answer lost":           answerLost,
-		"poison":                poison,
-		"no revision":           noRevision,
-		"no key":                noKey,
-		"made anew":             madeAnew,
-		"apart":                 apart,
-		"order":                 order,
-		"relations":             relations,
-		"age of news":           ageOfNews,
-		"unreachable":           unreachable,
-		"stranger's deploy":     strangersDeployment,
-		"stranger's key":        strangersKey,
-		"stranger's quarantine": strangersQuarantine,
-		"friends":               friends,
-		"long texts":            longTexts,
-		"many at once":          manyAtOnce,
-		"given up":              givenUp,
+		"nothing":              nothing,
+		"round trip":           roundTrip,
+		"idempotence":          idempotence,
+		"every state":          everyState,
+		"progress":             progress,
+		"retry is a change":    retryIsChange,
+		"quarantine":           quarantine,
+		"interrupted":          interrupted,
+		"answer lost":          answerLost,
+		"poison":               poison,
+		"no revision":          noRevision,
+		"no key":               noKey,
+		"made anew":            madeAnew,
+		"apart":                apart,
+		"order":                order,
+		"relations":            relations,
+		"age of snapshots":     ageOfSnapshots,
+		"unreachable":          unreachable,
+		"untrusted deployment": untrustedDeployment,
+		"untrusted key":        untrustedKey,
+		"untrusted quarantine": untrustedQuarantine,
+		"trusted logins":       trustedLogins,
+		"long texts":           longTexts,
+		"many at once":         manyAtOnce,
+		"given up":             givenUp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, &world{Place: h.Open(t), Harness: h})
@@ -61,13 +61,13 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// world is a place and the cluster that most tests are about.
+// world is a Place and its harness.
 type world struct {
 	Place
 	Harness
 }
 
-// deployment makes one that every backend can take. The age is in minutes.
+// deployment returns one that every backend accepts. The higher its ID, the newer it is.
 func (w *world) deployment(id int64, state v1alpha1.BakeStatus) environment.Deployment {
 	revision := fmt.Sprintf("%040x", id)
 	version := fmt.Sprintf("1.%d.0", id)
@@ -97,7 +97,7 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 	}
 }
 
-// read lets the time pass that a backend may take to see what others wrote, and reads.
+// read reads after the time that a backend may take to see what others wrote.
 func (w *world) read(t *testing.T, b environment.Backend) environment.News {
 	t.Helper()
 	w.Step(w.Interval)
@@ -108,7 +108,7 @@ func (w *world) read(t *testing.T, b environment.Backend) environment.News {
 	return news
 }
 
-// tells reads and compares with what it should be.
+// tells compares what the backend reads with what it should.
 func (w *world) tells(t *testing.T, b environment.Backend, want ...environment.State) {
 	t.Helper()
 	got := w.read(t, b)
@@ -117,7 +117,7 @@ func (w *world) tells(t *testing.T, b environment.Backend, want ...environment.S
 	}
 }
 
-// only reads the one deployment that is told of an environment.
+// only returns the one deployment of an environment.
 func (w *world) only(t *testing.T, b environment.Backend, name string) environment.Deployment {
 	t.Helper()
 	news := w.read(t, b)
@@ -128,7 +128,7 @@ func (w *world) only(t *testing.T, b environment.Backend, name string) environme
 	return s.Deployments[0]
 }
 
-// refusals returns the ids that an error of Publish names, and whether there is anything else in it.
+// refusals returns the IDs of the deployments that an error of Publish names, and whether it contains another error.
 func refusals(err error) (ids []int64, rest bool) {
 	if err == nil {
 		return nil, false

@@ -31,12 +31,12 @@ func TestApp(t *testing.T) {
 	o := github.Options{Options: remote.Options{Project: project, URL: b.url}, App: &github.App{ID: 12, Installation: 34, PrivateKey: text}}
 	publish(t, b.backend(t, o), succeeded(1))
 	if s, _ := read(t, b.backend(t, o)).Find("staging"); len(s.Deployments) != 1 || s.Deployments[0].Doubt != "" {
-		t.Errorf("what the App wrote is told to itself as %+v", s)
+		t.Errorf("the deployment of the App itself is %+v", s)
 	}
 	other := b.options("someone")
 	other.TrustedActors = []string{"kuberik-app[bot]"}
 	if s, _ := read(t, b.backend(t, other)).Find("staging"); s.Deployments[0].Doubt != "" {
-		t.Errorf("who trusts the App is told %+v", s)
+		t.Errorf("a Backend that trusts the App reads %+v", s)
 	}
 	b.Calls()
 	var refused *environment.RefusedError
@@ -81,13 +81,13 @@ func TestOptions(t *testing.T) {
 			case tc.want == "" && err != nil, tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("got %v, want %q", err, tc.want)
 			case err != nil && strings.Contains(err.Error(), "secret-token"):
-				t.Errorf("it tells a secret: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
 		})
 	}
 }
 
-// TestPool: what is the same is shared, and what is not is not.
+// TestPool: Backends share what they may, and nothing else.
 func TestPool(t *testing.T) {
 	b := newBench(t)
 	pool := github.NewPool(b.pool)
@@ -101,11 +101,11 @@ func TestPool(t *testing.T) {
 		return made
 	}
 	if again := backend(one); again != backend(one) {
-		t.Error("two of the same are two")
+		t.Error("two Backends with the same options differ")
 	}
 	trusting := one
-	trusting.TrustedActors = []string{"friend"}
-	publish(t, b.backend(t, b.options("friend")), succeeded(1))
+	trusting.TrustedActors = []string{"peer"}
+	publish(t, b.backend(t, b.options("peer")), succeeded(1))
 	b.Calls()
 	read(t, backend(one))
 	n := len(b.Calls())
@@ -116,15 +116,15 @@ func TestPool(t *testing.T) {
 	}
 	mine, _ := read(t, backend(one)).Find("staging")
 	if s.Deployments[0].Doubt != "" || mine.Deployments[0].Doubt == "" {
-		t.Error("one is told what the other believes")
+		t.Error("a Backend trusts the logins of another one")
 	}
 	read(t, backend(b.options("third")))
 	if len(b.Calls()) == 0 {
-		t.Error("other credentials see what these may see")
+		t.Error("other credentials read from the cache of these")
 	}
 	old := backend(one)
 	b.clock.Step(48 * time.Hour)
 	if backend(one) == old {
-		t.Error("nothing is ever forgotten")
+		t.Error("an unused Backend stays forever")
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 const project = "octo-org/shop"
 
-// bench is a GitHub, and those who use it.
+// bench is a GitHub, and its users.
 type bench struct {
 	*githubtest.Server
 	clock environmenttest.Clock
@@ -45,7 +45,7 @@ func (b *bench) options(login string) github.Options {
 	return github.Options{Options: remote.Options{Project: project, URL: b.url, Token: token}}
 }
 
-// backend makes one that remembers nothing.
+// backend returns one without any state.
 func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 	tb.Helper()
 	backend, err := github.New(o, b.pool)
@@ -55,7 +55,7 @@ func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 	return backend
 }
 
-// place is the bench as the contract sees it.
+// place returns the Place for the contract.
 func (b *bench) place(with func(*github.Options)) environmenttest.Place {
 	var a environmenttest.Accidents
 	b.Break(func(r *http.Request) *githubtest.Fault {

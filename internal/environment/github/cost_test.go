@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// crowd are Environments of one repository, each with ten deployments.
+// crowd is a number of Environments of one repository, each with ten deployments.
 type crowd struct {
 	*bench
 	states   []environment.State
@@ -26,9 +26,9 @@ const (
 
 func newCrowd(tb testing.TB, applications int) *crowd {
 	tb.Helper()
-	// So many requests are not worth checking each.
+	// These are too many requests to check each.
 	c := &crowd{bench: serve(tb, func(s http.Handler) http.Handler { return s })}
-	c.pool.Budget = 1 << 20 // to publish a year's work in a minute
+	c.pool.Budget = 1 << 20 // to publish everything at once
 	pool := github.NewPool(c.pool)
 	for i := range many {
 		s := environment.State{Application: fmt.Sprintf("app-%d", i%applications), Environment: fmt.Sprintf("env-%d", i)}
@@ -56,7 +56,7 @@ func newCrowd(tb testing.TB, applications int) *crowd {
 	return c
 }
 
-// hour lets every Environment publish and read once in a minute, and returns how many requests GitHub got.
+// hour lets every Environment publish and read once a minute for an hour, and returns the number of requests.
 func (c *crowd) hour(tb testing.TB) (all, unchanged int) {
 	tb.Helper()
 	c.Calls()
@@ -80,7 +80,7 @@ func (c *crowd) hour(tb testing.TB) (all, unchanged int) {
 	return len(calls), unchanged
 }
 
-// TestRequestsAtRest is the number of the guide.
+// TestRequestsAtRest measures the numbers in the guide.
 func TestRequestsAtRest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -89,7 +89,7 @@ func TestRequestsAtRest(t *testing.T) {
 		t.Run(fmt.Sprint(applications), func(t *testing.T) {
 			t.Parallel()
 			c := newCrowd(t, applications)
-			// A process that starts with the budget that it has in earnest.
+			// The process that is measured has the default budget.
 			c.pool.Budget = remote.DefaultBudget
 			pool := github.NewPool(c.pool)
 			backend, err := pool.Backend(c.options("kuberik"))
@@ -113,14 +113,14 @@ func TestRequestsAtRest(t *testing.T) {
 	}
 }
 
-// warm reads until everything is known, and says how long that takes.
+// warm reads until everything is known, and logs how long that takes.
 func (c *crowd) warm(t *testing.T) {
 	t.Helper()
 	c.Calls()
 	start, calls, said := c.clock.Now(), 0, false
 	for range 12 * 60 {
 		c.clock.Step(time.Minute)
-		newest, all := c.doubts(t)
+		newest, all := c.unread(t)
 		calls += len(c.Calls())
 		if newest == 0 && !said {
 			said = true
@@ -135,17 +135,17 @@ func (c *crowd) warm(t *testing.T) {
 	t.Error("not everything is known after 12 hours")
 }
 
-// doubts counts the environments whose newest deployment is not known, and all deployments that are not.
-func (c *crowd) doubts(t *testing.T) (newest, all int) {
+// unread counts the environments whose newest deployment is not known, and all deployments that are not.
+func (c *crowd) unread(t *testing.T) (newest, all int) {
 	t.Helper()
 	news := map[string]environment.News{}
 	for i, s := range c.states {
-		told, ok := news[s.Application]
+		got, ok := news[s.Application]
 		if !ok {
-			told, _ = c.backends[i].Read(t.Context(), s.Application)
-			news[s.Application] = told
+			got, _ = c.backends[i].Read(t.Context(), s.Application)
+			news[s.Application] = got
 		}
-		mine, _ := told.Find(s.Environment)
+		mine, _ := got.Find(s.Environment)
 		for j := range s.Deployments {
 			if j < len(mine.Deployments) && mine.Deployments[j].Doubt == "" {
 				continue
@@ -159,7 +159,7 @@ func (c *crowd) doubts(t *testing.T) (newest, all int) {
 	return newest, all
 }
 
-// TestNothingChanged: to publish what is published costs nothing.
+// TestNothingChanged: publishing the same state again makes no requests.
 func TestNothingChanged(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
@@ -175,7 +175,7 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// TestNoticedInTime: what others say is noticed soon, even of what should not change any more, and even if GitHub does not date the change.
+// TestNoticedInTime: a change by others is noticed within an hour, even if it is of a final status and GitHub does not date it.
 func TestNoticedInTime(t *testing.T) {
 	b := newBench(t)
 	b.Untouched = true
@@ -187,7 +187,7 @@ func TestNoticedInTime(t *testing.T) {
 	publish(t, writer, s)
 	for minutes := 1; ; minutes++ {
 		b.clock.Step(time.Minute)
-		if told, _ := read(t, reader).Find("staging"); told.Deployments[1].Quarantine != "" {
+		if got, _ := read(t, reader).Find("staging"); got.Deployments[1].Quarantine != "" {
 			t.Logf("noticed after %d minutes", minutes)
 			return
 		}
@@ -197,7 +197,7 @@ func TestNoticedInTime(t *testing.T) {
 	}
 }
 
-// TestManyPages: neither the noise of other deployments nor pages out of order hide anything.
+// TestManyPages: neither other deployments nor pages out of order hide anything.
 func TestManyPages(t *testing.T) {
 	b := newBench(t)
 	b.Shuffle = true
@@ -222,7 +222,7 @@ func TestManyPages(t *testing.T) {
 	}
 	b.clock.Step(time.Minute)
 	if s, ok := read(t, reader).Find("staging"); !ok || len(s.Deployments) != 1 || s.Deployments[0].Doubt != "" {
-		t.Errorf("behind 200 other deployments, told is %+v", s)
+		t.Errorf("behind 200 other deployments, got %+v", s)
 	}
 }
 

@@ -31,7 +31,7 @@ func succeeded(id int64) environment.State {
 	return state("staging", deployment(id, v1alpha1.BakeSucceeded))
 }
 
-// on makes a fault of the requests of a method to paths with such an end.
+// on returns a fault for the requests with a method and the end of a path.
 func on(method, suffix string, f githubtest.Fault) func(*http.Request) *githubtest.Fault {
 	return func(r *http.Request) *githubtest.Fault {
 		if r.Method == method && strings.HasSuffix(r.URL.Path, suffix) {
@@ -41,7 +41,7 @@ func on(method, suffix string, f githubtest.Fault) func(*http.Request) *githubte
 	}
 }
 
-// TestRefused: what will not be different in a moment is said clearly, and not asked again in a moment.
+// TestRefused: an error that lasts says what to do, and is not tried again within an interval.
 func TestRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*bench, *github.Options)
@@ -83,7 +83,7 @@ func moved(r *http.Request) *githubtest.Fault {
 	return &githubtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "https://elsewhere.example" + r.URL.Path}}
 }
 
-// TestCredentialsStay: a redirect to another host does not take them along.
+// TestCredentialsStay: the credentials do not follow a redirect to another host.
 func TestCredentialsStay(t *testing.T) {
 	b := newBench(t)
 	var mu sync.Mutex
@@ -99,7 +99,7 @@ func TestCredentialsStay(t *testing.T) {
 	})
 	backend := b.backend(t, b.options("kuberik"))
 	if _, err := backend.Read(t.Context(), "shop"); err == nil {
-		t.Error("it was led astray")
+		t.Error("the redirect was followed")
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -108,7 +108,7 @@ func TestCredentialsStay(t *testing.T) {
 	}
 }
 
-// TestWait: GitHub is left alone for as long as it wants.
+// TestWait: there are no requests for as long as GitHub asks for.
 func TestWait(t *testing.T) {
 	in := func(d time.Duration) func(*bench) time.Time {
 		return func(b *bench) time.Time { return b.clock.Now().Add(d) }
@@ -162,7 +162,7 @@ func TestWait(t *testing.T) {
 				var wait *environment.WaitError
 				news, err := backend.Read(t.Context(), "shop")
 				if !errors.As(err, &wait) || !wait.Until.Equal(until) || !news.At.Equal(before.At) {
-					t.Errorf("read: %v and news of %s; want to wait until %s", err, news.At, until)
+					t.Errorf("read: %v and a snapshot of %s; want to wait until %s", err, news.At, until)
 				}
 				if err := backend.Publish(t.Context(), succeeded(2)); !errors.As(err, &wait) || !wait.Until.Equal(until) {
 					t.Errorf("publish: %v, want to wait until %s", err, until)
@@ -176,13 +176,13 @@ func TestWait(t *testing.T) {
 			b.clock.SetTime(until.Add(time.Minute))
 			publish(t, backend, succeeded(2))
 			if s, _ := read(t, backend).Find("staging"); len(s.Deployments) != 2 {
-				t.Errorf("afterwards it tells %+v", s)
+				t.Errorf("afterwards got %+v", s)
 			}
 		})
 	}
 }
 
-// TestSecondaryLimitGrows: without a time, the pauses become longer.
+// TestSecondaryLimitGrows: if GitHub gives no time, the pauses get longer.
 func TestSecondaryLimitGrows(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
@@ -200,7 +200,7 @@ func TestSecondaryLimitGrows(t *testing.T) {
 	read(t, backend)
 }
 
-// TestRateLimitKept: the last request that GitHub answers is noticed, without one that it refuses.
+// TestRateLimitKept: the last request within the limit starts the pause, before one is refused.
 func TestRateLimitKept(t *testing.T) {
 	b := newBench(t)
 	b.Limit = 3
@@ -270,7 +270,7 @@ func (w *watcher) Left(_ string, budget, limit int) {
 	w.budget, w.limit = budget, limit
 }
 
-// TestRejected: what GitHub does not take is told of that deployment alone, and not sent again all the time.
+// TestRejected: a rejected write is an error of that deployment alone, and is not repeated at once.
 func TestRejected(t *testing.T) {
 	for name, fault := range map[string]struct {
 		suffix string
@@ -301,7 +301,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestBroken: whatever breaks at whatever request, nothing is published twice, nothing is believed that is not so, and all is well afterwards.
+// TestBroken: whichever request fails in whichever way, nothing is published twice, and the next attempt succeeds.
 func TestBroken(t *testing.T) {
 	faults := map[string]githubtest.Fault{
 		"500": {Status: 500}, "502 after the effect": {Status: 502, Effect: true}, "time-out": {Hang: true},
@@ -336,7 +336,7 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 		if err := backend.Publish(t.Context(), s); err == nil {
 			break
 		} else if strings.Contains(err.Error(), "token-of") {
-			t.Errorf("the token is told: %v", err)
+			t.Errorf("the error contains the token: %v", err)
 		}
 	}
 	b.Break(nil)
@@ -348,23 +348,23 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 		}
 	}
 	b.clock.Step(time.Hour)
-	told, _ := read(t, backend).Find("staging")
-	if len(told.Deployments) != 2 || told.Deployments[0].State != v1alpha1.BakeInProgress || told.Deployments[1].State != v1alpha1.BakeSucceeded {
-		t.Errorf("broken at %d: told is %+v", at, told)
+	got, _ := read(t, backend).Find("staging")
+	if len(got.Deployments) != 2 || got.Deployments[0].State != v1alpha1.BakeInProgress || got.Deployments[1].State != v1alpha1.BakeSucceeded {
+		t.Errorf("broken at %d: got %+v", at, got)
 	}
 }
 
-// TestStatusAnswerLost: what was said is not said again because nobody heard that it was heard.
+// TestStatusAnswerLost: a status whose response was lost is not created again.
 func TestStatusAnswerLost(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
 	publish(t, backend, state("staging", deployment(1, v1alpha1.BakeDeploying)))
 	b.Break(on("POST", "/statuses", githubtest.Fault{Status: 502, Effect: true}))
 	if err := backend.Publish(t.Context(), succeeded(1)); err == nil {
-		t.Error("the answer was lost, and nothing is said of it")
+		t.Error("the response was lost, and there is no error")
 	}
 	if s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging"); s.Deployments[0].State != v1alpha1.BakeSucceeded {
-		t.Errorf("told is %+v", s)
+		t.Errorf("got %+v", s)
 	}
 	b.Break(nil)
 	b.clock.Step(time.Minute)
@@ -375,7 +375,7 @@ func TestStatusAnswerLost(t *testing.T) {
 	}
 }
 
-// TestDown: a hundred that ask while GitHub does not answer do not each wait for it.
+// TestDown: while GitHub does not answer, a hundred callers do not each wait for the time-out.
 func TestDown(t *testing.T) {
 	b := newBench(t)
 	b.pool.Timeout = 50 * time.Millisecond
@@ -389,7 +389,7 @@ func TestDown(t *testing.T) {
 	for range 100 {
 		group.Go(func() {
 			if news, err := backend.Read(t.Context(), "shop"); err == nil || !news.At.Equal(before.At) {
-				t.Errorf("got news of %s and %v", news.At, err)
+				t.Errorf("got a snapshot of %s and %v", news.At, err)
 			}
 			if err := backend.Publish(t.Context(), succeeded(2)); err == nil {
 				t.Error("it was published")
@@ -406,7 +406,7 @@ func TestDown(t *testing.T) {
 	publish(t, backend, succeeded(2))
 }
 
-// TestShortBudget: with too small a budget, what is told gets old, and what has changed is asked for all the same.
+// TestShortBudget: with too small a budget, snapshots get old, and changes are still read.
 func TestShortBudget(t *testing.T) {
 	b := newBench(t)
 	writer := b.backend(t, b.options("kuberik"))
@@ -420,21 +420,21 @@ func TestShortBudget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if told, _ := news.Find("staging"); told.Deployments[0].Doubt != "" {
-			t.Fatalf("the newest is not known: %+v", told.Deployments[0])
+		if got, _ := news.Find("staging"); got.Deployments[0].Doubt != "" {
+			t.Fatalf("the newest is not known: %+v", got.Deployments[0])
 		}
 	}
 	s.Deployments[1].Quarantine = "loses orders"
 	publish(t, writer, s)
 	b.clock.Step(time.Minute)
 	news, err := reader.Read(t.Context(), "shop")
-	told, _ := news.Find("staging")
-	if d := told.Deployments[1]; d.Quarantine == "" && d.Doubt == "" {
-		t.Errorf("it is told as %+v of %s, %v", d, news.At, err)
+	got, _ := news.Find("staging")
+	if d := got.Deployments[1]; d.Quarantine == "" && d.Doubt == "" {
+		t.Errorf("got %+v of %s, %v", d, news.At, err)
 	}
 }
 
-// TestDuplicates: of two that were made at the same time the older counts, for everybody.
+// TestDuplicates: of two deployments that were created at the same time, the older one counts for everybody.
 func TestDuplicates(t *testing.T) {
 	b := newBench(t)
 	publish(t, b.backend(t, b.options("kuberik")), state("staging", deployment(1, v1alpha1.BakeDeploying)))
@@ -443,14 +443,14 @@ func TestDuplicates(t *testing.T) {
 	publish(t, backend, succeeded(1))
 	s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging")
 	if len(s.Deployments) != 1 || s.Deployments[0].State != v1alpha1.BakeSucceeded {
-		t.Errorf("told is %+v", s)
+		t.Errorf("got %+v", s)
 	}
 	if n := b.Count("uid-1/1"); n != 2 {
 		t.Errorf("there are %d deployments", n)
 	}
 }
 
-// TestDeleted: somebody deleted a deployment. It is made again, and nothing is stuck.
+// TestDeleted: a deployment that somebody deleted is created again.
 func TestDeleted(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))

@@ -18,7 +18,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestBomb: a page that is small on the wire and large in memory is not decoded.
+// TestBomb: a page that is small as text and large in memory is not decoded.
 func TestBomb(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })
 	page := "[" + strings.TrimSuffix(strings.Repeat("{},", 1<<20), ",") + "]"
@@ -30,8 +30,8 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// vouched counts the deployments of an environment that are evidence.
-func vouched(t *testing.T, b *github.Backend, name string) (n int) {
+// evidence counts the deployments of an environment that are evidence.
+func evidence(t *testing.T, b *github.Backend, name string) (n int) {
 	t.Helper()
 	s, _ := read(t, b).Find(name)
 	for _, d := range s.Deployments {
@@ -42,7 +42,7 @@ func vouched(t *testing.T, b *github.Backend, name string) (n int) {
 	return n
 }
 
-// TestFlood: whoever may write deployments and is not trusted does not hold up those who are.
+// TestFlood: deployments by untrusted logins do not hold up those by trusted ones.
 func TestFlood(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })
 	d := deployment(3, v1alpha1.BakeSucceeded)
@@ -61,24 +61,24 @@ func TestFlood(t *testing.T) {
 	}
 	read(t, ours)
 	for i := range 1200 {
-		b.public(t, fmt.Sprintf("stranger-%d", i%11), "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
+		b.public(t, fmt.Sprintf("mallory-%d", i%11), "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
 	}
 	b.Calls()
 	for range 3 * 60 {
 		b.clock.Step(time.Minute)
-		if n, all := vouched(t, ours, "staging"), vouched(t, theirs, "staging"); n != 1 || all != 2 {
+		if n, all := evidence(t, ours, "staging"), evidence(t, theirs, "staging"); n != 1 || all != 2 {
 			t.Fatalf("%d and %d deployments are evidence", n, all)
 		}
 	}
 	if n := len(b.Calls()); n > 3*1000 {
 		t.Errorf("%d requests in three hours", n)
 	}
-	if n := vouched(t, b.backend(t, o), "staging"); n != 2 {
+	if n := evidence(t, b.backend(t, o), "staging"); n != 2 {
 		t.Errorf("after a restart %d deployments are evidence", n)
 	}
-	// Whoever is trusted from now on was given up before.
-	o.TrustedActors = []string{"stranger-0", "stranger-1", "stranger-2", "stranger-3", "stranger-4", "stranger-5", "stranger-6", "stranger-7",
-		"stranger-8", "stranger-9", "stranger-10"}
+	// The deployments of those who are trusted from now on were dropped before.
+	o.TrustedActors = []string{"mallory-0", "mallory-1", "mallory-2", "mallory-3", "mallory-4", "mallory-5", "mallory-6", "mallory-7",
+		"mallory-8", "mallory-9", "mallory-10"}
 	late, err := pool.Backend(o)
 	if err != nil {
 		t.Fatal(err)
@@ -96,19 +96,19 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestLongPages: the payloads of strangers do not make the repository unreadable.
+// TestLongPages: long payloads by untrusted logins do not make the repository unreadable.
 func TestLongPages(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })
 	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
 	fill := strings.Repeat("x", 300<<10)
 	for i := range 30 {
-		b.call(t, "stranger", http.MethodPost, "/deployments", map[string]any{
+		b.call(t, "mallory", http.MethodPost, "/deployments", map[string]any{
 			"ref": "main", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/staging", "required_contexts": []string{}, "payload": fmt.Sprint(i, fill),
 		})
 	}
 	reader := b.backend(t, b.options("kuberik"))
 	b.Calls()
-	if n := vouched(t, reader, "staging"); n != 1 {
+	if n := evidence(t, reader, "staging"); n != 1 {
 		t.Errorf("%d deployments are evidence", n)
 	}
 	if n := len(b.Calls()); n > 30 {
@@ -123,12 +123,12 @@ func TestLongPages(t *testing.T) {
 	}
 }
 
-// TestWalkGoesOn: whoever has no time for all of it finishes in several calls.
+// TestWalkGoesOn: a walk that takes too long continues in the next calls.
 func TestWalkGoesOn(t *testing.T) {
 	var mu sync.Mutex
 	var giveUp context.CancelFunc
 	walked, answered := map[string]int{}, 0
-	// late says whether whoever asks has no time left: after every page of a walk.
+	// late reports whether the caller gives up: after every page of a walk.
 	late := func(r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -154,13 +154,13 @@ func TestWalkGoesOn(t *testing.T) {
 	})
 	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
 	for i := range 450 {
-		b.public(t, "stranger", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
+		b.public(t, "mallory", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
 	}
 	reader := b.backend(t, b.options("kuberik"))
 	calls := 0
 	for err := context.Canceled; err != nil; calls++ {
 		if calls == 10 {
-			t.Fatalf("it does not come to an end: %v", err)
+			t.Fatalf("it does not end: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		mu.Lock()
@@ -170,7 +170,7 @@ func TestWalkGoesOn(t *testing.T) {
 		cancel()
 		b.clock.Step(time.Second)
 	}
-	if n := vouched(t, reader, "staging"); n != 1 || calls != 5 {
+	if n := evidence(t, reader, "staging"); n != 1 || calls != 5 {
 		t.Errorf("after %d calls %d deployments are evidence", calls, n)
 	}
 	mu.Lock()
@@ -182,7 +182,7 @@ func TestWalkGoesOn(t *testing.T) {
 	}
 }
 
-// TestKept: what somebody's server says is not kept without bounds.
+// TestKept: what an untrusted server returns is not kept without bounds.
 func TestKept(t *testing.T) {
 	fill := strings.Repeat("k", 60<<10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -25,7 +25,7 @@ var used = []string{
 	"/repos/{owner}/{repo}/deployments/{deployment_id}", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
 }
 
-// TestDescription says whether the other tests check what they send and get against GitHub's own description of its API.
+// TestDescription reports whether the other tests check requests and responses against GitHub's description of its API.
 func TestDescription(t *testing.T) {
 	doc, err := load()
 	switch {

@@ -19,7 +19,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/github"
 )
 
-// call makes a request as anybody could, and returns the answer.
+// call makes a request as any user could, and returns the response.
 func (b *bench) call(t *testing.T, login, method, path string, body any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(body)
@@ -68,7 +68,7 @@ func (b *bench) list(t *testing.T, path string) (list []shown) {
 	return list
 }
 
-// public makes a deployment and its status as the controllers of others do: the payload is base64 in a string.
+// public creates a deployment and its status as the public controllers do: the payload is a string in base64.
 func (b *bench) public(t *testing.T, login, env, payload, statusState, text string) int64 {
 	t.Helper()
 	var made shown
@@ -93,7 +93,7 @@ func (b *bench) status(t *testing.T, login string, id int64, state, text, logURL
 
 const theirs = `{"id":"7","relationship":{"environment":"dev","type":"After"},"version":{"tag":"v1.7.0","revision":"0000000000000000000000000000000000000001"}}`
 
-// TestWritten is what controllers of others read of ours, word by word.
+// TestWritten checks exactly what other controllers read.
 func TestWritten(t *testing.T) {
 	b := newBench(t)
 	s := environment.State{Application: "shop", Environment: "production", After: []string{"staging", "qa"}, URL: "https://kuberik.example.com/"}
@@ -137,7 +137,7 @@ func TestWritten(t *testing.T) {
 	}
 }
 
-// TestPublicControllers: what they write is evidence if somebody trusts them, and read as they mean it.
+// TestPublicControllers: what they write is evidence if they are trusted, and is read as they mean it.
 func TestPublicControllers(t *testing.T) {
 	b := newBench(t)
 	b.public(t, "their-bot", "dev", `{"id":"1","version":{"tag":"v1.6.0","revision":"0000000000000000000000000000000000000001"}}`, "success", "Bake succeeded")
@@ -163,17 +163,17 @@ func TestPublicControllers(t *testing.T) {
 	if diff := cmp.Diff(want, read(t, backend).Environments, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	// Whoever has a signature key wants theirs signed, unless they are named as those who cannot.
+	// With a signature key, theirs has to be signed too, unless they may be unsigned.
 	for unsigned, doubt := range map[string]bool{"": true, "their-bot": false} {
 		o.SignatureKey, o.UnsignedActors = key, []string{unsigned}
 		s, _ := read(t, b.backend(t, o)).Find("dev")
 		if got := s.Deployments[0].Doubt != ""; got != doubt {
-			t.Errorf("unsigned actors %q: doubt is %q", unsigned, s.Deployments[0].Doubt)
+			t.Errorf("unsigned actors %q: the reason is %q", unsigned, s.Deployments[0].Doubt)
 		}
 	}
 }
 
-// TestInherited: who comes from the controller of others goes on with the deployments that it made.
+// TestInherited: after another controller was replaced, its deployments are adopted.
 func TestInherited(t *testing.T) {
 	b := newBench(t)
 	b.public(t, "kuberik", "dev", theirs, "in_progress", "Deploying")
@@ -192,7 +192,7 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-// TestForged: with a key, a login alone promotes nothing. The attacker has stolen the one that we write as, sees everything, and repeats it.
+// TestForged: with a key, a login alone promotes nothing. The attacker has stolen our credentials, and repeats what we wrote.
 func TestForged(t *testing.T) {
 	signed := func(b *bench) github.Options {
 		o := b.options("kuberik")
@@ -217,17 +217,17 @@ func TestForged(t *testing.T) {
 		b.status(t, "kuberik", made.ID, "success", "Bake succeeded", "")
 	}
 	for name, attack := range map[string]func(*testing.T, *bench){
-		"an unsigned word": func(t *testing.T, b *bench) {
+		"an unsigned status": func(t *testing.T, b *bench) {
 			t.Helper()
 			d, _ := first(t, b)
 			b.status(t, "kuberik", d.ID, "success", "Bake succeeded", "")
 		},
-		"the signature of another word": func(t *testing.T, b *bench) {
+		"the signature of another status": func(t *testing.T, b *bench) {
 			t.Helper()
 			d, said := first(t, b)
 			b.status(t, "kuberik", d.ID, "success", "Bake succeeded", said[0].LogURL)
 		},
-		"an old word again": func(t *testing.T, b *bench) {
+		"an old status again": func(t *testing.T, b *bench) {
 			t.Helper()
 			d, said := first(t, b)
 			old := said[len(said)-1]
@@ -273,29 +273,29 @@ func TestForged(t *testing.T) {
 				for _, s := range news.Environments {
 					for _, d := range s.Deployments {
 						if d.State == v1alpha1.BakeSucceeded && d.Doubt == "" {
-							t.Errorf("it was believed: %s %+v", s.Environment, d)
+							t.Errorf("it is evidence: %s %+v", s.Environment, d)
 						}
 					}
 				}
 			}
-			// Nor does it keep us from speaking.
+			// Nor does it keep us from publishing.
 			d.State, d.Attempt = v1alpha1.BakeSucceeded, d.At.Add(2*time.Hour)
 			b.clock.Step(time.Hour)
 			publish(t, b.backend(t, signed(b)), state("staging", d))
 			news := read(t, b.backend(t, signed(b)))
 			s, _ := news.Find("staging")
-			believed := false
+			evidence := false
 			for _, d := range s.Deployments {
-				believed = believed || d.State == v1alpha1.BakeSucceeded && d.Doubt == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
+				evidence = evidence || d.State == v1alpha1.BakeSucceeded && d.Doubt == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
 			}
-			if !believed {
-				t.Errorf("ours is told as %+v", s)
+			if !evidence {
+				t.Errorf("ours is returned as %+v", s)
 			}
 		})
 	}
 }
 
-// TestOtherKey: who has another key is a stranger.
+// TestOtherKey: a signature with another key is not right.
 func TestOtherKey(t *testing.T) {
 	b := newBench(t)
 	o := b.options("kuberik")
@@ -303,13 +303,13 @@ func TestOtherKey(t *testing.T) {
 	publish(t, b.backend(t, o), succeeded(1))
 	o.SignatureKey = bytes.Repeat([]byte("x"), 32)
 	if s, _ := read(t, b.backend(t, o)).Find("staging"); s.Deployments[0].Doubt == "" {
-		t.Error("it is believed with another key")
+		t.Error("it is evidence with another key")
 	}
 }
 
-// TestTwoSpeakers: somebody else who is trusted speaks of our deployment, as the controller of others does while it is being replaced. The last
-// word counts, and nobody goes on for ever.
-func TestTwoSpeakers(t *testing.T) {
+// TestTwoReporters: another trusted login reports about our deployment, as the public controller does while it is replaced. The last report
+// counts, and nobody repeats its own.
+func TestTwoReporters(t *testing.T) {
 	b := newBench(t)
 	o := b.options("kuberik")
 	o.TrustedActors = []string{"their-bot"}
@@ -319,23 +319,23 @@ func TestTwoSpeakers(t *testing.T) {
 		publish(t, b.backend(t, o), state("dev", d))
 	}
 	id := b.list(t, "/deployments")[0].ID
-	told := func() environment.Deployment {
+	last := func() environment.Deployment {
 		t.Helper()
 		s, _ := read(t, b.backend(t, o)).Find("dev")
 		return s.Deployments[0]
 	}
-	b.status(t, "their-bot", id, "failure", "Bake failed: says the other", "")
-	if got := told(); got.State != v1alpha1.BakeFailed {
-		t.Errorf("the other had the last word, and it is told as %+v", got)
+	b.status(t, "their-bot", id, "failure", "Bake failed: by the other", "")
+	if got := last(); got.State != v1alpha1.BakeFailed {
+		t.Errorf("the report of the other was the last, and it is returned as %+v", got)
 	}
 	d.State = v1alpha1.BakeSucceeded
 	publish(t, b.backend(t, o), state("dev", d))
-	if got := told(); got.State != v1alpha1.BakeSucceeded {
-		t.Errorf("we had the last word, and it is told as %+v", got)
+	if got := last(); got.State != v1alpha1.BakeSucceeded {
+		t.Errorf("our report was the last, and it is returned as %+v", got)
 	}
 	before := b.Writes()
 	publish(t, b.backend(t, o), state("dev", d))
 	if b.Writes() != before {
-		t.Error("it goes on for ever")
+		t.Error("the report was repeated")
 	}
 }

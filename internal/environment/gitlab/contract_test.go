@@ -16,7 +16,7 @@ const project = "octo/team/shop"
 
 var key = []byte("0123456789abcdef0123456789abcdef")
 
-// bench is a GitLab, and those who use it.
+// bench is a GitLab, and its users.
 type bench struct {
 	*gitlabtest.Server
 	clock environmenttest.Clock
@@ -39,7 +39,7 @@ func benchOf(tb testing.TB, project string) *bench {
 	return b
 }
 
-// backend makes one that remembers nothing.
+// backend returns one without any state.
 func (b *bench) backend(tb testing.TB, o remote.Options) *gitlab.Backend {
 	tb.Helper()
 	backend, err := gitlab.New(o, b.pool)
@@ -56,7 +56,7 @@ func (b *bench) options(username string) remote.Options {
 	return remote.Options{Project: project, URL: b.url, Token: token}
 }
 
-// place is the bench as the contract sees it.
+// place returns the Place for the contract.
 func (b *bench) place(with func(*remote.Options)) environmenttest.Place {
 	var a environmenttest.Accidents
 	b.Break(func(r *http.Request) *gitlabtest.Fault {

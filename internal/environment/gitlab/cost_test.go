@@ -15,7 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestRequestsAtRest is the numbers of the guide: requests in an hour in which nothing happens, of Environments with three deployments each
+// TestRequestsAtRest measures the numbers in the guide: the requests in an hour without changes, of Environments with three deployments each
 // that share a pool.
 func TestRequestsAtRest(t *testing.T) {
 	t.Parallel()
@@ -56,7 +56,7 @@ func TestRequestsAtRest(t *testing.T) {
 	}
 }
 
-// TestOneFailureForAll: while GitLab is down, not every Environment waits for it.
+// TestOneFailureForAll: while GitLab is down, not every Environment tries it.
 func TestOneFailureForAll(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -79,7 +79,7 @@ func TestOneFailureForAll(t *testing.T) {
 	}
 }
 
-// TestHistoryIsBounded: what is kept of an environment does not grow for ever, and what fell out is not published again.
+// TestHistoryIsBounded: a record does not grow forever, and what was dropped is not published again.
 func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -89,18 +89,18 @@ func TestHistoryIsBounded(t *testing.T) {
 		s = state(append([]environment.Deployment{deployment(id+1, v1alpha1.BakeSucceeded)}, s.Deployments...)...)
 		publish(t, backend, s)
 	}
-	got := b.told(t, b.backend(t, b.options(us)))
+	got := b.read(t, b.backend(t, b.options(us)))
 	if len(got) != 20 || got[0].ID != 40 || got[19].ID != 21 {
-		t.Errorf("%d deployments are told", len(got))
+		t.Errorf("%d deployments are returned", len(got))
 	}
 	writes := b.Writes()
 	publish(t, b.backend(t, b.options(us)), s)
 	if b.Writes() != writes {
-		t.Error("what fell out was published again")
+		t.Error("what was dropped was published again")
 	}
 }
 
-// TestPageFits: a page of full records, and with texts that need escaping, is less than what is read of an answer.
+// TestPageFits: a page of full records, with texts that need escaping, is shorter than the bound of a response.
 func TestPageFits(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -129,7 +129,7 @@ type counter struct {
 func (c *counter) Request(_ string, code int)   { c.codes[code]++ }
 func (c *counter) Left(_ string, budget, _ int) { c.left = budget }
 
-// TestObserver: metrics are told of every request, and of no secret.
+// TestObserver: every request is observed.
 func TestObserver(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -140,7 +140,7 @@ func TestObserver(t *testing.T) {
 	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{} })
 	b.clock.Step(time.Minute)
 	_, _ = backend.Read(t.Context(), app)
-	// Who we are, the snippets, the deployments of the environment, and two writes.
+	// The user, the snippets, the deployments of the environment, and two writes.
 	if c.codes[200] != 3 || c.codes[201] != 2 || c.codes[0] < 1 || c.left > remote.DefaultBudget-6 {
 		t.Errorf("observed were %v, %d are left", c.codes, c.left)
 	}

@@ -45,8 +45,8 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 	}
 }
 
-// told reads what is told of staging, an interval later.
-func (b *bench) told(t *testing.T, from environment.Backend) []environment.Deployment {
+// read returns the deployments of staging, an interval later.
+func (b *bench) read(t *testing.T, from environment.Backend) []environment.Deployment {
 	t.Helper()
 	b.clock.Step(time.Minute)
 	news, err := from.Read(t.Context(), app)
@@ -69,7 +69,7 @@ func (b *bench) deployed(t *testing.T, want ...string) {
 	}
 }
 
-// kind names what an error asks the controller to do.
+// kind names what the controller does about an error.
 func kind(err error) string {
 	var wait *environment.WaitError
 	var refused *environment.RefusedError
@@ -87,8 +87,8 @@ func kind(err error) string {
 	return "passing"
 }
 
-// TestFaults: whatever GitLab says, the news stay the old ones, the error says what to do about it, and what was to be published is published
-// once as soon as GitLab is well again.
+// TestFaults: whatever GitLab answers, the last snapshot is returned, the error says what to do, and the state is published once as soon as
+// GitLab works again.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -130,9 +130,9 @@ func TestFaults(t *testing.T) {
 				t.Errorf("the error is %s: %v, want %s", kind(err), err, tc.kind)
 			}
 			if diff := gocmp.Diff(before, after); diff != "" {
-				t.Errorf("the news are not the old ones (-want +got):\n%s", diff)
+				t.Errorf("it is not the last snapshot (-want +got):\n%s", diff)
 			}
-			// Now nothing but writes goes wrong.
+			// Now only writes fail.
 			b.clock.Step(time.Hour)
 			b.Break(func(r *http.Request) *gitlabtest.Fault {
 				if r.Method == http.MethodGet {
@@ -142,7 +142,7 @@ func TestFaults(t *testing.T) {
 			})
 			next := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeFailed))
 			if err := backend.Publish(t.Context(), next); err == nil {
-				t.Error("nothing was said of the failure")
+				t.Error("the failure is no error")
 			}
 			b.Break(nil)
 			b.clock.Step(2 * time.Hour)
@@ -157,7 +157,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestTimeout: the write took effect, and nobody heard of it in time.
+// TestTimeout: the write took effect, and its response came too late.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	for write := range 3 {
@@ -187,14 +187,14 @@ func TestTimeout(t *testing.T) {
 			b.clock.Step(time.Minute)
 			publish(t, backend, s)
 			b.deployed(t, "1 success", "2 running")
-			if got := len(b.told(t, backend)); got != 2 {
-				t.Errorf("%d deployments are told", got)
+			if got := len(b.read(t, backend)); got != 2 {
+				t.Errorf("%d deployments are returned", got)
 			}
 		})
 	}
 }
 
-// TestPoison: what GitLab does not take is not sent again and again, but again.
+// TestPoison: what GitLab rejects is sent again after ten minutes, and not before.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -225,7 +225,7 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// TestAnotherHost: the token goes nowhere else.
+// TestAnotherHost: the token is not sent to another host.
 func TestAnotherHost(t *testing.T) {
 	t.Parallel()
 	asked := false
@@ -236,11 +236,11 @@ func TestAnotherHost(t *testing.T) {
 		return &gitlabtest.Fault{Status: http.StatusFound, Header: map[string]string{"Location": other.URL + "/api/v4/user"}}
 	})
 	if _, err := b.backend(t, b.options(us)).Read(t.Context(), app); kind(err) != "refused" || asked {
-		t.Errorf("another host was asked: %t, %v", asked, err)
+		t.Errorf("another host got a request: %t, %v", asked, err)
 	}
 }
 
-// TestOptions: what is wrong is said before anything is asked.
+// TestOptions: invalid options are an error before the first request.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	good := remote.Options{Project: "group/project", Token: "glpat-secret"}

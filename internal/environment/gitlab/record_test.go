@@ -14,7 +14,7 @@ func TestFlood(t *testing.T) {
 	t.Parallel()
 	var records []*record
 	for i := range 40 {
-		records = append(records, &record{snippet: int64(i), author: []string{"stranger", "kuberik", "Stranger", "STRANGER"}[i%4], raw: make([]byte, 10<<10)})
+		records = append(records, &record{snippet: int64(i), author: []string{"mallory", "kuberik", "Mallory", "MALLORY"}[i%4], raw: make([]byte, 10<<10)})
 	}
 	most := 25 * records[0].size()
 	ours, total := 0, 0

@@ -11,29 +11,29 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestTrust: who is believed, with and without a key.
+// TestTrust: whose records are evidence, with and without a key.
 func TestTrust(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		writer, reader func(*remote.Options)
 		edit           bool
-		doubt          string
+		reason         string
 	}{
-		"stranger":           {doubt: "not trusted"},
-		"trusted":            {reader: func(o *remote.Options) { o.TrustedActors = []string{"Friend"} }},
-		"unsigned":           {reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
-		"allowed unsigned":   {reader: func(o *remote.Options) { o.UnsignedActors, o.SignatureKey = []string{"friend"}, key }},
-		"only a signature":   {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.SignatureKey = key }, doubt: "not trusted"},
-		"signed":             {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }},
-		"signed and edited":  {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, edit: true, doubt: "without the right signature"},
-		"another's key":      {writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"friend"}, key }, doubt: "without the right signature"},
-		"signed, no key":     {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors = []string{"friend"} }},
-		"edited and trusted": {reader: func(o *remote.Options) { o.TrustedActors = []string{"friend"} }, edit: true},
+		"mallory":            {reason: "not trusted"},
+		"trusted":            {reader: func(o *remote.Options) { o.TrustedActors = []string{"Peer"} }},
+		"unsigned":           {reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, reason: "without the right signature"},
+		"allowed unsigned":   {reader: func(o *remote.Options) { o.UnsignedActors, o.SignatureKey = []string{"peer"}, key }},
+		"only a signature":   {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.SignatureKey = key }, reason: "not trusted"},
+		"signed":             {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }},
+		"signed and edited":  {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, edit: true, reason: "without the right signature"},
+		"another's key":      {writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, reason: "without the right signature"},
+		"signed, no key":     {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors = []string{"peer"} }},
+		"edited and trusted": {reader: func(o *remote.Options) { o.TrustedActors = []string{"peer"} }, edit: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			writer, reader := b.options("friend"), b.options(us)
+			writer, reader := b.options("peer"), b.options(us)
 			for o, change := range map[*remote.Options]func(*remote.Options){&writer: tc.writer, &reader: tc.reader} {
 				if change != nil {
 					change(o)
@@ -41,18 +41,18 @@ func TestTrust(t *testing.T) {
 			}
 			publish(t, b.backend(t, writer), state(deployment(1, v1alpha1.BakeFailed)))
 			if tc.edit {
-				b.Edit("friend", func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
+				b.Edit("peer", func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 			}
-			got := b.told(t, b.backend(t, reader))
-			if len(got) != 1 || (got[0].Doubt == "") != (tc.doubt == "") || !strings.Contains(got[0].Doubt, tc.doubt) || (got[0].Key == "") != (tc.doubt != "") {
-				t.Errorf("told is %+v, want doubt %q", got, tc.doubt)
+			got := b.read(t, b.backend(t, reader))
+			if len(got) != 1 || (got[0].Doubt == "") != (tc.reason == "") || !strings.Contains(got[0].Doubt, tc.reason) || (got[0].Key == "") != (tc.reason != "") {
+				t.Errorf("got %+v, want the reason %q", got, tc.reason)
 			}
 		})
 	}
 }
 
-// TestOwnRecordIsMended: what somebody put into our record is not signed by us, and does not stay.
-func TestOwnRecordIsMended(t *testing.T) {
+// TestOwnRecordIsRestored: what somebody else wrote into our record is not signed by us, and does not stay.
+func TestOwnRecordIsRestored(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	o := b.options(us)
@@ -68,30 +68,30 @@ func TestOwnRecordIsMended(t *testing.T) {
 		b.Edit(us, change)
 		b.clock.Step(time.Minute)
 		publish(t, backend, s)
-		got := b.told(t, b.backend(t, o))
+		got := b.read(t, b.backend(t, o))
 		if len(got) != 2 || got[1].State != v1alpha1.BakeFailed || got[1].Doubt != "" {
-			t.Errorf("%s: told is %+v", name, got)
+			t.Errorf("%s: got %+v", name, got)
 		}
 	}
 	b.deployed(t, "1 failed", "2 running")
 }
 
-// TestTakenOver: another login takes over what a friend published. GitLab gets no second deployment, and the later word counts.
+// TestTakenOver: a login adopts what another trusted one published. There is no second deployment, and the later report counts.
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	publish(t, b.backend(t, b.options("friend")), state(deployment(1, v1alpha1.BakeInProgress)))
+	publish(t, b.backend(t, b.options("peer")), state(deployment(1, v1alpha1.BakeInProgress)))
 	o := b.options(us)
-	o.TrustedActors = []string{"friend"}
+	o.TrustedActors = []string{"peer"}
 	backend := b.backend(t, o)
 	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
 	b.deployed(t, "1 success")
-	if got := b.told(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].Doubt != "" {
-		t.Errorf("told is %+v", got)
+	if got := b.read(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].Doubt != "" {
+		t.Errorf("got %+v", got)
 	}
 }
 
-// TestWhatPeopleSee: the environment of GitLab and its deployments.
+// TestWhatPeopleSee: the environment and its deployments in GitLab.
 func TestWhatPeopleSee(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -121,28 +121,28 @@ func TestWhatPeopleSee(t *testing.T) {
 	}
 }
 
-// TestRecordOfAnotherProject: what is signed for one project is nothing in another.
+// TestRecordOfAnotherProject: a signed record is no evidence in another project.
 func TestRecordOfAnotherProject(t *testing.T) {
 	t.Parallel()
 	var stolen string
 	for _, where := range []string{"octo/other", project} {
 		b := benchOf(t, where)
-		o := b.options("friend")
+		o := b.options("peer")
 		o.Project, o.SignatureKey = where, key
 		publish(t, b.backend(t, o), state(deployment(1, v1alpha1.BakeSucceeded)))
-		b.Edit("friend", func(text string) string {
+		b.Edit("peer", func(text string) string {
 			if stolen == "" {
 				stolen = text
 			}
 			return stolen
 		})
-		if got := b.told(t, b.backend(t, o)); len(got) != 1 || (got[0].Doubt == "") != (where == "octo/other") {
-			t.Errorf("in %s, told is %+v", where, got)
+		if got := b.read(t, b.backend(t, o)); len(got) != 1 || (got[0].Doubt == "") != (where == "octo/other") {
+			t.Errorf("in %s, got %+v", where, got)
 		}
 	}
 }
 
-// TestOnlyOwnAreAdopted: a deployment of somebody else at the same commit is not ours, nor is one that is another entry of the history.
+// TestOnlyOwnAreAdopted: a deployment by another user at the same commit is not ours, nor is one of another entry in the history.
 func TestOnlyOwnAreAdopted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -160,8 +160,8 @@ func TestOnlyOwnAreAdopted(t *testing.T) {
 	b.deployed(t, "1 success", "1 success", "2 failed", "1 running")
 }
 
-// TestNothingIsLaundered: what somebody put into our record is not signed by us when we write the next word.
-func TestNothingIsLaundered(t *testing.T) {
+// TestForeignContentIsNotSigned: what somebody else wrote into our record is not signed by us with the next report.
+func TestForeignContentIsNotSigned(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	o := b.options(us)
@@ -170,14 +170,14 @@ func TestNothingIsLaundered(t *testing.T) {
 	publish(t, backend, state(deployment(1, v1alpha1.BakeFailed)))
 	b.Edit(us, func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 	publish(t, backend, state(deployment(2, v1alpha1.BakeInProgress)))
-	for _, d := range b.told(t, backend) {
+	for _, d := range b.read(t, backend) {
 		if d.Doubt == "" && d.State == v1alpha1.BakeSucceeded {
 			t.Errorf("it is evidence: %+v", d)
 		}
 	}
 }
 
-// TestTwoControllers: for a moment after another one began to lead, there are two. Neither goes by what it knew.
+// TestTwoControllers: for a moment after a change of leaders there are two. Neither relies on what it read before.
 func TestTwoControllers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -12,20 +12,20 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// MaxText is how many bytes of a text are kept.
+// MaxText bounds a text, in bytes.
 const MaxText = 1024
 
-// Backend is the view that one cluster has of a Place.
+// Backend is the view of a Place by one cluster.
 type Backend struct {
 	place *Place
-	// trusted begins with the one whom it writes as.
+	// trusted are the trusted actors. The first is the one that the backend writes as.
 	trusted []string
 
 	mu   sync.Mutex
 	last map[string]environment.News
 }
 
-// Backend makes a backend that writes as the actor, and trusts that one and the others.
+// Backend returns a backend that writes as an actor, and trusts it and the others.
 func (p *Place) Backend(actor string, trusted ...string) *Backend {
 	return &Backend{place: p, trusted: append([]string{actor}, trusted...), last: map[string]environment.News{}}
 }
@@ -35,7 +35,7 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	b.place.mu.Lock()
 	defer b.place.mu.Unlock()
 	var errs []error
-	// Oldest first, so that what is interrupted leaves a history without gaps.
+	// The oldest come first, so that an interruption leaves no gap in the history.
 	for i, d := range slices.Backward(s.Deployments) {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
@@ -58,38 +58,38 @@ func (b *Backend) publish(s environment.State, d environment.Deployment, url str
 	r := b.place.find(s, d.Key, b.trusted)
 	if r == nil {
 		if revision := d.Version.Revision; revision != nil && b.place.rejected[*revision] {
-			return &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("nobody knows the revision %s", *revision)}
+			return &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("the revision %s is unknown", *revision)}
 		}
 		r = &record{
-			application: s.Application, environment: s.Environment, maker: b.trusted[0], deployment: d,
+			application: s.Application, environment: s.Environment, creator: b.trusted[0], deployment: d,
 			after: slices.Clone(s.After), parallel: s.Parallel,
 		}
 		if err := b.place.effect(Create, func() { b.place.records = append(b.place.records, r) }); err != nil {
 			return err
 		}
 	}
-	now := word{speaker: b.trusted[0], url: url, deployment: d}
-	if last, ok := r.last(b.trusted); ok && last.says(now) {
+	now := statusReport{actor: b.trusted[0], url: url, deployment: d}
+	if last, ok := r.last(b.trusted); ok && last.equal(now) {
 		return nil
 	}
-	return b.place.effect(Say, func() { r.said = append(r.said, now) })
+	return b.place.effect(Report, func() { r.reports = append(r.reports, now) })
 }
 
-// says whether two words are the same. What a deployment is does not change after it was made.
-func (w word) says(other word) bool {
-	a, b := w.deployment, other.deployment
-	return (w.url == other.url || other.url == "") && a.State == b.State && a.StateMessage == b.StateMessage && a.Quarantine == b.Quarantine &&
+// equal reports whether two reports have the same status. The rest of a deployment never changes.
+func (r statusReport) equal(other statusReport) bool {
+	a, b := r.deployment, other.deployment
+	return (r.url == other.url || other.url == "") && a.State == b.State && a.StateMessage == b.StateMessage && a.Quarantine == b.Quarantine &&
 		a.Attempt.Equal(b.Attempt) && a.AvailableSince.Equal(b.AvailableSince)
 }
 
-// last is the last word of those.
-func (r *record) last(speakers []string) (word, bool) {
-	for _, w := range slices.Backward(r.said) {
-		if slices.Contains(speakers, w.speaker) {
-			return w, true
+// last returns the last report by one of the actors.
+func (r *record) last(actors []string) (statusReport, bool) {
+	for _, report := range slices.Backward(r.reports) {
+		if slices.Contains(actors, report.actor) {
+			return report, true
 		}
 	}
-	return word{}, false
+	return statusReport{}, false
 }
 
 // Read implements environment.Backend.
@@ -99,7 +99,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.New
 	var news environment.News
 	err := ctx.Err()
 	if err == nil {
-		err = b.place.effect(Read, func() { news = b.tell(application) })
+		err = b.place.effect(Read, func() { news = b.snapshot(application) })
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +110,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.New
 	return news, nil
 }
 
-func (b *Backend) tell(application string) environment.News {
+func (b *Backend) snapshot(application string) environment.News {
 	news := environment.News{At: b.place.clock.Now()}
 	states := map[string]*environment.State{}
 	for _, r := range b.place.records {
@@ -123,12 +123,12 @@ func (b *Backend) tell(application string) environment.News {
 			states[r.environment] = s
 		}
 		b.add(s, r)
-		if !slices.Contains(b.trusted, r.maker) {
+		if !slices.Contains(b.trusted, r.creator) {
 			news.Untrusted++
 		}
 	}
 	for _, s := range states {
-		slices.Reverse(s.Deployments) // of two of one second the later is the newer
+		slices.Reverse(s.Deployments) // of two in the same second, the later one is newer
 		slices.SortStableFunc(s.Deployments, func(x, y environment.Deployment) int { return y.At.Compare(x.At) })
 		news.Environments = append(news.Environments, *s)
 	}
@@ -136,27 +136,27 @@ func (b *Backend) tell(application string) environment.News {
 	return news
 }
 
-// add adds a deployment to what is told. Records come in the order in which they were made, so the last that is vouched for says how the
-// environment stands to others.
+// add adds a deployment to a state. Records come in the order in which they were created, so the relations are those of the last one that is
+// evidence.
 func (b *Backend) add(s *environment.State, r *record) {
 	d := r.deployment
-	w, vouched := r.last(b.trusted)
+	report, trusted := r.last(b.trusted)
 	switch {
-	case !slices.Contains(b.trusted, r.maker):
-		d.Doubt, d.Key = fmt.Sprintf("made by %s, who is not trusted", r.maker), ""
-		if n := len(r.said); n > 0 {
-			w = r.said[n-1]
+	case !slices.Contains(b.trusted, r.creator):
+		d.Doubt, d.Key = fmt.Sprintf("made by %s, who is not trusted", r.creator), ""
+		if n := len(r.reports); n > 0 {
+			report = r.reports[n-1]
 		}
-	case !vouched:
-		d.Doubt = "nobody who is trusted has said anything of it"
+	case !trusted:
+		d.Doubt = "no trusted actor has reported its status"
 	default:
 		s.After, s.Parallel = slices.Clone(r.after), r.parallel
-		if w.url != "" {
-			s.URL = w.url
+		if report.url != "" {
+			s.URL = report.url
 		}
 	}
-	d.State, d.StateMessage, d.Quarantine = w.deployment.State, w.deployment.StateMessage, w.deployment.Quarantine
-	d.Attempt, d.AvailableSince = w.deployment.Attempt, w.deployment.AvailableSince
+	d.State, d.StateMessage, d.Quarantine = report.deployment.State, report.deployment.StateMessage, report.deployment.Quarantine
+	d.Attempt, d.AvailableSince = report.deployment.Attempt, report.deployment.AvailableSince
 	s.Deployments = append(s.Deployments, d)
 }
 

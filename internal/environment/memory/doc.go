@@ -1,4 +1,4 @@
-// Package memory is where environments meet in the memory of one process: for simulations, and as the plainest backend there is.
+// Package memory lets environments meet in the memory of one process, for simulations and tests.
 //
-// It keeps to the contract as the backends of real services do. It can be broken on purpose.
+// It keeps the same contract as the backends of real services. Its faults can be injected.
 package memory

@@ -9,7 +9,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// Effect is what a backend does to a Place.
+// Effect is a request of a backend to a Place.
 type Effect string
 
 const (
@@ -17,11 +17,11 @@ const (
 	Read Effect = "read"
 	// Create a deployment.
 	Create Effect = "create"
-	// Say what the state of a deployment is.
-	Say Effect = "say"
+	// Report the state of a deployment.
+	Report Effect = "report"
 )
 
-// Interruption is an error before an effect, which then does not happen, or after it, when it has.
+// Interruption is an error before an effect, which then does not happen, or after it.
 type Interruption struct {
 	// Before the effect.
 	Before error
@@ -29,7 +29,7 @@ type Interruption struct {
 	After error
 }
 
-// Place is where the backends of several clusters meet. It is safe for use by several at once.
+// Place is the service where the backends of several clusters meet. It is safe for concurrent use.
 type Place struct {
 	clock clock.PassiveClock
 
@@ -40,50 +40,50 @@ type Place struct {
 	writes    int
 }
 
-// record is one deployment, and what was said of it since.
+// record is one deployment and the reports about it.
 type record struct {
 	application, environment string
-	maker                    string
+	creator                  string
 	deployment               environment.Deployment
 	after                    []string
 	parallel                 bool
-	said                     []word
+	reports                  []statusReport
 }
 
-// word is what somebody said of a deployment.
-type word struct {
-	speaker    string
+// statusReport is what an actor reported about a deployment.
+type statusReport struct {
+	actor      string
 	url        string
 	deployment environment.Deployment
 }
 
-// NewPlace makes an empty place with that time.
+// NewPlace returns an empty Place with that clock.
 func NewPlace(c clock.PassiveClock) *Place {
 	return &Place{clock: c, rejected: map[string]bool{}}
 }
 
-// Interrupt asks the function about each effect from now on; nil asks nobody.
-func (p *Place) Interrupt(ask func(Effect) Interruption) {
+// Interrupt calls the function before each effect from now on; nil stops that.
+func (p *Place) Interrupt(interrupt func(Effect) Interruption) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interrupt = ask
+	p.interrupt = interrupt
 }
 
-// Reject makes the place refuse deployments of a revision.
+// Reject makes the Place reject deployments of a revision.
 func (p *Place) Reject(revision string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rejected[revision] = true
 }
 
-// Writes counts the effects that changed something.
+// Writes returns the number of effects that changed something.
 func (p *Place) Writes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.writes
 }
 
-// Deployments counts those of a key, whoever made them.
+// Deployments returns the number of deployments with a key.
 func (p *Place) Deployments(key string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,8 +96,8 @@ func (p *Place) Deployments(key string) int {
 	return n
 }
 
-// effect lets something happen, or not. The lock is held.
-func (p *Place) effect(e Effect, happen func()) error {
+// effect applies an effect unless it is interrupted. The lock is held.
+func (p *Place) effect(e Effect, apply func()) error {
 	var i Interruption
 	if p.interrupt != nil {
 		i = p.interrupt(e)
@@ -105,17 +105,17 @@ func (p *Place) effect(e Effect, happen func()) error {
 	if i.Before != nil {
 		return i.Before
 	}
-	happen()
+	apply()
 	if e != Read {
 		p.writes++
 	}
 	return i.After
 }
 
-// find returns the oldest deployment of a key that one of the makers made.
-func (p *Place) find(s environment.State, key string, makers []string) *record {
+// find returns the oldest deployment with a key by one of the creators, or nil.
+func (p *Place) find(s environment.State, key string, creators []string) *record {
 	i := slices.IndexFunc(p.records, func(r *record) bool {
-		return r.application == s.Application && r.environment == s.Environment && r.deployment.Key == key && slices.Contains(makers, r.maker)
+		return r.application == s.Application && r.environment == s.Environment && r.deployment.Key == key && slices.Contains(creators, r.creator)
 	})
 	if i < 0 {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// maxDescription is what GitHub takes of the description of a status.
+// maxDescription bounds the description of a status.
 const maxDescription = 140
 
 // serveRepository serves /repos/owner/name/deployments and what is below it.
@@ -31,7 +31,7 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, path []
 	}
 }
 
-// serveDeployment serves what is below a deployment, too.
+// serveDeployment serves a deployment and its statuses.
 func (s *Server) serveDeployment(w http.ResponseWriter, r *http.Request, path []string, project, login string) {
 	id, err := strconv.ParseInt(path[0], 10, 64)
 	i := slices.IndexFunc(s.deployments, func(d *deployment) bool { return d.id == id && strings.EqualFold(d.project, project) })
@@ -41,7 +41,7 @@ func (s *Server) serveDeployment(w http.ResponseWriter, r *http.Request, path []
 	case len(path) == 1:
 		s.unchanged(w, r, s.deployments[i].show())
 	case r.Method == http.MethodPost:
-		s.say(w, r, s.deployments[i], login)
+		s.createStatus(w, r, s.deployments[i], login)
 	default:
 		s.listStatuses(w, r, s.deployments[i])
 	}
@@ -64,7 +64,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, project string) {
 
 func matches(q url.Values, name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
 
-// page cuts out the page that was asked for, and links to the next.
+// page returns the requested page, and links to the next.
 func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
 	q := r.URL.Query()
 	size, number := 30, 1
@@ -83,7 +83,7 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T) []T {
 	return slices.Clone(all[from:to])
 }
 
-// show makes a list that is never null.
+// show returns a list that is never null.
 func show[T any](all []T, one func(T) map[string]any) []map[string]any {
 	shown := make([]map[string]any, 0, len(all))
 	for _, x := range all {
@@ -131,7 +131,7 @@ func (s *Server) listStatuses(w http.ResponseWriter, r *http.Request, d *deploym
 	s.unchanged(w, r, show(page(w, r, newestFirst), func(st *status) map[string]any { return st.show(d) }))
 }
 
-func (s *Server) say(w http.ResponseWriter, r *http.Request, d *deployment, login string) {
+func (s *Server) createStatus(w http.ResponseWriter, r *http.Request, d *deployment, login string) {
 	var body struct {
 		State          string `json:"state"`
 		Description    string `json:"description"`
@@ -169,7 +169,7 @@ func (s *Server) add(d *deployment, st status) *status {
 	return &st
 }
 
-// deactivate adds a status to what was a success before, as GitHub does by itself.
+// deactivate adds a status to earlier successes, as GitHub does itself.
 func (s *Server) deactivate(newest *deployment, login string) {
 	for _, d := range s.deployments {
 		if d.id >= newest.id || d.project != newest.project || d.environment != newest.environment || d.production || d.transient {

@@ -1,3 +1,3 @@
-// Package githubtest is a server that behaves as GitHub's API does about deployments, for tests: filters, pages, ETags, rate limits, the
-// statuses that it adds by itself, the tokens of Apps. It can be told to fail.
+// Package githubtest is a server for tests that behaves as GitHub's API for deployments: filters, pages, ETags, rate limits, the statuses
+// that GitHub adds itself, and the tokens of Apps. Its faults can be injected.
 package githubtest

@@ -54,7 +54,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cut ends an answer in its middle, if that is the fault.
+// cut ends a response in the middle, if that is the fault.
 func (f *Fault) cut(text []byte) []byte {
 	if f == nil || !f.Truncate {
 		return text
@@ -62,7 +62,7 @@ func (f *Fault) cut(text []byte) []byte {
 	return text[:len(text)/2]
 }
 
-// readAll reads the body of a request: only then does the server notice when a client gives up.
+// readAll reads the body of a request: only then does the server notice that a client gives up.
 func readAll(r *http.Request) bool {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -80,7 +80,7 @@ func (f *Fault) answer() *httptest.ResponseRecorder {
 	return w
 }
 
-// answer is the proper one. The lock is held.
+// answer returns the proper response. The lock is held.
 func (s *Server) answer(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -106,7 +106,7 @@ func (s *Server) answer(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// limited keeps the primary rate limit.
+// limited reports whether the primary rate limit is reached.
 func (s *Server) limited(w http.ResponseWriter) bool {
 	limit := cmp.Or(s.Limit, 5000)
 	if now := s.now(); now.Sub(s.window) >= hour {
@@ -119,7 +119,7 @@ func (s *Server) limited(w http.ResponseWriter) bool {
 	return s.used >= limit
 }
 
-// login finds whom the credentials belong to. An App that proves to be itself is "app/" and its id.
+// login returns the login of the credentials. For a request of the App itself, it is "app/" and its ID.
 func (s *Server) login(r *http.Request) (string, bool) {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if login, ok := s.logins[token]; ok {
@@ -172,13 +172,13 @@ func (s *Server) serveToken(w http.ResponseWriter, path, login string) {
 	token := "ghs_" + strconv.FormatInt(id, 10) + "_" + strconv.Itoa(len(s.logins))
 	s.logins[token] = a.slug + "[bot]"
 	send(w, http.StatusCreated, map[string]any{
-		// The client's library looks at the real clock.
+		// The library of the client uses the real clock.
 		"token": token, "expires_at": time.Now().UTC().Add(hour).Truncate(time.Second),
 		"permissions": map[string]string{"deployments": "write", "metadata": "read"}, "repository_selection": "selected",
 	})
 }
 
-// unchanged sends a body, or says that it is what the client has.
+// unchanged sends a body, or 304 if the client has the same.
 func (s *Server) unchanged(w http.ResponseWriter, r *http.Request, body any) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(body); err != nil {
@@ -224,7 +224,7 @@ func read(r *http.Request, into any) error {
 	return json.Unmarshal(b, into)
 }
 
-// user is a user as GitHub shows one.
+// user returns a user as GitHub does.
 func user(login, kind string) map[string]any {
 	if strings.HasSuffix(login, "[bot]") {
 		kind = "Bot"
@@ -232,7 +232,7 @@ func user(login, kind string) map[string]any {
 	u := map[string]any{
 		"login": login, "id": 1 + len(login), "node_id": "U_1", "gravatar_id": "", "type": kind, "site_admin": false, "user_view_type": "public",
 		"avatar_url": "https://avatars.githubusercontent.com/u/1?v=4", "html_url": "https://github.com/" + strings.Trim(login, "[]"),
-		// Of a user who looks at itself.
+		// These fields are those of the user itself.
 		"name": nil, "company": nil, "blog": "", "location": nil, "email": nil, "hireable": nil, "bio": nil, "public_repos": 0,
 		"public_gists": 0, "followers": 0, "following": 0, "created_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z",
 	}

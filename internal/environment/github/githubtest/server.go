@@ -12,37 +12,37 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Fault is what happens to a request instead of a proper answer.
+// Fault replaces the proper response to a request.
 type Fault struct {
-	// Effect lets the request do what it asks for before that.
+	// Effect reports whether the request takes effect before that.
 	Effect bool
-	// Status, Header and Body of the answer.
+	// Status, Header and Body of the response.
 	Status int
 	Header map[string]string
 	Body   string
-	// Hang answers nothing until the client gives up.
+	// Hang delays the response until the client gives up.
 	Hang bool
-	// Truncate ends the proper answer in its middle. It implies Effect.
+	// Truncate ends the proper response in the middle. It implies Effect.
 	Truncate bool
 }
 
-// Call is a request that was answered.
+// Call is a request that got a response.
 type Call struct {
 	// Method and Path of the request.
 	Method, Path string
-	// Status of the answer.
+	// Status of the response.
 	Status int
 }
 
-// Server is the API of GitHub. Its fields are set before it is used; it is safe for use by several at once.
+// Server is the API of GitHub. Set its fields before you use it. It is safe for concurrent use.
 type Server struct {
-	// Clock of those who ask. The server's own is ahead of it by Skew.
+	// Clock of the clients. That of the server is ahead of it by Skew.
 	Clock clock.PassiveClock
-	// Skew of the server's clock.
+	// Skew of the clock of the server.
 	Skew time.Duration
-	// Limit is how many requests an hour are answered. Default 5000. Answers that nothing has changed are not counted.
+	// Limit is the number of requests in an hour. Defaults to 5000. Responses with status 304 do not count.
 	Limit int
-	// Untouched leaves the updated_at of a deployment as it is when it gets a status.
+	// Untouched keeps the updated_at of a deployment when it gets a status.
 	Untouched bool
 	// Shuffle puts the deployments of a page in another order.
 	Shuffle bool
@@ -84,7 +84,7 @@ type status struct {
 	created                             time.Time
 }
 
-// New makes a server with one repository.
+// New returns a server with one repository.
 func New(c clock.PassiveClock, project string) *Server {
 	return &Server{
 		Clock: c, logins: map[string]string{}, apps: map[int64]*app{}, rejected: map[string]bool{},
@@ -92,28 +92,28 @@ func New(c clock.PassiveClock, project string) *Server {
 	}
 }
 
-// AddToken makes a token that belongs to a login.
+// AddToken adds a token of a login.
 func (s *Server) AddToken(token, login string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.logins[token] = login
 }
 
-// RevokeToken makes a token that belongs to nobody any more.
+// RevokeToken removes a token.
 func (s *Server) RevokeToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.logins, token)
 }
 
-// AddApp makes a GitHub App with an installation.
+// AddApp adds a GitHub App with an installation.
 func (s *Server) AddApp(id, installation int64, slug string, key *rsa.PublicKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.apps[id] = &app{slug: slug, installation: installation, key: key}
 }
 
-// AddRepository makes another repository.
+// AddRepository adds a repository.
 func (s *Server) AddRepository(project string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,14 +134,14 @@ func (s *Server) Push(ref string) {
 	delete(s.rejected, ref)
 }
 
-// Break asks the function about each request from now on; nil asks nobody.
+// Break calls the function for the fault of each request from now on; nil stops that.
 func (s *Server) Break(fault func(*http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// Calls returns the requests that were answered since the last time that it was asked.
+// Calls returns the requests since the last call.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +150,7 @@ func (s *Server) Calls() []Call {
 	return calls
 }
 
-// Writes counts the deployments and the statuses that somebody made.
+// Writes returns the number of deployments, and of statuses that GitHub did not add itself.
 func (s *Server) Writes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *Server) Writes() int {
 	return n
 }
 
-// Count counts the deployments that have some text in their payload.
+// Count returns the number of deployments with a text in their payload.
 func (s *Server) Count(text string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +178,7 @@ func (s *Server) Count(text string) int {
 	return n
 }
 
-// Duplicate makes a second one of every deployment, as happens when two make one at the same time.
+// Duplicate adds a second one of every deployment, as two controllers may at the same time.
 func (s *Server) Duplicate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,5 +203,5 @@ func (s *Server) nextID() int64 {
 	return s.deployments[len(s.deployments)-1].id + 1
 }
 
-// now is the time by the server's clock. GitHub keeps whole seconds.
+// now returns the time of the server. GitHub keeps whole seconds.
 func (s *Server) now() time.Time { return s.Clock.Now().Add(s.Skew).UTC().Truncate(time.Second) }

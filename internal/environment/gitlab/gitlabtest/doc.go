@@ -1,3 +1,3 @@
-// Package gitlabtest is a GitLab for tests: the users, deployments, environments and snippets of one project, as GitLab documents its API and
-// as its models behave where the documents do not say. What it is asked in another form than GitLab takes, it refuses.
+// Package gitlabtest is a GitLab for tests: the users, deployments, environments and snippets of one project. It behaves as GitLab documents
+// its API, or else as its models do, and refuses requests that GitLab would refuse.
 package gitlabtest

@@ -70,7 +70,7 @@ func (s *Server) createDeployment(r *request) answer {
 	}
 	env := s.environment(r.text("environment"))
 	if !s.commit(r.text("sha")) || !s.commit(r.text("ref")) {
-		// As GitLab does, it makes the environment all the same.
+		// As GitLab does, it creates the environment anyway.
 		return problem(http.StatusBadRequest, "The commit does not exist")
 	}
 	s.last++
@@ -104,7 +104,7 @@ func (s *Server) updateDeployment(r *request) answer {
 	}
 	d := s.deployments[i]
 	status := r.text("status")
-	// It never becomes what it is, and nothing begins to run that was something else.
+	// It never changes to the same status, and never returns to running.
 	if !r.only("status") || !slices.Contains(statuses, status) || status == d.Status || status == "running" {
 		return problem(http.StatusBadRequest, "400 Cannot transition status")
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// answer is what a handler says.
+// answer is the response of a handler.
 type answer struct {
 	status int
 	body   any
@@ -20,7 +20,7 @@ func problem(status int, text string) answer {
 	return answer{status: status, body: map[string]string{"message": text}}
 }
 
-// request is what a handler is asked.
+// request is the request to a handler.
 type request struct {
 	*http.Request
 	as   user
@@ -33,7 +33,7 @@ func (r *request) text(name string) string {
 	return v
 }
 
-// only says whether the body has no other fields than those.
+// only reports whether the body has no fields but these.
 func (r *request) only(names ...string) bool {
 	for name := range r.body {
 		if !slices.Contains(names, name) {
@@ -79,11 +79,11 @@ func (f *Fault) answer() answer {
 	return a
 }
 
-// write answers; without a status, it hangs up.
+// write sends the response. Without a status, it closes the connection.
 func (a answer) write(w http.ResponseWriter, text []byte) {
 	if a.status == 0 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			conn.Close() //nolint:errcheck // somebody else may have done so
+			conn.Close() //nolint:errcheck // it may be closed already
 		}
 		return
 	}
@@ -93,11 +93,11 @@ func (a answer) write(w http.ResponseWriter, text []byte) {
 	}
 	w.WriteHeader(a.status)
 	if _, err := w.Write(text); err != nil {
-		return // nobody waits for it any more
+		return // the client is gone
 	}
 }
 
-// route finds who asks for what.
+// route calls the handler of a request.
 func (s *Server) route(r *http.Request) answer {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	name, ok := s.users[token]
@@ -135,7 +135,7 @@ func (s *Server) route(r *http.Request) answer {
 	return handler(q)
 }
 
-// page answers with a page of a list.
+// page returns a page of a list.
 func page[T any](r *request, list []T) answer {
 	number, size := 1, 20
 	if n, err := strconv.Atoi(r.URL.Query().Get("page")); err == nil {

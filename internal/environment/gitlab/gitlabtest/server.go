@@ -10,21 +10,21 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Fault is what goes wrong with a request.
+// Fault replaces the proper response to a request.
 type Fault struct {
-	// Status of the answer; 0 breaks the connection.
+	// Status of the response; 0 breaks the connection.
 	Status int
-	// Header of the answer.
+	// Header of the response.
 	Header map[string]string
-	// Body of the answer.
+	// Body of the response.
 	Body string
-	// Effect says that the request has its effect all the same.
+	// Effect reports whether the request takes effect anyway.
 	Effect bool
-	// Truncate says that the true answer ends in the middle, with the status that it would have.
+	// Truncate ends the proper response in the middle. It implies Effect.
 	Truncate bool
 }
 
-// Server is a GitLab. It is safe for use by several at once.
+// Server is a GitLab. It is safe for concurrent use.
 type Server struct {
 	clock   clock.PassiveClock
 	project string
@@ -76,12 +76,12 @@ type snippet struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-// New makes a GitLab with one empty project.
+// New returns a GitLab with one empty project.
 func New(c clock.PassiveClock, project string) *Server {
 	return &Server{clock: c, project: project, users: map[string]string{}, rejected: map[string]bool{}}
 }
 
-// AddToken makes a token of a user.
+// AddToken adds a token of a user.
 func (s *Server) AddToken(token, username string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,21 +95,21 @@ func (s *Server) Reject(commit string) {
 	s.rejected[commit] = true
 }
 
-// Break asks the function about each request from now on; nil asks nobody.
+// Break calls the function for the fault of each request from now on; nil stops that.
 func (s *Server) Break(fault func(*http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
 }
 
-// Writes counts what changed something.
+// Writes returns the number of requests that changed something.
 func (s *Server) Writes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.writes
 }
 
-// Calls returns the requests since it was last called, as in GET /user.
+// Calls returns the requests since the last call, as in GET /user.
 func (s *Server) Calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +120,7 @@ func (s *Server) Calls() []string {
 
 var named = regexp.MustCompile(`"gitlab":(\d+),`)
 
-// Count is how often a key is recorded, and how many deployments there are that no record names.
+// Count returns how often a key is recorded, plus the number of deployments that no record names.
 func (s *Server) Count(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +151,7 @@ func (s *Server) Edit(username string, change func(description string) string) {
 	}
 }
 
-// Deployed lists the deployments of an environment, as in "<commit> success", and its URL.
+// Deployed returns the deployments of an environment, as in "<commit> success", and its URL.
 func (s *Server) Deployed(name string) (list []string, url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
