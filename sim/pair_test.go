@@ -45,12 +45,12 @@ type side struct {
 	actor   string
 	backend *memory.Backend
 	// news are what the place has said, of which the controller sees a late version.
-	news lane[heardNews]
+	snapshot lane[heardNews]
 }
 
 // heardNews is an answer of the place, and the facts that it may be made of.
 type heardNews struct {
-	environment.News
+	environment.Snapshot
 	facts []facts
 }
 
@@ -151,7 +151,7 @@ func (s *side) live() {
 		s.shell.pass()
 	case n < 60:
 		s.catchUp()
-		s.news.lag = max(0, s.news.lag-r.below(3))
+		s.snapshot.lag = max(0, s.snapshot.lag-r.below(3))
 	case n < 78:
 		s.runThings()
 	case n < 84:
@@ -266,7 +266,7 @@ func (s *side) control() bool {
 	changed, err := s.look()
 	if errors.Is(err, errCrash) {
 		s.shell.restart() // they are one process
-		s.backend, s.news = s.p.place.Backend(s.actor), lane[heardNews]{}
+		s.backend, s.snapshot = s.p.place.Backend(s.actor), lane[heardNews]{}
 	}
 	return changed || err != nil
 }
@@ -299,11 +299,11 @@ func (s *side) look() (bool, error) {
 
 // read asks the place. What it says may arrive late.
 func (s *side) read() {
-	news, err := s.backend.Read(context.Background(), "shop")
+	snapshot, err := s.backend.Read(context.Background(), "shop")
 	if err != nil {
 		return
 	}
-	s.news.set(heardNews{news, s.p.ledger.window()}, s.p.slow && !s.p.quiet && s.rng.oneIn(2))
+	s.snapshot.set(heardNews{snapshot, s.p.ledger.window()}, s.p.slow && !s.p.quiet && s.rng.oneIn(2))
 }
 
 // keepGate makes the gate what it has to be, from what a cache may know of it. It returns nil if that has to be done again.
@@ -333,11 +333,11 @@ func (s *side) keepGate() (*v1alpha1.RolloutGate, error) {
 // judgeReleases writes the verdicts.
 func (s *side) judgeReleases(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) (bool, error) {
 	var heard heardNews
-	if s.news.count > 0 {
-		heard = s.news.cached()
+	if s.snapshot.count > 0 {
+		heard = s.snapshot.cached()
 	}
 	standing := environment.Standing{
-		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", For: s.p.soak}}, News: heard.News, Patience: s.p.patience, Now: s.wall,
+		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", For: s.p.soak}}, Snapshot: heard.Snapshot, Patience: s.p.patience, Now: s.wall,
 	}
 	if distort := promotionFaults[s.p.faulty]; distort != nil {
 		distort(&standing)

@@ -37,32 +37,32 @@ var promotionFaults = map[string]func(*environment.Standing){
 	}),
 	"counts time after a replacement": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.At = d.At.Add(time.Hour) }),
 	"forgets returns":                 forgetReturns,
-	"believes everybody":              told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.Doubt = "" }),
+	"believes everybody":              told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.UntrustedReason = "" }),
 	"needs no environment":            func(s *environment.Standing) { s.Upstreams = nil },
 }
 
 // told changes each deployment in the news; for each candidate once.
 func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*environment.Standing) {
 	return func(s *environment.Standing) {
-		s.News.Environments = slices.Clone(s.News.Environments)
-		for i := range s.News.Environments {
-			list := slices.Clone(s.News.Environments[i].Deployments)
+		s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
+		for i := range s.Snapshot.Environments {
+			list := slices.Clone(s.Snapshot.Environments[i].Deployments)
 			for j := range list {
 				change(&list[j], v1alpha1.VersionInfo{})
 				for _, c := range s.Rollout.Status.ReleaseCandidates {
 					change(&list[j], c)
 				}
 			}
-			s.News.Environments[i].Deployments = list
+			s.Snapshot.Environments[i].Deployments = list
 		}
 	}
 }
 
 // forgetReturns leaves out what upstream went back to, unless it runs there now.
 func forgetReturns(s *environment.Standing) {
-	s.News.Environments = slices.Clone(s.News.Environments)
-	for i := range s.News.Environments {
-		list := s.News.Environments[i].Deployments
+	s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
+	for i := range s.Snapshot.Environments {
+		list := s.Snapshot.Environments[i].Deployments
 		var kept []environment.Deployment
 		for j, d := range list {
 			returned := slices.ContainsFunc(list[j+1:], func(e environment.Deployment) bool { return e.Version.Digest == d.Version.Digest })
@@ -70,7 +70,7 @@ func forgetReturns(s *environment.Standing) {
 				kept = append(kept, d)
 			}
 		}
-		s.News.Environments[i].Deployments = kept
+		s.Snapshot.Environments[i].Deployments = kept
 	}
 }
 
@@ -320,7 +320,7 @@ func (s *side) calmDown() {
 	if own >= 0 {
 		s.setGate(nil) // somebody may have shut it: it is made again
 	}
-	s.news.lag = 0
+	s.snapshot.lag = 0
 }
 
 // unblock lets a person decide about a release that waits for one.

@@ -17,7 +17,7 @@ type Backend interface {
 	Publish(ctx context.Context, s State) error
 	// Read returns what is known of all environments of an application. If the service cannot be read, it returns the last snapshot,
 	// with its old At, and the error.
-	Read(ctx context.Context, application string) (News, error)
+	Read(ctx context.Context, application string) (Snapshot, error)
 }
 
 // State is what is published about an environment.
@@ -61,13 +61,13 @@ type Deployment struct {
 	// Order is the position of the release among those that its Rollout knows, oldest first, counted from 1. It is 0 if it is not known,
 	// and for everything that was published to an outside backend.
 	Order int
-	// Doubt says why what is told of the deployment is not evidence, although it may be true: somebody made it whom nobody trusts, or
-	// it is not signed. Empty: the backend vouches for it. A Key that is in doubt is not told. Publish ignores it.
-	Doubt string
+	// UntrustedReason is why the deployment is no evidence, although it may be true: an untrusted login created it, or it is not signed.
+	// Empty if it is evidence. Without evidence, Key is empty. Publish ignores this field.
+	UntrustedReason string
 }
 
-// News is what was read of an application.
-type News struct {
+// Snapshot is what a backend read of an application.
+type Snapshot struct {
 	// At is when the backend was read. A response that nothing has changed counts as a fresh read.
 	At time.Time
 	// Environments in the order of their names.
@@ -77,10 +77,10 @@ type News struct {
 }
 
 // Find returns the state of an environment.
-func (n News) Find(environment string) (State, bool) {
-	for _, s := range n.Environments {
-		if s.Environment == environment {
-			return s, true
+func (s Snapshot) Find(environment string) (State, bool) {
+	for _, e := range s.Environments {
+		if e.Environment == environment {
+			return e, true
 		}
 	}
 	return State{}, false

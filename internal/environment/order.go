@@ -6,7 +6,7 @@ import (
 )
 
 // Cycle returns the names of environments that wait for each other, beginning and ending with the one that is asked about, or nil.
-func (n News) Cycle(environment string, after []string) []string {
+func (n Snapshot) Cycle(environment string, after []string) []string {
 	next := func(name string) []string {
 		if name == environment {
 			return after // the spec is newer than what was published
@@ -36,7 +36,7 @@ func (n News) Cycle(environment string, after []string) []string {
 
 // Connected lists the environments that one is connected with, itself among them: those that come first first, else by name. What waits
 // for each other comes by name.
-func (n News) Connected(environment string) []State {
+func (n Snapshot) Connected(environment string) []State {
 	in := n.component(environment)
 	list := slices.DeleteFunc(slices.Clone(n.Environments), func(s State) bool { return !in[s.Environment] })
 	depths := n.depths()
@@ -47,7 +47,7 @@ func (n News) Connected(environment string) []State {
 }
 
 // component names the environments that one is connected with, in either direction.
-func (n News) component(environment string) map[string]bool {
+func (n Snapshot) component(environment string) map[string]bool {
 	near := map[string][]string{}
 	for _, s := range n.Environments {
 		for _, up := range s.After {
@@ -68,7 +68,7 @@ func (n News) component(environment string) map[string]bool {
 }
 
 // depths is how many environments come before each, on the longest way. Ways are no longer than there are environments, so that cycles end.
-func (n News) depths() map[string]int {
+func (n Snapshot) depths() map[string]int {
 	depths := map[string]int{}
 	for range n.Environments {
 		for _, s := range n.Environments {

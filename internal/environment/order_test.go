@@ -13,8 +13,8 @@ import (
 )
 
 // graph makes news of environments, each with those that it comes after.
-func graph(edges map[string][]string) environment.News {
-	var n environment.News
+func graph(edges map[string][]string) environment.Snapshot {
+	var n environment.Snapshot
 	for name, after := range edges {
 		n.Environments = append(n.Environments, environment.State{Environment: name, After: after})
 	}
@@ -93,7 +93,7 @@ func names(list []environment.State) []string {
 }
 
 // randomGraph has up to a dozen environments, and names that nobody has.
-func randomGraph(r *rand.Rand) (environment.News, edges) {
+func randomGraph(r *rand.Rand) (environment.Snapshot, edges) {
 	e := edges{}
 	n := 1 + r.IntN(12)
 	for i := range n {
@@ -125,7 +125,7 @@ type pairs struct{ edges edges }
 // checkGraph says what is wrong with what is found in a graph.
 func checkGraph(r *rand.Rand) string {
 	n, e := randomGraph(r)
-	mixed := environment.News{Environments: slices.Clone(n.Environments)}
+	mixed := environment.Snapshot{Environments: slices.Clone(n.Environments)}
 	r.Shuffle(len(mixed.Environments), func(i, j int) {
 		mixed.Environments[i], mixed.Environments[j] = mixed.Environments[j], mixed.Environments[i]
 	})
@@ -156,7 +156,7 @@ func checkGraph(r *rand.Rand) string {
 }
 
 // afterCycle says whether an environment waits for some that wait for each other.
-func afterCycle(n environment.News, e edges, reach pairs, name string) bool {
+func afterCycle(n environment.Snapshot, e edges, reach pairs, name string) bool {
 	for other := range e {
 		if n.Cycle(other, e[other]) != nil && reach.reaches(name, other, map[string]bool{}) {
 			return true

@@ -80,18 +80,18 @@ type Answer struct {
 	Since, Until time.Time
 }
 
-// Question is what is asked of the news.
+// Question is what is asked of a snapshot.
 type Question struct {
 	// Upstreams that a release has to be Available in.
 	Upstreams []Upstream
 	// Now is the time of the question.
 	Now time.Time
-	// Patience is how old news may be. 0: they are never too old, because the backend tells every change at once.
+	// Patience is how old a snapshot may be. 0: they are never too old, because the backend tells every change at once.
 	Patience time.Duration
 }
 
 // Ask says whether a release may come to an environment. It may if every upstream admits it; else the first that does not says why.
-func (n News) Ask(q Question, v v1alpha1.VersionInfo) Answer {
+func (n Snapshot) Ask(q Question, v v1alpha1.VersionInfo) Answer {
 	open := Answer{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: v.Tag + " is Available"}
 	if q.Patience > 0 {
 		if open.Until = n.At.Add(q.Patience); !open.Until.After(q.Now) {
@@ -116,7 +116,7 @@ func (n News) Ask(q Question, v v1alpha1.VersionInfo) Answer {
 }
 
 // askOne asks one upstream.
-func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
+func (n Snapshot) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	s, known := n.Find(u.Environment)
 	if !known {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnknownEnvironment, Message: "no environment " + u.Environment + " of this application is known; wait for its first deployment, or correct the name"}
@@ -134,7 +134,7 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	i = slices.IndexFunc(vouched, mine)
 	if i < 0 {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonNoEvidence, Message: fmt.Sprintf("what is told of %s in %s is no evidence: %s",
-			v.Tag, s.Environment, s.Deployments[slices.IndexFunc(s.Deployments, mine)].Doubt)}
+			v.Tag, s.Environment, s.Deployments[slices.IndexFunc(s.Deployments, mine)].UntrustedReason)}
 	}
 	d := vouched[i]
 	if d.State != v1alpha1.BakeSucceeded {
@@ -149,7 +149,7 @@ func (n News) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 
 // vouched returns the deployments that are evidence.
 func (s State) vouched() []Deployment {
-	return slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.Doubt != "" })
+	return slices.DeleteFunc(slices.Clone(s.Deployments), func(d Deployment) bool { return d.UntrustedReason != "" })
 }
 
 // inOrder puts the deployments of each Rollout in the order in which they were decided. Those who tell of them go by time, and clocks are
@@ -182,7 +182,7 @@ var words = map[v1alpha1.BakeStatus]string{
 
 // undeployed says why no deployment is that of a release.
 func undeployed(s State, v v1alpha1.VersionInfo) Answer {
-	tagged := func(d Deployment) bool { return d.Version.Tag == v.Tag && d.Doubt == "" }
+	tagged := func(d Deployment) bool { return d.Version.Tag == v.Tag && d.UntrustedReason == "" }
 	if i := slices.IndexFunc(s.Deployments, tagged); i >= 0 && !tellable(s.Deployments[i].Version, v) {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnidentified, Message: fmt.Sprintf(
 			"%s was deployed in %s, but nothing says that it is the same image: let the ImagePolicies reflect digests (digestReflectionPolicy: IfNotPresent), or label images with their revision",
@@ -192,11 +192,11 @@ func undeployed(s State, v v1alpha1.VersionInfo) Answer {
 }
 
 // quarantined says whether a release is quarantined in any of the upstreams.
-func (n News) quarantined(upstreams []Upstream, v v1alpha1.VersionInfo) (Answer, bool) {
+func (n Snapshot) quarantined(upstreams []Upstream, v v1alpha1.VersionInfo) (Answer, bool) {
 	for _, u := range upstreams {
 		s, _ := n.Find(u.Environment)
 		for _, d := range s.Deployments {
-			if SameRelease(d.Version, v) && d.Doubt == "" && d.Quarantine != "" {
+			if SameRelease(d.Version, v) && d.UntrustedReason == "" && d.Quarantine != "" {
 				return isolated(s, d, v), true
 			}
 		}
@@ -212,7 +212,7 @@ func isolated(s State, d Deployment, v v1alpha1.VersionInfo) Answer {
 }
 
 // deployed says whether any of the upstreams has deployed a release.
-func (n News) deployed(upstreams []Upstream, v v1alpha1.VersionInfo) bool {
+func (n Snapshot) deployed(upstreams []Upstream, v v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(upstreams, func(u Upstream) bool {
 		s, _ := n.Find(u.Environment)
 		return slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return SameRelease(d.Version, v) })

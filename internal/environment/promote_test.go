@@ -50,7 +50,7 @@ func is(s v1alpha1.BakeStatus) edit {
 	return func(d *environment.Deployment) { d.State, d.AvailableSince = s, time.Time{} }
 }
 
-func doubted(d *environment.Deployment)      { d.Doubt, d.Key = "mallory made it", "" }
+func doubted(d *environment.Deployment)      { d.UntrustedReason, d.Key = "mallory made it", "" }
 func quarantined(d *environment.Deployment)  { d.Quarantine = "it lost orders" }
 func sinceUnknown(d *environment.Deployment) { d.AvailableSince = time.Time{} }
 func keyless(d *environment.Deployment)      { d.Key = "" }
@@ -74,8 +74,8 @@ func stage(name string, list ...environment.Deployment) environment.State {
 	return environment.State{Application: "shop", Environment: name, Deployments: list}
 }
 
-func told(list ...environment.State) environment.News {
-	return environment.News{At: noon, Environments: list}
+func told(list ...environment.State) environment.Snapshot {
+	return environment.Snapshot{At: noon, Environments: list}
 }
 
 func after(names ...string) environment.Question {
@@ -100,15 +100,15 @@ func patient(d time.Duration) environment.Question {
 
 // asked is one question and the answer that is expected. Times are told from noon.
 type asked struct {
-	why     string
-	news    environment.News
-	q       environment.Question
-	about   v1alpha1.VersionInfo
-	state   v1alpha1.GateState
-	reason  string
-	message string
-	since   time.Duration
-	until   time.Duration
+	why      string
+	snapshot environment.Snapshot
+	q        environment.Question
+	about    v1alpha1.VersionInfo
+	state    v1alpha1.GateState
+	reason   string
+	message  string
+	since    time.Duration
+	until    time.Duration
 }
 
 const never = time.Duration(1<<63 - 1)
@@ -126,7 +126,7 @@ func (a asked) check(t *testing.T) {
 		a.about = one
 	}
 	want := environment.Answer{State: a.state, Reason: a.reason, Message: a.message, Since: at(a.since), Until: at(a.until)}
-	if diff := gocmp.Diff(want, a.news.Ask(a.q, a.about)); diff != "" {
+	if diff := gocmp.Diff(want, a.snapshot.Ask(a.q, a.about)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", a.why, diff)
 	}
 }
@@ -140,7 +140,7 @@ const (
 
 func TestAsk(t *testing.T) {
 	t.Parallel()
-	staging := func(list ...environment.Deployment) environment.News { return told(stage("staging", list...)) }
+	staging := func(list ...environment.Deployment) environment.Snapshot { return told(stage("staging", list...)) }
 	for name, tc := range map[string]asked{
 		"promoted":                   {"", staging(ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
 		"an older one":               {"what ran before was Available too", staging(ran(two), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
@@ -149,7 +149,7 @@ func TestAsk(t *testing.T) {
 		"being retried":              {"the last attempt counts", staging(ran(one, retried, is(v1alpha1.BakeDeploying))), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is being deployed in staging", -time.Hour, never},
 		"again":                      {"the last deployment counts", staging(ran(one, is(v1alpha1.BakeInProgress)), ran(one)), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is baking in staging", -time.Hour, never},
 		"unknown":                    {"", told(stage("qa", ran(one))), after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known; wait for its first deployment, or correct the name", never, never},
-		"no news at all":             {"", environment.News{}, after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known; wait for its first deployment, or correct the name", never, never},
+		"no news at all":             {"", environment.Snapshot{}, after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known; wait for its first deployment, or correct the name", never, never},
 		"not deployed":               {"", staging(ran(two)), after("staging"), one, closed, environment.ReasonNotDeployedUpstream, "1.0.0 was not deployed in staging", never, never},
 		"nothing deployed":           {"", staging(), after("staging"), one, closed, environment.ReasonNotDeployedUpstream, "1.0.0 was not deployed in staging", never, never},
 		"deploying":                  {"", staging(ran(one, is(v1alpha1.BakeDeploying))), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is being deployed in staging", -time.Hour, never},
@@ -194,8 +194,8 @@ func TestAsk(t *testing.T) {
 
 func TestAskAboutTime(t *testing.T) {
 	t.Parallel()
-	staging := func(list ...environment.Deployment) environment.News { return told(stage("staging", list...)) }
-	old := func(age time.Duration) environment.News {
+	staging := func(list ...environment.Deployment) environment.Snapshot { return told(stage("staging", list...)) }
+	old := func(age time.Duration) environment.Snapshot {
 		n := staging(ran(one))
 		n.At = noon.Add(-age)
 		return n
@@ -233,12 +233,12 @@ func TestAskAboutTime(t *testing.T) {
 func TestAskSeveral(t *testing.T) {
 	t.Parallel()
 	later := func(d *environment.Deployment) { d.AvailableSince = noon.Add(-time.Minute) }
-	news := told(stage("eu", ran(one)), stage("us", ran(one, later)), stage("qa", ran(one, is(v1alpha1.BakeFailed))))
+	snapshot := told(stage("eu", ran(one)), stage("us", ran(one, later)), stage("qa", ran(one, is(v1alpha1.BakeFailed))))
 	for name, tc := range map[string]asked{
-		"all":         {"since the last of them", news, after("eu", "us"), one, open, environment.ReasonPromoted, "1.0.0 is Available in eu and us", -time.Minute, never},
-		"the order":   {"of the spec", news, after("us", "eu"), one, open, environment.ReasonPromoted, "1.0.0 is Available in us and eu", -time.Minute, never},
-		"one is not":  {"", news, after("eu", "qa", "us"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is failed in qa", -time.Hour, never},
-		"one unknown": {"the first that objects says so", news, after("eu", "asia", "qa"), one, closed, environment.ReasonUnknownEnvironment, "no environment asia of this application is known; wait for its first deployment, or correct the name", never, never},
+		"all":         {"since the last of them", snapshot, after("eu", "us"), one, open, environment.ReasonPromoted, "1.0.0 is Available in eu and us", -time.Minute, never},
+		"the order":   {"of the spec", snapshot, after("us", "eu"), one, open, environment.ReasonPromoted, "1.0.0 is Available in us and eu", -time.Minute, never},
+		"one is not":  {"", snapshot, after("eu", "qa", "us"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is failed in qa", -time.Hour, never},
+		"one unknown": {"the first that objects says so", snapshot, after("eu", "asia", "qa"), one, closed, environment.ReasonUnknownEnvironment, "no environment asia of this application is known; wait for its first deployment, or correct the name", never, never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,12 +19,12 @@ const worlds = 5000
 func choose[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
 // anything makes news of up to five environments, and a question.
-func anything(r *rand.Rand) (environment.News, environment.Question, v1alpha1.VersionInfo) {
+func anything(r *rand.Rand) (environment.Snapshot, environment.Question, v1alpha1.VersionInfo) {
 	version := func() v1alpha1.VersionInfo {
 		return release(choose(r, "1", "2"), choose(r, "", "a", "a", "b"), choose(r, "", "r", "r", "s"))
 	}
 	names := []string{"a", "b", "c", "d", "e"}
-	n := environment.News{At: noon.Add(-time.Duration(r.IntN(30)) * time.Minute)}
+	n := environment.Snapshot{At: noon.Add(-time.Duration(r.IntN(30)) * time.Minute)}
 	for _, name := range names[:1+r.IntN(len(names))] {
 		s := stage(name)
 		for i := range r.IntN(6) {
@@ -51,7 +51,7 @@ func anything(r *rand.Rand) (environment.News, environment.Question, v1alpha1.Ve
 }
 
 // each tries a property on many news, and names the seed of those it does not hold for.
-func each(t *testing.T, holds func(*rand.Rand, environment.News, environment.Question, v1alpha1.VersionInfo) string) {
+func each(t *testing.T, holds func(*rand.Rand, environment.Snapshot, environment.Question, v1alpha1.VersionInfo) string) {
 	t.Helper()
 	for seed := range uint64(worlds) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -66,10 +66,10 @@ func each(t *testing.T, holds func(*rand.Rand, environment.News, environment.Que
 func TestDoubtOpensNothing(t *testing.T) {
 	t.Parallel()
 	opened := 0
-	each(t, func(_ *rand.Rand, n environment.News, q environment.Question, v v1alpha1.VersionInfo) string {
-		vouched := environment.News{At: n.At}
+	each(t, func(_ *rand.Rand, n environment.Snapshot, q environment.Question, v v1alpha1.VersionInfo) string {
+		vouched := environment.Snapshot{At: n.At}
 		for _, s := range n.Environments {
-			s.Deployments = slices.DeleteFunc(slices.Clone(s.Deployments), func(d environment.Deployment) bool { return d.Doubt != "" })
+			s.Deployments = slices.DeleteFunc(slices.Clone(s.Deployments), func(d environment.Deployment) bool { return d.UntrustedReason != "" })
 			vouched.Environments = append(vouched.Environments, s)
 		}
 		with, without := n.Ask(q, v), vouched.Ask(q, v)
@@ -95,7 +95,7 @@ func TestOpenNeedsEvidence(t *testing.T) {
 		}
 		return a.Revision != nil && b.Revision != nil && *a.Revision == *b.Revision
 	}
-	each(t, func(_ *rand.Rand, n environment.News, q environment.Question, v v1alpha1.VersionInfo) string {
+	each(t, func(_ *rand.Rand, n environment.Snapshot, q environment.Question, v v1alpha1.VersionInfo) string {
 		a := n.Ask(q, v)
 		if a.State != open {
 			return ""
@@ -106,10 +106,10 @@ func TestOpenNeedsEvidence(t *testing.T) {
 		for _, u := range q.Upstreams {
 			s, _ := n.Find(u.Environment)
 			evidence := slices.ContainsFunc(s.Deployments, func(d environment.Deployment) bool {
-				return d.Doubt == "" && d.State == v1alpha1.BakeSucceeded && same(d.Version, v) && ranFor(s, d, u.For)
+				return d.UntrustedReason == "" && d.State == v1alpha1.BakeSucceeded && same(d.Version, v) && ranFor(s, d, u.For)
 			})
 			bad := slices.ContainsFunc(s.Deployments, func(d environment.Deployment) bool {
-				return d.Doubt == "" && d.Quarantine != "" && same(d.Version, v)
+				return d.UntrustedReason == "" && d.Quarantine != "" && same(d.Version, v)
 			})
 			if !evidence || bad {
 				return "it opens on what " + u.Environment + " says"
@@ -123,7 +123,7 @@ func TestOpenNeedsEvidence(t *testing.T) {
 func ranFor(s environment.State, d environment.Deployment, atLeast time.Duration) bool {
 	end := noon
 	for _, other := range s.Deployments {
-		if other.Doubt == "" && other.At.After(d.At) && other.At.Before(end) {
+		if other.UntrustedReason == "" && other.At.After(d.At) && other.At.Before(end) {
 			end = other.At
 		}
 	}
@@ -135,7 +135,7 @@ func ranFor(s environment.State, d environment.Deployment, atLeast time.Duration
 func TestReturnCountsUntilItIsAvailableAgain(t *testing.T) {
 	t.Parallel()
 	returns, before, back := 0, release("0", "before", ""), release("9", "back", "")
-	each(t, func(r *rand.Rand, n environment.News, q environment.Question, _ v1alpha1.VersionInfo) string {
+	each(t, func(r *rand.Rand, n environment.Snapshot, q environment.Question, _ v1alpha1.VersionInfo) string {
 		s := stage(q.Upstreams[0].Environment)
 		add := func(v v1alpha1.VersionInfo, state v1alpha1.BakeStatus) {
 			d := ran(v, is(state), number(int64(len(s.Deployments)+1)))
@@ -177,8 +177,8 @@ func TestReturnCountsUntilItIsAvailableAgain(t *testing.T) {
 
 func TestOrderOfEnvironmentsDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	each(t, func(r *rand.Rand, n environment.News, q environment.Question, v v1alpha1.VersionInfo) string {
-		mixed := environment.News{At: n.At, Environments: slices.Clone(n.Environments)}
+	each(t, func(r *rand.Rand, n environment.Snapshot, q environment.Question, v v1alpha1.VersionInfo) string {
+		mixed := environment.Snapshot{At: n.At, Environments: slices.Clone(n.Environments)}
 		r.Shuffle(len(mixed.Environments), func(i, j int) {
 			mixed.Environments[i], mixed.Environments[j] = mixed.Environments[j], mixed.Environments[i]
 		})

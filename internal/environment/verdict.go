@@ -20,9 +20,9 @@ type Standing struct {
 	Rollout *v1alpha1.Rollout
 	// Upstreams that a release has to be Available in.
 	Upstreams []Upstream
-	// News of the application. Without a time nothing was heard yet.
-	News News
-	// Patience is how old news may be. 0: they are never too old.
+	// Snapshot of the application. Without a time nothing was heard yet.
+	Snapshot Snapshot
+	// Patience is how old a snapshot may be. 0: they are never too old.
 	Patience time.Duration
 	// Now is the time.
 	Now time.Time
@@ -57,7 +57,7 @@ func (s Standing) inQuestion() []v1alpha1.VersionInfo {
 	if s.Rollout.Spec.Selection != v1alpha1.SelectEvery {
 		// What has many newer ones before it may be the one that went well upstream.
 		for _, about := range s.Rollout.Status.ReleaseCandidates[len(list):] {
-			if s.News.deployed(s.Upstreams, about) {
+			if s.Snapshot.deployed(s.Upstreams, about) {
 				list = append(list, about)
 			}
 		}
@@ -80,12 +80,12 @@ func (s Standing) answer(about v1alpha1.VersionInfo, before *v1alpha1.GateVerdic
 	if a.State == v1alpha1.GateOpen || a.Reason == ReasonQuarantinedUpstream || !s.ranHere(about) {
 		return a
 	}
-	// Old news, and those that cannot be followed as a whole, still tell of a quarantine.
-	quarantined, is := s.News.quarantined(s.Upstreams, about)
+	// A snapshot that is old, or cannot be followed as a whole, still shows a quarantine.
+	quarantined, is := s.Snapshot.quarantined(s.Upstreams, about)
 	switch {
 	case is:
 		return quarantined
-	case s.News.At.IsZero() && before != nil && before.Reason == ReasonQuarantinedUpstream:
+	case s.Snapshot.At.IsZero() && before != nil && before.Reason == ReasonQuarantinedUpstream:
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream, Message: before.Message}
 	}
 	return Answer{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: about.Tag + " has been Available here before"}
@@ -95,14 +95,14 @@ func (s Standing) ask(about v1alpha1.VersionInfo) Answer {
 	switch {
 	case s.Problem != nil:
 		return Answer{State: v1alpha1.GateClosed, Reason: s.Reason, Message: s.Problem.Error()}
-	case s.News.At.IsZero():
+	case s.Snapshot.At.IsZero():
 		a := Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Message: "nothing was heard of the other environments yet"}
 		if s.Failure != nil {
 			a.Message += ": " + s.Failure.Error()
 		}
 		return a
 	}
-	return s.News.Ask(Question{Upstreams: s.Upstreams, Now: s.Now, Patience: s.Patience}, about)
+	return s.Snapshot.Ask(Question{Upstreams: s.Upstreams, Now: s.Now, Patience: s.Patience}, about)
 }
 
 // ranHere reports whether a rollback may choose this very release here. A tag of another digest, or of none, is another release.

@@ -175,10 +175,10 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 	own := environment.Of(e, &v.rollout)
 	own.URL = c.url(ctx, e)
 	v.published(b.Publish(ctx, own))
-	v.news, err = b.Read(ctx, own.Application)
+	v.snapshot, err = b.Read(ctx, own.Application)
 	v.heard(err)
 	v.own = own
-	if path := v.news.Cycle(own.Environment, own.After); path != nil {
+	if path := v.snapshot.Cycle(own.Environment, own.After); path != nil {
 		v.cycle(path)
 	}
 	return v

@@ -476,7 +476,7 @@ func TestWhatTheBackendAnswers(t *testing.T) {
 		// open says whether 1.0.0 may come.
 		open bool
 	}{
-		"all is well":           {func(*world) {}, "Synced", false, "takes releases after staging", time.Minute, false, true},
+		"all is well": {func(*world) {}, "Synced", false, "takes releases after staging", time.Minute, false, true},
 		"untrusted logins": {func(w *world) {
 			d := environment.Deployment{Key: "uid-6/1", ID: 1, Version: release("v6.6.6"), State: v1alpha1.BakeSucceeded}
 			s := environment.State{Application: "shop", Environment: "staging", Deployments: []environment.Deployment{d}}

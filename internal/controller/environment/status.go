@@ -61,16 +61,16 @@ func (v *view) current(st *environments.EnvironmentStatus) {
 // infos lists the environments that this one is connected with. Of itself it tells what is on record here, and not what others have been
 // told.
 func (v *view) infos() []environments.EnvironmentInfo {
-	news := environment.News{At: v.news.At}
-	for _, s := range v.news.Environments {
+	snapshot := environment.Snapshot{At: v.snapshot.At}
+	for _, s := range v.snapshot.Environments {
 		if s.Environment != v.own.Environment {
-			news.Environments = append(news.Environments, s)
+			snapshot.Environments = append(snapshot.Environments, s)
 		}
 	}
-	news.Environments = append(news.Environments, v.own)
+	snapshot.Environments = append(snapshot.Environments, v.own)
 	var list []environments.EnvironmentInfo
 	room := mostInfos - 1 // and this one
-	for _, s := range news.Connected(v.own.Environment) {
+	for _, s := range snapshot.Connected(v.own.Environment) {
 		own := s.Environment == v.own.Environment
 		if own || room > 0 {
 			list = append(list, info(s, v.shown(s)))
@@ -111,8 +111,8 @@ func shown(d environment.Deployment) v1alpha1.DeploymentHistoryEntry {
 	switch {
 	case d.Quarantine != "":
 		message = version.Clean("quarantined: "+d.Quarantine, 256)
-	case d.Doubt != "":
-		message = version.Clean("no evidence: "+d.Doubt, 256)
+	case d.UntrustedReason != "":
+		message = version.Clean("no evidence: "+d.UntrustedReason, 256)
 	}
 	h := v1alpha1.DeploymentHistoryEntry{ID: &id, Version: d.Version, Timestamp: metav1.Time{Time: d.At}, BakeStatus: &state}
 	if message != "" {

@@ -89,8 +89,8 @@ func TestWhatItTellsOfDoubtAndQuarantine(t *testing.T) {
 	for want, d := range map[string]environment.Deployment{
 		"":                           {},
 		"it broke":                   {StateMessage: "it broke"},
-		"quarantined: it lost money": {StateMessage: "it broke", Quarantine: "it lost money", Doubt: "mallory"},
-		"no evidence: mallory":       {StateMessage: "it broke", Doubt: "mallory"},
+		"quarantined: it lost money": {StateMessage: "it broke", Quarantine: "it lost money", UntrustedReason: "mallory"},
+		"no evidence: mallory":       {StateMessage: "it broke", UntrustedReason: "mallory"},
 	} {
 		got := ""
 		if m := shown(d).BakeStatusMessage; m != nil {

@@ -23,7 +23,7 @@ type view struct {
 	// interval after which an outside backend is asked again.
 	interval time.Duration
 	own      environment.State
-	news     environment.News
+	snapshot environment.Snapshot
 
 	// reason and problem say what somebody has to change; the Environment is stalled.
 	reason  string
@@ -104,7 +104,7 @@ func (v *view) heard(err error) {
 	}
 }
 
-// patience is how old news may be for something to be promoted on them; 0 in this cluster, where none are.
+// patience is how old a snapshot may be for something to be promoted on it; 0 in this cluster, where none is old.
 func (v *view) patience() time.Duration {
 	if !outside(v.environment) {
 		return 0
@@ -137,7 +137,7 @@ func (v *view) wait() time.Duration {
 // standing is what the verdicts follow from.
 func (v *view) standing() environment.Standing {
 	return environment.Standing{
-		Rollout: &v.rollout, Upstreams: v.upstreams, News: v.news, Patience: v.patience(), Now: v.now, Reason: v.reason, Problem: v.problem, Failure: v.failure,
+		Rollout: &v.rollout, Upstreams: v.upstreams, Snapshot: v.snapshot, Patience: v.patience(), Now: v.now, Reason: v.reason, Problem: v.problem, Failure: v.failure,
 	}
 }
 
@@ -156,7 +156,7 @@ func (v *view) condition() metav1.Condition {
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DeploymentRefused", errors.Join(v.refused...).Error()
 	default:
 		ready.Message = v.summary()
-		if n := v.news.Untrusted; n > 0 {
+		if n := v.snapshot.Untrusted; n > 0 {
 			ready.Message += fmt.Sprintf("; deployments by untrusted logins, which do not count: %d", n)
 		}
 	}

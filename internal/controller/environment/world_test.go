@@ -58,10 +58,10 @@ func (w *world) Publish(ctx context.Context, s environment.State) error {
 	return errors.Join(w.backend.Publish(ctx, s), w.publishErr)
 }
 
-func (w *world) Read(ctx context.Context, application string) (environment.News, error) {
+func (w *world) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	switch {
 	case w.silent:
-		return environment.News{}, w.readErr
+		return environment.Snapshot{}, w.readErr
 	case w.readErr != nil:
 		w.place.Interrupt(func(e memory.Effect) memory.Interruption {
 			if e == memory.Read {

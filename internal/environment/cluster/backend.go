@@ -45,10 +45,10 @@ func Indexes() []kube.Index {
 func (b Backend) Publish(ctx context.Context, _ environment.State) error { return ctx.Err() }
 
 // Read implements environment.Backend. Two Environments with the same name are no evidence: it is not clear which one is meant.
-func (b Backend) Read(ctx context.Context, application string) (environment.News, error) {
+func (b Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	near, err := b.Neighbours(ctx, application)
 	if err != nil {
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	states := map[string]environment.State{}
 	for _, e := range near {
@@ -57,19 +57,19 @@ func (b Backend) Read(ctx context.Context, application string) (environment.News
 		}
 		s, err := b.state(ctx, e)
 		if err != nil {
-			return environment.News{}, err
+			return environment.Snapshot{}, err
 		}
 		if other, taken := states[s.Environment]; taken {
 			s = ambiguous(other, s)
 		}
 		states[s.Environment] = s
 	}
-	news := environment.News{At: b.Clock.Now()}
+	snapshot := environment.Snapshot{At: b.Clock.Now()}
 	for _, s := range states {
-		news.Environments = append(news.Environments, s)
+		snapshot.Environments = append(snapshot.Environments, s)
 	}
-	slices.SortFunc(news.Environments, func(x, y environment.State) int { return cmp.Compare(x.Environment, y.Environment) })
-	return news, nil
+	slices.SortFunc(snapshot.Environments, func(x, y environment.State) int { return cmp.Compare(x.Environment, y.Environment) })
+	return snapshot, nil
 }
 
 // Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them.
@@ -136,7 +136,7 @@ func ambiguous(a, b environment.State) environment.State {
 		if a.Deployments[i].Quarantine != "" {
 			continue // it counts whichever of the two is meant
 		}
-		a.Deployments[i].Doubt = "two Environments of this application are called " + a.Environment
+		a.Deployments[i].UntrustedReason = "two Environments of this application are called " + a.Environment
 	}
 	return a
 }

@@ -92,13 +92,13 @@ func open(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) clust
 	}
 }
 
-// told maps the environments to the keys of their deployments, with a "?" where they are doubted.
-func told(n environment.News) map[string]string {
+// keysOf maps the environments to the keys of their deployments, with a "?" if they are no evidence.
+func keysOf(n environment.Snapshot) map[string]string {
 	told := map[string]string{}
 	for _, s := range n.Environments {
 		var keys []string
 		for _, d := range s.Deployments {
-			if d.Doubt != "" {
+			if d.UntrustedReason != "" {
 				d.Key += "?"
 			}
 			keys = append(keys, d.Key)
@@ -155,11 +155,11 @@ func TestWhoMeets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := gocmp.Diff(tc.want, told(n)); diff != "" {
+			if diff := gocmp.Diff(tc.want, keysOf(n)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if !n.At.Equal(noon) {
-				t.Errorf("the news are of %s", n.At)
+				t.Errorf("the snapshot is of %s", n.At)
 			}
 		})
 	}

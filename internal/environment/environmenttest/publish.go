@@ -18,8 +18,8 @@ func nothing(t *testing.T, w *world) {
 	if n := w.Writes(); n != 0 {
 		t.Errorf("a state without deployments was %d writes", n)
 	}
-	if news := w.read(t, b); news.At.IsZero() || len(news.Environments) > 1 {
-		t.Errorf("an empty place tells %+v", news)
+	if snapshot := w.read(t, b); snapshot.At.IsZero() || len(snapshot.Environments) > 1 {
+		t.Errorf("an empty place tells %+v", snapshot)
 	}
 }
 

@@ -28,9 +28,9 @@ func apart(t *testing.T, w *world) {
 	}
 	w.tells(t, b, one, two)
 	w.tells(t, w.Backend(t, us), one, two)
-	news, err := b.Read(t.Context(), "shop-admin")
-	if err != nil || len(news.Environments) != 1 || news.Environments[0].Deployments[0].State != v1alpha1.BakeFailed {
-		t.Errorf("the other application: %+v, %v", news, err)
+	snapshot, err := b.Read(t.Context(), "shop-admin")
+	if err != nil || len(snapshot.Environments) != 1 || snapshot.Environments[0].Deployments[0].State != v1alpha1.BakeFailed {
+		t.Errorf("the other application: %+v, %v", snapshot, err)
 	}
 }
 
@@ -53,12 +53,12 @@ func order(t *testing.T, w *world) {
 		publish(t, b, state(name, s.Deployments[5:]...))
 		publish(t, b, s)
 	}
-	news := w.read(t, w.Backend(t, us))
+	snapshot := w.read(t, w.Backend(t, us))
 	for i, want := range []string{"amsterdam", production, "zurich"} {
-		if len(news.Environments) != len(names) || news.Environments[i].Environment != want {
-			t.Fatalf("environments are not in the order of their names: %+v", news.Environments)
+		if len(snapshot.Environments) != len(names) || snapshot.Environments[i].Environment != want {
+			t.Fatalf("environments are not in the order of their names: %+v", snapshot.Environments)
 		}
-		for j, d := range news.Environments[i].Deployments {
+		for j, d := range snapshot.Environments[i].Deployments {
 			if d.ID != newestFirst[j].ID {
 				t.Errorf("%s: number %d is %d, want %d", want, j, d.ID, newestFirst[j].ID)
 			}
@@ -89,11 +89,11 @@ func ageOfSnapshots(t *testing.T, w *world) {
 	publish(t, b, state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
 	first := w.read(t, b)
 	if first.At.Before(w.Now()) || first.At.After(w.Now()) {
-		t.Errorf("news of %s are dated %s", w.Now(), first.At)
+		t.Errorf("the snapshot of %s is dated %s", w.Now(), first.At)
 	}
 	w.Step(10 * w.Interval)
 	if second := w.read(t, b); !second.At.Equal(w.Now()) {
-		t.Errorf("nothing changed, and the news of %s are still dated %s", w.Now(), second.At)
+		t.Errorf("nothing changed, and the snapshot of %s is still dated %s", w.Now(), second.At)
 	}
 }
 
@@ -105,12 +105,12 @@ func unreachable(t *testing.T, w *world) {
 	before := w.read(t, b)
 	w.Down(true)
 	w.Step(10 * w.Interval)
-	news, err := b.Read(t.Context(), app)
-	if err == nil || !news.At.Equal(before.At) || len(news.Environments) != 1 {
-		t.Errorf("got %+v and %v, want the news of %s and an error", news, err, before.At)
+	snapshot, err := b.Read(t.Context(), app)
+	if err == nil || !snapshot.At.Equal(before.At) || len(snapshot.Environments) != 1 {
+		t.Errorf("got %+v and %v, want the snapshot of %s and an error", snapshot, err, before.At)
 	}
-	if news, err := w.Backend(t, us).Read(t.Context(), app); err == nil || !news.At.IsZero() {
-		t.Errorf("who never knew anything got %+v and %v, want an error", news, err)
+	if snapshot, err := w.Backend(t, us).Read(t.Context(), app); err == nil || !snapshot.At.IsZero() {
+		t.Errorf("who never knew anything got %+v and %v, want an error", snapshot, err)
 	}
 	w.Down(false)
 	w.Step(time.Hour)
@@ -128,7 +128,7 @@ func untrustedDeployment(t *testing.T, w *world) {
 		t.Errorf("%d of its own deployments are counted as untrusted", n)
 	}
 	d := w.only(t, reader, staging)
-	if d.Doubt == "" || d.Key != "" || d.Version.Tag != "v1.1.0" {
+	if d.UntrustedReason == "" || d.Key != "" || d.Version.Tag != "v1.1.0" {
 		t.Errorf("an untrusted deployment is returned as %+v", d)
 	}
 }
@@ -151,7 +151,7 @@ func untrustedKey(t *testing.T, w *world) {
 	s, _ := w.read(t, w.Backend(t, us)).Find(staging)
 	evidence := 0
 	for _, d := range s.Deployments {
-		if d.Doubt != "" {
+		if d.UntrustedReason != "" {
 			continue
 		}
 		evidence++
@@ -171,7 +171,7 @@ func untrustedQuarantine(t *testing.T, w *world) {
 	d := w.deployment(1, v1alpha1.BakeSucceeded)
 	d.Quarantine = "I say so"
 	publish(t, w.Backend(t, mallory, us), state(staging, d))
-	if got := w.only(t, w.Backend(t, us), staging); got.Quarantine != "" && got.Doubt == "" {
+	if got := w.only(t, w.Backend(t, us), staging); got.Quarantine != "" && got.UntrustedReason == "" {
 		t.Errorf("an untrusted report counts: %+v", got)
 	}
 	// Nor can it make a failed deployment look successful.
@@ -179,7 +179,7 @@ func untrustedQuarantine(t *testing.T, w *world) {
 	publish(t, w.Backend(t, us), state(production, failed))
 	failed.State, failed.AvailableSince = v1alpha1.BakeSucceeded, failed.At
 	publish(t, w.Backend(t, mallory, us), state(production, failed))
-	if got := w.only(t, w.Backend(t, us), production); got.State == v1alpha1.BakeSucceeded && got.Doubt == "" {
+	if got := w.only(t, w.Backend(t, us), production); got.State == v1alpha1.BakeSucceeded && got.UntrustedReason == "" {
 		t.Errorf("an untrusted report counts: %+v", got)
 	}
 }
@@ -189,7 +189,7 @@ func trustedLogins(t *testing.T, w *world) {
 	s := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
 	publish(t, w.Backend(t, "trusted"), s)
 	w.tells(t, w.Backend(t, us, "other", "trusted"), s)
-	if d := w.only(t, w.Backend(t, us, "other"), staging); d.Doubt == "" {
+	if d := w.only(t, w.Backend(t, us, "other"), staging); d.UntrustedReason == "" {
 		t.Error("it is evidence for a reader that does not trust the login")
 	}
 }
@@ -247,8 +247,8 @@ func manyAtOnce(t *testing.T, w *world) {
 			t.Errorf("there are %d deployments of environment %d", n, i)
 		}
 	}
-	if news := w.read(t, b); len(news.Environments) != environments {
-		t.Errorf("told are %d environments", len(news.Environments))
+	if snapshot := w.read(t, b); len(snapshot.Environments) != environments {
+		t.Errorf("told are %d environments", len(snapshot.Environments))
 	}
 }
 

@@ -98,14 +98,14 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 }
 
 // read reads after the time that a backend may take to see what others wrote.
-func (w *world) read(t *testing.T, b environment.Backend) environment.News {
+func (w *world) read(t *testing.T, b environment.Backend) environment.Snapshot {
 	t.Helper()
 	w.Step(w.Interval)
-	news, err := b.Read(t.Context(), app)
+	snapshot, err := b.Read(t.Context(), app)
 	if err != nil {
 		t.Fatalf("read: %v", err)
 	}
-	return news
+	return snapshot
 }
 
 // tells compares what the backend reads with what it should.
@@ -120,10 +120,10 @@ func (w *world) tells(t *testing.T, b environment.Backend, want ...environment.S
 // only returns the one deployment of an environment.
 func (w *world) only(t *testing.T, b environment.Backend, name string) environment.Deployment {
 	t.Helper()
-	news := w.read(t, b)
-	s, ok := news.Find(name)
+	snapshot := w.read(t, b)
+	s, ok := snapshot.Find(name)
 	if !ok || len(s.Deployments) != 1 {
-		t.Fatalf("one deployment of %s should be told: %+v", name, news)
+		t.Fatalf("one deployment of %s should be told: %+v", name, snapshot)
 	}
 	return s.Deployments[0]
 }

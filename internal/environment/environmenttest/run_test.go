@@ -21,7 +21,7 @@ const faultOf = "ENVIRONMENTTEST_FAULT"
 type wrong struct {
 	environment.Backend
 	publish func(context.Context, environment.Backend, environment.State) error
-	read    func(environment.News, error) (environment.News, error)
+	read    func(environment.Snapshot, error) (environment.Snapshot, error)
 }
 
 func (w *wrong) Publish(ctx context.Context, s environment.State) error {
@@ -32,15 +32,15 @@ func (w *wrong) Publish(ctx context.Context, s environment.State) error {
 	return w.publish(ctx, w.Backend, s)
 }
 
-func (w *wrong) Read(ctx context.Context, application string) (environment.News, error) {
-	news, err := w.Backend.Read(ctx, application)
+func (w *wrong) Read(ctx context.Context, application string) (environment.Snapshot, error) {
+	snapshot, err := w.Backend.Read(ctx, application)
 	if w.read == nil {
-		return news, err
+		return snapshot, err
 	}
-	for i := range news.Environments {
-		news.Environments[i].Deployments = slices.Clone(news.Environments[i].Deployments)
+	for i := range snapshot.Environments {
+		snapshot.Environments[i].Deployments = slices.Clone(snapshot.Environments[i].Deployments)
 	}
-	return w.read(news, err)
+	return w.read(snapshot, err)
 }
 
 // writes makes a fault that changes what is published.
@@ -55,11 +55,11 @@ func writes(change func(*environment.Deployment)) wrong {
 
 // reads makes a fault that changes what is told.
 func reads(change func(*environment.State)) wrong {
-	return wrong{read: func(news environment.News, err error) (environment.News, error) {
-		for i := range news.Environments {
-			change(&news.Environments[i])
+	return wrong{read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
+		for i := range snapshot.Environments {
+			change(&snapshot.Environments[i])
 		}
-		return news, err
+		return snapshot, err
 	}}
 }
 
@@ -68,12 +68,12 @@ var serial int
 var faults = map[string]wrong{
 	"believes everybody": reads(func(s *environment.State) {
 		for i := range s.Deployments {
-			s.Deployments[i].Doubt = ""
+			s.Deployments[i].UntrustedReason = ""
 		}
 	}),
 	"believes nobody": reads(func(s *environment.State) {
 		for i := range s.Deployments {
-			s.Deployments[i].Doubt = "who knows"
+			s.Deployments[i].UntrustedReason = "who knows"
 		}
 	}),
 	"oldest first":       reads(func(s *environment.State) { slices.Reverse(s.Deployments) }),
@@ -137,16 +137,16 @@ var faults = map[string]wrong{
 		}
 		return errors.Join(b.Publish(ctx, again), b.Publish(ctx, s))
 	}},
-	"forgets when it cannot ask": {read: func(news environment.News, err error) (environment.News, error) {
+	"forgets when it cannot ask": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
 		if err != nil {
-			return environment.News{}, err
+			return environment.Snapshot{}, err
 		}
-		return news, nil
+		return snapshot, nil
 	}},
-	"makes old news new": {read: func(news environment.News, _ error) (environment.News, error) { return news, nil }},
-	"dates news wrongly": {read: func(news environment.News, err error) (environment.News, error) {
-		news.At = news.At.Truncate(time.Hour)
-		return news, err
+	"makes old snapshot new": {read: func(snapshot environment.Snapshot, _ error) (environment.Snapshot, error) { return snapshot, nil }},
+	"dates snapshot wrongly": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
+		snapshot.At = snapshot.At.Truncate(time.Hour)
+		return snapshot, err
 	}},
 }
 

@@ -30,12 +30,12 @@ func TestApp(t *testing.T) {
 	b.AddApp(12, 34, "kuberik-app", &k.PublicKey)
 	o := github.Options{Options: remote.Options{Project: project, URL: b.url}, App: &github.App{ID: 12, Installation: 34, PrivateKey: text}}
 	publish(t, b.backend(t, o), succeeded(1))
-	if s, _ := read(t, b.backend(t, o)).Find("staging"); len(s.Deployments) != 1 || s.Deployments[0].Doubt != "" {
+	if s, _ := read(t, b.backend(t, o)).Find("staging"); len(s.Deployments) != 1 || s.Deployments[0].UntrustedReason != "" {
 		t.Errorf("the deployment of the App itself is %+v", s)
 	}
 	other := b.options("someone")
 	other.TrustedActors = []string{"kuberik-app[bot]"}
-	if s, _ := read(t, b.backend(t, other)).Find("staging"); s.Deployments[0].Doubt != "" {
+	if s, _ := read(t, b.backend(t, other)).Find("staging"); s.Deployments[0].UntrustedReason != "" {
 		t.Errorf("a Backend that trusts the App reads %+v", s)
 	}
 	b.Calls()
@@ -115,7 +115,7 @@ func TestPool(t *testing.T) {
 		t.Errorf("the first needed %d requests, and the second %d more", n, m)
 	}
 	mine, _ := read(t, backend(one)).Find("staging")
-	if s.Deployments[0].Doubt != "" || mine.Deployments[0].Doubt == "" {
+	if s.Deployments[0].UntrustedReason != "" || mine.Deployments[0].UntrustedReason == "" {
 		t.Error("a Backend trusts the logins of another one")
 	}
 	read(t, backend(b.options("third")))

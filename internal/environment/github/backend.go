@@ -52,22 +52,22 @@ func (b *Backend) identify(ctx context.Context) error {
 }
 
 // Read implements environment.Backend.
-func (b *Backend) Read(ctx context.Context, application string) (environment.News, error) {
+func (b *Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	if err := b.repository.Lock(ctx); err != nil {
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	defer b.repository.Unlock()
 	if err := b.identify(ctx); err != nil {
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	app := b.repository.application(deploymentName(application))
 	err := b.repository.refresh(ctx, app, b.o.Interval)
 	if app.at.IsZero() {
 		// A partial listing is discarded.
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	v := b.view(application, app)
-	return environment.News{At: app.at, Environments: clone(v.environments), Untrusted: v.untrusted}, err
+	return environment.Snapshot{At: app.at, Environments: clone(v.environments), Untrusted: v.untrusted}, err
 }
 
 // view returns what is known of an application.
@@ -110,9 +110,9 @@ func (b *Backend) state(name string, s environment.State, records []*record) env
 		if d.Key != "" && oldest[d.Key] != r.id {
 			continue
 		}
-		if !related && (d.Doubt == "" || len(s.Deployments) == 0) {
+		if !related && (d.UntrustedReason == "" || len(s.Deployments) == 0) {
 			s.After, s.Parallel = r.payload.after()
-			s.URL, related = link, d.Doubt == ""
+			s.URL, related = link, d.UntrustedReason == ""
 		}
 		s.Deployments = append(s.Deployments, d)
 	}
@@ -134,20 +134,20 @@ func (b *Backend) oldest(name string, records []*record) map[string]int64 {
 // deployment returns a deployment, and the URL of its environment.
 func (b *Backend) deployment(name string, r *record) (environment.Deployment, string) {
 	d := environment.Deployment{
-		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(), Doubt: b.untrustedReason(name, r),
+		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(), UntrustedReason: b.untrustedReason(name, r),
 	}
-	if d.Doubt != "" {
+	if d.UntrustedReason != "" {
 		d.Key = ""
 	}
 	last, trusted := newest(r.statuses, func(s status) bool { return b.untrustedStatusReason(name, r, s) == "" })
 	if !trusted {
 		last, _ = newest(r.statuses, func(status) bool { return true })
-		if d.Doubt == "" {
-			d.Doubt = b.missingStatusReason(name, r, last)
+		if d.UntrustedReason == "" {
+			d.UntrustedReason = b.missingStatusReason(name, r, last)
 		}
 	}
-	if d.Doubt == "" && r.readAt.IsZero() {
-		d.Doubt = "it has changed since its statuses were read"
+	if d.UntrustedReason == "" && r.readAt.IsZero() {
+		d.UntrustedReason = "it has changed since its statuses were read"
 	}
 	s := last.report
 	d.State, d.StateMessage, d.Quarantine, d.Attempt, d.AvailableSince = s.state, s.message, s.quarantine, s.attempt, s.since

@@ -138,16 +138,16 @@ func (c *crowd) warm(t *testing.T) {
 // unread counts the environments whose newest deployment is not known, and all deployments that are not.
 func (c *crowd) unread(t *testing.T) (newest, all int) {
 	t.Helper()
-	news := map[string]environment.News{}
+	snapshot := map[string]environment.Snapshot{}
 	for i, s := range c.states {
-		got, ok := news[s.Application]
+		got, ok := snapshot[s.Application]
 		if !ok {
 			got, _ = c.backends[i].Read(t.Context(), s.Application)
-			news[s.Application] = got
+			snapshot[s.Application] = got
 		}
 		mine, _ := got.Find(s.Environment)
 		for j := range s.Deployments {
-			if j < len(mine.Deployments) && mine.Deployments[j].Doubt == "" {
+			if j < len(mine.Deployments) && mine.Deployments[j].UntrustedReason == "" {
 				continue
 			}
 			all++
@@ -221,7 +221,7 @@ func TestManyPages(t *testing.T) {
 		t.Fatal("everything will be looked at again, and that is not what this is about")
 	}
 	b.clock.Step(time.Minute)
-	if s, ok := read(t, reader).Find("staging"); !ok || len(s.Deployments) != 1 || s.Deployments[0].Doubt != "" {
+	if s, ok := read(t, reader).Find("staging"); !ok || len(s.Deployments) != 1 || s.Deployments[0].UntrustedReason != "" {
 		t.Errorf("behind 200 other deployments, got %+v", s)
 	}
 }

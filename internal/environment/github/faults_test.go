@@ -160,9 +160,9 @@ func TestWait(t *testing.T) {
 			until := tc.until(b)
 			for range 3 {
 				var wait *environment.WaitError
-				news, err := backend.Read(t.Context(), "shop")
-				if !errors.As(err, &wait) || !wait.Until.Equal(until) || !news.At.Equal(before.At) {
-					t.Errorf("read: %v and a snapshot of %s; want to wait until %s", err, news.At, until)
+				snapshot, err := backend.Read(t.Context(), "shop")
+				if !errors.As(err, &wait) || !wait.Until.Equal(until) || !snapshot.At.Equal(before.At) {
+					t.Errorf("read: %v and a snapshot of %s; want to wait until %s", err, snapshot.At, until)
 				}
 				if err := backend.Publish(t.Context(), succeeded(2)); !errors.As(err, &wait) || !wait.Until.Equal(until) {
 					t.Errorf("publish: %v, want to wait until %s", err, until)
@@ -388,8 +388,8 @@ func TestDown(t *testing.T) {
 	var group sync.WaitGroup
 	for range 100 {
 		group.Go(func() {
-			if news, err := backend.Read(t.Context(), "shop"); err == nil || !news.At.Equal(before.At) {
-				t.Errorf("got a snapshot of %s and %v", news.At, err)
+			if snapshot, err := backend.Read(t.Context(), "shop"); err == nil || !snapshot.At.Equal(before.At) {
+				t.Errorf("got a snapshot of %s and %v", snapshot.At, err)
 			}
 			if err := backend.Publish(t.Context(), succeeded(2)); err == nil {
 				t.Error("it was published")
@@ -416,21 +416,21 @@ func TestShortBudget(t *testing.T) {
 	reader := b.backend(t, b.options("kuberik"))
 	for range 59 {
 		b.clock.Step(time.Minute)
-		news, err := reader.Read(t.Context(), "shop")
+		snapshot, err := reader.Read(t.Context(), "shop")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := news.Find("staging"); got.Deployments[0].Doubt != "" {
+		if got, _ := snapshot.Find("staging"); got.Deployments[0].UntrustedReason != "" {
 			t.Fatalf("the newest is not known: %+v", got.Deployments[0])
 		}
 	}
 	s.Deployments[1].Quarantine = "loses orders"
 	publish(t, writer, s)
 	b.clock.Step(time.Minute)
-	news, err := reader.Read(t.Context(), "shop")
-	got, _ := news.Find("staging")
-	if d := got.Deployments[1]; d.Quarantine == "" && d.Doubt == "" {
-		t.Errorf("got %+v of %s, %v", d, news.At, err)
+	snapshot, err := reader.Read(t.Context(), "shop")
+	got, _ := snapshot.Find("staging")
+	if d := got.Deployments[1]; d.Quarantine == "" && d.UntrustedReason == "" {
+		t.Errorf("got %+v of %s, %v", d, snapshot.At, err)
 	}
 }
 
@@ -475,11 +475,11 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 	}
 }
 
-func read(t *testing.T, b environment.Backend) environment.News {
+func read(t *testing.T, b environment.Backend) environment.Snapshot {
 	t.Helper()
-	news, err := b.Read(t.Context(), "shop")
+	snapshot, err := b.Read(t.Context(), "shop")
 	if err != nil {
 		t.Fatalf("read: %v", err)
 	}
-	return news
+	return snapshot
 }

@@ -35,7 +35,7 @@ func evidence(t *testing.T, b *github.Backend, name string) (n int) {
 	t.Helper()
 	s, _ := read(t, b).Find(name)
 	for _, d := range s.Deployments {
-		if d.Doubt == "" {
+		if d.UntrustedReason == "" {
 			n++
 		}
 	}
@@ -87,7 +87,7 @@ func TestFlood(t *testing.T) {
 	s, _ := read(t, late).Find("staging")
 	creators := 0
 	for _, d := range s.Deployments {
-		if !strings.Contains(d.Doubt, "not trusted") {
+		if !strings.Contains(d.UntrustedReason, "not trusted") {
 			creators++
 		}
 	}
@@ -213,7 +213,7 @@ func TestKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if news := read(t, backend); len(news.Environments) != 100 || news.Untrusted != 100 {
-		t.Errorf("%d environments are kept", len(news.Environments))
+	if snapshot := read(t, backend); len(snapshot.Environments) != 100 || snapshot.Untrusted != 100 {
+		t.Errorf("%d environments are kept", len(snapshot.Environments))
 	}
 }

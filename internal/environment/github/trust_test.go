@@ -164,11 +164,11 @@ func TestPublicControllers(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// With a signature key, theirs has to be signed too, unless they may be unsigned.
-	for unsigned, doubt := range map[string]bool{"": true, "their-bot": false} {
+	for unsigned, want := range map[string]bool{"": true, "their-bot": false} {
 		o.SignatureKey, o.UnsignedActors = key, []string{unsigned}
 		s, _ := read(t, b.backend(t, o)).Find("dev")
-		if got := s.Deployments[0].Doubt != ""; got != doubt {
-			t.Errorf("unsigned actors %q: the reason is %q", unsigned, s.Deployments[0].Doubt)
+		if got := s.Deployments[0].UntrustedReason != ""; got != want {
+			t.Errorf("unsigned actors %q: the reason is %q", unsigned, s.Deployments[0].UntrustedReason)
 		}
 	}
 }
@@ -266,13 +266,13 @@ func TestForged(t *testing.T) {
 			publish(t, ours, state("staging", d))
 			attack(t, b)
 			for _, app := range []string{"shop", "other"} {
-				news, err := b.backend(t, signed(b)).Read(t.Context(), app)
+				snapshot, err := b.backend(t, signed(b)).Read(t.Context(), app)
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, s := range news.Environments {
+				for _, s := range snapshot.Environments {
 					for _, d := range s.Deployments {
-						if d.State == v1alpha1.BakeSucceeded && d.Doubt == "" {
+						if d.State == v1alpha1.BakeSucceeded && d.UntrustedReason == "" {
 							t.Errorf("it is evidence: %s %+v", s.Environment, d)
 						}
 					}
@@ -282,11 +282,11 @@ func TestForged(t *testing.T) {
 			d.State, d.Attempt = v1alpha1.BakeSucceeded, d.At.Add(2*time.Hour)
 			b.clock.Step(time.Hour)
 			publish(t, b.backend(t, signed(b)), state("staging", d))
-			news := read(t, b.backend(t, signed(b)))
-			s, _ := news.Find("staging")
+			snapshot := read(t, b.backend(t, signed(b)))
+			s, _ := snapshot.Find("staging")
 			evidence := false
 			for _, d := range s.Deployments {
-				evidence = evidence || d.State == v1alpha1.BakeSucceeded && d.Doubt == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
+				evidence = evidence || d.State == v1alpha1.BakeSucceeded && d.UntrustedReason == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
 			}
 			if !evidence {
 				t.Errorf("ours is returned as %+v", s)
@@ -302,7 +302,7 @@ func TestOtherKey(t *testing.T) {
 	o.SignatureKey = key
 	publish(t, b.backend(t, o), succeeded(1))
 	o.SignatureKey = bytes.Repeat([]byte("x"), 32)
-	if s, _ := read(t, b.backend(t, o)).Find("staging"); s.Deployments[0].Doubt == "" {
+	if s, _ := read(t, b.backend(t, o)).Find("staging"); s.Deployments[0].UntrustedReason == "" {
 		t.Error("it is evidence with another key")
 	}
 }

@@ -30,21 +30,21 @@ func (b *Backend) view(ctx context.Context) (*view, error) {
 }
 
 // Read implements environment.Backend.
-func (b *Backend) Read(ctx context.Context, application string) (environment.News, error) {
+func (b *Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	if err := b.project.Lock(ctx); err != nil {
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	defer b.project.Unlock()
 	err := b.project.refresh(ctx, b.o.Interval, b.o.Interval)
 	if b.project.at.IsZero() {
-		return environment.News{}, err
+		return environment.Snapshot{}, err
 	}
 	v, unknown := b.view(ctx)
 	if unknown != nil {
-		return environment.News{}, unknown
+		return environment.Snapshot{}, unknown
 	}
 	environments, untrusted := v.environments(application)
-	return environment.News{At: b.project.at, Environments: environments, Untrusted: untrusted}, err
+	return environment.Snapshot{At: b.project.at, Environments: environments, Untrusted: untrusted}, err
 }
 
 // environments returns what is known of an application, and how many deployments untrusted logins reported.
@@ -70,7 +70,7 @@ func (v *view) environments(application string) (states []environment.State, unt
 func (v *view) state(s environment.State, records []*record) environment.State {
 	for _, report := range v.reports(records) {
 		d := report.deployment()
-		if d.Doubt = report.untrustedReason; d.Doubt != "" {
+		if d.UntrustedReason = report.untrustedReason; d.UntrustedReason != "" {
 			d.Key = ""
 		}
 		s.Deployments = append(s.Deployments, d)

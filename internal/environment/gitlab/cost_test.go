@@ -156,8 +156,8 @@ func TestBudget(t *testing.T) {
 		b.clock.Step(time.Minute)
 		_, _ = backend.Read(t.Context(), app)
 	}
-	news, err := backend.Read(t.Context(), app)
-	if got := kind(err); got != "wait 13:01:00" || news.At.IsZero() {
+	snapshot, err := backend.Read(t.Context(), app)
+	if got := kind(err); got != "wait 13:01:00" || snapshot.At.IsZero() {
 		t.Errorf("the error is %s: %v", got, err)
 	}
 	if got := len(b.Calls()); got != 5 {

@@ -49,11 +49,11 @@ func publish(t *testing.T, b environment.Backend, s environment.State) {
 func (b *bench) read(t *testing.T, from environment.Backend) []environment.Deployment {
 	t.Helper()
 	b.clock.Step(time.Minute)
-	news, err := from.Read(t.Context(), app)
+	snapshot, err := from.Read(t.Context(), app)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _ := news.Find(staging)
+	s, _ := snapshot.Find(staging)
 	return s.Deployments
 }
 

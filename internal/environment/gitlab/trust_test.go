@@ -44,7 +44,7 @@ func TestTrust(t *testing.T) {
 				b.Edit("peer", func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 			}
 			got := b.read(t, b.backend(t, reader))
-			if len(got) != 1 || (got[0].Doubt == "") != (tc.reason == "") || !strings.Contains(got[0].Doubt, tc.reason) || (got[0].Key == "") != (tc.reason != "") {
+			if len(got) != 1 || (got[0].UntrustedReason == "") != (tc.reason == "") || !strings.Contains(got[0].UntrustedReason, tc.reason) || (got[0].Key == "") != (tc.reason != "") {
 				t.Errorf("got %+v, want the reason %q", got, tc.reason)
 			}
 		})
@@ -69,7 +69,7 @@ func TestOwnRecordIsRestored(t *testing.T) {
 		b.clock.Step(time.Minute)
 		publish(t, backend, s)
 		got := b.read(t, b.backend(t, o))
-		if len(got) != 2 || got[1].State != v1alpha1.BakeFailed || got[1].Doubt != "" {
+		if len(got) != 2 || got[1].State != v1alpha1.BakeFailed || got[1].UntrustedReason != "" {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -86,7 +86,7 @@ func TestTakenOver(t *testing.T) {
 	backend := b.backend(t, o)
 	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
 	b.deployed(t, "1 success")
-	if got := b.read(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].Doubt != "" {
+	if got := b.read(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].UntrustedReason != "" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -136,7 +136,7 @@ func TestRecordOfAnotherProject(t *testing.T) {
 			}
 			return stolen
 		})
-		if got := b.read(t, b.backend(t, o)); len(got) != 1 || (got[0].Doubt == "") != (where == "octo/other") {
+		if got := b.read(t, b.backend(t, o)); len(got) != 1 || (got[0].UntrustedReason == "") != (where == "octo/other") {
 			t.Errorf("in %s, got %+v", where, got)
 		}
 	}
@@ -171,7 +171,7 @@ func TestForeignContentIsNotSigned(t *testing.T) {
 	b.Edit(us, func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 	publish(t, backend, state(deployment(2, v1alpha1.BakeInProgress)))
 	for _, d := range b.read(t, backend) {
-		if d.Doubt == "" && d.State == v1alpha1.BakeSucceeded {
+		if d.UntrustedReason == "" && d.State == v1alpha1.BakeSucceeded {
 			t.Errorf("it is evidence: %+v", d)
 		}
 	}

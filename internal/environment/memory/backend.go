@@ -22,12 +22,12 @@ type Backend struct {
 	trusted []string
 
 	mu   sync.Mutex
-	last map[string]environment.News
+	last map[string]environment.Snapshot
 }
 
 // Backend returns a backend that writes as an actor, and trusts it and the others.
 func (p *Place) Backend(actor string, trusted ...string) *Backend {
-	return &Backend{place: p, trusted: append([]string{actor}, trusted...), last: map[string]environment.News{}}
+	return &Backend{place: p, trusted: append([]string{actor}, trusted...), last: map[string]environment.Snapshot{}}
 }
 
 // Publish implements environment.Backend.
@@ -93,25 +93,25 @@ func (r *record) last(actors []string) (statusReport, bool) {
 }
 
 // Read implements environment.Backend.
-func (b *Backend) Read(ctx context.Context, application string) (environment.News, error) {
+func (b *Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	b.place.mu.Lock()
 	defer b.place.mu.Unlock()
-	var news environment.News
+	var snapshot environment.Snapshot
 	err := ctx.Err()
 	if err == nil {
-		err = b.place.effect(Read, func() { news = b.snapshot(application) })
+		err = b.place.effect(Read, func() { snapshot = b.snapshot(application) })
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
 		return b.last[application], err
 	}
-	b.last[application] = news
-	return news, nil
+	b.last[application] = snapshot
+	return snapshot, nil
 }
 
-func (b *Backend) snapshot(application string) environment.News {
-	news := environment.News{At: b.place.clock.Now()}
+func (b *Backend) snapshot(application string) environment.Snapshot {
+	snapshot := environment.Snapshot{At: b.place.clock.Now()}
 	states := map[string]*environment.State{}
 	for _, r := range b.place.records {
 		if r.application != application {
@@ -124,16 +124,16 @@ func (b *Backend) snapshot(application string) environment.News {
 		}
 		b.add(s, r)
 		if !slices.Contains(b.trusted, r.creator) {
-			news.Untrusted++
+			snapshot.Untrusted++
 		}
 	}
 	for _, s := range states {
 		slices.Reverse(s.Deployments) // of two in the same second, the later one is newer
 		slices.SortStableFunc(s.Deployments, func(x, y environment.Deployment) int { return y.At.Compare(x.At) })
-		news.Environments = append(news.Environments, *s)
+		snapshot.Environments = append(snapshot.Environments, *s)
 	}
-	slices.SortFunc(news.Environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
-	return news
+	slices.SortFunc(snapshot.Environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
+	return snapshot
 }
 
 // add adds a deployment to a state. Records come in the order in which they were created, so the relations are those of the last one that is
@@ -143,12 +143,12 @@ func (b *Backend) add(s *environment.State, r *record) {
 	report, trusted := r.last(b.trusted)
 	switch {
 	case !slices.Contains(b.trusted, r.creator):
-		d.Doubt, d.Key = fmt.Sprintf("made by %s, who is not trusted", r.creator), ""
+		d.UntrustedReason, d.Key = fmt.Sprintf("made by %s, who is not trusted", r.creator), ""
 		if n := len(r.reports); n > 0 {
 			report = r.reports[n-1]
 		}
 	case !trusted:
-		d.Doubt = "no trusted actor has reported its status"
+		d.UntrustedReason = "no trusted actor has reported its status"
 	default:
 		s.After, s.Parallel = slices.Clone(r.after), r.parallel
 		if report.url != "" {
@@ -163,6 +163,6 @@ func (b *Backend) add(s *environment.State, r *record) {
 func cut(d environment.Deployment) environment.Deployment {
 	d.Message, d.StateMessage = version.Clean(d.Message, MaxText), version.Clean(d.StateMessage, MaxText)
 	d.Quarantine = version.Clean(d.Quarantine, MaxText)
-	d.Doubt, d.Order = "", 0
+	d.UntrustedReason, d.Order = "", 0
 	return d
 }
