@@ -32,6 +32,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/gitlab"
 	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	datadogcheck "github.com/kuberik/kuberik/internal/health/datadog"
@@ -102,14 +103,15 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	budget := &fair.Budget{}
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version), oci.WithPolicy(policy))),
 		gate.New(c, o.Clock,
 			gate.Hearing(consent.Reader{From: c, Guard: o.Rollout.Guard}),
-			gate.Asking(apicheck.Asker{Client: asks.out, Conditions: asks.conditions})),
-		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces}),
+			gate.Asking(apicheck.Asker{Client: asks.out, Conditions: asks.conditions}), gate.Within(budget)),
+		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces, Budget: budget}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
 		environment.New(c, live, backends, o.Clock),

@@ -3,6 +3,9 @@ package expr
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 // Answer is what an endpoint answered.
@@ -28,8 +31,11 @@ func (p *Program) EvalAnswer(ctx context.Context, a Answer, r Release) (bool, er
 		if a.Truncated {
 			return false, ErrTruncated
 		}
+		start := time.Now()
 		var err error
-		if body, err = Body(a.Headers["content-type"], a.Body); err != nil {
+		body, err = Body(a.Headers["content-type"], a.Body)
+		fair.Charge(ctx, time.Since(start))
+		if err != nil {
 			return false, err
 		}
 	}

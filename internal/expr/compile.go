@@ -11,15 +11,19 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 const (
 	// MaxLength of a condition.
 	MaxLength = 2048
-	// MaxCost of an evaluation, in steps. It is what the Kubernetes API server allows one of its own rules, about a tenth of a second.
-	MaxCost = 1_000_000
-	// maxTime ends an evaluation whatever its cost is.
-	maxTime = time.Second
+	// MaxCost of an evaluation, in steps. It is a quarter of what the Kubernetes API server allows one of its own rules: about 25ms.
+	MaxCost = 250_000
+	// maxEstimate is what an evaluation may cost at the most over lists and texts of usual size, which are seldom all as large as that.
+	maxEstimate = 1_000_000
+	// maxTime ends an evaluation whatever its cost is: to keep account of the cost of long loops takes time itself.
+	maxTime = 250 * time.Millisecond
 	// checkEvery is how many rounds of loops there are between two looks at the clock.
 	checkEvery = 10
 )
@@ -123,7 +127,9 @@ func (p *Program) Eval(ctx context.Context, v Values) (bool, error) {
 func (p *Program) eval(ctx context.Context, v Values) (ref.Val, error) {
 	limited, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
+	start := time.Now()
 	result, _, err := p.program.Eval(&run{values: v, ctx: limited})
+	fair.Charge(ctx, time.Since(start))
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("evaluating the condition: %w", context.Cause(ctx))

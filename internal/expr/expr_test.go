@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 var release = expr.Release{Tag: "v1.4.2", Digest: "sha256:abc", Revision: "main@sha1:1", Rollout: "hello", Namespace: "demo"}
@@ -181,6 +182,30 @@ func TestDear(t *testing.T) {
 				t.Errorf("%s: took %s", tc.reason, took)
 			}
 		})
+	}
+}
+
+// What an evaluation takes is charged to whoever asked for it, and most of all what is ended for taking too much.
+func TestWhatIsTakenIsCharged(t *testing.T) {
+	charged := func(source string, content []byte) time.Duration {
+		program, err := expr.Compile(source, expr.HTTPAnswer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var meter fair.Meter
+		answer := expr.Answer{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: content}
+		program.EvalAnswer(fair.WithMeter(t.Context(), &meter), answer, release)
+		return meter.Taken()
+	}
+	list := []byte("[" + strings.Repeat("1,", 20_000) + "1]")
+	if malformed := charged("body != null", append(list, '"')); malformed <= 0 {
+		t.Error("what is parsed in vain costs nothing")
+	}
+	if cheap := charged("status == 200", list); cheap <= 0 {
+		t.Error("an evaluation costs nothing")
+	}
+	if square := charged("body.all(a, body.all(b, a >= 0 || b >= 0))", list); square < time.Millisecond {
+		t.Errorf("what is ended for taking too much costs %s", square)
 	}
 }
 

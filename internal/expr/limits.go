@@ -127,8 +127,8 @@ func affordable(env *cel.Env, checked *cel.Ast) error {
 	if err != nil {
 		return errors.New("the cost of the condition cannot be estimated")
 	}
-	if estimate.Max > MaxCost {
-		return fmt.Errorf("%w: even over short lists it takes more than %d steps", ErrCost, MaxCost)
+	if estimate.Max > maxEstimate {
+		return fmt.Errorf("%w: even over short lists it takes more than %d steps", ErrCost, maxEstimate)
 	}
 	return nil
 }

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 const (
 	// mostCost bounds an evaluation, in steps: the expressions are of whoever may write a Kustomization, and the time is of all.
-	mostCost = 1_000_000
+	mostCost = 250_000
+	// mostOfProbe bounds all evaluations of one probe together: an inventory may have thousands of objects.
+	mostOfProbe = time.Second
 	// longestExpression is the most characters of an expression.
 	longestExpression = 16 << 10
 	interruptEvery    = 100
@@ -149,10 +154,14 @@ func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) 
 		return InProgress, nil
 	}
 	for _, x := range s.list {
+		start := time.Now()
 		value, _, err := x.program.ContextEval(ctx, o.Object)
+		all := fair.Charge(ctx, time.Since(start))
 		switch {
 		case ctx.Err() != nil:
 			return InProgress, ctx.Err()
+		case all > mostOfProbe:
+			return InProgress, fmt.Errorf("the healthCheckExprs of all objects together take longer than %s", mostOfProbe)
 		case err != nil:
 			return InProgress, fmt.Errorf("%s of healthCheckExprs: %w", x.field, err)
 		}

@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 // evaluate judges a Widget by expressions for its kind.
@@ -64,6 +66,26 @@ func TestWhatCannotBeEvaluatedIsAnError(t *testing.T) {
 	cancel()
 	if _, err := evaluate(ctx, t, Expressions{Current: "true"}, map[string]any{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
+	}
+}
+
+// TestAProbeIsBoundedAsAWhole: each object alone is cheap enough, and an inventory may have thousands of them.
+func TestAProbeIsBoundedAsAWhole(t *testing.T) {
+	t.Parallel()
+	var meter fair.Meter
+	ctx := fair.WithMeter(t.Context(), &meter)
+	items := make([]any, 100)
+	for i := range items {
+		items[i] = int64(i)
+	}
+	x := Expressions{Current: "status.all(a, status.exists(b, a == b))"}
+	if _, err := evaluate(ctx, t, x, items); err != nil || meter.Taken() == 0 {
+		t.Fatalf("%v, after %s", err, meter.Taken())
+	}
+	fair.Charge(ctx, mostOfProbe)
+	_, err := evaluate(ctx, t, x, items)
+	if want := "the healthCheckExprs of all objects together take longer than 1s"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 

@@ -42,6 +42,11 @@ func Asking(a Asker) Option {
 	return func(c *Controller) { c.asker, c.answers = a, newAnswers() }
 }
 
+// Within makes the controller keep a budget that it shares. Default: one of its own.
+func Within(b *fair.Budget) Option {
+	return func(c *Controller) { c.budget = b }
+}
+
 //+kubebuilder:rbac:groups="",resources=configmaps,verbs=get
 //+kubebuilder:rbac:groups="",resources=secrets,verbs=get
 
@@ -50,13 +55,19 @@ func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Res
 	if c.asker == nil || !g.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	if wait := c.budget.Wait(g.Namespace, c.clock.Now()); wait > 0 {
+		return kube.Finish(wait, nil)
+	}
 	ctx, end := c.asks.Begin(ctx, g)
 	defer end()
+	var meter fair.Meter
+	ctx = fair.WithMeter(ctx, &meter)
 	ro, missing, err := c.rollout(ctx, g)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
 	list, wait := c.answersFor(ctx, g, ro)
+	c.budget.Spend(g.Namespace, meter.Taken(), c.clock.Now())
 	if errors.Is(context.Cause(ctx), kube.ErrOutdated) {
 		return ctrl.Result{}, nil
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
 	"github.com/kuberik/kuberik/internal/outbound"
@@ -256,6 +257,32 @@ func TestAURLThatNeverAnswersIsAskedLessAndLess(t *testing.T) {
 	}
 	w.voice.says = nil
 	w.wantAgain("no", w.look(), 10*time.Second)
+}
+
+// TestExpressionsThatTakeTooMuchWait: a gate whose namespace has used up its time asks later.
+func TestExpressionsThatTakeTooMuchWait(t *testing.T) {
+	w := newWorld(t, v("1.0", "a"))
+	w.budget.Spend("ns", fair.AtOnce+300*time.Millisecond, w.clock.Now())
+	w.wantAgain("in debt", w.look(), 3*time.Second)
+	w.want("in debt", nil, nil, 0)
+	w.pass(3 * time.Second)
+	w.look()
+	w.want("out of debt", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +3s"}, 1)
+	charges := Asking(charging{w.voice})
+	charges(w.Controller)
+	w.pass(time.Minute)
+	w.look()
+	if wait := w.budget.Wait("ns", w.clock.Now()); wait != time.Second {
+		t.Errorf("what an answer takes is not counted: %s", wait)
+	}
+}
+
+// charging takes a second more than there is for each answer.
+type charging struct{ Asker }
+
+func (c charging) Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) gate.Verdict {
+	fair.Charge(ctx, fair.AtOnce+100*time.Millisecond)
+	return c.Asker.Ask(ctx, g, r)
 }
 
 // TestAGateThatIsDeletedAsksNoMore: nor does one whose spec is changed, and what was asked by then is not written.

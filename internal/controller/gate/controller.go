@@ -17,6 +17,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/outbound"
@@ -38,13 +39,14 @@ type Controller struct {
 	people  *consent.Reader
 	asker   Asker
 	answers *answers
+	budget  *fair.Budget
 	// asks are the reconciles that are under way.
 	asks kube.Runs
 }
 
 // New makes the controller.
 func New(c client.Client, clk clock.PassiveClock, options ...Option) *Controller {
-	made := &Controller{client: c, clock: clk}
+	made := &Controller{client: c, clock: clk, budget: &fair.Budget{}}
 	for _, o := range options {
 		o(made)
 	}

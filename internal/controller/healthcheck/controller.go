@@ -16,6 +16,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -51,6 +52,8 @@ type Options struct {
 	Classes map[string]Class
 	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
 	CrossNamespaces bool
+	// Budget of the expressions of each namespace. Default: one of its own.
+	Budget *fair.Budget
 }
 
 // Controller keeps the status of HealthChecks.
@@ -60,13 +63,17 @@ type Controller struct {
 	classes map[string]Class
 	clock   clock.PassiveClock
 	streaks *streaks
+	budget  *fair.Budget
 	// probes are the reconciles that are under way.
 	probes kube.Runs
 }
 
 // New makes the controller.
 func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
-	return &Controller{client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks()}
+	if o.Budget == nil {
+		o.Budget = &fair.Budget{}
+	}
+	return &Controller{client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks(), budget: o.Budget}
 }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch
@@ -132,6 +139,9 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if wait := c.streaks.due(check, releases, kind.ByRevision, now); wait > 0 {
 		return kube.Finish(wait, nil)
 	}
+	if wait := c.budget.Wait(check.Namespace, now); wait > 0 {
+		return kube.Finish(spread(wait), nil)
+	}
 	ctx, end := c.probes.Begin(ctx, check)
 	defer end()
 	report, hard, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
@@ -174,7 +184,9 @@ func (c *Controller) probe(ctx context.Context, checker health.Checker, s health
 	timeout := outbound.Timeout(s.Check.Spec.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout+grace)
 	defer cancel()
-	report, err = checker.Check(ctx, s)
+	var meter fair.Meter
+	report, err = checker.Check(fair.WithMeter(ctx, &meter), s)
+	c.budget.Spend(s.Check.Namespace, meter.Taken(), c.clock.Now())
 	return report, c.clock.Since(s.Now) >= timeout || errors.Is(err, expr.ErrCost), err
 }
 

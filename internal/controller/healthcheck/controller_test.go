@@ -20,6 +20,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/health"
 	httpcheck "github.com/kuberik/kuberik/internal/health/http"
 	"github.com/kuberik/kuberik/internal/outbound"
@@ -222,6 +223,42 @@ func TestACheckThatIsHardOnTheControllerIsProbedLessAndLess(t *testing.T) {
 				t.Errorf("with another spec it is probed after %s: %v", result.RequeueAfter, err)
 			}
 		})
+	}
+}
+
+// greedy takes time for its expression.
+type greedy struct{ takes time.Duration }
+
+func (g greedy) Check(ctx context.Context, _ health.Subject) (health.Report, error) {
+	fair.Charge(ctx, g.takes)
+	return health.Report{State: v1alpha1.HealthHealthy, Message: "well"}, nil
+}
+
+// TestExpressionsOfOneNamespaceWait: those that take more than their namespace has are probed later, and those of others are not.
+func TestExpressionsOfOneNamespaceWaitForNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.classes["greedy"] = Class{Checker: greedy{fair.AtOnce + time.Second}}
+	first, second, other := w.check(1), w.check(101), w.check(2)
+	first.Spec.Class, second.Spec.Class = new("greedy"), new("greedy")
+	if first.Namespace != second.Namespace || other.Namespace == first.Namespace {
+		t.Fatal("the namespaces are not as the test needs them")
+	}
+	for _, step := range []struct {
+		check *v1alpha1.HealthCheck
+		wrote int64
+	}{{first, 1}, {second, 1}, {other, 2}} {
+		_, result, err := w.reconcile(t.Context(), step.check)
+		if err != nil || w.store.writes.Load() != step.wrote {
+			t.Errorf("%s: %v, wrote %d times, want %d", step.check.Name, err, w.store.writes.Load(), step.wrote)
+		}
+		if step.check == second && (result.RequeueAfter < 9*time.Second || result.RequeueAfter > 11*time.Second) {
+			t.Errorf("%s waits %s", step.check.Name, result.RequeueAfter)
+		}
+	}
+	w.clock.move(10 * time.Second)
+	if _, _, err := w.reconcile(t.Context(), second); err != nil || w.store.writes.Load() != 3 {
+		t.Errorf("%v, wrote %d times", err, w.store.writes.Load())
 	}
 }
 
