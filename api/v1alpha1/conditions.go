@@ -82,7 +82,7 @@ const (
 	ReasonDeployedByHand = "DeployedByHand"
 	// ReasonQuarantined: the release failed before.
 	ReasonQuarantined = "Quarantined"
-	// ReasonUnknownVersion: a person asked for a version that is not known.
+	// ReasonUnknownVersion: spec.wantedVersion names a tag that no release has and that the registry does not have, or has yet to confirm.
 	ReasonUnknownVersion = "UnknownVersion"
 	// ReasonBelowRollbackFloor: nothing that may be rolled back to is left.
 	ReasonBelowRollbackFloor = "BelowRollbackFloor"

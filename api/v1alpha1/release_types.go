@@ -145,6 +145,16 @@ type ReleaseQuarantine struct {
 // ConditionDetailsRead says whether the annotations of the image could be read from the registry.
 const ConditionDetailsRead = "DetailsRead"
 
+// Reasons of ConditionDetailsRead.
+const (
+	// ReasonDetailsRead: the image was read.
+	ReasonDetailsRead = "Read"
+	// ReasonDetailsNotRead: the image could not be read; the message says why. It is tried again.
+	ReasonDetailsNotRead = "NotRead"
+	// ReasonImageNotFound: the registry has no such image. It is asked again, less and less often.
+	ReasonImageNotFound = "ImageNotFound"
+)
+
 // Release is one version of one Rollout, from its discovery on.
 //
 // +kubebuilder:object:root=true

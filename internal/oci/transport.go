@@ -100,6 +100,9 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
+// ErrNotFound is that the registry has no such image.
+var ErrNotFound = errors.New("the registry answered 404 Not Found")
+
 // safe keeps what helps a person and was not written by the registry. An answer may quote the credentials it was sent.
 func safe(err error) error {
 	for _, known := range []error{errTooLarge, errPlain, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
@@ -110,6 +113,9 @@ func safe(err error) error {
 	var refused *outbound.RefusedError
 	if errors.As(err, &refused) {
 		return refused
+	}
+	if absent(err) {
+		return ErrNotFound
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {

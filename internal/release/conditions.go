@@ -162,6 +162,9 @@ func (s *situation) reconciling() metav1.Condition {
 // stalled says whether the Rollout has failed in a way that does not pass by itself.
 func (s *situation) stalled() metav1.Condition {
 	kind := v1alpha1.ConditionStalled
+	if b := s.blockedBy(v1alpha1.ReasonUnknownVersion); b != nil && s.PinnedTag.State == TagNotFound {
+		return condition(kind, true, b.Reason, b.Message)
+	}
 	b := s.blockedBy(v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonTargetOverridden)
 	if b != nil {
 		return condition(kind, true, b.Reason, b.Message)

@@ -125,7 +125,7 @@ func liftQuarantine(s *situation) (Decision, bool) {
 // followPin deploys the tag that the spec pins, known or not.
 func followPin(s *situation) (Decision, bool) {
 	wanted, h := s.pinned(), s.head()
-	if wanted == "" || h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h)) {
+	if wanted == "" || s.doubtfulPin() != nil || h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h)) {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(s.known(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
@@ -136,6 +136,9 @@ func ignoreForceUnderPin(s *situation) (Decision, bool) {
 	tag, ok := s.asked(v1alpha1.AnnotationForceDeploy)
 	if !ok || s.pinned() == "" {
 		return Decision{}, false
+	}
+	if tag == s.pinned() {
+		return s.ignoreForce(tag, "spec.wantedVersion pins it already"), true
 	}
 	return s.ignoreForce(tag, "spec.wantedVersion pins "+s.pinned()+": change that instead"), true
 }

@@ -24,6 +24,9 @@ func stayPinned(s *situation) (Decision, bool) {
 	if s.pinned() == "" {
 		return Decision{}, false
 	}
+	if b := s.doubtfulPin(); b != nil {
+		return Decision{Blocked: []v1alpha1.Blocker{*b}, Again: s.PinnedTag.Until}, true
+	}
 	var blocked []v1alpha1.Blocker
 	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 {
 		blocked = []v1alpha1.Blocker{{
@@ -32,6 +35,27 @@ func stayPinned(s *situation) (Decision, bool) {
 		}}
 	}
 	return Decision{Blocked: blocked}, true
+}
+
+// doubtfulPin is what holds a pin to a tag that the registry does not have, or of which it has not been asked yet. Nobody means to deploy a
+// typing error past every gate; who does mean it says so with force-deploy of the same tag. A registry that cannot be asked holds no pin.
+func (s *situation) doubtfulPin() *v1alpha1.Blocker {
+	wanted := s.pinned()
+	forced, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	if wanted == "" || ok && forced == wanted {
+		return nil
+	}
+	b := v1alpha1.Blocker{Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonUnknownVersion}
+	switch s.PinnedTag.State {
+	case TagPending:
+		b.Message, b.ClearedBy = "spec.wantedVersion is "+wanted+", which is no known release: the registry is being asked for it", "the registry"
+	case TagNotFound:
+		b.Message = "spec.wantedVersion is " + wanted + ", and the registry has no such tag"
+		b.ClearedBy = "correcting spec.wantedVersion, pushing the tag, or the annotation " + v1alpha1.AnnotationForceDeploy + ": " + wanted + " to deploy it all the same"
+	default:
+		return nil
+	}
+	return &b
 }
 
 // rollBack deploys the last Available release again, once, if the release that failed was not chosen by a person and nothing

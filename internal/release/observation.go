@@ -42,11 +42,31 @@ type Observation struct {
 	Targets []Target
 	// Details of releases whose image was read.
 	Details []Details
+	// PinnedTag is what the registry says of a pinned tag that no release has.
+	PinnedTag TagLookup
 	// BakedFor is how long the process has itself seen the bake run, on a clock that does not jump. Nil: the wall clock counts.
 	BakedFor *time.Duration
 	// IgnoreAnnotations turns the one-shot annotations off.
 	IgnoreAnnotations bool
 }
+
+// TagLookup is what a registry says of a tag.
+type TagLookup struct {
+	// State is TagPending or TagNotFound. Empty: the tag is known, or the registry cannot say.
+	State TagState
+	// Until is when waiting for the registry ends.
+	Until time.Time
+}
+
+// TagState is what is known of a tag in a registry.
+type TagState string
+
+const (
+	// TagPending: the registry has not answered yet.
+	TagPending TagState = "Pending"
+	// TagNotFound: the registry has no such tag.
+	TagNotFound TagState = "NotFound"
+)
 
 // Policy is what an ImagePolicy says.
 type Policy struct {
@@ -167,4 +187,19 @@ func entryID(e *v1alpha1.DeploymentHistoryEntry) int64 {
 
 func same(a, b v1alpha1.VersionInfo) bool {
 	return version.Same(version.Identity(a), version.Identity(b))
+}
+
+// PinnedUnknown returns the tag that spec.wantedVersion pins if no release that is known and no deployment has it.
+func PinnedUnknown(ro *v1alpha1.Rollout) (tag string, ok bool) {
+	if ro.Spec.WantedVersion == nil || version.CheckTag(*ro.Spec.WantedVersion) != nil {
+		return "", false
+	}
+	id := v1alpha1.ReleaseIdentity{Tag: *ro.Spec.WantedVersion}
+	return id.Tag, version.Index(ro.Status.AvailableReleases, id) < 0 && lastAttempt(ro, id) < 0
+}
+
+// pinnedOnly reports whether a release exists only because spec.wantedVersion names its tag.
+func pinnedOnly(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+	tag, ok := PinnedUnknown(ro)
+	return ok && id.Tag == tag && id.Digest == ""
 }

@@ -25,6 +25,10 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 		return st // its deployment has left the history; what came of it stays
 	}
 	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
+	if pinnedOnly(ro, id) {
+		waiting(ro, &st)
+		return st
+	}
 	if superseded(ro, id) {
 		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"
 		return st
@@ -60,7 +64,7 @@ func waiting(ro *v1alpha1.Rollout, st *v1alpha1.ReleaseStatus) {
 
 // Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
 func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
-	if version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro, id) >= 0 {
+	if version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro, id) >= 0 || pinnedOnly(ro, id) {
 		return true
 	}
 	for _, q := range ro.Status.Quarantined {

@@ -3,6 +3,7 @@ package integration
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -225,4 +226,46 @@ func TestD31IdsOnlyGrow(t *testing.T) {
 		}
 	}
 	wantTags(t, ro, "1.3.0", "1.2.0")
+}
+
+// TestPinToATagThatTheRegistryDoesNotHaveIsHeld: a typing error in spec.wantedVersion stays where it is until a person corrects it or insists.
+func TestPinToATagThatTheRegistryDoesNotHaveIsHeld(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run(local)
+	w.PlayFlux()
+	host := serve(t)
+	digest := push(t, host+"/app:1.0.0", nil)
+	push(t, host+"/app:2.0.0", nil)
+	repository(w, "app", host+"/app", "pull")
+	w.Create(pullSecret(host, password))
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "")
+	w.Select("app", "1.0.0", digest)
+	ro := w.Rollout("app")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+
+	w.Patch(ro, `{"spec":{"wantedVersion":"9.9.9"}}`)
+	w.Await(ro, "is held", func() error {
+		if b := ro.Status.BlockedBy; len(b) != 1 || b[0].Reason != v1alpha1.ReasonUnknownVersion || !strings.Contains(b[0].Message, "the registry has no such tag") {
+			return fmt.Errorf("it is blocked by %+v", b)
+		}
+		return nil
+	})
+	stays(w, ro, 1)
+	rel := &v1alpha1.Release{ObjectMeta: w.Meta("app-9.9.9")}
+	w.Await(rel, "says why it waits", func() error {
+		if rel.Status.Phase != v1alpha1.ReleasePending || rel.Status.Reason != v1alpha1.ReasonUnknownVersion {
+			return fmt.Errorf("it is %s: %s", rel.Status.Phase, rel.Status.Reason)
+		}
+		return nil
+	})
+
+	w.Patch(ro, `{"spec":{"wantedVersion":"2.0.0"}}`) // the registry has it, and no release of it is known
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "2.0.0")
+
+	w.Patch(ro, `{"spec":{"wantedVersion":"9.9.9"}}`)
+	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonUnknownVersion)
+	w.Annotate(ro, v1alpha1.AnnotationForceDeploy, "9.9.9")
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "9.9.9")
 }

@@ -2,6 +2,7 @@ package details
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -78,11 +79,14 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 	}
 	next := rel.DeepCopy()
 	condition := metav1.Condition{
-		Type: v1alpha1.ConditionDetailsRead, Status: metav1.ConditionTrue, Reason: "Read",
+		Type: v1alpha1.ConditionDetailsRead, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDetailsRead,
 		Message: "the annotations of the image were read", ObservedGeneration: rel.Generation,
 	}
 	if err != nil {
-		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "NotRead", version.Clean(err.Error(), 512)
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonDetailsNotRead, version.Clean(err.Error(), 512)
+		if errors.Is(err, oci.ErrNotFound) {
+			condition.Reason = v1alpha1.ReasonImageNotFound
+		}
 	}
 	next.Status.Details = details
 	if apimeta.SetStatusCondition(&next.Status.Conditions, condition) || details != nil {

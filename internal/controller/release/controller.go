@@ -85,6 +85,9 @@ func wanted(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 			list = append(list, e.Version)
 		}
 	}
+	if tag, ok := release.PinnedUnknown(ro); ok {
+		list = append(list, v1alpha1.VersionInfo{Tag: tag}) // so that the registry is asked for it before it is deployed
+	}
 	return list
 }
 

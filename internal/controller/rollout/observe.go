@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -53,6 +54,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 		return obs, err
 	}
 	obs.Details = details(releases)
+	obs.PinnedTag = lookup(ro, releases, obs.Now)
 	if err := c.hear(ctx, consent.Reader{From: c.client, Guard: c.guard}, ro, releases, &obs); err != nil {
 		return obs, err
 	}
@@ -228,6 +230,32 @@ func probed(check *v1alpha1.HealthCheck) bool {
 		return true
 	}
 	return false
+}
+
+// lookupTime is how long a pin to a tag that is not known waits for the registry to be asked.
+const lookupTime = 15 * time.Second
+
+// lookup is what the registry says of a pinned tag that is not known. The Release of that tag exists only to ask.
+func lookup(ro *v1alpha1.Rollout, releases []*v1alpha1.Release, now time.Time) release.TagLookup {
+	tag, ok := release.PinnedUnknown(ro)
+	if !ok {
+		return release.TagLookup{}
+	}
+	i := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
+		return version.Identity(rel.Spec.Version) == v1alpha1.ReleaseIdentity{Tag: tag}
+	})
+	if i < 0 {
+		return release.TagLookup{State: release.TagPending}
+	}
+	until := releases[i].CreationTimestamp.Add(lookupTime)
+	read := apimeta.FindStatusCondition(releases[i].Status.Conditions, v1alpha1.ConditionDetailsRead)
+	switch {
+	case read == nil && now.Before(until):
+		return release.TagLookup{State: release.TagPending, Until: until}
+	case read != nil && read.Reason == v1alpha1.ReasonImageNotFound:
+		return release.TagLookup{State: release.TagNotFound}
+	}
+	return release.TagLookup{}
 }
 
 // details is what the images of known releases say of themselves.

@@ -51,10 +51,10 @@ func ofGate(_ context.Context, g *v1alpha1.RolloutGate) []reconcile.Request {
 	return []reconcile.Request{request(g.Namespace, g.Spec.RolloutRef.Name)}
 }
 
-// ofRelease looks at a Rollout again when a Release is new, since people may have spoken of it already, and when its details arrive. All
-// else in a Release is read off the Rollout.
+// ofRelease looks at a Rollout again when a Release is new, since Approvals of it may exist already, and when its image was read or turned out
+// not to exist. All else in a Release comes from the Rollout.
 func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
-	if rel.Status.Details == nil && rel.Status.Phase != "" {
+	if rel.Status.Details == nil && rel.Status.Phase != "" && len(rel.Status.Conditions) == 0 {
 		return nil
 	}
 	return []reconcile.Request{request(rel.Namespace, rel.Spec.RolloutRef.Name)}
