@@ -302,7 +302,7 @@ func (s *situation) message(cause v1alpha1.Cause, bypassed []string) *string {
 	}
 	parts := s.kindOf(cause)
 	if len(bypassed) > 0 {
-		parts = append(parts, "with gate bypass")
+		parts = append(parts, "with gate bypass"+s.skipped(cause))
 	}
 	if cause == v1alpha1.CauseAutomatic && s.unblocks() {
 		parts = append(parts, "with failed bake unblock")

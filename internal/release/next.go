@@ -421,6 +421,15 @@ func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) 
 	return v, nil, false
 }
 
+// skipped says that it is the spec which lets the first deployment past the gates, and not a person.
+func (s *situation) skipped(cause v1alpha1.Cause) string {
+	_, asked := s.asked(v1alpha1.AnnotationBypassGates)
+	if asked || cause != v1alpha1.CauseAutomatic || s.head() != nil || s.Spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
+		return ""
+	}
+	return " by spec.initialDeployment: SkipGates"
+}
+
 // bypassing is the candidate that a person lets past the gates: by the annotation, or with an Override that covers all that are shut.
 func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.VersionInfo, ok bool) {
 	tag, asked := s.asked(v1alpha1.AnnotationBypassGates)

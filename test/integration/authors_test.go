@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +14,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
 	"github.com/kuberik/kuberik/test/env"
 )
 
@@ -155,5 +158,59 @@ func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 	}
 	if err := patch(w, stranger, theirs, `{"metadata":{"labels":{"app":"hello"}}}`); err != nil {
 		t.Errorf("changing a label: %v", err)
+	}
+}
+
+// TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew: neither SkipGates nor a deleted quarantine is a way around the gates and the record.
+func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
+	t.Parallel()
+	const policy = "kuberik-rollouts"
+	w := env.New(t)
+	w.Run(func(s *controller.Settings) { s.Options.Rollout.IgnoreAnnotations = true })
+	w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	w.Check("test", "test", "app")
+	w.Report("test", v1alpha1.HealthHealthy)
+	ro := w.Rollout("app", env.Judged, env.Bake("1h", ""))
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
+	w.Report("test", v1alpha1.HealthUnhealthy)
+	w.Await(ro, "has a quarantine", func() error {
+		if !quarantined(ro, "1.0.0") {
+			return errors.New("it has none")
+		}
+		return nil
+	})
+	editor, oncall := w.As("editor", "kuberik-edit"), w.As("oncall", "kuberik-edit", "kuberik-break-glass")
+	anew := func(name string) *v1alpha1.Rollout {
+		return &v1alpha1.Rollout{ObjectMeta: w.Meta(name), Spec: v1alpha1.RolloutSpec{
+			ReleasesImagePolicy: corev1.LocalObjectReference{Name: "app"}, InitialDeployment: v1alpha1.InitialDeploymentSkipGates,
+		}}
+	}
+	enforced(w, policy, func() error { return editor.Create(w.Ctx(), anew("anew"), client.DryRunAll) })
+	plain := w.Rollout("plain", func(ro *v1alpha1.Rollout) { ro.Spec.Suspend = true })
+	for what, err := range map[string]error{
+		"deletes it":               editor.Delete(w.Ctx(), copyOf(ro), client.DryRunAll),
+		"deletes all":              editor.DeleteAllOf(w.Ctx(), &v1alpha1.Rollout{}, client.InNamespace(w.Namespace), client.DryRunAll),
+		"makes one that skips":     editor.Create(w.Ctx(), anew("anew")),
+		"makes one skip":           patch(w, editor, plain, `{"spec":{"initialDeployment":"SkipGates"}}`),
+		"makes another skip gates": patch(w, editor, ro, `{"spec":{"initialDeployment":"SkipGates"}}`),
+	} {
+		if !refusedBy(err, policy) {
+			t.Errorf("the editor %s: %v", what, err)
+		}
+	}
+	if err := editor.Delete(w.Ctx(), copyOf(ro)); err == nil || !strings.Contains(err.Error(), "forgets that 1.0.0 failed") {
+		t.Errorf("the message says nothing: %v", err)
+	}
+	for what, err := range map[string]error{ // in this order: Go evaluates them as they are written
+		"the editor deletes one without quarantine": editor.Delete(w.Ctx(), copyOf(plain)),
+		"who is on call makes one that skips":       oncall.Create(w.Ctx(), anew("skips")),
+		"the editor changes it":                     patch(w, editor, anew("skips"), `{"spec":{"suspend":true}}`),
+		"who is on call deletes it":                 oncall.Delete(w.Ctx(), copyOf(ro)),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
