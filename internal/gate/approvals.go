@@ -39,7 +39,7 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 		Message: "waits for approval of " + release.Tag,
 	}
 	authors, read := c.authors(release)
-	if why, reason := unsure(g, c, read); why != "" {
+	if why, reason := unsure(g, c, authors, read); why != "" {
 		v.Reason = reason
 		v.Message += ", and approvals are not counted: " + why
 		return v
@@ -74,6 +74,8 @@ func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now 
 	switch {
 	case a.Doubt != "":
 		return a.Doubt
+	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccount):
+		return "a service account counts only where spec.approvals.from names it"
 	case !eligible(policy, a):
 		return "the gate asks others"
 	case a.Decision != v1alpha1.Approve:
@@ -87,11 +89,16 @@ func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now 
 }
 
 // unsure says why approvals cannot be counted, with the reason in one word.
-func unsure(g *v1alpha1.RolloutGate, c Context, read bool) (why, reason string) {
+func unsure(g *v1alpha1.RolloutGate, c Context, authors string, read bool) (why, reason string) {
 	switch {
 	case c.Unproven != "":
 		return c.Unproven, ReasonUnproven
-	case g.Spec.Approvals != nil && !g.Spec.Approvals.AllowAuthor && !read:
+	case g.Spec.Approvals == nil || g.Spec.Approvals.AllowAuthor:
+		return "", ""
+	case strings.HasSuffix(authors, "…"):
+		return "the image lists more authors than are read (128 bytes), and authors may not approve: shorten the list in its annotation " +
+			"com.kuberik.author, or set spec.approvals.allowAuthor", ReasonAuthorUnknown
+	case !read:
 		return "the image was not read yet, so nobody knows who made it, and authors may not approve (spec.approvals.allowAuthor)", ReasonAuthorUnknown
 	}
 	return "", ""
@@ -172,13 +179,20 @@ func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 // counted says whether a word of a weight counts.
 func counted(weight int) bool { return weight%2 == 1 }
 
-// eligible says whether the policy counts the word of a person.
+// serviceAccount begins the user name of every service account.
+const serviceAccount = "system:serviceaccount:"
+
+// eligible says whether the policy counts the word of a person. Whoever may create tokens has as many service accounts as they like, and
+// is one person: a service account counts only where the policy names it, or a group of its own. The groups system:*, which Kubernetes
+// puts service accounts in, name none.
 func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {
+	machine := strings.HasPrefix(a.User, serviceAccount)
 	if p.From == nil {
-		return true
+		return !machine
 	}
-	return slices.Contains(p.From.Users, a.User) ||
-		slices.ContainsFunc(p.From.Groups, func(g string) bool { return slices.Contains(a.Groups, g) })
+	return slices.Contains(p.From.Users, a.User) || slices.ContainsFunc(p.From.Groups, func(g string) bool {
+		return slices.Contains(a.Groups, g) && !(machine && strings.HasPrefix(g, "system:"))
+	})
 }
 
 // authored says whether a user is among the authors of a release: by the name, the address, or both, as in

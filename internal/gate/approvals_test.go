@@ -420,3 +420,34 @@ func TestWeight(t *testing.T) {
 		t.Error("they weigh otherwise")
 	}
 }
+
+// Whoever may create tokens has as many service accounts as they like.
+func TestServiceAccountsCountWhereTheyAreNamed(t *testing.T) {
+	t.Parallel()
+	const bot = "system:serviceaccount:shop:release-bot"
+	groups := inGroup("system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated", "bots")
+	fromGroups := func(groups ...string) func(*v1alpha1.ApprovalPolicy) {
+		return func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{Groups: groups} }
+	}
+	const refused = "the word of " + bot + " does not count: a service account counts only where spec.approvals.from names it"
+	votes(t, map[string]vote{
+		"anybody":          {"a person and their service account are one", policy(requires(2)), words(said("ann"), said(bot, groups)), waits, ReasonAwaitingApproval, "1 of 2 given (ann)"},
+		"nobody is named":  {"the gate asks people", policy(), words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
+		"an empty gate":    {"so does one that says nothing", v1alpha1.RolloutGateSpec{}, words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
+		"rejects":          {"nor does it stop a release", policy(), words(said(bot, groups, rejects), said("ann")), open, ReasonApproved, ""},
+		"named":            {"it is asked by name", policy(fromUsers(bot)), words(said(bot)), open, ReasonApproved, ""},
+		"of a group":       {"the group is of somebody's making", policy(fromGroups("bots")), words(said(bot, groups)), open, ReasonApproved, ""},
+		"of every account": {"Kubernetes puts each in it", policy(fromGroups("system:serviceaccounts:shop", "system:authenticated")), words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
+		"a person of it":   {"people are in such a group too", policy(fromGroups("system:authenticated")), words(said("ann", groups)), open, ReasonApproved, ""},
+	})
+}
+
+func TestAuthorsThatAreCut(t *testing.T) {
+	t.Parallel()
+	c := words(said("zoe"))
+	c.Authors = readBy("Ann, Bob, …")
+	votes(t, map[string]vote{
+		"cut":     {"the last of them may be zoe", policy(), c, waits, ReasonAuthorUnknown, "the image lists more authors than are read (128 bytes)"},
+		"allowed": {"authors may approve", policy(func(p *v1alpha1.ApprovalPolicy) { p.AllowAuthor = true }), c, open, ReasonApproved, ""},
+	})
+}

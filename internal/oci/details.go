@@ -50,8 +50,8 @@ var cleaners = map[string]func(string) string{
 	keySource:        link,
 	keyTitle:         short,
 	keyDescription:   func(s string) string { return clean(s, maxLong) },
-	keyAuthors:       short,
-	keyAuthor:        short,
+	keyAuthors:       people,
+	keyAuthor:        people,
 	keyRollbackFloor: short,
 }
 
@@ -91,6 +91,14 @@ func (v values) details() Details {
 }
 
 func short(s string) string { return clean(s, maxShort) }
+
+// people marks a list of authors that is cut, with "…" at its end: the last of them may be the one who matters.
+func people(s string) string {
+	if list := clean(s, maxShort+1); len(list) <= maxShort && len(s) <= 8*maxShort {
+		return list
+	}
+	return clean(s, maxShort-len("…")) + "…"
+}
 
 func timestamp(s string) string {
 	if _, err := time.Parse(time.RFC3339, s); err != nil {

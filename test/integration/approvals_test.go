@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -456,4 +457,28 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 	w.Select("app", "1.1.0", env.Digest("1.1.0"))
 	w.AwaitBlocked(ro, "RolloutGate", "ScheduleClosed")
 	stays(w, ro, 1)
+}
+
+// TestAPersonAndTheirServiceAccountAreOne: whoever may create tokens would otherwise be as many people as there are service accounts.
+func TestAPersonAndTheirServiceAccountAreOne(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{Required: 2}))
+	alice := someone(w, "alice", nil, "kuberik-approver")
+	alice.approves(w, rel)
+	bot := person{name: "system:serviceaccount:" + w.Namespace + ":bot"}
+	w.Create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "bot"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kuberik-approver"},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "bot", Namespace: w.Namespace}},
+	})
+	cfg := rest.CopyConfig(w.Plane.Config())
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: bot.name, Groups: []string{"system:serviceaccounts", "system:authenticated"}}
+	var err error
+	if bot.Client, err = client.New(cfg, client.Options{Scheme: controller.Scheme()}); err != nil {
+		t.Fatal(err)
+	}
+	bot.approves(w, rel, inGroups("system:serviceaccounts"))
+	blockedWith(w, ro, "1 of 2 given ("+alice.name+"); the word of "+bot.name+" does not count: a service account counts only where")
+	stays(w, ro, 0)
+	someone(w, "bob", nil, "kuberik-approver").approves(w, rel)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
