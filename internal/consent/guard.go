@@ -100,7 +100,11 @@ func (g *Guard) enforced(ctx context.Context, name string) (since time.Time, ok 
 		case err != nil:
 			return since, false, fmt.Errorf("reading the admission policy %q: %w", name, err)
 		}
-		if at := written(obj).Add(settling); at.After(since) {
+		last, known := written(obj)
+		if !known {
+			return since, false, nil
+		}
+		if at := last.Add(settling); at.After(since) {
 			since = at
 		}
 	}
@@ -108,15 +112,19 @@ func (g *Guard) enforced(ctx context.Context, name string) (since time.Time, ok 
 	return since, known && says(policy.Spec, shipped) && denies(binding.Spec, name), nil
 }
 
-// written is when an object was last written, but for its status: what was said while it said something else is not proved.
-func written(o client.Object) time.Time {
-	last := o.GetCreationTimestamp().Time
+// written is when an object was last written, but for its status: what was said while it said something else is not proved. It is not known
+// where the managed fields were removed, which whoever may write the object can do.
+func written(o client.Object) (last time.Time, known bool) {
+	last = o.GetCreationTimestamp().Time
 	for _, f := range o.GetManagedFields() {
-		if f.Subresource == "" && f.Time != nil && f.Time.After(last) {
+		if f.Subresource != "" || f.Time == nil {
+			continue
+		}
+		if known = true; f.Time.After(last) {
 			last = f.Time.Time
 		}
 	}
-	return last
+	return last, known
 }
 
 // says compares what decides; the API server fills in the rest.

@@ -69,9 +69,32 @@ func scheme(t *testing.T) *runtime.Scheme {
 	return s
 }
 
+// kept stands for the managed fields of an object: a fake client does not take them. Without it they say that it was written when made.
+const kept = "test/managed-fields"
+
+// recorded is a reader whose objects say when they were written.
+type recorded struct{ client.Reader }
+
+// Get implements client.Reader.
+func (r recorded) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := r.Reader.Get(ctx, key, o, opts...)
+	at := o.GetCreationTimestamp()
+	entry := metav1.ManagedFieldsEntry{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, Time: &at}
+	switch o.GetAnnotations()[kept] {
+	case "none":
+		return err
+	case "status":
+		entry.Subresource = "status"
+	case "no time":
+		entry.Time = nil
+	}
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{entry})
+	return err
+}
+
 func guard(t *testing.T, reader client.Reader) *Guard {
 	t.Helper()
-	g, err := NewGuard(reader)
+	g, err := NewGuard(recorded{reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +144,11 @@ func TestProven(t *testing.T) {
 		"warns as well":                {actions(admissionv1.Deny, admissionv1.Audit), true},
 		"other words for who is wrong": {changes(func(p *policy) { p.Validations[0].Message, p.Validations[0].MessageExpression = "no", "" }), true},
 		"bound everywhere":             {matches(admissionv1.MatchResources{MatchPolicy: &exact, NamespaceSelector: &metav1.LabelSelector{}, ObjectSelector: &metav1.LabelSelector{}}), true},
+
+		"times of writing removed": {func(l *law) { l.policy.Annotations = map[string]string{kept: "none"} }, false},
+		"those of the binding":     {func(l *law) { l.binding.Annotations = map[string]string{kept: "none"} }, false},
+		"those of a status only":   {func(l *law) { l.binding.Annotations = map[string]string{kept: "status"} }, false},
+		"no times":                 {func(l *law) { l.policy.Annotations = map[string]string{kept: "no time"} }, false},
 
 		"no policy":             {func(l *law) { l.policy = nil }, false},
 		"no binding":            {func(l *law) { l.binding = nil }, false},

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/controller"
 	"github.com/kuberik/kuberik/test/env"
@@ -188,6 +191,20 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseAvailable)
 
+	place := &environments.Environment{ObjectMeta: w.Meta("app"), Spec: environments.EnvironmentSpec{
+		RolloutRef: corev1.LocalObjectReference{Name: "app"}, Name: "shop", Environment: "production",
+	}}
+	closed := v1alpha1.ScheduleSpec{Always: true, RolloutSelector: metav1.LabelSelector{MatchLabels: map[string]string{"of": "nobody"}}}
+	schedule := &v1alpha1.RolloutSchedule{ObjectMeta: w.Meta("freeze"), Spec: closed}
+	everywhere := &v1alpha1.ClusterRolloutSchedule{
+		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: closed},
+	}
+	w.Create(place, schedule)
+	if err := w.Admin.Create(w.Ctx(), everywhere); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Admin.Delete(context.Background(), everywhere) }) //nolint:errcheck // the cluster ends with the tests
+
 	forged := rel.DeepCopy()
 	forged.ObjectMeta = w.Meta("forged")
 	writes := map[string]func(client.Client) error{
@@ -195,12 +212,15 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 		"change a Release":            func(c client.Client) error { return patch(w, c, rel, `{"metadata":{"labels":{"a":"b"}}}`) },
 		"status of a Release":         func(c client.Client) error { return patchStatus(w, c, rel, `{"status":{"phase":"Failed"}}`) },
 		"status of a Rollout":         func(c client.Client) error { return patchStatus(w, c, ro, `{"status":{"history":null}}`) },
+		"status of an Environment":    func(c client.Client) error { return patchStatus(w, c, place, `{"status":{"currentTag":"9.9.9"}}`) },
+		"status of a schedule":        func(c client.Client) error { return patchStatus(w, c, schedule, `{"status":{"active":false}}`) },
+		"status of a cluster's":       func(c client.Client) error { return patchStatus(w, c, everywhere, `{"status":{"active":false}}`) },
 		"status of a manual gate":     func(c client.Client) error { return patchStatus(w, c, manual, `{"status":{"verdicts":null}}`) },
 		"status of one of our checks": func(c client.Client) error { return patchStatus(w, c, ours, `{"status":{"status":"Healthy"}}`) },
 	}
 	editor := w.As("editor", "admin", "kuberik-view", "kuberik-edit", "kuberik-gatekeeper")
 	w.Create(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "everything"}, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"kuberik.com"}, Resources: []string{"*"}, Verbs: []string{"*"},
+		APIGroups: []string{"kuberik.com", "environments.kuberik.com"}, Resources: []string{"*"}, Verbs: []string{"*"},
 	}}})
 	w.Create(&rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "everything"},
@@ -211,7 +231,7 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 		for what, write := range writes {
 			if err := write(c); !apierrors.IsForbidden(err) {
 				t.Errorf("%s: %s: %v", who, what, err)
-			} else if who != "an editor" && !strings.Contains(err.Error(), "written by") {
+			} else if who != "an editor" && !strings.Contains(err.Error(), "written by") && !strings.Contains(err.Error(), "at the cluster scope") {
 				t.Errorf("%s: %s: the message says nothing: %v", who, what, err)
 			}
 		}
