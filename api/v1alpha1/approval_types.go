@@ -30,18 +30,21 @@ type ApprovalSpec struct {
 	GateName string `json:"gateName,omitempty"`
 	// Decision is Approve or Reject.
 	Decision ApprovalDecision `json:"decision"`
-	// Comment for others.
+	// Comment for others, in one line.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="comment is one line of text: it holds a control character, or one that changes the direction of text"
 	Comment string `json:"comment,omitempty"`
 	// User who decides. It has to be who the API server knows you as: kubectl auth whoami.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"
 	User string `json:"user"`
 	// Groups that the decision is given for. You have to be in them; name those that the gate asks for.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="a group is one line of text: it holds a control character, or one that changes the direction of text"
 	Groups []string `json:"groups,omitempty"`
 }
 
@@ -103,20 +106,23 @@ type OverrideSpec struct {
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
 	Bypass []Bypass `json:"bypass"`
-	// Reason why, for those who ask later.
+	// Reason why, for those who ask later, in one line.
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="reason is one line of text: it holds a control character, or one that changes the direction of text"
 	Reason string `json:"reason"`
 	// ExpiresAt is when it ends, at most 24 hours ahead.
 	ExpiresAt metav1.Time `json:"expiresAt"`
 	// User who breaks the glass. It has to be who the API server knows you as: kubectl auth whoami.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"
 	User string `json:"user"`
 	// Groups of the user that matter for the record. You have to be in them.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="a group is one line of text: it holds a control character, or one that changes the direction of text"
 	Groups []string `json:"groups,omitempty"`
 }
 
@@ -131,7 +137,7 @@ type OverrideSpec struct {
 // +kubebuilder:printcolumn:name="Bypass",type=string,JSONPath=`.spec.bypass`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`
-// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Override has no spec: write spec.rolloutName, spec.releaseName, spec.bypass, spec.reason, spec.expiresAt and spec.user"
 type Override struct {
