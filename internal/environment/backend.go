@@ -74,6 +74,8 @@ type Snapshot struct {
 	Environments []State
 	// Untrusted is how many deployments of untrusted logins the backend found. It stops counting at some limit.
 	Untrusted int
+	// Unknown says why an environment may be missing, and what to do. Empty: it may not have published a deployment yet.
+	Unknown string
 }
 
 // Find returns the state of an environment.

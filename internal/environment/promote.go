@@ -95,7 +95,7 @@ func (n Snapshot) Ask(q Question, v v1alpha1.VersionInfo) Answer {
 	open := Answer{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: v.Tag + " is Available"}
 	if q.Patience > 0 {
 		if open.Until = n.At.Add(q.Patience); !open.Until.After(q.Now) {
-			return Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Since: open.Until, Message: "nothing was heard of the other environments since " + n.At.UTC().Format(time.RFC3339)}
+			return Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Since: open.Until, Message: "the other environments could not be read since " + n.At.UTC().Format(time.RFC3339)}
 		}
 	}
 	for i, u := range q.Upstreams {
@@ -119,7 +119,8 @@ func (n Snapshot) Ask(q Question, v v1alpha1.VersionInfo) Answer {
 func (n Snapshot) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answer {
 	s, known := n.Find(u.Environment)
 	if !known {
-		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnknownEnvironment, Message: "no environment " + u.Environment + " of this application is known; wait for its first deployment, or correct the name"}
+		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnknownEnvironment, Message: "no environment " + u.Environment + " of this application is known: " +
+			cmp.Or(n.Unknown, "wait for its first deployment, or correct the name in spec.dependsOn or spec.relationship of the Environment")}
 	}
 	s.Deployments = inOrder(s.Deployments)
 	mine := func(d Deployment) bool { return SameRelease(d.Version, v) }
@@ -185,7 +186,7 @@ func undeployed(s State, v v1alpha1.VersionInfo) Answer {
 	tagged := func(d Deployment) bool { return d.Version.Tag == v.Tag && d.UntrustedReason == "" }
 	if i := slices.IndexFunc(s.Deployments, tagged); i >= 0 && !tellable(s.Deployments[i].Version, v) {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnidentified, Message: fmt.Sprintf(
-			"%s was deployed in %s, but nothing says that it is the same image: let the ImagePolicies reflect digests (digestReflectionPolicy: IfNotPresent), or label images with their revision",
+			"%s was deployed in %s, but nothing says that it is the same image: set digestReflectionPolicy: Always in the ImagePolicies of both, or label images with their revision",
 			v.Tag, s.Environment)}
 	}
 	return Answer{State: v1alpha1.GateClosed, Reason: ReasonNotDeployedUpstream, Message: v.Tag + " was not deployed in " + s.Environment}

@@ -8,9 +8,12 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/gate"
 )
 
 var noon = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -148,8 +151,8 @@ func TestAsk(t *testing.T) {
 		"after a retry":              {"it failed, and then it did not", staging(ran(one, retried)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
 		"being retried":              {"the last attempt counts", staging(ran(one, retried, is(v1alpha1.BakeDeploying))), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is being deployed in staging", -time.Hour, never},
 		"again":                      {"the last deployment counts", staging(ran(one, is(v1alpha1.BakeInProgress)), ran(one)), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is baking in staging", -time.Hour, never},
-		"unknown":                    {"", told(stage("qa", ran(one))), after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known; wait for its first deployment, or correct the name", never, never},
-		"no news at all":             {"", environment.Snapshot{}, after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known; wait for its first deployment, or correct the name", never, never},
+		"unknown":                    {"", told(stage("qa", ran(one))), after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known: wait for its first deployment, or correct the name in spec.dependsOn or spec.relationship of the Environment", never, never},
+		"no news at all":             {"", environment.Snapshot{}, after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known: wait for its first deployment, or correct the name in spec.dependsOn or spec.relationship of the Environment", never, never},
 		"not deployed":               {"", staging(ran(two)), after("staging"), one, closed, environment.ReasonNotDeployedUpstream, "1.0.0 was not deployed in staging", never, never},
 		"nothing deployed":           {"", staging(), after("staging"), one, closed, environment.ReasonNotDeployedUpstream, "1.0.0 was not deployed in staging", never, never},
 		"deploying":                  {"", staging(ran(one, is(v1alpha1.BakeDeploying))), after("staging"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is being deployed in staging", -time.Hour, never},
@@ -184,6 +187,7 @@ func TestAsk(t *testing.T) {
 		"forged failure":             {"", staging(ran(one, doubted, is(v1alpha1.BakeFailed)), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
 		"forged quarantine":          {"", staging(ran(one, doubted, quarantined), ran(one)), after("staging"), one, open, environment.ReasonPromoted, "1.0.0 is Available in staging", half, never},
 		"forged rollback":            {"", staging(ran(one, doubted), ran(two), ran(one)), after("staging"), two, open, environment.ReasonPromoted, "2.0.0 is Available in staging", half, never},
+		"why it is not known":        {"", environment.Snapshot{At: noon, Unknown: "label both namespaces"}, after("staging"), one, closed, environment.ReasonUnknownEnvironment, "no environment staging of this application is known: label both namespaces", never, never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,7 +205,7 @@ func TestAskAboutTime(t *testing.T) {
 		return n
 	}
 	outdated := func(age string) string {
-		return "nothing was heard of the other environments since 2030-03-01T" + age + "Z"
+		return "the other environments could not be read since 2030-03-01T" + age + "Z"
 	}
 	for name, tc := range map[string]asked{
 		"soaking":             {"", staging(ran(one)), soak(time.Hour), one, pending, environment.ReasonSoaking, "1.0.0 has to be Available in staging for 1h0m0s", half, -half},
@@ -238,7 +242,7 @@ func TestAskSeveral(t *testing.T) {
 		"all":         {"since the last of them", snapshot, after("eu", "us"), one, open, environment.ReasonPromoted, "1.0.0 is Available in eu and us", -time.Minute, never},
 		"the order":   {"of the spec", snapshot, after("us", "eu"), one, open, environment.ReasonPromoted, "1.0.0 is Available in us and eu", -time.Minute, never},
 		"one is not":  {"", snapshot, after("eu", "qa", "us"), one, closed, environment.ReasonNotAvailableUpstream, "1.0.0 is failed in qa", -time.Hour, never},
-		"one unknown": {"the first that objects says so", snapshot, after("eu", "asia", "qa"), one, closed, environment.ReasonUnknownEnvironment, "no environment asia of this application is known; wait for its first deployment, or correct the name", never, never},
+		"one unknown": {"the first that objects says so", snapshot, after("eu", "asia", "qa"), one, closed, environment.ReasonUnknownEnvironment, "no environment asia of this application is known: wait for its first deployment, or correct the name in spec.dependsOn or spec.relationship of the Environment", never, never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -336,5 +340,33 @@ func TestUpstreams(t *testing.T) {
 				t.Error("it promotes, or not")
 			}
 		})
+	}
+}
+
+// TestWhoOpensTheGate: each reason is cleared by somebody who can clear it.
+func TestWhoOpensTheGate(t *testing.T) {
+	t.Parallel()
+	controls := true
+	for reason, want := range map[string]string{
+		environment.ReasonUnknownEnvironment:   "label the namespaces",
+		environment.ReasonNotDeployedUpstream:  "Available upstream",
+		environment.ReasonNotAvailableUpstream: "Available upstream",
+		environment.ReasonSoaking:              "Available upstream",
+		environment.ReasonQuarantinedUpstream:  "lifts the quarantine",
+		environment.ReasonRolledBackUpstream:   "Available upstream again",
+		environment.ReasonNoEvidence:           "edit the Environments upstream",
+		environment.ReasonUnidentified:         "edit the ImagePolicies",
+		environment.ReasonNewsOutdated:         "backend",
+		environment.ReasonCycle:                "edit the Environment",
+	} {
+		g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "Environment", Controller: &controls}}}}
+		g.Status.Verdicts = []v1alpha1.GateVerdict{{Release: "1.0.0", State: closed, Reason: reason, Message: "because"}}
+		if v := gate.Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1.0.0"}, gate.Context{Now: noon}); v.Open() || !strings.Contains(v.ClearedBy, want) {
+			t.Errorf("%s is cleared by %q", reason, v.ClearedBy)
+		}
+		g.Status.Verdicts[0].State = open
+		if v := gate.Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1.0.0"}, gate.Context{Now: noon}); !v.Open() {
+			t.Errorf("an open gate is %+v", v)
+		}
 	}
 }

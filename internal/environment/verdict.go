@@ -96,7 +96,7 @@ func (s Standing) ask(about v1alpha1.VersionInfo) Answer {
 	case s.Problem != nil:
 		return Answer{State: v1alpha1.GateClosed, Reason: s.Reason, Message: s.Problem.Error()}
 	case s.Snapshot.At.IsZero():
-		a := Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Message: "nothing was heard of the other environments yet"}
+		a := Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Message: "the other environments have not been read yet"}
 		if s.Failure != nil {
 			a.Message += ": " + s.Failure.Error()
 		}

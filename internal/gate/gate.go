@@ -126,6 +126,9 @@ func Scheduled(g *v1alpha1.RolloutGate) bool {
 	return owner != nil && (owner.Kind == "RolloutSchedule" || owner.Kind == "ClusterRolloutSchedule")
 }
 
+// reasonDue is why a gate is shut whose schedule has to be evaluated first.
+const reasonDue = "the schedule is about to be evaluated again"
+
 // At is a gate as it is at a time. One that a schedule opened until a time that has come is shut until the schedule has been looked at
 // again.
 func At(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
@@ -135,7 +138,7 @@ func At(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
 	}
 	due, shut := g.DeepCopy(), false
 	due.Spec.Passing = &shut
-	due.Annotations[v1alpha1.AnnotationGateReason] = "the schedule is about to be looked at again"
+	due.Annotations[v1alpha1.AnnotationGateReason] = reasonDue
 	delete(due.Annotations, v1alpha1.AnnotationGateUntil)
 	return due
 }
@@ -160,7 +163,13 @@ func closed(g *v1alpha1.RolloutGate) Verdict {
 		ClearedBy: "whoever may set spec.passing of the gate",
 	}
 	if reason := g.Annotations[v1alpha1.AnnotationGateReason]; reason != "" {
-		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "time, or whoever may edit the schedule", scheduled(g)
+		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "whoever may edit the schedule", scheduled(g)
+		switch {
+		case reason == reasonDue:
+			v.ClearedBy = "the controller of Kuberik"
+		case !v.Until.IsZero():
+			v.ClearedBy = "time, or " + v.ClearedBy
+		}
 	}
 	return v
 }

@@ -82,3 +82,25 @@ func TestVerdictKeepsItsTimes(t *testing.T) {
 		t.Error("a gate without a class is ours, one of another class is not")
 	}
 }
+
+// TestTimeClearsWhatHasAnEnd: a schedule that is invalid, or that closes for ever, is cleared by a person.
+func TestTimeClearsWhatHasAnEnd(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct{ passing, until, want string }{
+		"closed until":  {"false", at.Add(time.Hour).Format(time.RFC3339), "time, or whoever may edit the schedule"},
+		"closed":        {"false", "", "whoever may edit the schedule"},
+		"open and over": {"true", at.Add(-time.Hour).Format(time.RFC3339), "the controller of Kuberik"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &v1alpha1.RolloutGate{}
+			g.Annotations = map[string]string{v1alpha1.AnnotationGateReason: "schedule office says so", v1alpha1.AnnotationGateUntil: tc.until}
+			g.Spec.Passing = new(tc.passing == "true")
+			v := Evaluate(At(g, at), v1alpha1.ReleaseIdentity{Tag: "1.0.0"}, Context{Now: at})
+			if v.Open() || v.ClearedBy != tc.want || (v.Until.IsZero()) != (tc.want != "time, or whoever may edit the schedule") {
+				t.Errorf("got %+v", v)
+			}
+		})
+	}
+}

@@ -6,9 +6,6 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// reasonQuarantinedUpstream is what an Environment writes of a release that is quarantined upstream.
-const reasonQuarantinedUpstream = "QuarantinedUpstream"
-
 // kind is a class of gate that Kuberik answers for itself. Every other class belongs to an external controller.
 type kind struct {
 	class string
@@ -24,11 +21,27 @@ func kinds() []kind {
 	}
 }
 
+// promoters says who or what opens the gate of an Environment, by the reason that the Environment wrote. For every other reason it is the
+// release becoming Available upstream.
+var promoters = map[string]string{
+	"QuarantinedUpstream": "a newer release, or whoever lifts the quarantine upstream",
+	"RolledBackUpstream":  "a newer release, or the release becoming Available upstream again",
+	"UnknownEnvironment":  "whoever may edit the Environment or label the namespaces, or the first deployment upstream",
+	"Unidentified":        "whoever may edit the ImagePolicies upstream and here",
+	"NoEvidence":          "whoever may edit the Environments upstream, or the release becoming Available upstream",
+	"NewsOutdated":        "the backend of the Environment answering again",
+	"Cycle":               "whoever may edit the Environment",
+	"RolloutNotFound":     "whoever may edit the Environment",
+	"NoName":              "whoever may edit the Environment",
+	"InvalidSpec":         "whoever may edit the Environment",
+	"BackendRefuses":      "whoever may edit the backend of the Environment and its credentials",
+}
+
 // promoted judges a gate that an Environment keeps.
 func promoted(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
 	v := asked("the release becoming Available upstream")(g, release, c)
-	if v.Reason == reasonQuarantinedUpstream {
-		v.ClearedBy = "a newer release, or whoever lifts the quarantine upstream"
+	if by, ok := promoters[v.Reason]; ok && !v.Open() && v.ClearedBy != "" {
+		v.ClearedBy = by
 	}
 	return v
 }

@@ -56,7 +56,7 @@ func (v *view) wrong(reason string, problem error) {
 
 // cycle notes environments that wait for each other.
 func (v *view) cycle(path []string) {
-	v.wrong(environment.ReasonCycle, fmt.Errorf("the environments wait for each other: %s", strings.Join(path, " after ")))
+	v.wrong(environment.ReasonCycle, fmt.Errorf("the environments wait for each other: %s; remove one of these from spec.dependsOn or spec.relationship", strings.Join(path, " after ")))
 }
 
 // published notes what came of publishing. What one deployment cannot be published for is no failure of the rest.
@@ -151,7 +151,7 @@ func (v *view) condition() metav1.Condition {
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "BackendFails", v.failure.Error()
 	case !v.until.IsZero():
 		ready.Status, ready.Reason = metav1.ConditionFalse, "BackendWaits"
-		ready.Message = "the backend is left alone until " + v.until.UTC().Format(time.RFC3339) + ": its rate limit, or the budget, is reached"
+		ready.Message = "the backend is not called until " + v.until.UTC().Format(time.RFC3339) + ": its rate limit, or the share of it that Kuberik uses, is reached"
 	case len(v.refused) > 0:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DeploymentRefused", errors.Join(v.refused...).Error()
 	default:
@@ -167,7 +167,7 @@ func (v *view) condition() metav1.Condition {
 // summary says what comes before the environment.
 func (v *view) summary() string {
 	if len(v.upstreams) == 0 {
-		return "takes releases as they come"
+		return "takes every release: it comes after no other environment"
 	}
 	var names []string
 	for _, u := range v.upstreams {

@@ -86,12 +86,12 @@ func (c *Controller) write(ctx context.Context, s *subject, ro types.NamespacedN
 	err := c.client.Create(ctx, g, kube.FieldOwner)
 	switch {
 	case err == nil:
-		log.FromContext(ctx).Info("made a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
+		log.FromContext(ctx).Info("created a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
 		return g.Name, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return "", nil
 	case !apierrors.IsAlreadyExists(err):
-		return "", fmt.Errorf("making its gate: %w", err)
+		return "", fmt.Errorf("creating its gate: %w", err)
 	}
 	// It exists and does not say whose it is: somebody took that away, or the cache does not know it yet.
 	if err := c.client.Get(ctx, client.ObjectKeyFromObject(g), g); err != nil {
@@ -105,7 +105,7 @@ func (c *Controller) repair(ctx context.Context, s *subject, ro types.Namespaced
 	next := g.DeepCopy()
 	s.shape(next, ro, said)
 	if err := controllerutil.SetControllerReference(s.object, next, c.client.Scheme()); err != nil {
-		return fmt.Errorf("taking the gate %q: %w", g.Name, err)
+		return fmt.Errorf("taking over the gate %q: %w", g.Name, err)
 	}
 	if equality.Semantic.DeepEqual(g, next) {
 		return nil
@@ -113,7 +113,7 @@ func (c *Controller) repair(ctx context.Context, s *subject, ro types.Namespaced
 	if err := c.client.Patch(ctx, next, client.MergeFrom(g), kube.FieldOwner); err != nil {
 		return behind(g, fmt.Errorf("writing its gate %q: %w", g.Name, err))
 	}
-	log.FromContext(ctx).Info("wrote a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
+	log.FromContext(ctx).Info("updated a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
 	return nil
 }
 

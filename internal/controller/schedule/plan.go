@@ -76,7 +76,7 @@ func (s *subject) shape(g *v1alpha1.RolloutGate, ro types.NamespacedName, said s
 // reason says why the gates are as they are.
 func (s *subject) reason(said schedule.Evaluation) string {
 	if said.Invalid() {
-		return version.Clean(s.String()+" cannot be evaluated, so it is closed: "+said.Problem, maxMessage)
+		return version.Clean(s.String()+" is invalid and closes its gates: "+said.Problem, maxMessage)
 	}
 	state := " is closed"
 	if said.Open {

@@ -305,6 +305,16 @@ func TestNamespaces(t *testing.T) {
 	w.expect(staging, "")
 }
 
+// TestSelectsNothing: the event is a sentence for a schedule without Rollouts too.
+func TestSelectsNothing(t *testing.T) {
+	w := begin(t, noon)
+	s := w.local("office", office)
+	if m := w.condition(s, "Ready", metav1.ConditionTrue, "Open"); m != "selects no Rollout" {
+		t.Errorf("Ready says %q", m)
+	}
+	w.event("Normal ScheduleActive the schedule is active (office): it selects no Rollout, until 2026-11-23T17:00Z")
+}
+
 func TestFreeze(t *testing.T) {
 	w := begin(t, noon)
 	elsewhere := w.namespace(nil)
@@ -342,7 +352,7 @@ func TestInvalid(t *testing.T) {
 	if !strings.Contains(message, `timezone "Europe/Berln" is not known`) {
 		t.Errorf("Stalled says %q", message)
 	}
-	if r := g.Annotations["gate.kuberik.com/reason"]; r != "schedule office cannot be evaluated, so it is closed: "+message || g.Annotations["gate.kuberik.com/until"] != "" {
+	if r := g.Annotations["gate.kuberik.com/reason"]; r != "schedule office is invalid and closes its gates: "+message || g.Annotations["gate.kuberik.com/until"] != "" {
 		t.Errorf("the gate says %v", g.Annotations)
 	}
 	w.event(`Warning InvalidSchedule timezone "Europe/Berln" is not known`)
@@ -601,7 +611,7 @@ func TestTaken(t *testing.T) {
 	change(w, one, func(ro *v1alpha1.Rollout) { ro.Labels = it })
 	message := w.condition(s, "Ready", metav1.ConditionFalse, "GatesFailed")
 	w.expect(w.home, "else:false, two:true")
-	if !strings.HasPrefix(message, fmt.Sprintf("Rollout one: taking the gate %q: ", name)) {
+	if !strings.HasPrefix(message, fmt.Sprintf("Rollout one: taking over the gate %q: ", name)) {
 		t.Errorf("Ready says %q", message)
 	}
 	w.event("Warning GatesFailed Rollout one: ")

@@ -67,7 +67,7 @@ func stalled(said schedule.Evaluation) metav1.Condition {
 	}
 	return metav1.Condition{
 		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonScheduleEvaluated,
-		Message: "the schedule can be followed",
+		Message: "the schedule is valid",
 	}
 }
 
@@ -95,7 +95,7 @@ func ready(said schedule.Evaluation, out outcome) metav1.Condition {
 func effect(said schedule.Evaluation, out outcome) string {
 	switch {
 	case out.rollouts == 0:
-		return "the schedule selects no Rollout"
+		return "selects no Rollout"
 	case said.Open:
 		return "lets " + count(out.rollouts) + " pass"
 	}
@@ -142,9 +142,18 @@ func happened(before, after v1alpha1.ScheduleStatus, said schedule.Evaluation) [
 	if rules := strings.Join(slices.DeleteFunc(slices.Clone(after.ActiveRules), func(r string) bool { return r == "" }), ", "); rules != "" {
 		e.note += " (" + rules + ")"
 	}
-	e.note += ": it " + apimeta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady).Message
+	e.note += ": " + consequence(after, said)
 	if after.NextTransition != nil {
 		e.note += ", until " + after.NextTransition.In(said.Zone).Format("2006-01-02T15:04Z07:00")
 	}
 	return append(list, e)
+}
+
+// consequence is the message of Ready as the end of a sentence.
+func consequence(after v1alpha1.ScheduleStatus, said schedule.Evaluation) string {
+	ready := apimeta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady)
+	if ready.Status == metav1.ConditionTrue && said.Problem == "" {
+		return "it " + ready.Message // which says what the schedule does
+	}
+	return ready.Message
 }

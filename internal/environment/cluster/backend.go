@@ -46,7 +46,11 @@ func (b Backend) Publish(ctx context.Context, _ environment.State) error { retur
 
 // Read implements environment.Backend. Two Environments with the same name are no evidence: it is not clear which one is meant.
 func (b Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
-	near, err := b.Neighbours(ctx, application)
+	group, err := b.group(ctx, b.Namespace)
+	if err != nil {
+		return environment.Snapshot{}, err
+	}
+	near, err := b.neighbours(ctx, application, group)
 	if err != nil {
 		return environment.Snapshot{}, err
 	}
@@ -64,7 +68,7 @@ func (b Backend) Read(ctx context.Context, application string) (environment.Snap
 		}
 		states[s.Environment] = s
 	}
-	snapshot := environment.Snapshot{At: b.Clock.Now()}
+	snapshot := environment.Snapshot{At: b.Clock.Now(), Unknown: b.unknown(group)}
 	for _, s := range states {
 		snapshot.Environments = append(snapshot.Environments, s)
 	}
@@ -72,15 +76,29 @@ func (b Backend) Read(ctx context.Context, application string) (environment.Snap
 	return snapshot, nil
 }
 
+// unknown says why an environment may be missing: the label of the namespaces is what people forget.
+func (b Backend) unknown(group string) string {
+	if group == "" {
+		return fmt.Sprintf("namespace %s has no label %s, so it meets no other namespace. Give it and the namespace of that environment the same "+
+			"value (kubectl label namespace %s <the other namespace> %s=<name>), or correct the name in the Environment", b.Namespace, LabelGroup, b.Namespace, LabelGroup)
+	}
+	return fmt.Sprintf("no namespace with the label %s=%s has it. Label its namespace (kubectl label namespace <the other namespace> %s=%s), "+
+		"or correct the name in the Environment", LabelGroup, group, LabelGroup, group)
+}
+
 // Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them.
 func (b Backend) Neighbours(ctx context.Context, application string) ([]*environments.Environment, error) {
-	var list environments.EnvironmentList
-	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing Environments: %w", err)
-	}
 	group, err := b.group(ctx, b.Namespace)
 	if err != nil {
 		return nil, err
+	}
+	return b.neighbours(ctx, application, group)
+}
+
+func (b Backend) neighbours(ctx context.Context, application, group string) ([]*environments.Environment, error) {
+	var list environments.EnvironmentList
+	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
 	var near []*environments.Environment
 	for i := range list.Items {

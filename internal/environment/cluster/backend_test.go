@@ -181,6 +181,24 @@ func TestNewsAreWhatTheEnvironmentsSay(t *testing.T) {
 	}
 }
 
+// TestUnknownAsksForTheLabel: a label that somebody forgot looks like an environment that does not exist.
+func TestUnknownAsksForTheLabel(t *testing.T) {
+	t.Parallel()
+	for group, want := range map[string]string{
+		"-":    "kubectl label namespace here <the other namespace> environments.kuberik.com/group=<name>",
+		"shop": "kubectl label namespace <the other namespace> environments.kuberik.com/group=shop",
+	} {
+		n, err := open(t, interceptor.Funcs{}, namespace("here", group), namespace("there", "-"), env("here", "production"), env("there", "staging"), rollout("here"), rollout("there")).Read(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := environment.Question{Upstreams: []environment.Upstream{{Environment: "staging"}}, Now: noon}
+		if a := n.Ask(q, rollout("here").Status.History[0].Version); a.Reason != environment.ReasonUnknownEnvironment || !strings.Contains(a.Message, want) {
+			t.Errorf("group %s: got %s: %s", group, a.Reason, a.Message)
+		}
+	}
+}
+
 func TestPublishWritesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, interceptor.Funcs{}, namespace("here", "-"))
