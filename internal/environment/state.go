@@ -15,14 +15,10 @@ import (
 )
 
 // Of returns the state of an Environment, from the history of its Rollout. Entries without an ID are omitted: nothing could refer to them.
+// Nothing is read from the status of the Environment, because a tenant may be able to write it. The URL is left to the controller.
 func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
 	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment, After: after(e.Spec)}
 	s.Parallel = e.Spec.Relationship != nil && e.Spec.Relationship.Type == environments.Parallel
-	for _, i := range e.Status.EnvironmentInfos {
-		if i.Environment == s.Environment {
-			s.URL = i.EnvironmentURL
-		}
-	}
 	for i := range ro.Status.History {
 		if h := &ro.Status.History[i]; h.ID != nil {
 			s.Deployments = append(s.Deployments, deployment(ro, h))

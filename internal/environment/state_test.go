@@ -46,7 +46,7 @@ func TestOf(t *testing.T) {
 		{Environment: "staging", EnvironmentURL: "https://staging/"}, {Environment: "production", EnvironmentURL: "https://production/"},
 	}
 	want := environment.State{
-		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, Parallel: true, URL: "https://production/",
+		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, Parallel: true, // no URL: whoever may patch the status wrote it
 		Deployments: []environment.Deployment{
 			{Key: "u/3", ID: 3, Version: two, Message: said, State: v1alpha1.BakeInProgress, StateMessage: said, Attempt: tried.Time, At: noon, Order: 1, Quarantine: "it lost orders"},
 			{Key: "u/2", ID: 2, Version: one, State: v1alpha1.BakeSucceeded, At: noon, AvailableSince: ended.Time, Order: 2},

@@ -177,6 +177,7 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 	v.published(b.Publish(ctx, own))
 	v.snapshot, err = b.Read(ctx, own.Application)
 	v.heard(err)
+	c.addURLs(ctx, e, v)
 	v.own = own
 	if path := v.snapshot.Cycle(own.Environment, own.After); path != nil {
 		v.cycle(path)

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/version"
 )
@@ -102,6 +104,42 @@ func TestGateIsPutBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStatusOfOthersIsNoEvidence: who may patch the status of an Environment upstream neither promotes a release nor chooses a URL.
+func TestStatusOfOthersIsNoEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	staging := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "staging"}, Spec: w.self.Spec}
+	staging.Spec.Environment, staging.Spec.Relationship = "staging", nil
+	staging.Annotations = map[string]string{environments.AnnotationURL: "https://staging.example.com/"}
+	staging.Status.CurrentTag, staging.Status.CurrentState = "1.0.0", string(succeeded)
+	staging.Status.EnvironmentInfos = []environments.EnvironmentInfo{{
+		Environment: "staging", EnvironmentURL: "https://evil.example.com/",
+		History: []v1alpha1.DeploymentHistoryEntry{entry(1, "1.0.0", succeeded)},
+	}}
+	if err := w.client.Create(t.Context(), staging); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.client.Status().Update(t.Context(), staging); err != nil {
+		t.Fatal(err)
+	}
+	b := cluster.Backend{Client: w.client, Namespace: "ns", Clock: w.clock}
+	w.controller.backends = only{b}
+	w.settle()
+	w.want("1.0.0", closed, environment.ReasonNotDeployedUpstream)
+	for _, i := range w.self.Status.EnvironmentInfos {
+		if i.Environment == "staging" && (i.EnvironmentURL != "https://staging.example.com/" || len(i.History) > 0) {
+			t.Errorf("it shows %+v", i)
+		}
+	}
+}
+
+// only is the one backend that there is.
+type only struct{ environment.Backend }
+
+func (o only) For(context.Context, *environments.Environment) (environment.Backend, error) {
+	return o, nil
 }
 
 func TestDeletedGateIsMadeAgain(t *testing.T) {

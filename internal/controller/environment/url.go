@@ -13,6 +13,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/cluster"
 )
 
 // route is the kind that says under which name an application is reached.
@@ -46,6 +47,25 @@ func (c *Controller) url(ctx context.Context, e *environments.Environment) strin
 	found := c.route(ctx, key)
 	c.routes.Add(key, found, remembered)
 	return found
+}
+
+// addURLs says where the other environments of this cluster are found. It asks for each of them, because their status may not be trusted.
+func (c *Controller) addURLs(ctx context.Context, e *environments.Environment, v *view) {
+	if outside(e) {
+		return // the backend has them
+	}
+	near, err := cluster.Backend{Client: c.client, Namespace: e.Namespace}.Neighbours(ctx, environment.Application(e.Spec.Name))
+	if err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("the URLs of the other environments cannot be read", "error", err.Error())
+		return
+	}
+	for _, other := range near {
+		for i := range v.snapshot.Environments {
+			if s := &v.snapshot.Environments[i]; s.Environment == other.Spec.Environment {
+				s.URL = c.url(ctx, other)
+			}
+		}
+	}
 }
 
 // route is where the HTTPRoute of a name leads.
