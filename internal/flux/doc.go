@@ -2,6 +2,6 @@
 // how far Flux has got with it, and hands versions over.
 //
 // Evidence is taken from what Flux says of its own work: the generation it observed, the reconcile request it handled, the
-// revision it attempted and the one it applied. kustomize-controller writes the first two at the end of a reconcile, from the
-// object it began with, so that together they never speak of a version it has not seen.
+// revision it attempted and the one it applied, and what its Ready condition is about. No single field is enough: Flux writes some of
+// them without reconciling. docs/decisions/0005 lists which.
 package flux

@@ -2,6 +2,7 @@ package flux
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -10,6 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // Revision names what a Kustomization has come to: its name, its generation, the reconcile request that was handled, and the revision that
@@ -18,34 +22,87 @@ func Revision(k *kustomizev1.Kustomization) string {
 	return fmt.Sprintf("%s/%d/%s/%s", k.Name, k.Generation, k.Status.GetLastHandledReconcileRequest(), k.Status.LastAppliedRevision)
 }
 
-// Progress is how far Flux has got with a Kustomization as it is now.
+// Progress is how far Flux has got with a Kustomization: its present generation, for the last reconcile request.
 type Progress int
 
 const (
-	// Working: Flux has not finished with it.
+	// Working: Flux has not finished a reconcile.
 	Working Progress = iota
-	// Broken: Flux tried and gave up, or health checks of its own failed.
+	// Suspended: Flux does nothing until somebody resumes it.
+	Suspended
+	// Waiting: Flux has not begun, because a dependency or the source is not ready.
+	Waiting
+	// Broken: the build failed, health checks of Flux failed, or Flux gave up.
 	Broken
-	// Hindered: Flux tried and could not, for a reason that may pass.
+	// Hindered: Flux tried and failed, and may succeed when it tries again.
 	Hindered
+	// Repeating: Flux is reconciling again what it has applied before. Its status does not tell whether the reconcile before that
+	// one succeeded: a failed reconcile leaves lastAppliedRevision as it is.
+	Repeating
 	// Done: applied.
 	Done
 )
 
-// Judge says how far Flux has got with a Kustomization, and what it says itself.
+// Tried reports whether Flux has finished a reconcile, successful or not.
+func (p Progress) Tried() bool { return p >= Broken }
+
+// notBegun are the reasons of a Ready condition that kustomize-controller sets before it builds anything.
+var notBegun = []string{meta.DependencyNotReadyReason, meta.ArtifactFailedReason}
+
+// Judge returns how far Flux has got with a Kustomization, and the message of Flux or, if it has none, one of our own.
 func Judge(k *kustomizev1.Kustomization) (Progress, string) {
-	ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
-	switch {
-	case apimeta.IsStatusConditionTrue(k.Status.Conditions, meta.StalledCondition):
-		return Broken, notReady(k.Status.Conditions)
-	case succeeded(k):
-		return Done, ""
-	case ready == nil || !tried(k) || ready.Status != metav1.ConditionFalse:
-		return Working, "Flux has not applied it yet"
-	case ready.Reason == meta.HealthCheckFailedReason || ready.Reason == meta.BuildFailedReason:
-		return Broken, notReady(k.Status.Conditions)
+	if k.Spec.Suspend {
+		return Suspended, "it is suspended: flux resume kustomization " + k.Name + " --namespace " + k.Namespace
 	}
-	return Hindered, notReady(k.Status.Conditions)
+	// A suspended kustomize-controller writes observedGeneration and lastHandledReconcileAt too. Only what it does when it
+	// reconciles sets Ready, and with it the observedGeneration of that condition.
+	ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
+	if ready == nil || ready.ObservedGeneration != k.Generation || !handled(k, k.Status.ReconcileRequestStatus) {
+		return Working, "Flux has not applied it yet"
+	}
+	if ready.Status == metav1.ConditionFalse {
+		return failed(k, ready), notReady(k.Status.Conditions)
+	}
+	switch {
+	case !settled(k):
+		return Working, "Flux has not applied it yet"
+	case ready.Status == metav1.ConditionTrue:
+		return Done, ""
+	}
+	return Repeating, "Flux is reconciling it again"
+}
+
+// failed returns how far a reconcile that failed has got.
+func failed(k *kustomizev1.Kustomization, ready *metav1.Condition) Progress {
+	stalled := apimeta.FindStatusCondition(k.Status.Conditions, meta.StalledCondition)
+	switch {
+	case stalled != nil && stalled.Status == metav1.ConditionTrue && stalled.ObservedGeneration == k.Generation,
+		ready.Reason == meta.HealthCheckFailedReason, ready.Reason == meta.BuildFailedReason:
+		return Broken
+	case slices.Contains(notBegun, ready.Reason):
+		return Waiting
+	}
+	return Hindered
+}
+
+// settled reports whether the last revision that Flux attempted is the one it applied.
+func settled(k *kustomizev1.Kustomization) bool {
+	return k.Status.ObservedGeneration == k.Generation && k.Status.LastAppliedRevision != "" &&
+		k.Status.LastAppliedRevision == k.Status.LastAttemptedRevision
+}
+
+// handled reports whether Flux has handled the last reconcile request.
+func handled(obj client.Object, status meta.ReconcileRequestStatus) bool {
+	asked, ok := meta.ReconcileAnnotationValue(obj.GetAnnotations())
+	return !ok || asked == status.GetLastHandledReconcileRequest()
+}
+
+func notReady(conditions []metav1.Condition) string {
+	c := apimeta.FindStatusCondition(conditions, meta.ReadyCondition)
+	if c == nil || c.Status != metav1.ConditionFalse {
+		return ""
+	}
+	return version.Clean(c.Reason+": "+c.Message, 256)
 }
 
 // Applied is what a Kustomization has come to.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
-	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +42,15 @@ type Want struct {
 	Token string
 	// Image that the digest of Version belongs to.
 	Image string
+	// Recorded are the targets as the Rollout's status has them, of the same deployment.
+	Recorded []v1alpha1.TargetStatus
+}
+
+// recorded reports whether it is on record that Flux has applied the version to a target.
+func (w Want) recorded(t *release.Target) bool {
+	return slices.ContainsFunc(w.Recorded, func(r v1alpha1.TargetStatus) bool {
+		return r.Applied && r.Kind == t.Kind && r.Name == t.Name && r.Variable == t.Variable
+	})
 }
 
 // Rollouts names the Rollouts whose version an object asks for.
@@ -113,7 +121,7 @@ func Targets(w World, want Want) []release.Target {
 // substitution is one variable of a Kustomization.
 func substitution(k *kustomizev1.Kustomization, variable string, want Want) release.Target {
 	t := release.Target{
-		Kind: kustomizev1.KustomizationKind, Name: k.Name, Variable: variable, Suspended: k.Spec.Suspend,
+		Kind: kustomizev1.KustomizationKind, Name: k.Name, Variable: variable,
 	}
 	if k.Spec.PostBuild != nil {
 		t.Value = k.Spec.PostBuild.Substitute[variable]
@@ -122,11 +130,12 @@ func substitution(k *kustomizev1.Kustomization, variable string, want Want) rele
 		t.Problem = "Flux does not accept " + version.Clean(variable, 63) + " as the name of a variable: use letters, digits and '_'"
 	}
 	t.Asked = k.Annotations[annotationDeployment+"."+variable] == want.Token
-	t.Reached = t.Asked && t.Value == want.Version.Tag && t.Problem == "" && tried(k)
-	t.Applied = t.Reached && succeeded(k)
+	t.Reached = t.Asked && t.Value == want.Version.Tag && t.Problem == ""
+	t.Applied = t.Reached
 	if t.Reached {
-		t.Message = failure(k) // what Flux says of an earlier version is of no matter
+		follow(&t, k, want)
 	}
+	suspended(&t, k)
 	return t
 }
 
@@ -136,6 +145,9 @@ func repository(repo *sourcev1.OCIRepository, all []kustomizev1.Kustomization, w
 		Kind: sourcev1.OCIRepositoryKind, Name: repo.Name, Suspended: repo.Spec.Suspend,
 		Problem: overridden(repo.Spec.Reference), Message: notReady(repo.Status.Conditions),
 	}
+	if repo.Spec.Suspend {
+		t.Message = "it is suspended: flux resume source oci " + repo.Name + " --namespace " + repo.Namespace
+	}
 	if repo.Spec.Reference != nil {
 		t.Value = repo.Spec.Reference.Tag
 	}
@@ -144,22 +156,43 @@ func repository(repo *sourcev1.OCIRepository, all []kustomizev1.Kustomization, w
 	t.Reached = t.Asked && t.Value == want.Version.Tag && t.Problem == "" && artifact != ""
 	t.Applied = t.Reached
 	t.Message = cmp.Or(t.Message, message)
+	handedOver := t.Reached
 	for i := range all {
-		if k := &all[i]; Source(k) == repo.Namespace+"/"+repo.Name {
-			follow(&t, k, artifact)
+		k := &all[i]
+		if Source(k) != repo.Namespace+"/"+repo.Name {
+			continue
 		}
+		if handedOver {
+			t.Reached = t.Reached && k.Status.LastAttemptedRevision == artifact
+			t.Applied = t.Applied && k.Status.LastAppliedRevision == artifact
+			follow(&t, k, want)
+		}
+		suspended(&t, k)
 	}
 	return t
 }
 
-// follow takes into account how far a Kustomization that is made from the repository has got with its artifact.
-func follow(t *release.Target, k *kustomizev1.Kustomization, artifact string) {
-	t.Suspended = t.Suspended || k.Spec.Suspend
-	t.Reached = t.Reached && tried(k) && k.Status.LastAttemptedRevision == artifact
-	t.Applied = t.Applied && t.Reached && succeeded(k) && k.Status.LastAppliedRevision == artifact
-	if t.Reached {
-		t.Message = cmp.Or(t.Message, failure(k))
+// follow takes into account how far Flux has got with a Kustomization that was handed the version.
+func follow(t *release.Target, k *kustomizev1.Kustomization, want Want) {
+	progress, message := Judge(k)
+	t.Reached = t.Reached && progress.Tried()
+	t.Applied = t.Applied && (progress == Done || progress == Repeating && want.recorded(t))
+	// What Flux says of a reconcile before is about an earlier version, and what it says during one changes all the time.
+	if progress == Waiting || t.Reached && progress != Repeating {
+		t.Message = cmp.Or(t.Message, message)
 	}
+}
+
+// suspended takes into account whether a Kustomization that the version reaches is suspended.
+func suspended(t *release.Target, k *kustomizev1.Kustomization) {
+	progress, message := Judge(k)
+	if progress != Suspended {
+		return
+	}
+	if t.Kind != kustomizev1.KustomizationKind {
+		message = "Kustomization " + k.Name + ": " + message
+	}
+	t.Suspended, t.Message = true, cmp.Or(t.Message, message)
 }
 
 // overridden says which field wins over the tag, or "".
@@ -178,7 +211,11 @@ func overridden(ref *sourcev1.OCIRepositoryRef) string {
 // fetched is the revision of the artifact, if source-controller has fetched it for the version that is wanted.
 func fetched(repo *sourcev1.OCIRepository, want Want) (revision, message string) {
 	a := repo.Status.Artifact
-	if a == nil || repo.Status.ObservedGeneration != repo.Generation || !handled(repo, repo.Status.ReconcileRequestStatus) {
+	// A suspended source-controller writes observedGeneration, lastHandledReconcileAt and Ready too. ArtifactInStorage is set only
+	// when it has compared the artifact with the registry.
+	stored := apimeta.FindStatusCondition(repo.Status.Conditions, sourcev1.ArtifactInStorageCondition)
+	if a == nil || stored == nil || stored.Status != metav1.ConditionTrue || stored.ObservedGeneration != repo.Generation ||
+		repo.Spec.Suspend || repo.Status.ObservedGeneration != repo.Generation || !handled(repo, repo.Status.ReconcileRequestStatus) {
 		return "", ""
 	}
 	tag, digest, _ := strings.Cut(a.Revision, "@")
@@ -186,46 +223,7 @@ func fetched(repo *sourcev1.OCIRepository, want Want) (revision, message string)
 	case tag != want.Version.Tag:
 		return "", ""
 	case want.Version.Digest != "" && repo.Spec.URL == sourcev1.OCIRepositoryPrefix+want.Image && digest != want.Version.Digest:
-		return "", "the registry serves " + digest + " as " + tag + ", but the release is " + want.Version.Digest
+		return "", version.Clean("the registry serves "+digest+" as "+tag+", but the release is "+want.Version.Digest, 256)
 	}
 	return a.Revision, ""
-}
-
-// tried says whether Flux has finished a try of the Kustomization as it is now, well or badly.
-func tried(k *kustomizev1.Kustomization) bool {
-	ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
-	if ready == nil || !handled(k, k.Status.ReconcileRequestStatus) {
-		return false
-	}
-	return ready.ObservedGeneration == k.Generation && ready.Status != metav1.ConditionUnknown || settled(k)
-}
-
-// succeeded says whether Flux has applied the Kustomization as it is now. While it looks at the same revision once more, as it
-// does on every interval, that stays true.
-func succeeded(k *kustomizev1.Kustomization) bool {
-	return settled(k) && !apimeta.IsStatusConditionFalse(k.Status.Conditions, meta.ReadyCondition)
-}
-
-// settled says whether the last revision that Flux attempted of the present spec is the one it applied.
-func settled(k *kustomizev1.Kustomization) bool {
-	return k.Status.ObservedGeneration == k.Generation && k.Status.LastAppliedRevision != "" &&
-		k.Status.LastAppliedRevision == k.Status.LastAttemptedRevision && handled(k, k.Status.ReconcileRequestStatus)
-}
-
-// handled says whether Flux has handled the last reconcile request.
-func handled(obj client.Object, status meta.ReconcileRequestStatus) bool {
-	asked, ok := meta.ReconcileAnnotationValue(obj.GetAnnotations())
-	return !ok || asked == status.GetLastHandledReconcileRequest()
-}
-
-// failure is what Flux says of a Kustomization that is not ready, or "". What it says while it works is left out: it changes
-// all the time.
-func failure(k *kustomizev1.Kustomization) string { return notReady(k.Status.Conditions) }
-
-func notReady(conditions []metav1.Condition) string {
-	c := apimeta.FindStatusCondition(conditions, meta.ReadyCondition)
-	if c == nil || c.Status != metav1.ConditionFalse {
-		return ""
-	}
-	return version.Clean(c.Reason+": "+c.Message, 256)
 }

@@ -81,15 +81,42 @@ func TestD2SubstitutionEvidence(t *testing.T) {
 			k.Status.ObservedGeneration = 2
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 		}, true, false, false, ""},
-		"looked at once more, as on every interval": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, true, true, true, ""},
+		"reconciled again, and nobody knows whether that went well before": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, true, true, false, ""},
 		"a newer revision of the source is being applied": {func(k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 			k.Status.LastAttemptedRevision = "main@sha1:2"
 		}, true, false, false, ""},
 		"the build failed":             {broken(meta.BuildFailedReason), true, true, false, "BuildFailed: said Flux"},
-		"a dependency is not ready":    {broken(meta.DependencyNotReadyReason), true, true, false, "DependencyNotReady: said Flux"},
+		"a dependency is not ready":    {broken(meta.DependencyNotReadyReason), true, false, false, "DependencyNotReady: said Flux"},
+		"the source is not ready":      {broken(meta.ArtifactFailedReason), true, false, false, "ArtifactFailed: said Flux"},
 		"health checks of Flux failed": {broken(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: said Flux"},
-		"never reconciled":             {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{ObservedGeneration: -1} }, true, false, false, ""},
+		// The first reconcile of the generation succeeded, one for a later request of the same generation did not.
+		"health checks of Flux failed, of a retry": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionFalse, meta.HealthCheckFailedReason, 3) }, true, true, false, "HealthCheckFailed: said Flux"},
+		"health checks were cancelled by a newer revision": {func(k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionFalse, meta.HealthCheckCanceledReason, 3)
+		}, true, true, false, "HealthCheckCanceled: said Flux"},
+		// What a suspended kustomize-controller writes: everything but conditions.
+		"suspended, handed over afterwards": {func(k *kustomizev1.Kustomization) {
+			k.Spec.Suspend = true
+			ready(k, metav1.ConditionTrue, meta.ReconciliationSucceededReason, 1)
+		}, true, false, false, "it is suspended: flux resume kustomization k --namespace ns"},
+		"suspended after it was applied": {func(k *kustomizev1.Kustomization) {
+			k.Spec.Suspend, k.Generation = true, 4
+			k.Status.ObservedGeneration = 4
+		}, true, false, false, "it is suspended: flux resume kustomization k --namespace ns"},
+		"resumed, Flux has not begun": {func(k *kustomizev1.Kustomization) {
+			k.Generation, k.Status.ObservedGeneration = 5, 5
+			ready(k, metav1.ConditionTrue, meta.ReconciliationSucceededReason, 1)
+		}, true, false, false, ""},
+		"kustomize-controller was killed while it applied": {func(k *kustomizev1.Kustomization) {
+			k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt = 2, "r1"
+			ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3)
+		}, true, false, false, ""},
+		// The annotation keeps a parent Kustomization from applying this one. It says nothing about what this one does.
+		"excluded from what its parent applies": {func(k *kustomizev1.Kustomization) {
+			k.Annotations["kustomize.toolkit.fluxcd.io/reconcile"] = "disabled"
+		}, true, true, true, ""},
+		"never reconciled": {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{ObservedGeneration: -1} }, true, false, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,6 +130,29 @@ func TestD2SubstitutionEvidence(t *testing.T) {
 					got.Asked, got.Reached, got.Applied, got.Message, c.asked, c.reached, c.applied, c.says)
 			}
 		})
+	}
+}
+
+// The status of a Kustomization that Flux reconciles again looks the same after a success and after a failure: what was found before
+// decides.
+func TestEvidenceLastsWhileFluxReconcilesAgain(t *testing.T) {
+	t.Parallel()
+	again := carrying(func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3) })
+	for name, c := range map[string]struct {
+		recorded v1alpha1.TargetStatus
+		want     bool
+	}{
+		"it was applied":         {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION", Applied: true}, true},
+		"it had failed":          {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION"}, false},
+		"another one was":        {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "other", Variable: "VERSION", Applied: true}, false},
+		"another variable of it": {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "OTHER", Applied: true}, false},
+		"a source of its name":   {v1alpha1.TargetStatus{Kind: "OCIRepository", Name: "k", Variable: "VERSION", Applied: true}, false},
+	} {
+		w := want
+		w.Recorded = []v1alpha1.TargetStatus{c.recorded}
+		if got := Targets(World{Kustomizations: []kustomizev1.Kustomization{again}}, w)[0]; got.Applied != c.want {
+			t.Errorf("%s: applied %t", name, got.Applied)
+		}
 	}
 }
 
@@ -153,6 +203,7 @@ func source(edit func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)) Worl
 	r.Spec.URL, r.Spec.Reference = "oci://"+image, &sourcev1.OCIRepositoryRef{Tag: "1.1.0"}
 	r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt = 2, "q1"
 	r.Status.Artifact = &meta.Artifact{Revision: "1.1.0@" + digest}
+	stored(&r, 2)
 	k := carrying(func(k *kustomizev1.Kustomization) {
 		k.Annotations = nil
 		k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "OCIRepository", Name: "src"}
@@ -160,6 +211,13 @@ func source(edit func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)) Worl
 	})
 	edit(&r, &k)
 	return World{Repositories: []sourcev1.OCIRepository{r}, Kustomizations: []kustomizev1.Kustomization{k}}
+}
+
+// stored says that source-controller has compared the artifact with the registry, for a generation.
+func stored(r *sourcev1.OCIRepository, generation int64) {
+	apimeta.SetStatusCondition(&r.Status.Conditions, metav1.Condition{
+		Type: sourcev1.ArtifactInStorageCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, ObservedGeneration: generation,
+	})
 }
 
 func TestD2RepositoryEvidence(t *testing.T) {
@@ -196,9 +254,24 @@ func TestD2RepositoryEvidence(t *testing.T) {
 			k.Status.LastAppliedRevision = "1.0.0@" + other
 			ready(k, metav1.ConditionFalse, meta.ReconciliationFailedReason, 3)
 		}, true, false, "", "ReconciliationFailed: said Flux"},
-		"D17 semver wins":                {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.SemVer = "1.x" }, false, false, "spec.ref.semver", ""},
-		"D17 digest wins":                {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.Digest = other }, false, false, "spec.ref.digest", ""},
-		"the Kustomization is suspended": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) { k.Spec.Suspend = true }, true, true, "", ""},
+		"D17 semver wins": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.SemVer = "1.x" }, false, false, "spec.ref.semver", ""},
+		"D17 digest wins": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.Digest = other }, false, false, "spec.ref.digest", ""},
+		"the Kustomization is suspended": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) { k.Spec.Suspend = true },
+			false, false, "", "Kustomization k: it is suspended: flux resume kustomization k --namespace ns"},
+		// What a suspended source-controller writes: everything but what it finds in the registry.
+		"the OCIRepository is suspended": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Suspend = true },
+			false, false, "", "it is suspended: flux resume source oci src --namespace ns"},
+		"resumed, Flux has not looked": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { stored(r, 1) }, false, false, "", ""},
+		"the last look failed": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			apimeta.RemoveStatusCondition(&r.Status.Conditions, sourcev1.ArtifactInStorageCondition)
+		}, false, false, "", ""},
+		"a dependency of the Kustomization is not ready": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.0.0@"+other, "1.0.0@"+other
+			ready(k, metav1.ConditionFalse, meta.DependencyNotReadyReason, 3)
+		}, false, false, "", "DependencyNotReady: said Flux"},
+		"the Kustomization is reconciled again": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3)
+		}, true, false, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,9 +292,13 @@ func TestJudge(t *testing.T) {
 		edit func(*kustomizev1.Kustomization)
 		want Progress
 	}{
-		"applied":             {func(*kustomizev1.Kustomization) {}, Done},
-		"looked at once more": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, Done},
-		"no word yet":         {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }, Working},
+		"applied":          {func(*kustomizev1.Kustomization) {}, Done},
+		"reconciled again": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, Repeating},
+		"suspended":        {func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }, Suspended},
+		"resumed, Ready of before": {func(k *kustomizev1.Kustomization) {
+			k.Generation, k.Status.ObservedGeneration = 5, 5
+		}, Working},
+		"no word yet": {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }, Working},
 		"being applied": {func(k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 			k.Status.ObservedGeneration = 2
@@ -231,10 +308,18 @@ func TestJudge(t *testing.T) {
 		"the build failed":          {broken(meta.BuildFailedReason), Broken},
 		"health checks failed":      {broken(meta.HealthCheckFailedReason), Broken},
 		"the API server refused it": {broken(meta.ReconciliationFailedReason), Hindered},
-		"the source is away":        {broken("ArtifactFailed"), Hindered},
+		"health checks cancelled":   {broken(meta.HealthCheckCanceledReason), Hindered},
+		"the source is not ready":   {broken(meta.ArtifactFailedReason), Waiting},
+		"a dependency is not ready": {broken(meta.DependencyNotReadyReason), Waiting},
 		"stalled": {func(k *kustomizev1.Kustomization) {
-			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec"})
+			broken("AccessDenied")(k)
+			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "AccessDenied", ObservedGeneration: 3})
 		}, Broken},
+		"stalled before it was changed": {func(k *kustomizev1.Kustomization) {
+			broken("AccessDenied")(k)
+			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "AccessDenied", ObservedGeneration: 3})
+			k.Generation = 4
+		}, Working},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

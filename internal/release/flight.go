@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -439,7 +440,7 @@ func (t Target) blocker() v1alpha1.Blocker {
 	case t.Problem != "":
 		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
 	case t.Suspended:
-		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, "the "+t.Kind+" is suspended", "flux resume"
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"), "flux resume"
 	case b.Message == "":
 		b.Message = "Flux has not applied the version yet"
 	}

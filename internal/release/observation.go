@@ -100,10 +100,22 @@ type Target struct {
 	Applied bool
 	// Problem says why the value will never take effect, for a person; empty if nothing is wrong.
 	Problem string
-	// Suspended is whether the Flux object is suspended.
+	// Suspended reports whether the Flux object, or a Kustomization made from it, is suspended.
 	Suspended bool
-	// Message says what Flux says.
+	// Message of Flux, or why Flux will not apply the version.
 	Message string
+}
+
+// SetupProblem returns why Flux will not apply the version before a person acts, as one of the ReasonTarget constants, or "" if Flux is
+// at work. It is no verdict about the release.
+func (t Target) SetupProblem() string {
+	switch {
+	case t.Problem != "":
+		return v1alpha1.ReasonTargetOverridden
+	case t.Suspended:
+		return v1alpha1.ReasonTargetSuspended
+	}
+	return ""
 }
 
 // Details are what an image says of itself.

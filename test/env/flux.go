@@ -179,6 +179,9 @@ func (w *World) fetch(ctx context.Context, key client.ObjectKey, edits ...func(*
 		Path: "a", URL: "http://source/a", Revision: tag + "@" + Digest(tag), Digest: Digest(tag), LastUpdateTime: metav1.Now(),
 	}
 	setReady(&repo.Status.Conditions, metav1.ConditionTrue, meta.SucceededReason, repo.Generation)
+	apimeta.SetStatusCondition(&repo.Status.Conditions, metav1.Condition{
+		Type: sourcev1.ArtifactInStorageCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, ObservedGeneration: repo.Generation,
+	})
 	for _, edit := range edits {
 		edit(repo)
 	}
@@ -297,8 +300,8 @@ func (f *Flux) look(ctx context.Context) {
 	artifacts := map[string]string{}
 	for i := range repos.Items {
 		r := &repos.Items[i]
-		if !r.Spec.Suspend && due(r, r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt) {
-			f.report(f.w.fetch(ctx, client.ObjectKeyFromObject(r)))
+		if due(r, r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt) {
+			f.report(f.fetch(ctx, r))
 			f.stir()
 		}
 		if r.Status.Artifact != nil {
@@ -306,16 +309,39 @@ func (f *Flux) look(ctx context.Context) {
 		}
 	}
 	for i := range ks.Items {
-		if k := &ks.Items[i]; !k.Spec.Suspend && f.wants(k, artifacts) {
-			f.report(f.w.apply(ctx, client.ObjectKeyFromObject(k), f.edit))
+		if k := &ks.Items[i]; f.wants(k, artifacts) {
+			f.report(f.apply(ctx, k))
 		}
 	}
 }
 
+// fetch plays a reconcile of an OCIRepository. While it is suspended, Flux writes what it has observed and handled, and nothing else.
+func (f *Flux) fetch(ctx context.Context, r *sourcev1.OCIRepository) error {
+	if !r.Spec.Suspend {
+		return f.w.fetch(ctx, client.ObjectKeyFromObject(r))
+	}
+	before := r.DeepCopy()
+	r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt = r.Generation, r.Annotations[meta.ReconcileRequestAnnotation]
+	return f.w.Admin.Status().Patch(ctx, r, client.MergeFrom(before))
+}
+
+// apply plays a reconcile of a Kustomization, as fetch does.
+func (f *Flux) apply(ctx context.Context, k *kustomizev1.Kustomization) error {
+	if !k.Spec.Suspend {
+		return f.w.apply(ctx, client.ObjectKeyFromObject(k), f.edit)
+	}
+	before := k.DeepCopy()
+	k.Status.LastHandledReconcileAt = k.Annotations[meta.ReconcileRequestAnnotation]
+	if apimeta.IsStatusConditionTrue(k.Status.Conditions, meta.ReadyCondition) {
+		k.Status.ObservedGeneration = k.Generation
+	}
+	return f.w.Admin.Status().Patch(ctx, k, client.MergeFrom(before))
+}
+
 // wants says whether a Kustomization, or what it is made from, has changed.
 func (f *Flux) wants(k *kustomizev1.Kustomization, artifacts map[string]string) bool {
-	if due(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt) {
-		return true
+	if due(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt) || k.Spec.Suspend {
+		return due(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt)
 	}
 	source, ok := artifacts[k.Spec.SourceRef.Name]
 	return ok && k.Spec.SourceRef.Kind == sourcev1.OCIRepositoryKind && source != k.Status.LastAttemptedRevision

@@ -90,6 +90,69 @@ func TestD42RolloutsShareAKustomization(t *testing.T) {
 	}
 }
 
+// TestSuspendedTargetHoldsARelease: Flux writes the generation and the reconcile request it has seen while it is suspended too.
+func TestSuspendedTargetHoldsARelease(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind   string
+		object func(*env.World) client.Object
+		says   string
+	}{
+		"a Kustomization": {"Kustomization", func(w *env.World) client.Object { return w.Kustomization("app", map[string]string{"VERSION": "app"}) },
+			"it is suspended: flux resume kustomization app --namespace "},
+		"an OCIRepository": {"OCIRepository", func(w *env.World) client.Object {
+			repo, _ := w.Repository("app", "app", &sourcev1.OCIRepositoryRef{Tag: "1.0.0"})
+			return repo
+		}, "it is suspended: flux resume source oci app --namespace "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := env.New(t)
+			w.Run()
+			w.PlayFlux()
+			target := c.object(w)
+			check := w.Check("app", v1alpha1.HealthClassKustomization, "app")
+			w.Policy("app", "1.0.0")
+			ro := w.Rollout("app", env.Judged)
+			w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+			w.Patch(target, `{"spec":{"suspend":true}}`)
+			w.Select("app", "1.1.0", env.Digest("1.1.0"))
+			w.Await(ro, "says what to do", func() error {
+				if b := ro.Status.BlockedBy; len(b) == 0 || b[0].Kind != c.kind || b[0].Reason != v1alpha1.ReasonTargetSuspended || b[0].Message != c.says+w.Namespace {
+					return fmt.Errorf("it is blocked by %+v", b)
+				}
+				return nil
+			})
+			w.Eventually("Flux has handled the request", func() error {
+				w.Get(target)
+				return fluxHandled(target)
+			})
+			w.Throughout(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
+			if _, ok := target.(*kustomizev1.Kustomization); ok {
+				w.Await(check, "is Pending", func() error { return reports(check, v1alpha1.HealthPending) })
+			}
+			w.Patch(target, `{"spec":{"suspend":false}}`)
+			w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+		})
+	}
+}
+
+// fluxHandled says that Flux has written the generation and the reconcile request of an object.
+func fluxHandled(target client.Object) error {
+	var observed int64
+	var handled string
+	switch target := target.(type) {
+	case *kustomizev1.Kustomization:
+		observed, handled = target.Status.ObservedGeneration, target.Status.LastHandledReconcileAt
+	case *sourcev1.OCIRepository:
+		observed, handled = target.Status.ObservedGeneration, target.Status.LastHandledReconcileAt
+	}
+	if observed != target.GetGeneration() || handled != target.GetAnnotations()[meta.ReconcileRequestAnnotation] {
+		return errors.New("it has not")
+	}
+	return nil
+}
+
 // TestD2OCIRepositoryEvidence: the generation of the Kustomization does not change, so only the artifact tells.
 func TestD2OCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
 	t.Parallel()

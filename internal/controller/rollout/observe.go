@@ -70,7 +70,7 @@ func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image st
 	want := flux.Want{Rollout: ro.Name, Image: image}
 	if len(ro.Status.History) > 0 {
 		head := &ro.Status.History[0]
-		want.Version, want.Token = head.Version, release.Token(string(ro.UID), head)
+		want.Version, want.Token, want.Recorded = head.Version, release.Token(string(ro.UID), head), ro.Status.Targets
 	}
 	return flux.Targets(world, want), nil
 }
@@ -210,7 +210,7 @@ func (c *Controller) aboutRevision(ctx context.Context, check *v1alpha1.HealthCh
 		return false, err
 	}
 	asked := !slices.ContainsFunc(targets, func(t release.Target) bool { return t.Problem == "" && !t.Asked })
-	return asked && applied.Progress != flux.Working && check.Status.ObservedRevision == applied.Revision, nil
+	return asked && applied.Progress.Tried() && check.Status.ObservedRevision == applied.Revision, nil
 }
 
 // aboutDeployment says whether a check that probes speaks for the last deployment of a Rollout.

@@ -50,14 +50,14 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	slow := fmt.Errorf("the API server took longer than %s to answer", timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, slow)
 	defer cancel()
-	report, err := c.ask(ctx, key)
+	report, err := c.ask(ctx, key, s.Check)
 	if err != nil && errors.Is(context.Cause(ctx), slow) {
 		return health.Report{}, slow
 	}
 	return report, err
 }
 
-func (c Checker) ask(ctx context.Context, key types.NamespacedName) (health.Report, error) {
+func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
 	k, err := c.Flux.Applied(ctx, key)
 	switch {
 	case err != nil:
@@ -66,8 +66,17 @@ func (c Checker) ask(ctx context.Context, key types.NamespacedName) (health.Repo
 		return pending("Kustomization " + key.Name + " does not exist"), nil
 	}
 	report, err := c.judge(ctx, k)
+	if k.Progress == flux.Repeating && report.State == v1alpha1.HealthHealthy && !healthy(check, k.Revision) {
+		// The reconcile before this one may have failed, so that the objects are those of an earlier version.
+		report = pending("Kustomization " + k.Name + ": " + k.Message)
+	}
 	report.Revision, report.ByRevision = k.Revision, true
 	return report, err
+}
+
+// healthy reports whether a check has found a revision healthy before.
+func healthy(check *v1alpha1.HealthCheck, revision string) bool {
+	return check.Status.Status == v1alpha1.HealthHealthy && check.Status.ObservedRevision == revision
 }
 
 func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, error) {
@@ -76,12 +85,12 @@ func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, err
 		return pending("Kustomization " + k.Name + " is being deleted"), nil
 	case k.Progress == flux.Broken:
 		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "Kustomization " + k.Name + ": " + k.Message}, nil
-	case k.Progress != flux.Done:
+	case k.Progress != flux.Done && k.Progress != flux.Repeating:
 		return pending("Kustomization " + k.Name + ": " + k.Message), nil
 	case k.Remote:
 		return remote(k), nil
 	case len(k.Inventory) == 0:
-		return pending("Kustomization " + k.Name + " has no inventory"), nil
+		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready and contains no objects"}, nil
 	}
 	expressions, err := k.Evaluator()
 	if err != nil {

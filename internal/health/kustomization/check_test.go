@@ -114,14 +114,23 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 		"its own health checks":                {k: applied([]string{web}, failing(meta.HealthCheckFailedReason)), objs: []client.Object{good}, state: "Unhealthy", says: "HealthCheckFailed"},
 		"D21 it could not be applied just now": {k: applied([]string{web}, failing(meta.ReconciliationFailedReason)), objs: []client.Object{good}, state: "Pending", says: "ReconciliationFailed"},
 		"stalled": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) {
-			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec"})
+			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec", ObservedGeneration: 2})
 			failing("InvalidSpec")(k)
 		}), objs: []client.Object{good}, state: "Unhealthy", says: "InvalidSpec"},
+		"suspended": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }), objs: []client.Object{good},
+			state: "Pending", says: "Kustomization app: it is suspended: flux resume kustomization app --namespace ns"},
+		"suspended, whatever it says of itself": {k: applied([]string{web}, failing(meta.BuildFailedReason), func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }),
+			objs: []client.Object{good}, state: "Pending", says: "it is suspended"},
+		"resumed, Flux has not begun": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Generation, k.Status.ObservedGeneration = 4, 4 }),
+			objs: []client.Object{good}, state: "Pending", says: "Flux has not applied it yet"},
+		"reconciled again, perhaps after a failure": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { says(k, metav1.ConditionUnknown, meta.ProgressingReason) }),
+			objs: []client.Object{good}, state: "Pending", says: "Flux is reconciling it again"},
 		"being deleted": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) {
 			now := metav1.Now()
 			k.DeletionTimestamp, k.Finalizers = &now, []string{"finalizers.fluxcd.io"}
 		}), objs: []client.Object{good}, state: "Pending", says: "is being deleted"},
-		"nothing in its inventory": {k: applied(nil), state: "Pending", says: "has no inventory"},
+		"nothing in its inventory": {k: applied(nil), state: "Healthy", says: "Kustomization app is ready and contains no objects"},
+		"no inventory":             {k: applied(nil, func(k *kustomizev1.Kustomization) { k.Status.Inventory = nil }), state: "Healthy", says: "contains no objects"},
 		"D23 an object is gone":    {k: applied([]string{web}), state: "Unhealthy", says: "Deployment ns/web does not exist"},
 		"an object starts": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 0 })},
 			state: "Pending", says: "Deployment ns/web: "},
@@ -164,6 +173,20 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 				t.Errorf("it speaks for %q", report.Revision)
 			}
 		})
+	}
+}
+
+// While Flux reconciles again, as it does on every interval, a check stays healthy and does not become it.
+func TestAHealthyCheckStaysHealthyWhileFluxReconcilesAgain(t *testing.T) {
+	t.Parallel()
+	k := applied([]string{web}, func(k *kustomizev1.Kustomization) { says(k, metav1.ConditionUnknown, meta.ProgressingReason) })
+	for revision, want := range map[string]v1alpha1.HealthState{flux.Revision(k): v1alpha1.HealthHealthy, "another": v1alpha1.HealthPending} {
+		asked := check("app")
+		asked.Status.Status, asked.Status.ObservedRevision = v1alpha1.HealthHealthy, revision
+		report, err := checker(t, []client.Object{k, deployment(func(*appsv1.Deployment) {})}, nil).Check(t.Context(), health.Subject{Check: asked})
+		if err != nil || report.State != want {
+			t.Errorf("healthy for %q: %s: %q, %v", revision, report.State, report.Message, err)
+		}
 	}
 }
 

@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/devplane/artifact"
+)
+
+// TestEvidenceOfFlux checks on real Flux what counts as evidence that it has applied a version.
+func TestEvidenceOfFlux(t *testing.T) {
+	w := start(t)
+	for name, test := range map[string]func(*testing.T, *app){
+		"a suspended Kustomization holds": suspendedHolds,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, w.app(t))
+		})
+	}
+}
+
+// app is an application in a namespace of its own.
+type app struct {
+	*world
+	namespace string
+}
+
+func (w *world) app(t *testing.T) *app {
+	t.Helper()
+	_, name, _ := strings.Cut(t.Name(), "/")
+	own := *w
+	own.t = t
+	return &app{world: &own, namespace: strings.ToLower(strings.ReplaceAll(name, "_", "-"))}
+}
+
+// deployment is what Flux applies where a test needs nothing else. Version 1.1.0 never becomes ready.
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app
+  namespace: %[2]s
+spec:
+  replicas: 2
+  progressDeadlineSeconds: 600
+  selector:
+    matchLabels: {app: app}
+  template:
+    metadata:
+      labels: {app: app}
+      annotations:
+        devplane.kuberik.com/never-ready-tags: "9.9.9"
+    spec:
+      containers:
+        - name: app
+          image: "%[1]s/%[2]s:${VERSION}"
+`
+
+const surroundings = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: %[2]s}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata: {name: app, namespace: %[2]s}
+spec: {image: %[1]s/%[2]s, interval: 1s, insecure: true}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata: {name: app, namespace: %[2]s}
+spec:
+  imageRepositoryRef: {name: app}
+  policy: {semver: {range: ">=1.0.0"}}
+  digestReflectionPolicy: Always
+  interval: 1s
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: app, namespace: %[2]s}
+spec: {url: "oci://%[1]s/%[2]s-manifests", interval: 1m, insecure: true, ref: {tag: latest}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: app
+  namespace: %[2]s
+  annotations: {rollout.kuberik.com/substitute.VERSION.from: app}
+spec:
+  sourceRef: {kind: OCIRepository, name: app}
+  interval: 1m
+  timeout: 20s
+  prune: true
+`
+
+const rollout = `
+apiVersion: kuberik.com/v1alpha1
+kind: Rollout
+metadata: {name: app, namespace: %[2]s}
+spec:
+  releasesImagePolicy: {name: app}
+  bakeTime: 1s
+`
+
+// publish pushes manifests and the first version, and applies what Flux and Kuberik need. In all of them %[1]s is the registry and %[2]s
+// the namespace.
+func (a *app) publish(manifests string, objects ...string) {
+	a.t.Helper()
+	_, err := artifact.PushManifests(a.t.Context(), artifact.Manifests{
+		Reference: a.plane.Registry() + "/" + a.namespace + "-manifests:latest",
+		Files:     map[string]string{"app.yaml": fmt.Sprintf(manifests, a.plane.Registry(), a.namespace)},
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.push("1.0.0")
+	for _, o := range append([]string{surroundings}, objects...) {
+		a.apply(fmt.Sprintf(o+"\n# %[1]s %[2]s\n", a.plane.Registry(), a.namespace))
+	}
+}
+
+func (a *app) push(tag string) {
+	a.t.Helper()
+	if _, err := artifact.PushImage(a.t.Context(), artifact.Image{Reference: a.plane.Registry() + "/" + a.namespace + ":" + tag}); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *app) get(name string, obj client.Object) {
+	a.t.Helper()
+	if err := a.client.Get(a.t.Context(), types.NamespacedName{Namespace: a.namespace, Name: name}, obj); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *app) patch(obj client.Object, patch string) {
+	a.t.Helper()
+	if err := a.client.Patch(a.t.Context(), obj, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// state describes the Rollout of the application, for a test that fails.
+func (a *app) state() (*v1alpha1.Rollout, string) {
+	a.t.Helper()
+	var ro v1alpha1.Rollout
+	a.get("app", &ro)
+	return &ro, fmt.Sprintf("%s %s, blocked by %+v", ro.Status.CurrentVersion, ro.Status.Phase, ro.Status.BlockedBy)
+}
+
+func (a *app) available(tag string) {
+	a.t.Helper()
+	a.eventually(tag+" is Available", time.Minute, func() (bool, string) {
+		ro, state := a.state()
+		return ro.Status.CurrentVersion == tag && ro.Status.Phase == v1alpha1.PhaseAvailable, state
+	})
+	var d appsv1.Deployment
+	a.get("app", &d)
+	if image := d.Spec.Template.Spec.Containers[0].Image; !strings.HasSuffix(image, ":"+tag) {
+		a.t.Errorf("%s is Available, and the Deployment runs %s", tag, image)
+	}
+}
+
+// held waits until a release is held for a reason, and makes sure that it stays so.
+func (a *app) held(tag, reason, says string) {
+	a.t.Helper()
+	holds := func() (bool, string) {
+		ro, state := a.state()
+		b := ro.Status.BlockedBy
+		return ro.Status.CurrentVersion == tag && ro.Status.Phase == v1alpha1.PhaseDeploying && len(b) > 0 && b[0].Reason == reason &&
+			strings.Contains(b[0].Message, says), state
+	}
+	a.eventually(tag+" is held by "+reason, time.Minute, holds)
+	for deadline := time.Now().Add(4 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if held, state := holds(); !held {
+			a.t.Fatalf("%s is not held any more: %s", tag, state)
+		}
+	}
+}
+
+func suspendedHolds(t *testing.T, a *app) {
+	a.publish(deployment, rollout)
+	a.available("1.0.0")
+	var k kustomizev1.Kustomization
+	a.get("app", &k)
+	a.patch(&k, `{"spec":{"suspend":true}}`)
+	a.push("1.1.0")
+	a.eventually("Flux has seen the request", time.Minute, func() (bool, string) {
+		a.get("app", &k)
+		asked, handled := k.Annotations[meta.ReconcileRequestAnnotation], k.Status.LastHandledReconcileAt
+		return k.Spec.PostBuild.Substitute["VERSION"] == "1.1.0" && asked == handled && k.Status.ObservedGeneration == k.Generation,
+			fmt.Sprintf("asked %s, handled %s, generation %d, observed %d", asked, handled, k.Generation, k.Status.ObservedGeneration)
+	})
+	a.held("1.1.0", v1alpha1.ReasonTargetSuspended, "flux resume kustomization app --namespace "+a.namespace)
+	a.patch(&k, `{"spec":{"suspend":false}}`)
+	a.available("1.1.0")
+}
