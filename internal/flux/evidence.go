@@ -107,8 +107,8 @@ func notReady(conditions []metav1.Condition) string {
 
 // Applied is what a Kustomization has come to.
 type Applied struct {
-	// Name of the Kustomization.
-	Name string
+	// Namespace and Name of the Kustomization.
+	Namespace, Name string
 	// Revision that a verdict about it is for.
 	Revision string
 	// Progress of Flux with it, and the Message of Flux.
@@ -132,12 +132,40 @@ type Object struct {
 	types.NamespacedName
 }
 
+// Labels by which kustomize-controller marks every object that it applies.
+const (
+	labelName      = "kustomize.toolkit.fluxcd.io/name"
+	labelNamespace = "kustomize.toolkit.fluxcd.io/namespace"
+)
+
+// Owns reports whether Flux has applied an object for this Kustomization. The inventory alone does not say so: whoever may write the
+// status of a Kustomization can list the objects of anybody there.
+func (a *Applied) Owns(o client.Object) bool {
+	labels := o.GetLabels()
+	return labels[labelName] == a.Name && labels[labelNamespace] == a.Namespace
+}
+
+// Workload reports whether objects of a kind run pods of a version and roll out a new one.
+func Workload(kind schema.GroupKind) bool {
+	return kind.Group == "apps" && slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet"}, kind.Kind)
+}
+
+// Skipped returns the label or annotation by which Flux leaves an object as it is, or "". Flux lists it in the inventory all the same.
+func Skipped(o client.Object) string {
+	for key, value := range map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "disabled", "kustomize.toolkit.fluxcd.io/ssa": "Ignore"} {
+		if strings.EqualFold(o.GetAnnotations()[key], value) || strings.EqualFold(o.GetLabels()[key], value) {
+			return key + ": " + value
+		}
+	}
+	return ""
+}
+
 // String names the object for people.
 func (o Object) String() string { return o.Kind + " " + o.NamespacedName.String() }
 
 func applied(k *kustomizev1.Kustomization) *Applied {
 	a := &Applied{
-		Name: k.Name, Revision: Revision(k), Deleting: !k.DeletionTimestamp.IsZero(), Remote: k.Spec.KubeConfig != nil,
+		Namespace: k.Namespace, Name: k.Name, Revision: Revision(k), Deleting: !k.DeletionTimestamp.IsZero(), Remote: k.Spec.KubeConfig != nil,
 		Watched: k.Spec.Wait || len(k.Spec.HealthChecks) > 0, Expressions: expressions(k),
 	}
 	a.Progress, a.Message = Judge(k)

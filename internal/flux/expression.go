@@ -155,15 +155,18 @@ func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) 
 	}
 	for _, x := range s.list {
 		start := time.Now()
-		value, _, err := x.program.ContextEval(ctx, o.Object)
+		value, details, err := x.program.ContextEval(ctx, o.Object)
 		all := fair.Charge(ctx, time.Since(start))
 		switch {
 		case ctx.Err() != nil:
 			return InProgress, ctx.Err()
 		case all > mostOfProbe:
 			return InProgress, fmt.Errorf("the healthCheckExprs of all objects together take longer than %s", mostOfProbe)
+		case err != nil && details.ActualCost() != nil && *details.ActualCost() >= mostCost:
+			return InProgress, fmt.Errorf("%s of healthCheckExprs takes more than %d steps", x.field, mostCost)
 		case err != nil:
-			return InProgress, fmt.Errorf("%s of healthCheckExprs: %w", x.field, err)
+			// CEL's own text may hold values of the object.
+			return InProgress, fmt.Errorf("%s of healthCheckExprs has no value for this object: guard fields that may be missing, as in has(status.field)", x.field)
 		}
 		holds, ok := value.Value().(bool)
 		switch {

@@ -55,7 +55,7 @@ func TestWhatCannotBeEvaluatedIsAnError(t *testing.T) {
 	long := strings.Repeat("true && ", longestExpression/8) + "true"
 	deep := strings.Repeat("(", 1000) + "true" + strings.Repeat(")", 1000)
 	for text, want := range map[string]string{
-		"status.": "current: Syntax error", "'a'": "neither true nor false", "nothing.at.all": "no such attribute", "nowhere()": "no such overload", long: "size exceeds", deep: "recursion",
+		"status.": "current: Syntax error", "'a'": "neither true nor false", "nothing.at.all": "current of healthCheckExprs has no value for this object", "nowhere()": "no such overload", long: "size exceeds", deep: "recursion",
 		"": "current is missing",
 	} {
 		if _, err := evaluate(t.Context(), t, Expressions{Current: text}, map[string]any{}); err == nil || !strings.Contains(err.Error(), want) {
@@ -86,6 +86,20 @@ func TestAProbeIsBoundedAsAWhole(t *testing.T) {
 	_, err := evaluate(ctx, t, x, items)
 	if want := "the healthCheckExprs of all objects together take longer than 1s"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+// CEL names the key that a map does not have, and the key may be a value of the object.
+func TestErrorsHoldNoValueOfTheObject(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"{'x': true}[status.password]", "int(status.password) == 1", "timestamp(status.password) == timestamp(status.password)"} {
+		if _, err := evaluate(t.Context(), t, Expressions{Current: text}, map[string]any{"password": "hunter2"}); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	costly := "[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(b, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(d, [0,1,2,3,4,5,6,7,8,9].all(e, [0,1,2,3,4,5,6,7,8,9].all(f, a + b + c + d + e + f >= 0))))))"
+	if _, err := evaluate(t.Context(), t, Expressions{Current: costly}, map[string]any{}); err == nil || !strings.Contains(err.Error(), "takes more than") {
+		t.Errorf("costly: %v", err)
 	}
 }
 

@@ -149,6 +149,16 @@ func Inventory(version string, ids ...string) func(*kustomizev1.Kustomization) {
 	}
 }
 
+// Own labels an object as Flux labels what it applies for a Kustomization.
+func (w *World) Own(kustomization string, obj client.Object) {
+	labels := obj.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["kustomize.toolkit.fluxcd.io/name"], labels["kustomize.toolkit.fluxcd.io/namespace"] = kustomization, w.Namespace
+	obj.SetLabels(labels)
+}
+
 func setReady(conditions *[]metav1.Condition, status metav1.ConditionStatus, reason string, generation int64) {
 	apimeta.SetStatusCondition(conditions, metav1.Condition{
 		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "played by the test", ObservedGeneration: generation,

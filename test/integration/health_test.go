@@ -2,6 +2,7 @@ package integration
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,7 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	w := env.New(t)
 	w.Run()
 	d := deployment("web")
+	w.Own("app", d)
 	w.Create(d)
 	f := w.PlayFlux()
 	f.Do(env.Inventory("v1", w.Namespace+"_web_apps_Deployment"))
@@ -240,6 +242,33 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	}
 	if check.Status.LastErrorTime == nil || check.Status.LastChangeTime == nil || check.Status.ObservedRevision == "" {
 		t.Errorf("the check lacks times or revision: %+v", check.Status)
+	}
+}
+
+// TestCheckReadsNothingOfAnotherNamespace: whoever may write the status of a Kustomization can list any object in its inventory.
+func TestCheckReadsNothingOfAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	victim, w := env.New(t), env.New(t)
+	w.Run()
+	victim.Create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Data: map[string]string{"password": "hunter2"}})
+	for app, objects := range map[string]struct{ entry, current string }{
+		"value":  {victim.Namespace + "_db__ConfigMap", "{'x': true}[data.password]"},
+		"guess":  {victim.Namespace + "_db__ConfigMap", "data.password.startsWith('h')"},
+		"exists": {victim.Namespace + "_db__ConfigMap", "true"},
+		"lacks":  {victim.Namespace + "_no__ConfigMap", "true"},
+	} {
+		k := w.Kustomization(app, nil)
+		w.Patch(k, fmt.Sprintf(`{"spec":{"healthCheckExprs":[{"apiVersion":"v1","kind":"ConfigMap","current":%q}]}}`, objects.current))
+		w.Apply(app, env.Inventory("v1", objects.entry))
+		check := w.Check(app, v1alpha1.HealthClassKustomization, app)
+		name := victim.Namespace + "/" + strings.Split(objects.entry, "_")[1]
+		want := "ConfigMap " + name + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + app
+		w.Await(check, "is Pending, and says nothing of the object", func() error {
+			if got := ptrText(check.Status.Message); got != want {
+				return fmt.Errorf("it says %q", got)
+			}
+			return reports(check, v1alpha1.HealthPending)
+		})
 	}
 }
 

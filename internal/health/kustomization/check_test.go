@@ -43,6 +43,11 @@ func applied(ids []string, edits ...func(*kustomizev1.Kustomization)) *kustomize
 	return k
 }
 
+// owned are the labels by which Flux marks the objects of the Kustomization.
+func owned() map[string]string {
+	return map[string]string{"kustomize.toolkit.fluxcd.io/name": "app", "kustomize.toolkit.fluxcd.io/namespace": "ns"}
+}
+
 func says(k *kustomizev1.Kustomization, status metav1.ConditionStatus, reason string) {
 	apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{
 		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "said Flux", ObservedGeneration: k.Generation,
@@ -58,7 +63,7 @@ func failing(reason string) func(*kustomizev1.Kustomization) {
 
 func deployment(edit func(*appsv1.Deployment)) *appsv1.Deployment {
 	one := int32(1)
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", Generation: 1}, Spec: appsv1.DeploymentSpec{Replicas: &one}}
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web", Generation: 1, Labels: owned()}, Spec: appsv1.DeploymentSpec{Replicas: &one}}
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
 	d.Status.Conditions = []appsv1.DeploymentCondition{
 		{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue}, {Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
@@ -148,6 +153,32 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 		"a kind is not installed": {k: applied([]string{web}), broken: map[string]error{"web": &apimeta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "Thing"}}},
 			state: "Pending", says: "its kind is not installed"},
 		"a Secret is not read": {k: applied([]string{"ns_token__Secret"}), broken: map[string]error{"token": errors.New("it was read")}, state: "Healthy", says: "all 1 objects"},
+		"an object of another Kustomization": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Labels["kustomize.toolkit.fluxcd.io/name"] = "other"
+		})}, state: "Pending", says: "Deployment ns/web lacks the labels by which Flux marks the objects of Kustomization app: flux reconcile kustomization app --namespace ns"},
+		"a Kustomization of that name elsewhere": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Labels["kustomize.toolkit.fluxcd.io/namespace"] = "other"
+		})}, state: "Pending", says: "lacks the labels"},
+		"what Flux has found and not applied": {k: applied([]string{"ns_settings__ConfigMap"}), objs: []client.Object{
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "settings"}},
+		}, state: "Healthy", says: "all 1 objects"},
+		"elsewhere, and not of it": {k: applied([]string{"other_web_apps_Deployment"}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Namespace, d.Labels = "other", nil
+		})}, state: "Pending", says: "Deployment other/web does not exist, or lacks the labels by which Flux marks the objects of Kustomization app"},
+		"elsewhere, and not there": {k: applied([]string{"other_web_apps_Deployment"}), state: "Pending",
+			says: "Deployment other/web does not exist, or lacks the labels by which Flux marks the objects of Kustomization app"},
+		"elsewhere, and of it": {k: applied([]string{"other_web_apps_Deployment"}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Namespace = "other"
+		})}, state: "Healthy", says: "all 1 objects"},
+		"a Deployment that Flux skips": {k: applied([]string{web}), objs: []client.Object{deployment(func(d *appsv1.Deployment) {
+			d.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}
+		})}, state: "Pending", says: "does not get the version: remove kustomize.toolkit.fluxcd.io/reconcile: disabled"},
+		"a ConfigMap that Flux skips": {k: applied([]string{"ns_settings__ConfigMap"}), objs: []client.Object{&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: "settings", Labels: owned(), Annotations: map[string]string{"kustomize.toolkit.fluxcd.io/ssa": "ignore"},
+		}}}, state: "Healthy", says: "all 1 objects"},
+		"a Job that has finished and is gone": {k: applied([]string{"ns_migrate_batch_Job"}), state: "Healthy", says: "all 1 objects"},
+		"objects of ours": {k: applied([]string{"ns_hello_kuberik.com_Rollout", "ns_hello_environments.kuberik.com_Environment"}),
+			broken: map[string]error{"hello": errors.New("it was read")}, state: "Healthy", says: "all 2 objects"},
 		"the worst decides": {k: applied([]string{web, "ns_gone__ConfigMap", "ns_secret__ConfigMap"}), objs: []client.Object{good},
 			broken: map[string]error{"secret": apierrors.NewForbidden(gr, "secret", nil)}, state: "Unhealthy", says: "ConfigMap ns/gone does not exist"},
 		"many are named in order, and counted": {k: applied([]string{"ns_e__ConfigMap", "ns_d__ConfigMap", "ns_c__ConfigMap", "ns_b__ConfigMap", "ns_a__ConfigMap"}),
@@ -233,7 +264,7 @@ func TestEveryObjectOfABigInventoryIsRead(t *testing.T) {
 	for i := range 200 {
 		ids = append(ids, fmt.Sprintf("ns_c%d__ConfigMap", i))
 		if i != 150 {
-			objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("c%d", i)}})
+			objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("c%d", i), Labels: owned()}})
 		}
 	}
 	report, err := checker(t, append(objs, applied(ids)), nil).Check(t.Context(), health.Subject{Check: check("app")})

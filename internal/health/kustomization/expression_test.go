@@ -29,7 +29,7 @@ func expressed(t *testing.T, expressions string) *kustomizev1.Kustomization {
 func aWidget(t *testing.T, metadata, status string) *unstructured.Unstructured {
 	t.Helper()
 	o := &unstructured.Unstructured{}
-	text := `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"namespace":"ns","name":"w"` + metadata + `},"status":` + status + `}`
+	text := `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"namespace":"ns","name":"w","labels":{"kustomize.toolkit.fluxcd.io/name":"app","kustomize.toolkit.fluxcd.io/namespace":"ns"}` + metadata + `},"status":` + status + `}`
 	if err := o.UnmarshalJSON([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -66,11 +66,11 @@ func TestExpressionsOfTheKustomizationJudgeItsObjects(t *testing.T) {
 		"of the whole group":             {current("example.com/v1", "", "false"), "", `{}`, "Pending", "healthCheckExprs"},
 		"the kind wins over the group": {`[{"apiVersion":"example.com/v1","current":"false"},{"apiVersion":"example.com/v1","kind":"Widget","current":"true"}]`,
 			"", `{}`, "Healthy", "all 1 objects"},
-		"no status yet": {phases, "", `null`, "Pending", "Widget ns/w: inProgress of healthCheckExprs: "},
-		"no such field": {phases, "", `{}`, "Pending", "no such key: phase"},
+		"no status yet": {phases, "", `null`, "Pending", "inProgress of healthCheckExprs has no value"},
+		"no such field": {phases, "", `{}`, "Pending", "inProgress of healthCheckExprs has no value"},
 		"no truth":      {current("example.com/v1", "Widget", "status.phase"), "", `{"phase":"Up"}`, "Pending", "current of healthCheckExprs is neither true nor false"},
 		"too dear": {current("example.com/v1", "Widget", "status.l.all(a, status.l.all(b, status.l.all(c, status.l.all(d, status.l.all(e, status.l.all(f, a+b+c+d+e+f > 0))))))"),
-			"", `{"l":[1,1,1,1,1,1,1,1,1,1,1,1]}`, "Pending", "cost limit"},
+			"", `{"l":[1,1,1,1,1,1,1,1,1,1,1,1]}`, "Pending", "takes more than"},
 		"malformed":       {current("example.com/v1", "Widget", "status.phase =="), "", `{}`, "Pending", "Kustomization app: spec.healthCheckExprs[0] for example.com/v1 Widget: current: Syntax error"},
 		"current missing": {`[{"apiVersion":"example.com/v1","kind":"Widget","failed":"false"}]`, "", `{}`, "Pending", "current is missing"},
 		"twice":           {strings.Replace(phases+phases, "][", ",", 1), "", `{}`, "Pending", "spec.healthCheckExprs[1]: example.com/v1 Widget has expressions already"},

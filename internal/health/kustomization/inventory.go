@@ -35,7 +35,7 @@ func (c Checker) inventory(ctx context.Context, k *flux.Applied, expressions *fl
 	group.SetLimit(parallelReads)
 	for i, entry := range k.Inventory {
 		group.Go(func() (err error) {
-			findings[i], err = c.find(ctx, entry, expressions)
+			findings[i], err = c.find(ctx, k, entry, expressions)
 			return err
 		})
 	}
@@ -70,26 +70,62 @@ func name(findings []finding, state v1alpha1.HealthState) string {
 	return strings.Join(messages, "; ")
 }
 
+// fine is the finding of an object that holds nothing up.
+var fine = finding{state: v1alpha1.HealthHealthy}
+
+// leftOut reports whether objects of a kind are not judged. A Secret has no state, and is not read. An object of ours is about releases:
+// it may be the one that waits for this very check.
+func leftOut(o flux.Object) bool {
+	return o.Group == "" && o.Kind == "Secret" || o.Group == v1alpha1.GroupVersion.Group || strings.HasSuffix(o.Group, "."+v1alpha1.GroupVersion.Group)
+}
+
 // find judges one object.
-func (c Checker) find(ctx context.Context, o flux.Object, expressions *flux.Evaluator) (finding, error) {
-	if o.Group == "" && o.Kind == "Secret" {
-		return finding{state: v1alpha1.HealthHealthy}, nil // a Secret has no state, and is not read
+func (c Checker) find(ctx context.Context, k *flux.Applied, o flux.Object, expressions *flux.Evaluator) (finding, error) {
+	if leftOut(o) {
+		return fine, nil
 	}
 	label := o.String()
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(o.GroupVersionKind)
 	err := c.Live.Get(ctx, o.NamespacedName, obj)
 	switch {
-	case apierrors.IsNotFound(err):
-		return finding{v1alpha1.HealthUnhealthy, label + " does not exist"}, nil
+	case err == nil && k.Owns(obj):
+		return present(ctx, label, o, obj, expressions)
+	case err == nil || apierrors.IsNotFound(err):
+		return absent(k, o, err == nil), nil
 	case apierrors.IsForbidden(err):
 		return finding{health.Unknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
 	case apimeta.IsNoMatchError(err):
 		return finding{health.Unknown, label + ": its kind is not installed"}, nil
-	case err != nil:
-		return finding{}, fmt.Errorf("reading %s: %w", label, err)
 	}
+	return finding{}, fmt.Errorf("reading %s: %w", label, err)
+}
+
+// absent judges an object that does not exist, or that Flux has not applied for this Kustomization. Outside the namespace of the
+// Kustomization both look the same, since whoever writes an inventory could otherwise find out what exists elsewhere.
+func absent(k *flux.Applied, o flux.Object, exists bool) finding {
+	label := o.String()
 	switch {
+	case o.Group == "batch" && o.Kind == "Job" && (!exists || o.Namespace != k.Namespace):
+		return fine // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
+	case o.Namespace != k.Namespace:
+		return finding{health.Unknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
+	case exists && !flux.Workload(o.GroupKind()):
+		return fine // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
+	case exists:
+		return finding{health.Unknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
+			": flux reconcile kustomization " + k.Name + " --namespace " + k.Namespace}
+	}
+	return finding{v1alpha1.HealthUnhealthy, label + " does not exist"}
+}
+
+// present judges an object that Flux has applied.
+func present(ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
+	switch skipped := flux.Skipped(obj); {
+	case skipped != "" && flux.Workload(o.GroupKind()):
+		return finding{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: remove " + skipped}, nil
+	case skipped != "":
+		return fine, nil // Flux does not wait for it either
 	case obj.GetDeletionTimestamp() != nil:
 		return finding{v1alpha1.HealthPending, label + " is being deleted" + finalizers(obj)}, nil
 	case expressions.Judges(o.GroupKind()):
