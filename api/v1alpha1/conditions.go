@@ -92,6 +92,10 @@ const (
 	ReasonTargetNotApplied = "NotApplied"
 	// ReasonTargetOverridden: another field of the Flux object wins over what is written.
 	ReasonTargetOverridden = "Overridden"
+	// ReasonWorkloadsNotReady: Flux has applied the version, and a Deployment, StatefulSet or DaemonSet has not rolled out yet.
+	ReasonWorkloadsNotReady = "WorkloadsNotReady"
+	// ReasonWorkloadsUnknown: Flux has applied the version, and the controller cannot see whether the workloads run it.
+	ReasonWorkloadsUnknown = "WorkloadsUnknown"
 	// ReasonTargetSuspended: the Flux object is suspended.
 	ReasonTargetSuspended = "FluxSuspended"
 	// ReasonTargetsApplied: every Flux object carries the version.

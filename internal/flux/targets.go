@@ -195,6 +195,18 @@ func suspended(t *release.Target, k *kustomizev1.Kustomization) {
 	t.Suspended, t.Message = true, cmp.Or(t.Message, message)
 }
 
+// Carriers returns what has become of the Kustomizations through which a target gets into the cluster.
+func (w World) Carriers(t release.Target) []*Applied {
+	var list []*Applied
+	for i := range w.Kustomizations {
+		k := &w.Kustomizations[i]
+		if t.Kind == kustomizev1.KustomizationKind && k.Name == t.Name || t.Kind == sourcev1.OCIRepositoryKind && Source(k) == k.Namespace+"/"+t.Name {
+			list = append(list, applied(k))
+		}
+	}
+	return list
+}
+
 // overridden says which field wins over the tag, or "".
 func overridden(ref *sourcev1.OCIRepositoryRef) string {
 	switch {

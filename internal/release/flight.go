@@ -1,7 +1,6 @@
 package release
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -432,19 +431,6 @@ func (s *situation) targetWaits() []v1alpha1.Blocker {
 		}
 	}
 	return waits
-}
-
-func (t Target) blocker() v1alpha1.Blocker {
-	b := v1alpha1.Blocker{Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: t.Message, ClearedBy: "Flux"}
-	switch {
-	case t.Problem != "":
-		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
-	case t.Suspended:
-		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"), "flux resume"
-	case b.Message == "":
-		b.Message = "Flux has not applied the version yet"
-	}
-	return b
 }
 
 func (s *situation) checkWaits() []v1alpha1.Blocker {

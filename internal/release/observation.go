@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -102,6 +103,8 @@ type Target struct {
 	Problem string
 	// Suspended reports whether the Flux object, or a Kustomization made from it, is suspended.
 	Suspended bool
+	// Held is why what Flux has applied is not known to run, as ReasonWorkloadsNotReady or ReasonWorkloadsUnknown; empty if it runs.
+	Held string
 	// Message of Flux, or why Flux will not apply the version.
 	Message string
 }
@@ -114,8 +117,28 @@ func (t Target) SetupProblem() string {
 		return v1alpha1.ReasonTargetOverridden
 	case t.Suspended:
 		return v1alpha1.ReasonTargetSuspended
+	case t.Held == v1alpha1.ReasonWorkloadsUnknown:
+		return t.Held
 	}
 	return ""
+}
+
+// blocker says what a target waits for.
+func (t Target) blocker() v1alpha1.Blocker {
+	b := v1alpha1.Blocker{Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: t.Message, ClearedBy: "Flux"}
+	switch {
+	case t.Problem != "":
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
+	case t.Suspended:
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"), "flux resume"
+	case t.Held == v1alpha1.ReasonWorkloadsUnknown:
+		b.Reason, b.ClearedBy = t.Held, "whoever may edit the object or grant the controller the right"
+	case t.Held != "":
+		b.Reason, b.ClearedBy = t.Held, "the workload"
+	case b.Message == "":
+		b.Message = "Flux has not applied the version yet"
+	}
+	return b
 }
 
 // Details are what an image says of itself.

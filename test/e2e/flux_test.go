@@ -20,7 +20,9 @@ import (
 func TestEvidenceOfFlux(t *testing.T) {
 	w := start(t)
 	for name, test := range map[string]func(*testing.T, *app){
-		"a suspended Kustomization holds": suspendedHolds,
+		"a suspended Kustomization holds":    suspendedHolds,
+		"workloads that do not start hold":   unstartedHolds,
+		"a Deployment that Flux skips holds": skippedHolds,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +45,7 @@ func (w *world) app(t *testing.T) *app {
 	return &app{world: &own, namespace: strings.ToLower(strings.ReplaceAll(name, "_", "-"))}
 }
 
-// deployment is what Flux applies where a test needs nothing else. Version 1.1.0 never becomes ready.
+// deployment is what Flux applies where a test needs nothing else. Version 9.9.9 never becomes ready.
 const deployment = `
 apiVersion: apps/v1
 kind: Deployment
@@ -203,5 +205,28 @@ func suspendedHolds(t *testing.T, a *app) {
 	})
 	a.held("1.1.0", v1alpha1.ReasonTargetSuspended, "flux resume kustomization app --namespace "+a.namespace)
 	a.patch(&k, `{"spec":{"suspend":false}}`)
+	a.available("1.1.0")
+}
+
+// Flux is ready at once, since the Kustomization has no spec.wait, and the pods of 1.0.0 keep serving.
+func unstartedHolds(_ *testing.T, a *app) {
+	a.publish(deployment, rollout)
+	a.available("1.0.0")
+	a.push("9.9.9")
+	a.held("9.9.9", v1alpha1.ReasonWorkloadsNotReady, "Deployment "+a.namespace+"/app")
+}
+
+func skippedHolds(_ *testing.T, a *app) {
+	a.publish(deployment, rollout)
+	a.available("1.0.0")
+	var d appsv1.Deployment
+	a.get("app", &d)
+	a.patch(&d, `{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}}}`)
+	a.push("1.1.0")
+	a.held("1.1.0", v1alpha1.ReasonWorkloadsNotReady, "remove kustomize.toolkit.fluxcd.io/reconcile: disabled")
+	a.patch(&d, `{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":null}}}`)
+	var k kustomizev1.Kustomization
+	a.get("app", &k)
+	a.patch(&k, `{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":"again"}}}`)
 	a.available("1.1.0")
 }

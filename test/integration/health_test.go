@@ -245,6 +245,29 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	}
 }
 
+// TestReleaseWithoutChecksWaitsForItsWorkloads: with spec.wait of Flux's default, Flux is ready before a pod of the version has started.
+func TestReleaseWithoutChecksWaitsForItsWorkloads(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	d := deployment("web")
+	w.Own("app", d)
+	w.Create(d)
+	f := w.PlayFlux()
+	f.Do(env.Inventory("v1", w.Namespace+"_web_apps_Deployment"))
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	b := w.AwaitBlocked(ro, "Kustomization", v1alpha1.ReasonWorkloadsNotReady)
+	if !strings.Contains(b.Message, "Deployment "+w.Namespace+"/web") {
+		t.Errorf("it says %q", b.Message)
+	}
+	progress(w, d, false)
+	w.Throughout(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
+	progress(w, d, true)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
 // TestCheckReadsNothingOfAnotherNamespace: whoever may write the status of a Kustomization can list any object in its inventory.
 func TestCheckReadsNothingOfAnotherNamespace(t *testing.T) {
 	t.Parallel()

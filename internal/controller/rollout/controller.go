@@ -19,6 +19,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
 )
@@ -48,15 +49,17 @@ type Options struct {
 
 // Controller reconciles Rollouts.
 type Controller struct {
-	client  client.Client
-	live    client.Reader
-	guard   *consent.Guard
-	flux    flux.Reader
-	pinner  flux.Pinner
-	events  events.EventRecorder
-	clock   clock.PassiveClock
-	bakes   *bakes
-	options Options
+	client client.Client
+	live   client.Reader
+	guard  *consent.Guard
+	flux   flux.Reader
+	// inventory judges the workloads of Kustomizations.
+	inventory kustomization.Checker
+	pinner    flux.Pinner
+	events    events.EventRecorder
+	clock     clock.PassiveClock
+	bakes     *bakes
+	options   Options
 }
 
 // New makes the controller. Live reads past the cache.
@@ -65,7 +68,7 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 		o.Workers = 16
 	}
 	return &Controller{
-		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, pinner: flux.Pinner{Client: c},
+		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, inventory: kustomization.Checker{Live: live}, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, bakes: newBakes(), options: o,
 	}
 }
@@ -138,6 +141,9 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 	dec := release.Decide(obs)
 	if obs, dec, err = c.prove(ctx, ro, obs, dec, fresh); err != nil {
 		return 0, false, err
+	}
+	if again := rereadAt(ro, &obs); !again.IsZero() && (dec.Again.IsZero() || again.Before(dec.Again)) {
+		dec.Again = again
 	}
 	acted := c.act(ctx, ro, obs, dec)
 	wrote, err := c.record(ctx, ro, obs, dec, acted)

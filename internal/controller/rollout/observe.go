@@ -72,7 +72,8 @@ func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image st
 		head := &ro.Status.History[0]
 		want.Version, want.Token, want.Recorded = head.Version, release.Token(string(ro.UID), head), ro.Status.Targets
 	}
-	return flux.Targets(world, want), nil
+	targets := flux.Targets(world, want)
+	return targets, c.rolledOut(ctx, ro, world, targets)
 }
 
 // gates lists the gates of a Rollout, and those that ought to be there, in the order of their names. The selector is an index of the

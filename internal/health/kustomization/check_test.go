@@ -207,6 +207,45 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 	}
 }
 
+func TestWorkloadsHaveToRollOut(t *testing.T) {
+	t.Parallel()
+	starting := deployment(func(d *appsv1.Deployment) { d.Status.UpdatedReplicas = 0 })
+	for name, c := range map[string]struct {
+		k            *kustomizev1.Kustomization
+		obj          client.Object
+		broken       map[string]error
+		reason, says string
+	}{
+		"rolled out":  {k: applied([]string{web}), obj: deployment(func(*appsv1.Deployment) {})},
+		"rolling out": {applied([]string{web}), starting, nil, v1alpha1.ReasonWorkloadsNotReady, "Deployment ns/web: "},
+		"the change is not observed": {applied([]string{web}), deployment(func(d *appsv1.Deployment) { d.Generation = 2 }), nil,
+			v1alpha1.ReasonWorkloadsNotReady, "Deployment ns/web: "},
+		"left alone by Flux": {applied([]string{web}), deployment(func(d *appsv1.Deployment) {
+			d.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}
+		}), nil, v1alpha1.ReasonWorkloadsNotReady, "remove kustomize.toolkit.fluxcd.io/reconcile: disabled"},
+		"may not be read": {applied([]string{web}), starting, map[string]error{"web": apierrors.NewForbidden(schema.GroupResource{}, "web", nil)},
+			v1alpha1.ReasonWorkloadsUnknown, AggregationLabel},
+		"not of the Kustomization": {applied([]string{web}), deployment(func(d *appsv1.Deployment) { d.Labels = nil }), nil,
+			v1alpha1.ReasonWorkloadsUnknown, "lacks the labels"},
+		"in another cluster":                   {applied([]string{web}, remotely), starting, nil, v1alpha1.ReasonWorkloadsUnknown, "set spec.wait: true"},
+		"in another cluster, where Flux waits": {k: applied([]string{web}, remotely, func(k *kustomizev1.Kustomization) { k.Spec.Wait = true }), obj: starting},
+		"other kinds do not count":             {k: applied([]string{"ns_missing__ConfigMap"}), obj: starting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ch := checker(t, []client.Object{c.k, c.obj}, c.broken)
+			k, err := ch.Flux.Applied(t.Context(), client.ObjectKeyFromObject(c.k))
+			if err != nil {
+				t.Fatal(err)
+			}
+			reason, message, err := ch.RolledOut(t.Context(), k)
+			if err != nil || reason != c.reason || !strings.Contains(message, c.says) {
+				t.Errorf("%q: %q, %v", reason, message, err)
+			}
+		})
+	}
+}
+
 // While Flux reconciles again, as it does on every interval, a check stays healthy and does not become it.
 func TestAHealthyCheckStaysHealthyWhileFluxReconcilesAgain(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -30,17 +29,9 @@ type finding struct {
 
 // inventory judges every object that Flux applied. The worst of them decides.
 func (c Checker) inventory(ctx context.Context, k *flux.Applied, expressions *flux.Evaluator) (health.Report, error) {
-	findings := make([]finding, len(k.Inventory))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelReads)
-	for i, entry := range k.Inventory {
-		group.Go(func() (err error) {
-			findings[i], err = c.find(ctx, k, entry, expressions)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return health.Report{}, fmt.Errorf("reading the inventory of Kustomization %q: %w", k.Name, err)
+	findings, err := c.findAll(ctx, k, k.Inventory, expressions)
+	if err != nil {
+		return health.Report{}, err
 	}
 	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, health.Unknown, v1alpha1.HealthPending} {
 		if message := name(findings, state); message != "" {

@@ -1,0 +1,56 @@
+package kustomization
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/health"
+)
+
+// RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as v1alpha1.ReasonWorkloadsNotReady or
+// v1alpha1.ReasonWorkloadsUnknown with a message, or "" if all have rolled out. Without spec.wait, Flux is ready as soon as the API server has
+// accepted the objects, while the pods of the version before still serve.
+func (c Checker) RolledOut(ctx context.Context, k *flux.Applied) (reason, message string, err error) {
+	switch {
+	case k.Remote && k.Watched:
+		return "", "", nil
+	case k.Remote:
+		return v1alpha1.ReasonWorkloadsUnknown, "Kustomization " + k.Name +
+			" is applied to another cluster, where Kuberik does not see its workloads: set spec.wait: true, so that Flux waits for them", nil
+	}
+	findings, err := c.findAll(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.Workload(o.GroupKind()) }), &flux.Evaluator{})
+	if err != nil {
+		return "", "", err
+	}
+	if message := name(findings, health.Unknown); message != "" {
+		return v1alpha1.ReasonWorkloadsUnknown, message, nil
+	}
+	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthPending} {
+		if message := name(findings, state); message != "" {
+			return v1alpha1.ReasonWorkloadsNotReady, message, nil
+		}
+	}
+	return "", "", nil
+}
+
+// findAll judges objects, a few at once.
+func (c Checker) findAll(ctx context.Context, k *flux.Applied, objects []flux.Object, expressions *flux.Evaluator) ([]finding, error) {
+	findings := make([]finding, len(objects))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelReads)
+	for i, o := range objects {
+		group.Go(func() (err error) {
+			findings[i], err = c.find(ctx, k, o, expressions)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("reading the inventory of Kustomization %q: %w", k.Name, err)
+	}
+	return findings, nil
+}
