@@ -35,6 +35,7 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	apicheck "github.com/kuberik/kuberik/internal/gate/http"
+	"github.com/kuberik/kuberik/internal/health"
 	datadogcheck "github.com/kuberik/kuberik/internal/health/datadog"
 	httpcheck "github.com/kuberik/kuberik/internal/health/http"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
@@ -149,13 +150,21 @@ func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing to read logs: %w", err)
 	}
-	return map[string]healthcheck.Class{
-		v1alpha1.HealthClassKustomization: {Checker: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live}, ByRevision: true},
-		v1alpha1.HealthClassHTTP:          {Outside: true, Checker: httpcheck.Checker{Client: a.out, Conditions: a.conditions}},
-		v1alpha1.HealthClassPrometheus:    {Outside: true, Checker: prometheus.Checker{Client: a.out, Conditions: a.conditions}},
-		v1alpha1.HealthClassDatadog:       {Outside: true, Checker: datadogcheck.New(live, a.out, a.keys)},
-		v1alpha1.HealthClassScript:        {Checker: script.New(script.Options{Client: c, Live: live, Logs: logs}), One: true},
-	}, nil
+	list := map[string]healthcheck.Class{}
+	for name, checker := range map[string]health.Checker{
+		v1alpha1.HealthClassKustomization: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live},
+		v1alpha1.HealthClassHTTP:          httpcheck.Checker{Client: a.out, Conditions: a.conditions},
+		v1alpha1.HealthClassPrometheus:    prometheus.Checker{Client: a.out, Conditions: a.conditions},
+		v1alpha1.HealthClassDatadog:       datadogcheck.New(live, a.out, a.keys),
+		v1alpha1.HealthClassScript:        script.New(script.Options{Client: c, Live: live, Logs: logs}),
+	} {
+		traits, ok := health.TraitsOf(&v1alpha1.HealthCheck{Spec: v1alpha1.HealthCheckSpec{Class: &name}})
+		if !ok {
+			return nil, fmt.Errorf("class %q has no traits in internal/health/class.go", name)
+		}
+		list[name] = healthcheck.Class{Traits: traits, Checker: checker}
+	}
+	return list, nil
 }
 
 // Register adds every controller, and the indexes they need, to a manager.

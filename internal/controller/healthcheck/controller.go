@@ -35,15 +35,9 @@ const (
 
 // Class is a class of checks that Kuberik answers for.
 type Class struct {
+	health.Traits
 	// Checker that asks.
 	Checker health.Checker
-	// ByRevision is whether the checker itself says which revision its report is for. If not, a report is for what Flux had applied
-	// before the probe began.
-	ByRevision bool
-	// Outside is whether a probe calls what is not part of the cluster's API. Such checks have workers of their own.
-	Outside bool
-	// One is whether a probe is about one deployment only, and is itself what thresholds would count: a script.
-	One bool
 }
 
 // Options of the controller.
@@ -136,7 +130,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 		return kube.Finish(0, err)
 	}
 	now := c.clock.Now()
-	if wait := c.streaks.due(check, releases, kind.ByRevision, now); wait > 0 {
+	if wait := c.streaks.due(check, releases, kind.Binding == health.ByRevision, now); wait > 0 {
 		return kube.Finish(wait, nil)
 	}
 	if wait := c.budget.Wait(check.Namespace, now); wait > 0 {
@@ -152,7 +146,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}
 	verdict := c.judge(kind, check, releases, report)
-	if err := c.write(ctx, check, verdict, kind.ByRevision); err != nil {
+	if err := c.write(ctx, check, verdict, kind.Binding == health.ByRevision); err != nil {
 		return kube.Finish(0, err)
 	}
 	return kube.Finish(spread(c.streaks.pause(check, report, hard, c.clock.Now())), nil)
@@ -197,7 +191,7 @@ func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
 		every = max(d, shortest)
 	}
-	if report.State == v1alpha1.HealthPending && (health.Class(check) == v1alpha1.HealthClassKustomization || health.Class(check) == v1alpha1.HealthClassScript) {
+	if t, ours := health.TraitsOf(check); report.State == v1alpha1.HealthPending && ours && !t.Outside {
 		return min(every, eager)
 	}
 	return every

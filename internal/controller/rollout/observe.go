@@ -176,11 +176,11 @@ func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1
 		r.Message = "nobody has reported on the check yet"
 	}
 	var err error
-	switch {
-	case health.Class(check) == v1alpha1.HealthClassKustomization:
+	switch traits, _ := health.TraitsOf(check); traits.Binding {
+	case health.ByRevision:
 		r.ByRevision = true
 		r.Current, err = c.aboutRevision(ctx, check, targets)
-	case probed(check):
+	case health.ByDeployment:
 		r.ByRevision = true
 		r.Current = aboutDeployment(ro, check)
 		if cutoff := cutoff(ro); r.Current && r.State == v1alpha1.HealthUnhealthy && r.Since.Before(cutoff) {
@@ -222,15 +222,6 @@ func aboutDeployment(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
 	asked := health.Deployment(check, ro.Namespace, ro.Name, release.Token(string(ro.UID), &ro.Status.History[0]))
 	return check.Status.ObservedGeneration == check.Generation &&
 		slices.Contains(check.Status.Deployments, asked)
-}
-
-// probed says whether a check is of a class that Kuberik probes.
-func probed(check *v1alpha1.HealthCheck) bool {
-	switch health.Class(check) {
-	case v1alpha1.HealthClassHTTP, v1alpha1.HealthClassDatadog, v1alpha1.HealthClassPrometheus, v1alpha1.HealthClassScript:
-		return true
-	}
-	return false
 }
 
 // lookupTime is how long a pin to a tag that is not known waits for the registry to be asked.
