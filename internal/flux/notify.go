@@ -12,11 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 const (
-	// waiting is how many events wait at the most; those that come then are lost.
-	waiting = 1000
+	// waiting is how many events of one namespace wait at the most; those that come then are lost.
+	waiting = 100
 	// attempts and the pause after the first; the next is twice as long.
 	attempts = 4
 	pause    = time.Second
@@ -43,19 +45,24 @@ type Event struct {
 	At time.Time
 }
 
-// Notifier hands events to Flux's notification-controller, in the order in which they come. It never holds up who tells them: what
-// cannot be handed over after some attempts is lost, and logged.
+// Notifier hands events to Flux's notification-controller: those of a namespace in the order in which they come, and those of several
+// namespaces in turns. It never holds up who tells them: what cannot be handed over after some attempts is lost, and logged.
 type Notifier struct {
 	address string
 	client  *http.Client
-	queue   chan Event
-	pause   time.Duration
+	events  *fair.Lanes[Event]
+	// told is signalled when there is another event.
+	told  chan struct{}
+	pause time.Duration
 }
 
 // NewNotifier makes a Notifier for an address such as http://notification-controller.flux-system.svc.cluster.local./. Without one it
 // drops every event.
 func NewNotifier(address string) *Notifier {
-	return &Notifier{address: address, client: &http.Client{Timeout: patience}, queue: make(chan Event, waiting), pause: pause}
+	return &Notifier{
+		address: address, client: &http.Client{Timeout: patience}, pause: pause,
+		events: fair.New(1, func(e Event) string { return e.Namespace }), told: make(chan struct{}, 1),
+	}
 }
 
 // Tell hands an event over, some time.
@@ -63,10 +70,14 @@ func (n *Notifier) Tell(e Event) {
 	if n == nil || n.address == "" {
 		return
 	}
+	if n.events.Waiting(e) >= waiting {
+		log.Log.Info("too many events of the namespace wait for Flux; one is lost", "rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
+		return
+	}
+	n.events.Push(e)
 	select {
-	case n.queue <- e:
+	case n.told <- struct{}{}:
 	default:
-		log.Log.Info("too many events wait for Flux; one is lost", "rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
 	}
 }
 
@@ -76,10 +87,14 @@ func (n *Notifier) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case e := <-n.queue:
+		case <-n.told:
+		}
+		for ctx.Err() == nil && n.events.Len() > 0 {
+			e := n.events.Pop()
 			if err := n.deliver(ctx, e); err != nil {
 				log.FromContext(ctx).Error(err, "an event could not be handed to Flux", "rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
 			}
+			n.events.Done(e)
 		}
 	}
 }

@@ -69,3 +69,36 @@ func TestNotifierHoldsUpNobody(t *testing.T) {
 	var none *Notifier
 	none.Tell(Event{})
 }
+
+// TestAFloodOfOneNamespaceHidesNoEventOfAnother: events of one that tells many wait, and those of others take turns with them.
+func TestAFloodOfOneNamespaceHidesNoEventOfAnother(t *testing.T) {
+	t.Parallel()
+	heard := make(chan string)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e eventv1.Event
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Error(err)
+		}
+		select {
+		case heard <- e.InvolvedObject.Namespace:
+		case <-t.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	n := NewNotifier(server.URL)
+	for range 20 * waiting {
+		n.Tell(Event{Namespace: "flood"})
+	}
+	n.Tell(Event{Namespace: "other"})
+	go n.Start(t.Context())
+	if first, second := <-heard, <-heard; first != "flood" || second != "other" {
+		t.Errorf("told were %s and %s", first, second)
+	}
+	for range waiting - 1 {
+		<-heard
+	}
+	n.Tell(Event{Namespace: "late"})
+	if next := <-heard; next != "late" {
+		t.Errorf("more than %d events of one namespace waited: told was %s", waiting, next)
+	}
+}
