@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -43,6 +44,11 @@ func run(ctx context.Context) error {
 		"Let Rollouts select health checks of other namespaces that are labelled kuberik.com/share-health-checks=true.")
 	flag.StringVar(&s.Options.EventsAddress, "events-addr", "",
 		"Address of Flux's notification-controller, which then forwards events. Default: none.")
+	flag.Func("watch-namespaces", "Namespaces to work in, with commas between them. The controller then needs its rights in these alone. "+
+		"Default: all.", func(list string) error {
+		s.Namespaces = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	})
 	networks(&s.Options.AllowNetworks, "allow-networks", "Networks that may be called for users although they are refused otherwise "+
 		"(loopback, link-local, metadata services), such as 127.0.0.0/8,::1. It holds for checks, gates, Environments and registries.")
 	networks(&s.Options.RefuseNetworks, "refuse-networks", "Networks that may not be called for users, such as the pods of the control "+

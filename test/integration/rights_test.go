@@ -35,6 +35,10 @@ func roles(files ...string) (map[string]rbacv1.ClusterRole, error) {
 		if err != nil {
 			return nil, err
 		}
+		if filepath.Ext(file) == ".md" {
+			_, data, _ = bytes.Cut(data, []byte("```yaml\n"))
+			data, _, _ = bytes.Cut(data, []byte("\n```"))
+		}
 		for _, doc := range bytes.Split(data, []byte("\n---")) {
 			var role rbacv1.ClusterRole
 			if err := yaml.Unmarshal(doc, &role); err != nil {

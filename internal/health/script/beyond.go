@@ -34,6 +34,8 @@ func beyond(t *corev1.PodTemplateSpec) string {
 	asks := first(
 		wish{"hostNetwork", pod.HostNetwork}, wish{"hostPID", pod.HostPID}, wish{"hostIPC", pod.HostIPC},
 		wish{"a hostPath volume", slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.HostPath != nil })},
+		wish{"a nodeName", pod.NodeName != ""},
+		wish{"the priority of the system", strings.HasPrefix(pod.PriorityClassName, "system-")},
 		wish{"hostProcess", hostProcess(sc.WindowsOptions)},
 		wish{"an unconfined profile", unconfined(sc.SeccompProfile, sc.AppArmorProfile) || annotated(t.Annotations)},
 		wish{"an SELinux label of its own", relabelled(sc.SELinuxOptions)},
@@ -55,6 +57,7 @@ func beyondContainer(c *corev1.Container) string {
 	}
 	return first(
 		wish{"a hostPort", slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 })},
+		wish{"a probe or a hook of another host", slices.ContainsFunc(handlers(c), elsewhere)},
 		wish{"a privileged container", sc.Privileged != nil && *sc.Privileged},
 		wish{"an unmasked /proc", sc.ProcMount != nil && *sc.ProcMount != corev1.DefaultProcMount},
 		wish{"hostProcess", hostProcess(sc.WindowsOptions)},
@@ -62,6 +65,28 @@ func beyondContainer(c *corev1.Container) string {
 		wish{"an SELinux label of its own", relabelled(sc.SELinuxOptions)},
 		capability(sc.Capabilities),
 	)
+}
+
+// handlers lists what the kubelet calls for a container: it stands in the network of the node.
+func handlers(c *corev1.Container) (list []corev1.LifecycleHandler) {
+	for _, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+		if p != nil {
+			list = append(list, corev1.LifecycleHandler{HTTPGet: p.HTTPGet, TCPSocket: p.TCPSocket})
+		}
+	}
+	if c.Lifecycle != nil {
+		for _, h := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+			if h != nil {
+				list = append(list, *h)
+			}
+		}
+	}
+	return list
+}
+
+// elsewhere says whether a handler names a host. Without one the kubelet calls the pod itself.
+func elsewhere(h corev1.LifecycleHandler) bool {
+	return h.HTTPGet != nil && h.HTTPGet.Host != "" || h.TCPSocket != nil && h.TCPSocket.Host != ""
 }
 
 // harmless are the capabilities that the baseline Pod Security Standard lets a container add.

@@ -176,6 +176,11 @@ func TestTemplateRefused(t *testing.T) {
 	cases := map[string]struct{ raw, want string }{
 		"hostNetwork": {pod(`{"hostNetwork":true}`), "jobTemplate asks for hostNetwork" + beyond},
 		"hostPID":     {pod(`{"hostPID":true}`), "jobTemplate asks for hostPID" + beyond},
+		"nodeName":    {pod(`{"nodeName":"control-plane"}`), "jobTemplate asks for a nodeName" + beyond},
+		"priority":    {pod(`{"priorityClassName":"system-node-critical"}`), "jobTemplate asks for the priority of the system" + beyond},
+		"probe":       {pod(`{"containers":[{"livenessProbe":{"httpGet":{"host":"169.254.169.254","port":80}}}]}`), "jobTemplate asks for a probe or a hook of another host" + beyond},
+		"startup":     {pod(`{"initContainers":[{"startupProbe":{"tcpSocket":{"host":"169.254.169.254","port":80}}}]}`), "jobTemplate asks for a probe or a hook of another host" + beyond},
+		"hook":        {pod(`{"containers":[{"lifecycle":{"preStop":{"httpGet":{"host":"169.254.169.254","port":80}}}}]}`), "jobTemplate asks for a probe or a hook of another host" + beyond},
 		"hostIPC":     {pod(`{"hostIPC":true}`), "jobTemplate asks for hostIPC" + beyond},
 		"hostPath":    {pod(`{"volumes":[{"name":"v","hostPath":{"path":"/"}}]}`), "jobTemplate asks for a hostPath volume" + beyond},
 		"privileged":  {with(`{"privileged":true}`), "jobTemplate asks for a privileged container" + beyond},
