@@ -79,10 +79,10 @@ type Snapshot struct {
 }
 
 // Find returns the state of an environment.
-func (s Snapshot) Find(environment string) (State, bool) {
-	for _, e := range s.Environments {
-		if e.Environment == environment {
-			return e, true
+func (n Snapshot) Find(environment string) (State, bool) {
+	for _, s := range n.Environments {
+		if s.Environment == environment {
+			return s, true
 		}
 	}
 	return State{}, false

@@ -94,7 +94,7 @@ func open(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) clust
 
 // keysOf maps the environments to the keys of their deployments, with a "?" if they are no evidence.
 func keysOf(n environment.Snapshot) map[string]string {
-	told := map[string]string{}
+	keysByName := map[string]string{}
 	for _, s := range n.Environments {
 		var keys []string
 		for _, d := range s.Deployments {
@@ -103,9 +103,9 @@ func keysOf(n environment.Snapshot) map[string]string {
 			}
 			keys = append(keys, d.Key)
 		}
-		told[s.Environment] = strings.Join(keys, ", ")
+		keysByName[s.Environment] = strings.Join(keys, ", ")
 	}
-	return told
+	return keysByName
 }
 
 func TestWhoMeets(t *testing.T) {

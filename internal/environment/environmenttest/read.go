@@ -213,7 +213,7 @@ func longTexts(t *testing.T, w *world) {
 		}
 		got, _ := w.read(t, w.Backend(t, us)).Find(name)
 		if len(got.Deployments) != 2 {
-			t.Fatalf("told were %+v", got)
+			t.Fatalf("got %+v", got)
 		}
 		for _, text := range []string{got.Deployments[1].Message, got.Deployments[1].StateMessage, got.Deployments[0].Quarantine} {
 			if !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError) || len(text) < w.Text || text[:w.Text/2] != long[:len(text[:w.Text/2])] {
@@ -248,7 +248,7 @@ func manyAtOnce(t *testing.T, w *world) {
 		}
 	}
 	if snapshot := w.read(t, b); len(snapshot.Environments) != environments {
-		t.Errorf("told are %d environments", len(snapshot.Environments))
+		t.Errorf("got %d environments", len(snapshot.Environments))
 	}
 }
 

@@ -123,7 +123,7 @@ func (w *world) only(t *testing.T, b environment.Backend, name string) environme
 	snapshot := w.read(t, b)
 	s, ok := snapshot.Find(name)
 	if !ok || len(s.Deployments) != 1 {
-		t.Fatalf("one deployment of %s should be told: %+v", name, snapshot)
+		t.Fatalf("want one deployment of %s, got %+v", name, snapshot)
 	}
 	return s.Deployments[0]
 }

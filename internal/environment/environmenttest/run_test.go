@@ -43,7 +43,7 @@ func (w *wrong) Read(ctx context.Context, application string) (environment.Snaps
 	return w.read(snapshot, err)
 }
 
-// writes makes a fault that changes what is published.
+// writes returns a fault that changes what is published.
 func writes(change func(*environment.Deployment)) wrong {
 	return wrong{publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		for i := range s.Deployments {
@@ -53,7 +53,7 @@ func writes(change func(*environment.Deployment)) wrong {
 	}}
 }
 
-// reads makes a fault that changes what is told.
+// reads returns a fault that changes what is read.
 func reads(change func(*environment.State)) wrong {
 	return wrong{read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
 		for i := range snapshot.Environments {
@@ -66,12 +66,12 @@ func reads(change func(*environment.State)) wrong {
 var serial int
 
 var faults = map[string]wrong{
-	"believes everybody": reads(func(s *environment.State) {
+	"trusts everybody": reads(func(s *environment.State) {
 		for i := range s.Deployments {
 			s.Deployments[i].UntrustedReason = ""
 		}
 	}),
-	"believes nobody": reads(func(s *environment.State) {
+	"trusts nobody": reads(func(s *environment.State) {
 		for i := range s.Deployments {
 			s.Deployments[i].UntrustedReason = "who knows"
 		}

@@ -96,6 +96,31 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestUntrustedStatusesAreNotRead: deployments by untrusted logins cost no requests of their own, and are counted.
+func TestUntrustedStatusesAreNotRead(t *testing.T) {
+	b := newBench(t)
+	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
+	theirs := map[string]bool{}
+	for i := range 5 {
+		id := b.public(t, "mallory", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "success", "Bake succeeded")
+		theirs[fmt.Sprintf("/deployments/%d/statuses", id)] = true
+	}
+	reader := b.backend(t, b.options("kuberik"))
+	b.Calls()
+	for range 120 {
+		b.clock.Step(time.Minute)
+		if s := read(t, reader); s.Untrusted != 5 || len(s.Environments[0].Deployments) != 6 {
+			t.Fatalf("%d deployments by untrusted logins are counted, want 5", s.Untrusted)
+		}
+	}
+	for _, call := range b.Calls() {
+		path, _, _ := strings.Cut(call.Path, "?")
+		if _, end, _ := strings.Cut(path, "/octo-org/shop"); theirs[end] {
+			t.Errorf("%s %s was requested", call.Method, call.Path)
+		}
+	}
+}
+
 // TestLongPages: long payloads by untrusted logins do not make the repository unreadable.
 func TestLongPages(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })

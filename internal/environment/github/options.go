@@ -20,7 +20,7 @@ var service = &remote.Service{
 	Project: regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`), ProjectFormat: "owner/repository",
 	// GitHub limits requests that create content. The limits are not documented; they are said to be 80 a minute and 500 an hour.
 	Writes: func(int) []remote.Limit {
-		return []remote.Limit{{Requests: 450, Period: time.Hour}, {Requests: 60, Period: time.Minute}}
+		return []remote.Limit{{Requests: 60, Period: time.Minute}, {Requests: 450, Period: time.Hour}}
 	},
 	MaxObject: 256 << 10, Uncounted: "payload", RateLimit: rateLimit,
 	Rejections: []int{http.StatusConflict, http.StatusUnprocessableEntity},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -119,9 +120,10 @@ func (t *Transport) admit(write bool) error {
 	if now.Before(until) {
 		return t.wait(until)
 	}
+	// A write beyond its own limits must not spend the budget that reads need.
 	budgets := []*Budget{t.requests}
 	if write {
-		budgets = append(budgets, t.writes...)
+		budgets = slices.Concat(t.writes, budgets)
 	}
 	for _, b := range budgets {
 		if until, ok := b.Take(now); !ok {
