@@ -201,6 +201,9 @@ type ScriptCheck struct {
 	JobTemplate *runtime.RawExtension `json:"jobTemplate,omitempty"`
 }
 
+// ConditionHealthy is the verdict of a HealthCheck: True is Healthy, False is Unhealthy, Unknown is Pending.
+const ConditionHealthy = "Healthy"
+
 // HealthCheckSpec says how health is found out.
 // +kubebuilder:validation:XValidation:rule="!has(self.class) || size(self.class) > 0",message="class is empty: write kustomization, http, datadog, prometheus, script, or the class of the controller that reports this check"
 // +kubebuilder:validation:XValidation:rule="has(self.http) == (has(self.class) && self.class == 'http')",message="class http and the field http go together"
@@ -289,7 +292,7 @@ type HealthCheckStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=50
 	Deployments []CheckedDeployment `json:"deployments,omitempty"`
-	// Conditions of the check.
+	// Conditions of the check: Healthy has the verdict, Ready says whether the check is evaluated.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -9,6 +9,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	appsv1 "k8s.io/api/apps/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,6 +24,7 @@ func TestEvidenceOfFlux(t *testing.T) {
 		"a suspended Kustomization holds":    suspendedHolds,
 		"workloads that do not start hold":   unstartedHolds,
 		"a Deployment that Flux skips holds": skippedHolds,
+		"a Rollout in its own Kustomization": ownKustomization,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,4 +231,52 @@ func skippedHolds(_ *testing.T, a *app) {
 	a.get("app", &k)
 	a.patch(&k, `{"metadata":{"annotations":{"reconcile.fluxcd.io/requestedAt":"again"}}}`)
 	a.available("1.1.0")
+}
+
+// judge is the application's own check.
+const judge = `
+apiVersion: kuberik.com/v1alpha1
+kind: HealthCheck
+metadata:
+  name: app
+  namespace: %[2]s
+  labels: {app: app}
+  annotations: {healthcheck.kuberik.com/kustomization: app}
+spec: {class: kustomization, interval: 1s}
+---
+apiVersion: kuberik.com/v1alpha1
+kind: RolloutGate
+metadata: {name: approval, namespace: %[2]s}
+spec: {rolloutRef: {name: app}}
+`
+
+// ownKustomization: the Kustomization that carries the version also applies the Rollout, its check and its gate, and waits for all that it
+// applies. Neither waits for the other for ever, also while a gate holds the first release, and after a release that failed.
+func ownKustomization(t *testing.T, a *app) {
+	judged := strings.Replace(rollout, "bakeTime: 1s", "bakeTime: 1s\n  deployTimeout: 60s\n  afterFailure: AllowNewer\n  healthCheckSelector: {selector: {matchLabels: {app: app}}}", 1)
+	a.publish(strings.ReplaceAll(deployment, "${VERSION}", "${VERSION:-1.0.0}") + "---" + judged + "---" + judge)
+	var k kustomizev1.Kustomization
+	a.get("app", &k)
+	a.patch(&k, `{"spec":{"wait":true,"postBuild":{"substitute":{"ENVIRONMENT":"test"}}}}`)
+	ready := func() {
+		t.Helper()
+		a.eventually("the Kustomization is Ready", time.Minute, func() (bool, string) {
+			a.get("app", &k)
+			c := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
+			return c != nil && c.Status == "True" && c.ObservedGeneration == k.Generation, fmt.Sprintf("%+v", k.Status.Conditions)
+		})
+	}
+	ready() // the first release waits at the gate
+	gate := &v1alpha1.RolloutGate{}
+	a.get("approval", gate)
+	a.patch(gate, `{"spec":{"passing":true}}`)
+	a.available("1.0.0")
+	a.push("9.9.9") // never becomes ready
+	a.eventually("9.9.9 has failed", 2*time.Minute, func() (bool, string) {
+		ro, state := a.state()
+		return ro.Status.CurrentVersion == "9.9.9" && ro.Status.Phase == v1alpha1.PhaseFailed, state
+	})
+	a.push("10.0.0")
+	a.available("10.0.0")
+	ready()
 }

@@ -33,24 +33,32 @@ func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r v
 			st.LastErrorTime = &now
 		}
 	}
-	apimeta.SetStatusCondition(&st.Conditions, ready(check, r.Report))
+	for _, c := range conditions(check, r.Report) {
+		apimeta.SetStatusCondition(&st.Conditions, c)
+	}
 	if equality.Semantic.DeepEqual(check.Status, *st) {
 		return nil
 	}
 	return kube.PatchStatus(ctx, c.client, check, next)
 }
 
-func ready(check *v1alpha1.HealthCheck, r health.Report) metav1.Condition {
-	status := map[v1alpha1.HealthState]metav1.ConditionStatus{
-		v1alpha1.HealthHealthy: metav1.ConditionTrue, v1alpha1.HealthUnhealthy: metav1.ConditionFalse,
-	}[r.State]
-	if status == "" {
-		status = metav1.ConditionUnknown
+// conditions of a check. Healthy carries the verdict. Ready says only that the check is evaluated: a Kustomization with wait: true that applies
+// the check must not wait for the health that the check reports.
+func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition {
+	healthy := metav1.Condition{
+		Type: v1alpha1.ConditionHealthy, Status: metav1.ConditionUnknown, Reason: string(r.State),
+		Message: version.Clean(r.Message, 900) + outbound.Shortened("spec.timeout", check.Spec.Timeout), ObservedGeneration: check.Generation,
 	}
-	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: status, Reason: string(r.State), Message: version.Clean(r.Message, 900) + outbound.Shortened("spec.timeout", check.Spec.Timeout),
-		ObservedGeneration: check.Generation,
+	switch r.State {
+	case v1alpha1.HealthHealthy:
+		healthy.Status = metav1.ConditionTrue
+	case v1alpha1.HealthUnhealthy:
+		healthy.Status = metav1.ConditionFalse
 	}
+	ready := healthy
+	ready.Type, ready.Status, ready.Reason = v1alpha1.ConditionReady, metav1.ConditionTrue, "Evaluated"
+	ready.Message = "the check is evaluated; the condition Healthy has the verdict"
+	return []metav1.Condition{healthy, ready}
 }
 
 // reset sets a check of a foreign class back to Pending when its verdict is older than a deployment in flight that it is selected
