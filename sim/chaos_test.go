@@ -17,7 +17,7 @@ func swarm(r *Rand) Faults {
 	on := func() bool { return r.oneIn(2) }
 	return Faults{
 		Lag: on(), Crash: on(), WriteErrors: on(), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
-		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
+		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), ByDigest: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
 		Pins: on(), Forces: on(), Bypasses: on(), Unblocks: on(), Retries: on(), Lifts: on(), Suspends: r.oneIn(3), SpecEdits: on(),
 	}
 }
@@ -29,6 +29,7 @@ func (w *World) populate() {
 	if r.oneIn(3) {
 		w.settled = w.wall.Add(r.seconds(1, 30))
 	}
+	w.faults.ByDigest = w.faults.ByDigest && !w.paired
 	w.editSpec(func(s *v1alpha1.RolloutSpec) { w.randomSpec(s) })
 	for range r.below(3) + map[bool]int{true: 0, false: 1}[w.faults.LateTargets] {
 		w.newTarget()
@@ -84,13 +85,27 @@ func (w *World) newTarget() {
 	w.names++
 	t := Target{Kind: "Kustomization", Name: fmt.Sprintf("app-%d", w.names), Variable: "VERSION"}
 	if w.rng.oneIn(3) {
-		t.Kind, t.Variable = "OCIRepository", ""
+		t.Kind, t.Variable, t.Own = "OCIRepository", "", w.faults.ByDigest && w.rng.oneIn(2)
 	}
 	if w.rng.oneIn(5) {
-		t.Value = w.someTag() // what Git says
+		t.Value, t.ByHand = w.someTag(), true // what Git says
 	}
+	t.Form = w.someForm(t)
 	w.addTarget(t)
 	w.note("target", "%s is new, with %q", t.id(), t.Value)
+}
+
+// someForm is how a target takes the version.
+func (w *World) someForm(t Target) version.Form {
+	switch {
+	case !w.faults.ByDigest || w.rng.oneIn(4):
+		return version.FormTag
+	case t.Kind != "OCIRepository":
+		return pick(&w.rng, []version.Form{version.FormTagDigest, version.FormDigest})
+	case t.Own:
+		return version.FormDigest
+	}
+	return version.FormTag
 }
 
 func (w *World) newCheck(i int) {
@@ -287,8 +302,13 @@ func (w *World) mischief() {
 		w.note("target", "%s is deleted", t.id())
 	case w.faults.Drift && r.oneIn(4):
 		id, tag := pick(r, list).id(), w.someTag()
-		w.editTarget(id, func(t *Target) { t.Value, t.Gen = tag, t.Gen+1 })
+		w.editTarget(id, func(t *Target) { t.Value, t.ByHand, t.Gen = tag, true, t.Gen+1 })
 		w.note("target", "%s is edited by hand to %s", id, tag)
+	case w.faults.ByDigest && r.oneIn(12):
+		t := pick(r, list)
+		form := w.someForm(t)
+		w.editTarget(t.id(), func(t *Target) { t.Form = form })
+		w.note("target", "%s takes %s", t.id(), form)
 	case w.faults.FluxSuspended && r.oneIn(3):
 		w.editTarget(pick(r, list).id(), func(t *Target) { t.Suspended = !t.Suspended })
 	case w.faults.FluxSuspended && r.oneIn(8):

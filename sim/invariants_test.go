@@ -302,6 +302,7 @@ func (m *monitor) handedOver(pin release.Pin) {
 }
 
 func (m *monitor) judgeHandOver(ro *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
+	m.judgeIdentity(e)
 	if chosen(e) {
 		return
 	}

@@ -222,7 +222,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		other := identity(v)
 		at := m.order[other]
 		switch {
-		case deployedUnknown(old, other.Tag):
+		case deployedUnknown(old, other.Tag), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
 		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
@@ -271,6 +271,7 @@ func (m *monitor) judgeAvailable(old *Rollout, e *v1alpha1.DeploymentHistoryEntr
 			m.breaks(3, "%s is Available, and %s has not applied it", e.Version.Tag, t.id())
 		}
 	}
+	m.judgeContent(e, targets)
 	m.judgeBakeTime(old, e)
 	if old.spec.HealthCheckSelector == nil {
 		return
@@ -287,6 +288,67 @@ func (m *monitor) judgeAvailable(old *Rollout, e *v1alpha1.DeploymentHistoryEntr
 	for _, d := range m.doubts {
 		if d.position > m.bake.position && d.position <= m.w.checks.position() && d.at >= m.bake.at+time.Second && !m.bake.back {
 			m.breaks(4, "%s is Available, and %s was not healthy in the middle of its bake", e.Version.Tag, d.check)
+		}
+	}
+}
+
+// ambiguous reports whether what would be handed over for a release may be something else, or nothing new.
+func ambiguous(targets []Target, st *v1alpha1.RolloutStatus, p release.Policy, v v1alpha1.VersionInfo) bool {
+	served, exact := "", len(targets) > 0
+	for _, k := range st.AvailableReleases {
+		if k.Tag == v.Tag {
+			served = k.Digest
+		}
+	}
+	if legal(p) && p.Tag == v.Tag {
+		served = p.Digest
+	}
+	for _, t := range targets {
+		if exact = exact && byDigest(t); byDigest(t) && v.Digest == "" {
+			return true
+		}
+	}
+	deployed := slices.ContainsFunc(st.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
+		return e.Version.Tag == v.Tag && e.Version.Digest != v.Digest
+	})
+	return !exact && (deployed || served != "" && v.Digest != "" && served != v.Digest)
+}
+
+// judgeContent: invariant 15. What is called Available is the digest that was decided. Where the tag alone is handed over, that can be
+// said only if the tag still stands for it, and if nobody else has handed it over before.
+func (m *monitor) judgeContent(e *v1alpha1.DeploymentHistoryEntry, targets []Target) {
+	want, known := m.w.contents[e.Version.Digest]
+	if !known {
+		return
+	}
+	for _, t := range targets {
+		exact := byDigest(t) || verified(t)
+		if t.Applied != want && (exact || !t.ByHand && m.w.content(e.Version.Tag) == want) {
+			m.breaks(15, "%s is Available as %s, and %s has applied %s", e.Version.Tag, want, t.id(), t.Applied)
+		}
+	}
+}
+
+func byDigest(t Target) bool { return t.Form == "digest" || t.Form == "tag@digest" }
+
+// judgeIdentity: invariant 15. No release is handed over by its tag once the tag is known to stand for another digest.
+func (m *monitor) judgeIdentity(e *v1alpha1.DeploymentHistoryEntry) {
+	id := identity(e.Version)
+	served := ""
+	for _, v := range m.obs.Status.AvailableReleases {
+		if v.Tag == id.Tag {
+			served = v.Digest
+		}
+	}
+	if p := m.obs.Policy; legal(p) && p.Tag == id.Tag && p.Digest != "" {
+		served = p.Digest
+	}
+	if id.Digest == "" || served == "" || served == id.Digest {
+		return
+	}
+	for _, t := range m.w.targets.cached() {
+		if !byDigest(t) && t.Problem == "" {
+			m.breaks(15, "%s was handed to Flux by its tag, which is %s now", m.w.contents[id.Digest], m.w.contents[served])
 		}
 	}
 }

@@ -83,6 +83,7 @@ func (p *pair) side(name string, seed uint64, o options) *side {
 		Spec:       environments.EnvironmentSpec{RolloutRef: corev1.LocalObjectReference{Name: rolloutName}, Name: "shop", Environment: name},
 	}
 	s.backend = p.place.Backend(s.actor)
+	s.paired = true
 	s.populate()
 	return s
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // maxQuietPasses is how many passes a quiet world may take to come to rest.
@@ -63,6 +64,7 @@ func (w *World) calm() {
 	if len(w.targets.live()) == 0 {
 		w.newTarget()
 	}
+	w.takeTags()
 	if !r.oneIn(3) {
 		w.push(good)
 	}
@@ -72,6 +74,23 @@ func (w *World) calm() {
 		l.catchUp(maxLag)
 	}
 	w.shell.dirty = true
+}
+
+// takeTags has the targets take the tag alone where what was deployed last has no digest: a person does that, or deploys something else.
+func (w *World) takeTags() {
+	h := w.rollout.live().status.History
+	if pin := w.rollout.live().spec.WantedVersion; pin == nil && (len(h) == 0 || h[0].Version.Digest != "") {
+		return
+	}
+	for _, t := range w.targets.live() {
+		w.editTarget(t.id(), func(t *Target) { t.Form = version.FormTag })
+	}
+}
+
+// gone reports whether a target can be handed the tag alone, says which content it fetched, and gets another than that of a deployment.
+func (w *World) gone(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return h.Version.Digest != "" && w.contents[h.Version.Digest] != w.content(h.Version.Tag) &&
+		slices.ContainsFunc(w.targets.live(), func(t Target) bool { return verified(t) && !byDigest(t) })
 }
 
 // closeOrOpen turns the gates for good.
@@ -205,7 +224,8 @@ func (m *monitor) judgeUnreturned(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 	for _, e := range ro.status.History {
 		id := identity(e.Version)
 		if *e.BakeStatus == string(v1alpha1.BakeSucceeded) && id != identity(h.Version) && !m.failed[id] {
-			m.rests(!m.w.people.live().open(m.w.gates.live(), id) || m.floored(ro), "%s could be rolled back to", id.Tag)
+			m.rests(ambiguous(m.w.targets.live(), ro.status, m.w.policy.live(), e.Version) ||
+				!m.w.people.live().open(m.w.gates.live(), id) || m.floored(ro), "%s could be rolled back to", id.Tag)
 			return
 		}
 	}
@@ -262,11 +282,38 @@ func (m *monitor) judgeCarried(ro *Rollout) {
 	if ro.spec.Suspend || invalid(ro.spec) || ro.status.CurrentVersion == "" {
 		return
 	}
+	runs := m.running(ro)
+	if h := &ro.status.History[0]; !m.carriedBy(h) && h.Version.Tag == runs.Tag && ambiguous(m.w.targets.live(), ro.status, m.w.policy.live(), h.Version) {
+		return // it never got there, and never will
+	}
 	for _, t := range m.w.targets.live() {
-		if t.Value != ro.status.CurrentVersion {
-			m.breaks(9, "%s carries %q, and the Rollout says %s", t.id(), t.Value, ro.status.CurrentVersion)
+		if want := carriedAs(t, runs); want != "" && t.Value != want {
+			m.breaks(9, "%s carries %q, and the Rollout says %s (%s)", t.id(), t.Value, ro.status.CurrentVersion, want)
 		}
 	}
+}
+
+// running is the version that the Rollout says was handed over last.
+func (m *monitor) running(ro *Rollout) v1alpha1.VersionInfo {
+	for i := range ro.status.History {
+		if e := &ro.status.History[i]; e.Version.Tag == ro.status.CurrentVersion && m.handed[number(e)] {
+			return e.Version
+		}
+	}
+	return v1alpha1.VersionInfo{Tag: ro.status.CurrentVersion}
+}
+
+// carriedAs is what a target should carry for a version; empty if it needs a digest that the version does not have.
+func carriedAs(t Target, v v1alpha1.VersionInfo) string {
+	switch {
+	case t.Form == "" || t.Form == "tag":
+		return v.Tag
+	case v.Digest == "":
+		return ""
+	case t.Form == "digest":
+		return v.Digest
+	}
+	return v.Tag + "@" + v.Digest
 }
 
 func invalid(s *v1alpha1.RolloutSpec) bool {
@@ -290,6 +337,9 @@ func (m *monitor) judgeRunning(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) 
 	w := m.w
 	switch {
 	case h.PausedTime != nil:
+	case h.Version.Digest == "" && slices.ContainsFunc(w.targets.live(), byDigest): // not all can take it
+	case w.gone(h): // the registry does not serve it any more, and says so
+	case ambiguous(w.targets.live(), ro.status, w.policy.live(), h.Version) && !m.handed[number(h)]:
 	case !m.handed[number(h)] || !m.carriedBy(h): // it may have reached only what was deleted since
 		held := !chosen(h) && (len(m.shut(w.gates.live(), w.people.live(), h)) > 0 || m.sick(ro))
 		m.rests(held, "no gate holds %s", h.Version.Tag)
@@ -350,7 +400,7 @@ func (m *monitor) judgeCandidates(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 	for _, v := range ro.status.AvailableReleases {
 		id := identity(v)
 		isolated := slices.ContainsFunc(ro.status.Quarantined, func(q v1alpha1.Quarantine) bool { return q.ReleaseIdentity == id })
-		if m.order[id] > from && !isolated {
+		if m.order[id] > from && !isolated && !ambiguous(m.w.targets.live(), ro.status, m.w.policy.live(), v) {
 			m.rests(!m.w.people.live().open(m.w.gates.live(), id), "%s could be deployed", id.Tag)
 			waiting = true
 		}

@@ -47,6 +47,7 @@ func (w *World) dump() {
 		w.note("check", "%+v", c)
 	}
 	w.note("spec", "%+v", *ro.spec)
+	w.note("waits", "%s: %+v", ro.status.Phase, ro.status.BlockedBy)
 	w.note("known", "%v quarantined %v", ro.status.AvailableReleases, ro.status.Quarantined)
 }
 

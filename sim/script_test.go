@@ -10,6 +10,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // play runs a script in a world without faults, and returns what happened, one line an event.
@@ -139,7 +140,7 @@ func optionalDuration(v string) *v1alpha1.Duration {
 	return &d
 }
 
-// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [suspend=yes] [problem=yes].
+// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [form=FORM] [suspend=yes] [problem=yes].
 func scriptTarget(w *World, args []string) error {
 	t := Target{Kind: "Kustomization", Name: args[0], Variable: "VERSION"}
 	if !slices.ContainsFunc(w.targets.live(), func(o Target) bool { return o.id() == t.id() }) {
@@ -151,6 +152,8 @@ func scriptTarget(w *World, args []string) error {
 			switch field {
 			case "value":
 				t.Value, t.Gen = value, t.Gen+1
+			case "form":
+				t.Form = version.Form(value)
 			case "suspend":
 				t.Suspended = value == "yes"
 			case "problem":

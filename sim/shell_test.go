@@ -132,13 +132,14 @@ func (s *shell) pin(ro *Rollout, pin release.Pin) (bool, error) {
 	acted := false
 	var err error
 	for _, t := range w.targets.cached() {
-		if t.Value == pin.Version.Tag && t.Token == pin.Token {
+		want := t.Form.Of(pin.Version)
+		if want == "" || t.Value == want && t.Token == pin.Token {
 			continue
 		}
 		failed := s.effect("pin", func() error {
 			if !w.editTarget(t.id(), func(live *Target) {
-				if live.Value != pin.Version.Tag {
-					live.Value, live.Gen = pin.Version.Tag, live.Gen+1
+				if live.Value != want {
+					live.Value, live.Gen = want, live.Gen+1
 				}
 				live.Token = pin.Token
 			}) {
@@ -220,19 +221,26 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 }
 
 func (s *shell) observeTargets(obs *release.Observation) {
-	token := "none"
+	token, want := "none", v1alpha1.VersionInfo{}
 	if len(obs.Status.History) > 0 {
+		want = obs.Status.History[0].Version
 		token = release.Token(rolloutUID, &obs.Status.History[0])
 	}
 	for _, t := range s.w.targets.cached() {
 		asked := t.Token == token
-		reached := asked && t.settled() && t.Problem == ""
-		obs.Targets = append(obs.Targets, release.Target{
-			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Value: t.Value, Asked: asked, Reached: reached,
-			Applied: reached && t.OK, Problem: t.Problem, Suspended: t.Suspended, Message: t.Message,
-		})
+		target := release.Target{
+			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Form: t.Form, Value: t.Value, Verified: verified(t), Asked: asked,
+			Problem: t.Problem, Suspended: t.Suspended, Message: t.Message,
+		}
+		other := verified(t) && t.OK && want.Digest != "" && s.w.contents[want.Digest] != t.Applied // the registry serves something else
+		target.Reached = asked && t.settled() && t.Problem == "" && target.Carries(want) && !other
+		target.Applied = target.Reached && t.OK
+		obs.Targets = append(obs.Targets, target)
 	}
 }
+
+// verified reports whether Flux says which content it fetched.
+func verified(t Target) bool { return t.Own && t.Kind == "OCIRepository" }
 
 func (s *shell) observeHealth(obs *release.Observation) {
 	w := s.w

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // maxLag is how many versions a cache may be behind.
@@ -87,7 +88,13 @@ type Check struct {
 // Target is a Flux object as it is stored.
 type Target struct {
 	Kind, Name, Variable string
-	Value                string
+	// Form in which it takes the version, and the Value that it carries.
+	Form  version.Form
+	Value string
+	// Own says of an OCIRepository that it is of the image that the policy selects from.
+	Own bool
+	// ByHand is whether a person, or Git, ever set the value.
+	ByHand bool
 	// Token that Flux was last asked with.
 	Token string
 	// Gen is the generation of its spec.
@@ -100,6 +107,8 @@ type Target struct {
 	HandledGen int
 	OK         bool
 	Applied    string
+	// AppliedText is the value that brought it there: the same text again pulls nothing.
+	AppliedText string
 	// AppliedAt is when that was applied, on the clock that only runs.
 	AppliedAt time.Duration
 	Message   string

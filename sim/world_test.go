@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +20,7 @@ const (
 // Faults says what may go wrong in a world, and what people do in it.
 type Faults struct {
 	Lag, Crash, WriteErrors, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
-	Gates, People, Health, MovedTags, PolicyLost, HealthLost                                       bool
+	Gates, People, Health, MovedTags, ByDigest, PolicyLost, HealthLost                             bool
 	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                          bool
 }
 
@@ -49,6 +50,7 @@ type World struct {
 	rng    Rand
 	faults Faults
 	quiet  bool
+	paired bool // whether another world promotes from this one, or to it
 
 	rollout lane[*Rollout]
 	policy  lane[release.Policy]
@@ -64,7 +66,9 @@ type World struct {
 	red   bool                 // whether what checks of an external class look at is broken
 	tags  int                  // how many tags were pushed
 	moved map[string]int       // how often a tag was pushed again
-	names int                  // of gates and targets
+	// contents by their digests
+	contents map[string]string
+	names    int // of gates and targets
 
 	settled time.Time // when the Rollout may deploy for the first time; zero: at once
 
@@ -109,7 +113,7 @@ type work struct {
 func newWorld(seed uint64, chain release.Chain) *World {
 	w := &World{
 		Clock: newClock(), rng: Rand{state: seed}, mood: moodMixed,
-		flux: map[string]*work{}, minds: map[string]behaviour{}, moved: map[string]int{}, digest: 14695981039346656037,
+		flux: map[string]*work{}, minds: map[string]behaviour{}, moved: map[string]int{}, contents: map[string]string{}, digest: 14695981039346656037,
 	}
 	w.mon = newMonitor(w)
 	w.shell = newShell(w, chain)
@@ -168,6 +172,22 @@ func digestOf(tag string, push int) string {
 	return fmt.Sprintf("sha256:%064x", h.Sum64())
 }
 
+// pulled is the content that Flux gets by a value: by its digest, or what the tag stands for when it is pulled. A Kustomization that
+// carries the same tag as before changes nothing.
+func (w *World) pulled(t Target, value string) string {
+	tag, digest, _ := strings.Cut(value, "@")
+	if strings.HasPrefix(value, "sha256:") {
+		digest = value
+	}
+	switch {
+	case digest != "":
+		return w.contents[digest]
+	case t.Kind == "Kustomization" && t.AppliedText == value && t.Applied != "":
+		return t.Applied
+	}
+	return w.content(tag)
+}
+
 // content is what a tag stands for in the registry now.
 func (w *World) content(tag string) string {
 	if n := w.moved[tag]; n > 0 {
@@ -210,6 +230,7 @@ func (w *World) pushAgain(tag string, b behaviour) {
 // select_ makes a tag the one that the policy selects.
 func (w *World) select_(tag string) {
 	p := release.Policy{Found: true, Tag: tag, Digest: digestOf(tag, w.moved[tag])}
+	w.contents[p.Digest] = w.content(tag)
 	w.setPolicy(p)
 	w.mon.published(p)
 	w.note("policy", "selects %s", w.content(tag))
@@ -232,7 +253,13 @@ func (w *World) fluxStep(id string) {
 }
 
 func (w *World) fluxDone(id string, job work) {
-	fails := job.value == "" || w.behaviourOf(w.content(job.value)) == unappliable || w.mood == moodNeverReady ||
+	content := ""
+	for _, t := range w.targets.live() {
+		if t.id() == id {
+			content = w.pulled(t, job.value)
+		}
+	}
+	fails := job.value == "" || w.behaviourOf(content) == unappliable || w.mood == moodNeverReady ||
 		!w.quiet && w.faults.FluxFails && w.rng.oneIn(4)
 	w.editTarget(id, func(t *Target) {
 		t.Handled, t.HandledGen, t.OK, t.Message = job.token, job.gen, !fails, ""
@@ -240,7 +267,7 @@ func (w *World) fluxDone(id string, job work) {
 			t.Message = "dependency 'flux-system/base' is not ready"
 			return
 		}
-		if content := w.content(job.value); t.Applied != content {
+		if t.AppliedText = job.value; t.Applied != content {
 			t.Applied, t.AppliedAt = content, w.mono
 		}
 	})

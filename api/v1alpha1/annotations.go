@@ -35,8 +35,14 @@ const (
 	AnnotationSubstitutePrefix = "rollout.kuberik.com/substitute."
 	// AnnotationSubstituteSuffix ends the annotation that AnnotationSubstitutePrefix begins.
 	AnnotationSubstituteSuffix = ".from"
+	// AnnotationSubstituteValueSuffix ends the annotation, beside the one that names the Rollout of a variable, that says what
+	// the variable carries: tag (default), digest, or tag@digest.
+	AnnotationSubstituteValueSuffix = ".value"
 	// AnnotationRollout on an OCIRepository names the Rollout that writes its tag.
 	AnnotationRollout = "rollout.kuberik.com/rollout"
+	// AnnotationRef on an OCIRepository says what the Rollout writes to spec.ref: tag (default), or digest. With digest the tag is
+	// written too, and Flux fetches by the digest. The OCIRepository has to be of the image that the ImagePolicy selects from.
+	AnnotationRef = "rollout.kuberik.com/ref"
 	// AnnotationKustomization on a HealthCheck of class kustomization is the Kustomization it watches, as name or
 	// namespace/name.
 	AnnotationKustomization = "healthcheck.kuberik.com/kustomization"

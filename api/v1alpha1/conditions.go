@@ -80,12 +80,18 @@ const (
 	ReasonPinned = "Pinned"
 	// ReasonDeployedByHand: a person chose the version that runs while newer ones were known.
 	ReasonDeployedByHand = "DeployedByHand"
+	// ReasonNotNewer: the ImagePolicy selects a release that was discovered before the one that was deployed last.
+	ReasonNotNewer = "NotNewer"
 	// ReasonQuarantined: the release failed before.
 	ReasonQuarantined = "Quarantined"
 	// ReasonUnknownVersion: spec.wantedVersion names a tag that no release has and that the registry does not have, or has yet to confirm.
 	ReasonUnknownVersion = "UnknownVersion"
 	// ReasonBelowRollbackFloor: nothing that may be rolled back to is left.
 	ReasonBelowRollbackFloor = "BelowRollbackFloor"
+	// ReasonTagMoved: the tag of what runs was pushed again, and a Flux object carries the tag alone.
+	ReasonTagMoved = "TagMoved"
+	// ReasonNoDigest: a Flux object takes the digest, and the release has none.
+	ReasonNoDigest = "NoDigest"
 	// ReasonNoTargets: no Flux object asks for the version.
 	ReasonNoTargets = "NoTargets"
 	// ReasonTargetNotApplied: Flux has not applied the version yet.

@@ -346,6 +346,20 @@ type Blocker struct {
 	ClearedBy string `json:"clearedBy,omitempty"`
 }
 
+// SkippedRelease is a known release that automation passes over.
+type SkippedRelease struct {
+	ReleaseIdentity `json:",inline"`
+	// Reason in one word: Superseded, TagMoved, NoDigest, Withdrawn, Downgrade, NotNewer, DeployedByHand, Quarantined, or that of
+	// the gate that refuses it.
+	Reason string `json:"reason"`
+	// Message for a person.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// ClearedBy says who or what makes it a candidate, or deploys it.
+	// +optional
+	ClearedBy string `json:"clearedBy,omitempty"`
+}
+
 // CheckEvidence is what a health check says, and for which revision.
 type CheckEvidence struct {
 	// Name of the HealthCheck, with its namespace before a slash if that is another.
@@ -374,6 +388,9 @@ type TargetStatus struct {
 	// Variable of the Kustomization.
 	// +optional
 	Variable string `json:"variable,omitempty"`
+	// Value that the object carries: the tag, the digest, or tag@digest, as its annotations ask for.
+	// +optional
+	Value string `json:"value,omitempty"`
 	// Applied is whether Flux has applied the deployed version.
 	Applied bool `json:"applied"`
 	// Message says what is wrong, or what is waited for.
@@ -404,6 +421,10 @@ type RolloutStatus struct {
 	// AvailableReleases lists the known releases in the order of their discovery, oldest first.
 	// +optional
 	AvailableReleases []VersionInfo `json:"availableReleases,omitempty"`
+	// Skipped lists the known releases that were never deployed and that automation passes over, newest first, and why. Releases
+	// that are merely older than a deployed one are not listed. At most 50 are listed.
+	// +optional
+	Skipped []SkippedRelease `json:"skipped,omitempty"`
 	// ReleaseCandidates lists the releases that could be deployed next, newest first.
 	// +optional
 	ReleaseCandidates []VersionInfo `json:"releaseCandidates,omitempty"`

@@ -29,7 +29,7 @@ type Pinner struct {
 // request is named after the deployment: doing it again, from a cache that lags behind or after a crash, changes nothing and
 // does not make Flux begin anew. Targets that fail do not keep the others from their version, and one that is gone needs none.
 func (p Pinner) Pin(ctx context.Context, namespace string, targets []release.Target, pin release.Pin) error {
-	if err := version.CheckTag(pin.Version.Tag); err != nil {
+	if err := errors.Join(version.CheckTag(pin.Version.Tag), version.CheckDigest(pin.Version.Digest)); err != nil {
 		return err
 	}
 	var errs []error
@@ -46,24 +46,24 @@ func (p Pinner) Pin(ctx context.Context, namespace string, targets []release.Tar
 	return errors.Join(errs...)
 }
 
-// object is a Flux object and those of its variables that are to be written.
+// object is a Flux object and those of its targets that are to be written.
 type object struct {
 	kind, name string
-	variables  []string
+	targets    []release.Target
 }
 
 // byObject gathers the targets that need the version by the object they are part of.
 func byObject(targets []release.Target, pin release.Pin) []object {
 	var list []object
 	for _, t := range targets {
-		if t.Problem != "" || t.Asked && t.Value == pin.Version.Tag {
+		if !t.Takes(pin.Version) || t.Asked && t.Carries(pin.Version) {
 			continue
 		}
 		if n := len(list); n == 0 || list[n-1].kind != t.Kind || list[n-1].name != t.Name {
 			list = append(list, object{kind: t.Kind, name: t.Name})
 		}
 		last := &list[len(list)-1]
-		last.variables = append(last.variables, t.Variable)
+		last.targets = append(last.targets, t)
 	}
 	return list
 }
@@ -74,15 +74,19 @@ func (o object) patch(namespace string, pin release.Pin) (client.Object, map[str
 	key := metav1.ObjectMeta{Namespace: namespace, Name: o.name}
 	if o.kind == sourcev1.OCIRepositoryKind {
 		annotations[annotationDeployment] = pin.Token
+		ref := map[string]any{"tag": pin.Version.Tag}
+		if form := o.targets[0].Form; form.HasDigest() {
+			ref["digest"] = form.Of(pin.Version)
+		}
 		return &sourcev1.OCIRepository{ObjectMeta: key}, map[string]any{
 			"metadata": map[string]any{"annotations": annotations},
-			"spec":     map[string]any{"ref": map[string]any{"tag": pin.Version.Tag}},
+			"spec":     map[string]any{"ref": ref},
 		}
 	}
 	values := map[string]any{}
-	for _, v := range o.variables {
-		values[v] = pin.Version.Tag
-		annotations[annotationDeployment+"."+v] = pin.Token
+	for _, t := range o.targets {
+		values[t.Variable] = t.Form.Of(pin.Version)
+		annotations[annotationDeployment+"."+t.Variable] = pin.Token
 	}
 	return &kustomizev1.Kustomization{ObjectMeta: key}, map[string]any{
 		"metadata": map[string]any{"annotations": annotations},

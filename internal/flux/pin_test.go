@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // pinning pins targets, and returns the patches by object. What fail says befalls an object.
@@ -81,6 +82,32 @@ func TestPinWritesItsOwnKeysAndNoOther(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestPinWritesTheFormOfEachTarget(t *testing.T) {
+	t.Parallel()
+	targets := []release.Target{
+		{Kind: "Kustomization", Name: "k", Variable: "A", Form: version.FormTagDigest, Value: "1.1.0", Asked: true},
+		{Kind: "Kustomization", Name: "k", Variable: "B", Form: version.FormDigest},
+		{Kind: "Kustomization", Name: "k", Variable: "C"},
+		{Kind: "OCIRepository", Name: "r", Form: version.FormDigest},
+	}
+	sent, err := pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "t"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, wanted := range map[string]string{
+		"k": `"substitute":{"A":"1.1.0@` + digest + `","B":"` + digest + `","C":"1.1.0"}`,
+		"r": `"ref":{"digest":"` + digest + `","tag":"1.1.0"}`,
+	} {
+		if !strings.Contains(sent[name], wanted) {
+			t.Errorf("%s: %s is not in %s", name, wanted, sent[name])
+		}
+	}
+	sent, err = pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0"}, Token: "t"}, nil)
+	if err != nil || sent["r"] != "" || strings.Contains(sent["k"], `"A"`) {
+		t.Errorf("without a digest it sends %v, %v", sent, err)
 	}
 }
 

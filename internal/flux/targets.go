@@ -126,11 +126,17 @@ func substitution(k *kustomizev1.Kustomization, variable string, want Want) rele
 	if k.Spec.PostBuild != nil {
 		t.Value = k.Spec.PostBuild.Substitute[variable]
 	}
-	if !variablePattern.MatchString(variable) {
+	annotation := v1alpha1.AnnotationSubstitutePrefix + variable + v1alpha1.AnnotationSubstituteValueSuffix
+	form, err := version.ParseForm(k.Annotations[annotation], version.FormTag, version.FormDigest, version.FormTagDigest)
+	t.Form = form
+	switch {
+	case !variablePattern.MatchString(variable):
 		t.Problem = "Flux does not accept " + version.Clean(variable, 63) + " as the name of a variable: use letters, digits and '_'"
+	case err != nil:
+		t.Problem = "annotation " + annotation + ": " + err.Error()
 	}
 	t.Asked = k.Annotations[annotationDeployment+"."+variable] == want.Token
-	t.Reached = t.Asked && t.Value == want.Version.Tag && t.Problem == ""
+	t.Reached = t.Asked && t.Carries(want.Version) && t.Problem == ""
 	t.Applied = t.Reached
 	if t.Reached {
 		follow(&t, k, want)
@@ -143,17 +149,18 @@ func substitution(k *kustomizev1.Kustomization, variable string, want Want) rele
 func repository(repo *sourcev1.OCIRepository, all []kustomizev1.Kustomization, want Want) release.Target {
 	t := release.Target{
 		Kind: sourcev1.OCIRepositoryKind, Name: repo.Name, Suspended: repo.Spec.Suspend,
-		Problem: overridden(repo.Spec.Reference), Message: notReady(repo.Status.Conditions),
+		Message: notReady(repo.Status.Conditions), Verified: serves(repo, want),
 	}
 	if repo.Spec.Suspend {
 		t.Message = "it is suspended: flux resume source oci " + repo.Name + " --namespace " + repo.Namespace
 	}
-	if repo.Spec.Reference != nil {
-		t.Value = repo.Spec.Reference.Tag
+	t.Form, t.Problem = referenced(repo, want)
+	if ref := repo.Spec.Reference; ref != nil {
+		t.Value = map[bool]string{true: ref.Digest, false: ref.Tag}[t.Form.HasDigest()]
 	}
 	t.Asked = repo.Annotations[annotationDeployment] == want.Token
 	artifact, message := fetched(repo, want)
-	t.Reached = t.Asked && t.Value == want.Version.Tag && t.Problem == "" && artifact != ""
+	t.Reached = t.Asked && t.Carries(want.Version) && t.Problem == "" && artifact != ""
 	t.Applied = t.Reached
 	t.Message = cmp.Or(t.Message, message)
 	handedOver := t.Reached
@@ -207,35 +214,63 @@ func (w World) Carriers(t release.Target) []*Applied {
 	return list
 }
 
+// referenced is the form in which an OCIRepository takes a version, and why it cannot; empty if it can.
+func referenced(repo *sourcev1.OCIRepository, want Want) (version.Form, string) {
+	form, err := version.ParseForm(repo.Annotations[v1alpha1.AnnotationRef], version.FormTag, version.FormDigest)
+	switch {
+	case err != nil:
+		return form, "annotation " + v1alpha1.AnnotationRef + ": " + err.Error()
+	case !form.HasDigest():
+		return form, overridden(repo.Spec.Reference)
+	case want.Image != "" && repo.Spec.URL != sourcev1.OCIRepositoryPrefix+want.Image:
+		return form, "annotation " + v1alpha1.AnnotationRef + ": the digest is that of " + want.Image + ", and spec.url is " +
+			version.Clean(repo.Spec.URL, 256) + ": use tag, or select from that image in the ImagePolicy"
+	}
+	return form, ""
+}
+
 // overridden says which field wins over the tag, or "".
 func overridden(ref *sourcev1.OCIRepositoryRef) string {
 	switch {
 	case ref == nil:
 		return ""
 	case ref.Digest != "":
-		return "spec.ref.digest wins over the tag, so that no version can be handed to it: remove spec.ref.digest"
+		return "spec.ref.digest wins over the tag, so that no version can be handed to it: remove spec.ref.digest, or annotate " +
+			v1alpha1.AnnotationRef + ": digest if it is of the image that the ImagePolicy selects from"
 	case ref.SemVer != "":
 		return "spec.ref.semver wins over the tag, so that no version can be handed to it: remove spec.ref.semver"
 	}
 	return ""
 }
 
-// fetched is the revision of the artifact, if source-controller has fetched it for the version that is wanted.
+// serves reports whether a repository is the one that the digest of the version belongs to.
+func serves(repo *sourcev1.OCIRepository, want Want) bool {
+	return want.Image != "" && repo.Spec.URL == sourcev1.OCIRepositoryPrefix+want.Image
+}
+
+// fetched is the revision of the artifact, if source-controller has fetched it for the version that is wanted. A revision is
+// <tag>@<digest>, or the digest alone where spec.ref.digest is set.
 func fetched(repo *sourcev1.OCIRepository, want Want) (revision, message string) {
-	a := repo.Status.Artifact
-	// A suspended source-controller writes observedGeneration, lastHandledReconcileAt and Ready too. ArtifactInStorage is set only
-	// when it has compared the artifact with the registry.
-	stored := apimeta.FindStatusCondition(repo.Status.Conditions, sourcev1.ArtifactInStorageCondition)
-	if a == nil || stored == nil || stored.Status != metav1.ConditionTrue || stored.ObservedGeneration != repo.Generation ||
-		repo.Spec.Suspend || repo.Status.ObservedGeneration != repo.Generation || !handled(repo, repo.Status.ReconcileRequestStatus) {
+	if !compared(repo) {
 		return "", ""
 	}
-	tag, digest, _ := strings.Cut(a.Revision, "@")
+	revision = repo.Status.Artifact.Revision
+	tag, digest, tagged := strings.Cut(revision, "@")
 	switch {
+	case !tagged && revision == want.Version.Digest:
+		return revision, ""
 	case tag != want.Version.Tag:
 		return "", ""
-	case want.Version.Digest != "" && repo.Spec.URL == sourcev1.OCIRepositoryPrefix+want.Image && digest != want.Version.Digest:
+	case want.Version.Digest != "" && serves(repo, want) && digest != want.Version.Digest:
 		return "", version.Clean("the registry serves "+digest+" as "+tag+", but the release is "+want.Version.Digest, 256)
 	}
-	return a.Revision, ""
+	return revision, ""
+}
+
+// compared reports whether source-controller has compared the artifact with the registry for the repository as it is now. A suspended
+// source-controller writes observedGeneration, lastHandledReconcileAt and Ready too. ArtifactInStorage is set only when it has compared them.
+func compared(repo *sourcev1.OCIRepository) bool {
+	stored := apimeta.FindStatusCondition(repo.Status.Conditions, sourcev1.ArtifactInStorageCondition)
+	return repo.Status.Artifact != nil && stored != nil && stored.Status == metav1.ConditionTrue && stored.ObservedGeneration == repo.Generation &&
+		!repo.Spec.Suspend && repo.Status.ObservedGeneration == repo.Generation && handled(repo, repo.Status.ReconcileRequestStatus)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
@@ -156,6 +157,37 @@ func TestEvidenceLastsWhileFluxReconcilesAgain(t *testing.T) {
 	}
 }
 
+// TestFormOfASubstitution: the variable is applied only if it carries the release in the form that is asked for.
+func TestFormOfASubstitution(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		form, value string
+		want        version.Form
+		applied     bool
+		problem     string
+	}{
+		"unset":                    {"", "1.1.0", version.FormTag, true, ""},
+		"the tag":                  {"tag", "1.1.0", version.FormTag, true, ""},
+		"the digest":               {"digest", digest, version.FormDigest, true, ""},
+		"both":                     {"tag@digest", "1.1.0@" + digest, version.FormTagDigest, true, ""},
+		"both, carried by its tag": {"tag@digest", "1.1.0", version.FormTagDigest, false, ""},
+		"both, of another content": {"tag@digest", "1.1.0@" + other, version.FormTagDigest, false, ""},
+		"no such form":             {"sha", "1.1.0", version.FormTag, false, `"sha" is not one of tag, digest, tag@digest`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := carrying(func(k *kustomizev1.Kustomization) {
+				k.Annotations["rollout.kuberik.com/substitute.VERSION.value"] = c.form
+				k.Spec.PostBuild.Substitute["VERSION"] = c.value
+			})
+			got := Targets(World{Kustomizations: []kustomizev1.Kustomization{k}}, want)[0]
+			if got.Form != c.want || got.Applied != c.applied || !strings.Contains(got.Problem, c.problem) || (got.Problem == "") != (c.problem == "") {
+				t.Errorf("%s, applied %t: %q", got.Form, got.Applied, got.Problem)
+			}
+		})
+	}
+}
+
 // TestD13DriftIsTold: a target that was asked and carries something else has drifted; that is not the same as one never asked.
 func TestD13DriftedTargetWasAsked(t *testing.T) {
 	t.Parallel()
@@ -272,6 +304,22 @@ func TestD2RepositoryEvidence(t *testing.T) {
 		"the Kustomization is reconciled again": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3)
 		}, true, false, "", ""},
+		"by digest": {func(r *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			r.Annotations[v1alpha1.AnnotationRef] = "digest"
+			r.Spec.Reference.Digest, r.Status.Artifact.Revision = digest, digest
+			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = digest, digest
+		}, true, true, "", ""},
+		"by digest, of the release before": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Annotations[v1alpha1.AnnotationRef] = "digest"
+			r.Spec.Reference.Digest, r.Status.Artifact.Revision = digest, other
+		}, false, false, "", ""},
+		"by digest, of another image": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Annotations[v1alpha1.AnnotationRef] = "digest"
+			r.Spec.URL = "oci://registry.example.com/manifests"
+		}, false, false, "annotation rollout.kuberik.com/ref: the digest is that of " + image, ""},
+		"in a form that there is not": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Annotations[v1alpha1.AnnotationRef] = "tag@digest"
+		}, false, false, `annotation rollout.kuberik.com/ref: "tag@digest" is not one of tag, digest`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -122,7 +122,7 @@ func (s *situation) targetsReady() metav1.Condition {
 	}
 	for _, t := range s.Targets {
 		if !t.Applied {
-			return condition(kind, false, t.blocker().Reason, t.Kind+" "+t.Name+": "+t.blocker().Message)
+			return condition(kind, false, s.targetBlocker(t).Reason, t.Kind+" "+t.Name+": "+s.targetBlocker(t).Message)
 		}
 	}
 	return condition(kind, true, v1alpha1.ReasonTargetsApplied, "Flux has applied the version everywhere")

@@ -109,7 +109,7 @@ func TestD11Unpinning(t *testing.T) {
 		"D11 a custom tag is not stuck": {"what comes later is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin, knowing("1.2.0"))), known("1.1.0", "1.2.0", "1.3.0")),
 			[]string{"deployNext", "record 3 1.3.0 Automatic"}},
 		"D11 a custom tag before anything was known": {"everything is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin))), []string{"deployNext", "record 3 1.2.0 Automatic"}},
-		"D11 an older version":                       {"the bad one is not deployed again", given(history(entry(2, "1.1.0", v1alpha1.BakeSucceeded, pin, knowing("1.2.0")))), []string{"rest"}},
+		"D11 an older version":                       {"the bad one is not deployed again", given(history(entry(2, "1.1.0", v1alpha1.BakeSucceeded, pin, knowing("1.2.0")))), []string{"rest", "waits for ImagePolicy images: DeployedByHand"}},
 		"still pinned":                               {"nothing newer is taken", given(pinned("1.1.0")), []string{"stayPinned", "waits for Rollout app: Pinned"}},
 		"pinned to what a gate keeps from Flux": {"a pin goes past gates", given(pinned("1.2.0"), deploying(), gates(shut("g")), target(func(t *Target) { *t = Target{Value: "1.1.0"} })),
 			[]string{"followPin", "amend 2 Cancelled", "record 3 1.2.0 Pin"}},
@@ -238,16 +238,16 @@ func TestFailOpen(t *testing.T) {
 		"a moved tag is noticed": {"the digest is compared", given(known("1.1.0"), func(o *Observation) {
 			o.Status.AvailableReleases[0].Digest, o.Status.History[0].Version.Digest = digest("a"), digest("a")
 			o.Policy.Digest = digest("b")
-		}), []string{"deployNext", "discover 1.1.0", "record 2 1.1.0 Automatic"}},
-		"text that is no tag":    {"never becomes a release", given(known("1.1.0"), func(o *Observation) { o.Policy.Tag = "1\rprivileged: true" }), []string{"rest"}},
-		"text that is no digest": {"never becomes a release", given(known("1.1.0"), func(o *Observation) { o.Policy.Tag, o.Policy.Digest = "1.2.0", "md5:x" }), []string{"rest"}},
+		}), []string{"rest", "discover 1.1.0", "waits for ImagePolicy images: TagMoved"}},
+		"text that is no tag":    {"never becomes a release", given(known("1.1.0"), func(o *Observation) { o.Policy.Tag = "1\rprivileged: true" }), []string{"rest", "waits for ImagePolicy images: IllegalTag"}},
+		"text that is no digest": {"never becomes a release", given(known("1.1.0"), func(o *Observation) { o.Policy.Tag, o.Policy.Digest = "1.2.0", "md5:x" }), []string{"rest", "waits for ImagePolicy images: IllegalTag"}},
 		"nobody looked for hours": {"the bake is judged by what the checks say of that time", given(bakes("1m"), baking(2*time.Hour), reports(health.Report{State: "Healthy", Current: true, LastError: now.Add(-time.Hour)})),
 			[]string{"failOnCheck", "amend 2 Failed", "isolate 1.2.0"}},
 		"the clock jumped forwards": {"what the process has seen of the bake counts", given(bakes("1m"), baking(time.Hour), func(o *Observation) { d := 30 * time.Second; o.BakedFor = &d }),
 			[]string{"keepBaking", "waits for Rollout app: Baking"}},
 		"the clock was set back": {"a check of the future interrupts the bake once", given(bakes("1m"), baking(-time.Hour), reports(health.Report{State: "Healthy", Current: true, Since: now.Add(time.Hour)})),
 			[]string{"keepBaking", "waits for Rollout app: Baking"}},
-		"a quarantined release": {"is never a candidate", given(quarantined("1.2.0")), []string{"rest"}},
+		"a quarantined release": {"is never a candidate", given(quarantined("1.2.0")), []string{"rest", "waits for ImagePolicy images: Quarantined"}},
 		"a retried failure": {"from before the retry does not count", given(deploying(func(e *v1alpha1.DeploymentHistoryEntry) { e.LastRetryTimestamp = ceil(now) }), reports(health.Report{State: "Unhealthy", Current: true, ByRevision: true, Since: now.Add(-time.Hour)})),
 			[]string{"awaitChecks", "waits for HealthCheck check-0: CheckUnhealthy"}},
 	})
@@ -276,7 +276,7 @@ func TestFailure(t *testing.T) {
 		"after a rollback":              {"newer releases wait for a person", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.1.0", "1.2.0", "1.3.0")), []string{"blockAfterFailure", "waits for Rollout app: RolledBack"}},
 		"after a rollback, nothing new": {"automation is halted, and says so", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.1.0", "1.2.0")), []string{"blockAfterFailure", "waits for Rollout app: RolledBack"}},
 		"after a rollback, lifted":      {"what failed may be tried again", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"deployNext", "record 4 1.2.0 Automatic"}},
-		"after a rollback, in between":  {"what was skipped before the failure stays skipped", given(history(entry(3, "1.0.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.0.0", "1.1.0", "1.2.0"), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"rest"}},
+		"after a rollback, in between":  {"what was skipped before the failure stays skipped", given(history(entry(3, "1.0.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.0.0", "1.1.0", "1.2.0"), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"rest", "waits for ImagePolicy images: Quarantined"}},
 	})
 }
 

@@ -44,15 +44,17 @@ func restoreTargets(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	runs := s.runs()
-	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: true}}}, true
+	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: s.strayed(runs, nil)}}}, true
 }
 
-// displaced says whether a target carries something else than what runs, while the newest deployment is kept from Flux.
-func (s *situation) displaced() bool {
-	h, runs := s.head(), s.runs()
-	return h != nil && runs != nil && runs != h && withheld(h) && slices.ContainsFunc(s.Targets, func(t Target) bool {
-		return t.Problem == "" && t.Value != runs.Version.Tag
-	})
+// holdUnreleasable keeps a version from Flux that may not go out any more, or deploys one that may in its place.
+func holdUnreleasable(s *situation) (Decision, bool) {
+	h := s.judged()
+	b := s.unreleasable(h)
+	if b == nil || statusOf(h) != v1alpha1.BakeDeploying {
+		return Decision{}, false
+	}
+	return s.hold(h, []v1alpha1.Blocker{*b}, time.Time{}, "Held before it was handed to Flux: "+b.Message), true
 }
 
 // holdHandover keeps a version from Flux when a gate has closed between the decision and the first write. Nothing was touched
@@ -74,7 +76,19 @@ func holdHandover(s *situation) (Decision, bool) {
 	case len(shut) == 0, s.letPast(h, shut):
 		return s.resume(h, shut), true
 	}
-	return s.hold(h, shut), true
+	return s.hold(h, gateBlockers(shut), s.again(shut), "Waits at a gate that closed before it was handed to Flux"), true
+}
+
+// unreleasable says why a deployment that no target carries yet must not be handed over any more; nil if it may be.
+func (s *situation) unreleasable(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
+	if h == nil || h.BakeStartTime != nil || s.handed(h) {
+		return nil
+	}
+	b := s.unfit(h.Version)
+	if b != nil && b.Reason == v1alpha1.ReasonNoDigest && ByHand(h) {
+		return nil // the targets that can take it do
+	}
+	return b
 }
 
 // atGates says whether gates still have a say about a deployment: automation decided it, and no target carries it yet.
@@ -83,15 +97,15 @@ func (s *situation) atGates(h *v1alpha1.DeploymentHistoryEntry) bool {
 }
 
 // hold keeps a deployment from Flux, or deploys one that is admitted in its place.
-func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
+func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.Blocker, again time.Time, why string) Decision {
 	if d, ok := s.instead(h); ok {
 		return d
 	}
-	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
+	d := Decision{Blocked: blocked, Again: again}
 	if !withheld(h) {
 		e := *h.DeepCopy()
 		e.InterruptedTime = ceil(s.Now)
-		setStatus(&e, v1alpha1.BakeDeploying, "Waits at a gate that closed before it was handed to Flux")
+		setStatus(&e, v1alpha1.BakeDeploying, why)
 		d.Actions = []Action{Amend{e}}
 	}
 	return d
@@ -100,10 +114,19 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict
 // instead deploys a release that nothing holds in the place of one that is kept from Flux.
 func (s *situation) instead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool) {
 	next, bypassed, ok := s.next()
-	if !ok || s.pinned() != "" || h.Cause != v1alpha1.CauseAutomatic || len(s.ailing(next)) > 0 {
+	if !ok || s.pinned() != "" || !s.replaceable(h) || len(s.ailing(next)) > 0 {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
+}
+
+// replaceable reports whether automation may replace a deployment that is kept from Flux: its own, and one that can never go out,
+// but no rollback while a failure stops automatic deployments.
+func (s *situation) replaceable(h *v1alpha1.DeploymentHistoryEntry) bool {
+	if h.Cause == v1alpha1.CauseRollback && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer {
+		return false
+	}
+	return h.Cause == v1alpha1.CauseAutomatic || s.unreleasable(h) != nil
 }
 
 // uncovered lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
@@ -226,7 +249,7 @@ func pinTargets(s *situation) (Decision, bool) {
 	if h == nil || !s.astray(h) {
 		return Decision{}, false
 	}
-	drift := slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Asked && t.Value != h.Version.Tag && t.Problem == "" })
+	drift := s.strayed(h, func(t Target) bool { return t.Asked })
 	d := Decision{
 		Actions: []Action{Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handed(h), Drift: drift}},
 		Blocked: s.waits(), Again: s.deadline(s.judged()),
@@ -235,12 +258,6 @@ func pinTargets(s *situation) (Decision, bool) {
 		d.Blocked = s.paused(h)
 	}
 	return d, true
-}
-
-// astray says whether a target does not carry a deployment that is meant for Flux.
-func (s *situation) astray(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return statusOf(h) != v1alpha1.BakeCancelled && (!withheld(h) || s.handed(h)) &&
-		len(s.Targets) > 0 && !carried(s.Targets, h.Version.Tag)
 }
 
 // interruptBake stops the bake while a check has no verdict or Flux is at work, and starts it anew afterwards: a release is
@@ -255,20 +272,6 @@ func interruptBake(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return s.interrupt(h, waits), true
-}
-
-// drifted lists the targets that run something else than what bakes, also where Flux has long applied that.
-func (s *situation) drifted(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
-	var list []v1alpha1.Blocker
-	for _, t := range s.Targets {
-		if s.astray(h) && t.Applied && t.Value != h.Version.Tag {
-			list = append(list, v1alpha1.Blocker{
-				Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: "it was changed to " + t.Value,
-				ClearedBy: "Kuberik, which puts it back",
-			})
-		}
-	}
-	return list
 }
 
 // interrupt notes that a bake is interrupted, or starts it anew when nothing is waited for any more.
@@ -414,23 +417,6 @@ func (s *situation) markWithheld(e *v1alpha1.DeploymentHistoryEntry) {
 // waits lists what keeps a release in flight from being well: Flux first, then the checks.
 func (s *situation) waits() []v1alpha1.Blocker {
 	return append(s.targetWaits(), s.checkWaits()...)
-}
-
-func (s *situation) targetWaits() []v1alpha1.Blocker {
-	if len(s.Targets) == 0 {
-		return []v1alpha1.Blocker{{
-			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonNoTargets, ClearedBy: "whoever may annotate the Flux objects",
-			Message: "no Kustomization of the namespace is annotated " + v1alpha1.AnnotationSubstitutePrefix + "<VARIABLE>" +
-				v1alpha1.AnnotationSubstituteSuffix + ": " + s.Name + ", and no OCIRepository " + v1alpha1.AnnotationRollout + ": " + s.Name,
-		}}
-	}
-	var waits []v1alpha1.Blocker
-	for _, t := range s.Targets {
-		if !t.Applied {
-			waits = append(waits, t.blocker())
-		}
-	}
-	return waits
 }
 
 func (s *situation) checkWaits() []v1alpha1.Blocker {

@@ -128,7 +128,7 @@ func followPin(s *situation) (Decision, bool) {
 	if wanted == "" || s.doubtfulPin() != nil || h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h)) {
 		return Decision{}, false
 	}
-	return Decision{Actions: s.record(s.known(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
+	return Decision{Actions: s.record(s.deployable(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
 }
 
 // ignoreForceUnderPin uses up a force-deploy that a pin contradicts, so that it does not fire when the pin is removed.
@@ -157,10 +157,21 @@ func forceDeploy(s *situation) (Decision, bool) {
 		return s.ignoreForce(tag, "no such release is known; see status.availableReleases, or pin with spec.wantedVersion"), true
 	}
 	v := s.status.AvailableReleases[i]
-	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
-		return s.ignoreForce(tag, "it is what runs already"), true
+	if why := s.pointless(v); why != "" {
+		return s.ignoreForce(tag, why), true
 	}
 	return Decision{Actions: s.record(v, v1alpha1.CauseForceDeploy, nil), Again: s.Now}, true
+}
+
+// pointless says why deploying a release would change nothing; empty if it would.
+func (s *situation) pointless(v v1alpha1.VersionInfo) string {
+	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
+		return "it is what runs already"
+	}
+	if why := s.moved(v); why != "" {
+		return why + "; annotate " + mendIdentity
+	}
+	return ""
 }
 
 // underWay says whether a deployment is in flight and needs nobody to go on.

@@ -28,7 +28,7 @@ func stayPinned(s *situation) (Decision, bool) {
 		return Decision{Blocked: []v1alpha1.Blocker{*b}, Again: s.PinnedTag.Until}, true
 	}
 	var blocked []v1alpha1.Blocker
-	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 {
+	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 || s.diverges() {
 		blocked = []v1alpha1.Blocker{{
 			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPinned,
 			Message: "pinned to " + s.pinned() + " by spec.wantedVersion", ClearedBy: "whoever may edit spec.wantedVersion",
@@ -71,7 +71,7 @@ func rollBack(s *situation) (Decision, bool) {
 // wayBack is the deployment to roll back to, or nil. What never reached Flux needs no rollback.
 func (s *situation) wayBack() *v1alpha1.DeploymentHistoryEntry {
 	back := RollbackTarget(s.Spec, &s.status)
-	if back == nil || !s.out(s.head()) || s.belowFloor(back.Version) != "" {
+	if back == nil || !s.out(s.head()) || s.belowFloor(back.Version) != "" || s.unfit(back.Version) != nil {
 		return nil
 	}
 	return back
@@ -219,13 +219,14 @@ func rest(s *situation) (Decision, bool) {
 		b := s.failureBlocker(h)
 		b.ClearedBy = "a newer release, or " + clearedByPerson
 		return s.halt(b), true
-	case h == nil:
-		return Decision{Blocked: []v1alpha1.Blocker{s.policyBlocker()}}, true
+	}
+	if b := s.divergence(); b != nil {
+		return Decision{Blocked: []v1alpha1.Blocker{*b}}, true
 	}
 	return Decision{}, true
 }
 
-// policyBlocker says why no release is known.
+// policyBlocker says why the ImagePolicy selects nothing.
 func (s *situation) policyBlocker() v1alpha1.Blocker {
 	b := v1alpha1.Blocker{
 		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonNoReleases,
@@ -236,10 +237,8 @@ func (s *situation) policyBlocker() v1alpha1.Blocker {
 		b.Reason = v1alpha1.ReasonImagePolicyNotFound
 		b.Message = "ImagePolicy " + b.Name + " does not exist in the namespace of the Rollout"
 		b.ClearedBy = "whoever may create it, or edit spec.releasesImagePolicy"
-	case s.Policy.Tag != "" && len(s.status.AvailableReleases) == 0:
+	case s.Policy.Tag != "" && illegal(s.Policy) != "":
 		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, illegal(s.Policy)
-	case len(s.status.AvailableReleases) > 0:
-		b.Reason, b.Message = v1alpha1.ReasonQuarantined, "every known release is quarantined"
 	case s.Policy.Problem != "":
 		b.Message = s.Policy.Problem
 	}
@@ -347,11 +346,9 @@ func deployNext(s *situation) (Decision, bool) {
 // candidates lists the releases that may be deployed automatically, oldest first: those that were discovered after what runs,
 // and after what a person chose, and that are not quarantined.
 func (s *situation) candidates() []v1alpha1.VersionInfo {
-	later := s.status.AvailableReleases[s.after():]
-	if len(s.status.Quarantined) == 0 {
-		return later
-	}
-	return slices.DeleteFunc(slices.Clone(later), s.quarantined)
+	return slices.DeleteFunc(slices.Clone(s.status.AvailableReleases[s.after():]), func(v v1alpha1.VersionInfo) bool {
+		return s.quarantined(v) || s.unfit(v) != nil
+	})
 }
 
 // after is the position of the oldest release that is newer than what was decided last.

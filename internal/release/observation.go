@@ -91,8 +91,11 @@ type Health struct {
 type Target struct {
 	// Kind and Name of the Flux object, and the Variable of a Kustomization.
 	Kind, Name, Variable string
-	// Value that it carries.
+	// Form of what it is to carry, and the Value that it carries.
+	Form  version.Form
 	Value string
+	// Verified is whether Flux says which content it fetched for the version, and Reached and Applied depend on that.
+	Verified bool
 	// Asked is whether Flux was asked for the deployment that Token names.
 	Asked bool
 	// Reached is whether Flux has taken that up and tried.
@@ -164,18 +167,11 @@ func Cutoff(e *v1alpha1.DeploymentHistoryEntry) time.Time {
 	return e.Timestamp.Time
 }
 
-// carried says whether every target carries the value.
-func carried(targets []Target, value string) bool {
-	return len(targets) > 0 && !slices.ContainsFunc(targets, func(t Target) bool {
-		return t.Problem == "" && (t.Value != value || !t.Asked)
-	})
-}
-
 // handed says whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it may have been
 // there before; but what is retried was handed over in its first attempt.
 func (o *Observation) handed(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(o.Targets, func(t Target) bool {
-		return t.Asked || e.LastRetryTimestamp != nil && !withheld(e) && t.Value == e.Version.Tag
+		return t.Asked || e.LastRetryTimestamp != nil && !withheld(e) && (!ByHand(e) || t.shows(e.Version))
 	})
 }
 

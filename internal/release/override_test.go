@@ -91,7 +91,7 @@ func TestOverrideScopes(t *testing.T) {
 		"of another release":        {"", given(gates(shut("approval")), breaking(glass("a", pastGates).of("1.3.0"))), []string{"holdOnGates", approval}},
 		"of another digest":         {"the tag was moved", given(gates(shut("approval")), breaking(glass("a", pastGates)), moved("1.2.0", "sha256:b")), []string{"holdOnGates", approval}},
 		"of what runs":              {"it is not deployed again", given(known("1.1.0"), breaking(glass("a", everything...).of("1.1.0"))), []string{"rest"}},
-		"of a quarantined release":  {"what has failed stays out", given(quarantined("1.2.0"), breaking(glass("a", everything...))), []string{"rest"}},
+		"of a quarantined release":  {"what has failed stays out", given(quarantined("1.2.0"), breaking(glass("a", everything...))), []string{"rest", "waits for ImagePolicy images: Quarantined"}},
 		"unproven":                  {"nobody knows whose it is", given(gates(closed("stop")), unproven, breaking(glass("a", everything...))), []string{"holdOnGates", "waits for RolloutGate stop: NotPassing"}},
 		"health, unproven":          {"", given(reports(redSite), unproven, breaking(glass("a", everything...))), []string{"holdOnHealth", red}},
 		"of an older candidate":     {"it is what the person wants out", given(more, gates(shut("approval")), breaking(glass("a", pastGates))), goes},

@@ -98,6 +98,7 @@ func (s *situation) projectReleases() {
 		pending = st.AvailableReleases[len(st.AvailableReleases)-1]
 	}
 	s.projectGates(pending)
+	s.projectSkipped(c)
 	st.Phase, st.CurrentVersion = s.phase(), s.current()
 }
 
@@ -171,17 +172,17 @@ func (s *situation) projectEvidence() {
 	for _, t := range s.Targets[:min(len(s.Targets), maxListed)] {
 		message := version.Clean(t.Problem, 256)
 		if !t.Applied && message == "" {
-			message = version.Clean(t.blocker().Message, 256)
+			message = version.Clean(s.targetBlocker(t).Message, 256)
 		}
 		st.Targets = append(st.Targets, v1alpha1.TargetStatus{
-			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Applied: t.Applied, Message: message,
+			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Value: version.Clean(t.Value, 256), Applied: t.Applied, Message: message,
 		})
 	}
 	st.Checks = listed(st.Checks, func(c *v1alpha1.CheckEvidence) []string {
 		return []string{c.Name, c.State, c.Revision, c.Message}
 	})
 	st.Targets = listed(st.Targets, func(t *v1alpha1.TargetStatus) []string {
-		return []string{t.Kind, t.Name, t.Variable, t.Message}
+		return []string{t.Kind, t.Name, t.Variable, t.Value, t.Message}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -22,6 +23,7 @@ type edit func(*Observation)
 func given(edits ...edit) Observation {
 	o := Observation{
 		Now: now, UID: "u", Name: "app", Generation: 1,
+		Spec:    v1alpha1.RolloutSpec{ReleasesImagePolicy: corev1.LocalObjectReference{Name: "images"}},
 		Policy:  Policy{Found: true, Tag: "1.2.0"},
 		Targets: []Target{{Kind: "Kustomization", Name: "app", Variable: "VERSION", Value: "1.1.0", Asked: true, Reached: true, Applied: true}},
 		Status: v1alpha1.RolloutStatus{

@@ -1,10 +1,15 @@
 package release
 
 import (
+	"maps"
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 // Rule is one rule of the life of a release. It decides, or it does not apply.
@@ -55,6 +60,7 @@ func Rules() Chain {
 			// for ever cannot keep a release from failing.
 			{"awaitPerson", awaitPerson},
 			{"restoreTargets", restoreTargets},
+			{"holdUnreleasable", holdUnreleasable},
 			{"holdHandover", holdHandover},
 			{"failOnCheck", failOnCheck},
 			{"failOnTimeout", failOnTimeout},
@@ -208,4 +214,173 @@ func duration(d *v1alpha1.Duration) time.Duration {
 		return v1alpha1.MaxDuration
 	}
 	return v
+}
+
+// Decision is what is to be done about an observation.
+type Decision struct {
+	// Rule that decided.
+	Rule string
+	// Actions to take, bookkeeping and outward ones.
+	Actions []Action
+	// Blocked lists what the next step waits for.
+	Blocked []v1alpha1.Blocker
+	// Notices are things that happened and that leave no trace in the status.
+	Notices []Notice
+	// Again is when to look again at the latest; zero: when something changes.
+	Again time.Time
+}
+
+// Notice is an event about something that a person asked for.
+type Notice struct{ Reason, Message string }
+
+// Action is one thing to do. What only changes the record is applied by Project; what reaches outside is for the controller.
+type Action interface {
+	// apply changes the record, never what the record shares with the observation. It does nothing for outward actions.
+	apply(*v1alpha1.RolloutStatus)
+}
+
+// Outward actions.
+type (
+	// Pin hands the version of the newest history entry to every target that does not carry it.
+	Pin struct {
+		Version v1alpha1.VersionInfo
+		Token   string
+		// First is whether no target carries the version yet. The gates are then asked once more, without a cache.
+		First bool
+		// Drift lists targets that had carried it.
+		Drift bool
+	}
+	// ClearAnnotations removes one-shot annotations that were acted upon.
+	ClearAnnotations struct{ Handled map[string]string }
+)
+
+// Bookkeeping actions.
+type (
+	// Discover adds a release to those known.
+	Discover struct{ Version v1alpha1.VersionInfo }
+	// Learn fills in what an image says of itself.
+	Learn struct{ Details []Details }
+	// Record puts a deployment at the head of the history: the intent, stored before anything outside is touched.
+	Record struct {
+		Entry v1alpha1.DeploymentHistoryEntry
+	}
+	// Amend replaces the head of the history by a later state of the same deployment.
+	Amend struct {
+		Entry v1alpha1.DeploymentHistoryEntry
+	}
+	// Isolate quarantines a release.
+	Isolate struct{ Quarantine v1alpha1.Quarantine }
+	// Lift takes a release out of quarantine. A Reason is one that a person gave, and is put on record with the time.
+	Lift struct {
+		Release v1alpha1.ReleaseIdentity
+		Reason  string
+		At      metav1.Time
+	}
+	// Handle notes that a one-shot annotation counts as used.
+	Handle struct{ Key, Value string }
+	// Forget drops the note, once the annotation is gone.
+	Forget struct{ Key string }
+	// Ask asks people to approve a release; Requested lists everything that they are asked for now.
+	Ask struct {
+		Requested []v1alpha1.ReleaseIdentity
+		Shut      []gate.Verdict
+	}
+	// Trim drops what retention does not keep.
+	Trim struct {
+		Releases, History int
+		Quarantined       []v1alpha1.Quarantine
+	}
+)
+
+func (Pin) apply(*v1alpha1.RolloutStatus)              {}
+func (ClearAnnotations) apply(*v1alpha1.RolloutStatus) {}
+
+func (a Discover) apply(s *v1alpha1.RolloutStatus) {
+	s.AvailableReleases = append(slices.Clip(s.AvailableReleases), a.Version)
+}
+
+func (a Learn) apply(s *v1alpha1.RolloutStatus) {
+	s.AvailableReleases, s.History = slices.Clone(s.AvailableReleases), slices.Clone(s.History)
+	for _, d := range a.Details {
+		for i := range s.AvailableReleases {
+			fill(&s.AvailableReleases[i], d)
+		}
+		for i := range s.History {
+			fill(&s.History[i].Version, d)
+		}
+	}
+}
+
+func (a Record) apply(s *v1alpha1.RolloutStatus) {
+	s.History = append([]v1alpha1.DeploymentHistoryEntry{a.Entry}, s.History...)
+}
+
+func (a Amend) apply(s *v1alpha1.RolloutStatus) {
+	if len(s.History) > 0 {
+		s.History = slices.Clone(s.History)
+		s.History[0] = a.Entry
+	}
+}
+
+func (a Isolate) apply(s *v1alpha1.RolloutStatus) {
+	Lift{Release: a.Quarantine.ReleaseIdentity}.apply(s)
+	s.Quarantined = append(slices.Clip(s.Quarantined), a.Quarantine)
+}
+
+func (a Lift) apply(s *v1alpha1.RolloutStatus) {
+	s.Quarantined = slices.DeleteFunc(slices.Clone(s.Quarantined), func(q v1alpha1.Quarantine) bool {
+		return version.Same(q.ReleaseIdentity, a.Release)
+	})
+	if a.Reason != "" {
+		lifted := append(slices.Clip(s.QuarantineLifted), v1alpha1.LiftedQuarantine{ReleaseIdentity: a.Release, Reason: a.Reason, Since: a.At})
+		s.QuarantineLifted = lifted[max(0, len(lifted)-maxLifted):]
+	}
+}
+
+func (a Handle) apply(s *v1alpha1.RolloutStatus) {
+	if s.HandledAnnotations = maps.Clone(s.HandledAnnotations); s.HandledAnnotations == nil {
+		s.HandledAnnotations = map[string]string{}
+	}
+	s.HandledAnnotations[a.Key] = noted(a.Value)
+}
+
+func (a Forget) apply(s *v1alpha1.RolloutStatus) {
+	s.HandledAnnotations = maps.Clone(s.HandledAnnotations)
+	delete(s.HandledAnnotations, a.Key)
+}
+
+func (a Ask) apply(s *v1alpha1.RolloutStatus) { s.ApprovalRequested = a.Requested }
+
+func (a Trim) apply(s *v1alpha1.RolloutStatus) {
+	if a.Releases > 0 {
+		s.AvailableReleases = s.AvailableReleases[a.Releases:]
+	}
+	s.History = s.History[:min(a.History, len(s.History))]
+	s.Quarantined = a.Quarantined
+}
+
+// fill completes a version by what its image says, once: what is there stays.
+func fill(v *v1alpha1.VersionInfo, d Details) {
+	if !version.Same(version.Identity(*v), d.Release) {
+		return
+	}
+	if v.Version == nil {
+		v.Version = optional(version.Clean(d.Version, 128))
+	}
+	if v.Revision == nil {
+		v.Revision = optional(version.Clean(d.Revision, 128))
+	}
+	if v.Created == nil {
+		v.Created = d.Created
+	}
+}
+
+// ceil rounds up to the second, which is what the API stores: a bake that starts now must not end early, and what happened in
+// this second before now must not look later than now.
+func ceil(t time.Time) *metav1.Time {
+	r := t.Truncate(time.Second)
+	if r.Before(t) {
+		r = r.Add(time.Second)
+	}
+	return &metav1.Time{Time: r}
 }

@@ -24,19 +24,34 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	if st.DeploymentID != nil {
 		return st // its deployment has left the history; what came of it stays
 	}
+	undeployed(ro, id, &st)
+	return st
+}
+
+// undeployed says of a release that was never deployed whether it waits, for what, or whether it was passed over.
+func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.ReleaseStatus) {
 	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
 	if pinnedOnly(ro, id) {
-		waiting(ro, &st)
-		return st
+		waiting(ro, st)
+		return
 	}
-	if superseded(ro, id) {
+	for _, skipped := range ro.Status.Skipped {
+		if skipped.ReleaseIdentity == id {
+			st.Reason, st.Message = skipped.Reason, skipped.Message
+			if skipped.Reason == v1alpha1.ReasonSuperseded {
+				st.Phase = v1alpha1.ReleaseSuperseded
+			}
+			return
+		}
+	}
+	candidate := slices.ContainsFunc(ro.Status.ReleaseCandidates, func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == id })
+	if superseded(ro, id) && !candidate {
 		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"
-		return st
+		return
 	}
 	if ro.Status.PendingVersion == id.Tag {
-		waiting(ro, &st)
+		waiting(ro, st)
 	}
-	return st
 }
 
 // quarantineOf says whether a release is quarantined, and whether a person took it out of quarantine since it was known.

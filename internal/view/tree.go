@@ -166,7 +166,7 @@ func targets(ro *v1alpha1.Rollout) []Node {
 	for _, t := range ro.Status.Targets {
 		n := Node{Tone: Good, Title: t.Kind + " " + clean(t.Name), State: "applied", Note: clean(t.Message)}
 		if t.Variable != "" && t.Applied {
-			n.Note = clean(t.Variable + "=" + ro.Status.CurrentVersion)
+			n.Note = clean(t.Variable + "=" + shortValue(cmp.Or(t.Value, ro.Status.CurrentVersion)))
 		}
 		if !t.Applied {
 			n.Tone, n.State = Held, "waits"
@@ -174,6 +174,14 @@ func targets(ro *v1alpha1.Rollout) []Node {
 		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// shortValue cuts the digest of what a target carries.
+func shortValue(value string) string {
+	if colon := strings.IndexByte(value, ':'); colon >= 0 { // no tag holds one
+		return value[:min(len(value), colon+13)]
+	}
+	return value
 }
 
 // History shows the deployments, newest first.
