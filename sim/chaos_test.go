@@ -17,7 +17,7 @@ func swarm(r *Rand) Faults {
 	on := func() bool { return r.oneIn(2) }
 	return Faults{
 		Lag: on(), Crash: on(), WriteErrors: on(), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
-		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), ByDigest: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
+		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), ByDigest: on(), Dips: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
 		Pins: on(), Forces: on(), Bypasses: on(), Unblocks: on(), Retries: on(), Lifts: on(), Suspends: r.oneIn(3), SpecEdits: on(),
 	}
 }
@@ -65,6 +65,7 @@ func (w *World) randomSpec(s *v1alpha1.RolloutSpec) {
 	if w.faults.Health && !r.oneIn(4) {
 		s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
 	}
+	s.OnDowngrade = pick(r, []v1alpha1.OnDowngrade{"", v1alpha1.OnDowngradeHold, v1alpha1.OnDowngradeFollow})
 	s.RollbackFloor = ""
 	if r.oneIn(5) {
 		s.RollbackFloor = w.someTag()
@@ -252,8 +253,8 @@ func (w *World) publish() {
 		w.learn()
 	case w.faults.MovedTags && w.tags > 0 && r.oneIn(6):
 		w.pushAgain(w.someKnownTag(), pick(r, minds))
-	case w.faults.MovedTags && w.tags > 0 && r.oneIn(6):
-		w.select_(w.someKnownTag())
+	case w.faults.Dips && w.tags > 0 && r.oneIn(3):
+		w.dip()
 	case w.faults.PolicyLost && r.oneIn(5):
 		w.setPolicy(pick(r, []release.Policy{
 			{}, {Found: true, Problem: "no tag matches"}, {Found: true, Tag: "../evil"}, {Found: true, Tag: "1.0.0", Digest: "md5:1"},
@@ -265,6 +266,19 @@ func (w *World) publish() {
 }
 
 func (w *World) someKnownTag() string { return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags)) }
+
+// dip makes the policy select something else than the newest tag: a tag was deleted, a range was narrowed or widened, a page of the
+// registry was missing. It may be a tag that nobody has seen.
+func (w *World) dip() {
+	if w.rng.oneIn(2) {
+		w.select_(w.someKnownTag())
+		return
+	}
+	w.names++
+	tag := fmt.Sprintf("1.%d.%d", w.rng.below(w.tags+1), w.names)
+	w.minds[tag] = pick(&w.rng, minds)
+	w.select_(tag)
+}
 
 // learn lets the annotations of an image arrive.
 func (w *World) learn() {

@@ -303,6 +303,12 @@ func (m *monitor) handedOver(pin release.Pin) {
 
 func (m *monitor) judgeHandOver(ro *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
 	m.judgeIdentity(e)
+	if e.Cause == v1alpha1.CauseAutomatic {
+		p := m.obs.Policy
+		if !legal(p) || p.Problem != "" || m.beyond(identity(e.Version), v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}) {
+			m.breaks(16, "%s was handed to Flux, and the policy selects %q", e.Version.Tag, p.Tag)
+		}
+	}
 	if chosen(e) {
 		return
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -159,6 +160,7 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 		m.breaks(5, "%s was deployed, and is not a known release", id.Tag)
 	}
 	m.judgeGates(old, e)
+	m.judgeSelected(old, id)
 	if last == nil {
 		if m.obs.Now.Before(m.w.settled) && old.spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
 			m.breaks(2, "%s was deployed before the new Rollout had settled", id.Tag)
@@ -170,7 +172,7 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 		m.breaks(1, "%s was decided while %s is in flight", id.Tag, last.Version.Tag)
 	case running(last) && last.PausedTime != nil:
 		m.breaks(4, "%s was decided while %s waits for a person", id.Tag, last.Version.Tag)
-	case m.order[id] <= m.order[identity(last.Version)]:
+	case m.order[id] <= m.order[identity(last.Version)] && !m.returns(old, id):
 		m.breaks(5, "%s was deployed, and is not newer than %s", id.Tag, last.Version.Tag)
 	case chosen(last) && m.order[id] <= m.mark[number(last)]:
 		m.breaks(5, "%s was deployed, and was known when a person chose %s", id.Tag, last.Version.Tag)
@@ -179,6 +181,43 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 		m.breaks(6, "%s was deployed, although %s failed and nobody unblocked it", id.Tag, last.Version.Tag)
 	}
 	m.judgeEnvironment(id, last)
+}
+
+// judgeSelected: invariant 16. What the policy does not select any more does not go out, and nothing lower than what runs does, unless the
+// spec says that the policy is followed.
+func (m *monitor) judgeSelected(ro *Rollout, id v1alpha1.ReleaseIdentity) {
+	p := m.obs.Policy
+	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	runs := m.running(ro).Tag
+	switch {
+	case !p.Found || !legal(p) || p.Problem != "":
+		m.breaks(16, "%s was deployed, and the policy selects nothing", id.Tag)
+	case id == selected && ro.spec.OnDowngrade == v1alpha1.OnDowngradeFollow:
+	case m.beyond(id, selected):
+		m.breaks(16, "%s was deployed, and the policy selects %s", id.Tag, p.Tag)
+	case above(runs, id.Tag):
+		m.breaks(16, "%s was deployed, and is lower than %s", id.Tag, runs)
+	}
+}
+
+// returns reports whether a release that was known before what was deployed last may be deployed: the policy selects it, and it is
+// higher than what runs, or what the policy selects is followed.
+func (m *monitor) returns(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
+	p, runs := m.obs.Policy, m.running(ro).Tag
+	return id == v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest} &&
+		(runs == "" || above(id.Tag, runs) || ro.spec.OnDowngrade == v1alpha1.OnDowngradeFollow)
+}
+
+// above reports whether a tag is higher than another; one that is no version is neither.
+func above(a, b string) bool {
+	var x, y [3]int
+	if n, _ := fmt.Sscanf(a, "%d.%d.%d", &x[0], &x[1], &x[2]); n != 3 {
+		return false
+	}
+	if n, _ := fmt.Sscanf(b, "%d.%d.%d", &y[0], &y[1], &y[2]); n != 3 {
+		return false
+	}
+	return slices.Compare(x[:], y[:]) > 0
 }
 
 // judgeGates: every gate that is not open is covered, and no other candidate should have come first.
@@ -222,7 +261,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		other := identity(v)
 		at := m.order[other]
 		switch {
-		case deployedUnknown(old, other.Tag), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
+		case m.passedOver(old, other), deployedUnknown(old, other.Tag), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
 		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
@@ -230,6 +269,19 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 			m.breaks(5, "%s was deployed although %s is newer", id.Tag, other.Tag)
 		}
 	}
+}
+
+// passedOver reports whether a release is not selected any more, or is lower than what runs.
+func (m *monitor) passedOver(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
+	p := m.obs.Policy
+	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	return m.beyond(id, selected) || above(m.running(ro).Tag, id.Tag)
+}
+
+// beyond reports whether a release was discovered after the one that is selected, or is higher.
+func (m *monitor) beyond(id, selected v1alpha1.ReleaseIdentity) bool {
+	at := m.order[selected]
+	return id != selected && (at > 0 && m.order[id] > at || above(id.Tag, selected.Tag))
 }
 
 // deployedUnknown says whether what runs was deployed by its tag, before a release of that tag was known.

@@ -197,6 +197,7 @@ func (m *monitor) judgeRest() {
 		return
 	}
 	m.judgeRecord(ro)
+	m.judgeSilence(ro)
 	if pin := ro.spec.WantedVersion; pin != nil {
 		m.rests(len(st.History) > 0 && st.History[0].Version.Tag == *pin, "it is pinned to %s", *pin)
 	}
@@ -212,6 +213,27 @@ func (m *monitor) judgeRest() {
 	if ro.spec.WantedVersion == nil {
 		m.judgeCandidates(ro, h)
 		m.judgeUnreturned(ro, h)
+	}
+}
+
+// judgeSilence: invariant 16. It is said why what the policy selects does not run.
+func (m *monitor) judgeSilence(ro *Rollout) {
+	p := m.w.policy.live()
+	runs := ""
+	for i := range ro.status.History {
+		if e := &ro.status.History[i]; m.handed[number(e)] {
+			runs = e.Version.Tag
+			if e.Version.Digest != "" && p.Digest != "" && e.Version.Digest != p.Digest {
+				runs += " of another digest"
+			}
+			break
+		}
+	}
+	if ro.spec.WantedVersion != nil && (!legal(p) || p.Problem != "") {
+		return // the pin says what is to run
+	}
+	if (!legal(p) || p.Problem != "" || runs != p.Tag) && ro.status.BlockedBy == nil {
+		m.breaks(16, "it rests at %q, the policy selects %q, and nothing says why", runs, p.Tag)
 	}
 }
 
@@ -339,9 +361,11 @@ func (m *monitor) judgeRunning(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) 
 	case h.PausedTime != nil:
 	case h.Version.Digest == "" && slices.ContainsFunc(w.targets.live(), byDigest): // not all can take it
 	case w.gone(h): // the registry does not serve it any more, and says so
-	case ambiguous(w.targets.live(), ro.status, w.policy.live(), h.Version) && !m.handed[number(h)]:
+	case ambiguous(w.targets.live(), ro.status, w.policy.live(), h.Version) && !m.carriedBy(h):
 	case !m.handed[number(h)] || !m.carriedBy(h): // it may have reached only what was deleted since
-		held := !chosen(h) && (len(m.shut(w.gates.live(), w.people.live(), h)) > 0 || m.sick(ro))
+		p := w.policy.live()
+		lost := !legal(p) || p.Problem != "" || identity(h.Version) != v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+		held := !chosen(h) && (lost || len(m.shut(w.gates.live(), w.people.live(), h)) > 0 || m.sick(ro))
 		m.rests(held, "no gate holds %s", h.Version.Tag)
 	case ro.spec.DeployTimeout != nil:
 		m.rests(false, "deployTimeout should have ended that")
@@ -400,7 +424,8 @@ func (m *monitor) judgeCandidates(ro *Rollout, h *v1alpha1.DeploymentHistoryEntr
 	for _, v := range ro.status.AvailableReleases {
 		id := identity(v)
 		isolated := slices.ContainsFunc(ro.status.Quarantined, func(q v1alpha1.Quarantine) bool { return q.ReleaseIdentity == id })
-		if m.order[id] > from && !isolated && !ambiguous(m.w.targets.live(), ro.status, m.w.policy.live(), v) {
+		m.obs.Policy = m.w.policy.live()
+		if m.order[id] > from && !isolated && legal(m.obs.Policy) && m.obs.Policy.Problem == "" && !m.passedOver(ro, id) && !ambiguous(m.w.targets.live(), ro.status, m.w.policy.live(), v) {
 			m.rests(!m.w.people.live().open(m.w.gates.live(), id), "%s could be deployed", id.Tag)
 			waiting = true
 		}

@@ -60,7 +60,8 @@ var commands = map[string]func(*World, []string) error{
 		w.pushAgain(a[0], behaviour(strings.Join(a[1:], " ")))
 		return w.wake()
 	},
-	"mind": func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
+	"select": func(w *World, a []string) error { w.select_(a[0]); return w.wake() },
+	"mind":   func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
 	"settle": func(w *World, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.settled = w.wall.Add(d)
@@ -114,6 +115,7 @@ func scriptSpec(w *World, args []string) error {
 var specFields = map[string]func(*v1alpha1.RolloutSpec, string){
 	"bakeTime":          func(s *v1alpha1.RolloutSpec, v string) { s.BakeTime = optionalDuration(v) },
 	"deployTimeout":     func(s *v1alpha1.RolloutSpec, v string) { s.DeployTimeout = optionalDuration(v) },
+	"onDowngrade":       func(s *v1alpha1.RolloutSpec, v string) { s.OnDowngrade = v1alpha1.OnDowngrade(v) },
 	"onFailure":         func(s *v1alpha1.RolloutSpec, v string) { s.OnFailure = v1alpha1.OnFailure(v) },
 	"afterFailure":      func(s *v1alpha1.RolloutSpec, v string) { s.AfterFailure = v1alpha1.AfterFailure(v) },
 	"selection":         func(s *v1alpha1.RolloutSpec, v string) { s.Selection = v1alpha1.Selection(v) },

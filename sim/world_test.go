@@ -10,6 +10,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 // Faults says what may go wrong in a world, and what people do in it.
 type Faults struct {
 	Lag, Crash, WriteErrors, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
-	Gates, People, Health, MovedTags, ByDigest, PolicyLost, HealthLost                             bool
+	Gates, People, Health, MovedTags, ByDigest, Dips, PolicyLost, HealthLost                       bool
 	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                          bool
 }
 
@@ -227,9 +228,11 @@ func (w *World) pushAgain(tag string, b behaviour) {
 	w.select_(tag)
 }
 
+var bySemver = version.NewOrder(version.OrderSemver, false, "", "")
+
 // select_ makes a tag the one that the policy selects.
 func (w *World) select_(tag string) {
-	p := release.Policy{Found: true, Tag: tag, Digest: digestOf(tag, w.moved[tag])}
+	p := release.Policy{Found: true, Tag: tag, Digest: digestOf(tag, w.moved[tag]), Order: bySemver}
 	w.contents[p.Digest] = w.content(tag)
 	w.setPolicy(p)
 	w.mon.published(p)

@@ -52,6 +52,8 @@ const (
 	ReasonPending = "Pending"
 	// ReasonImagePolicyNotFound: the ImagePolicy does not exist.
 	ReasonImagePolicyNotFound = "ImagePolicyNotFound"
+	// ReasonImagePolicyNotReady: Flux cannot say what the ImagePolicy selects.
+	ReasonImagePolicyNotReady = "ImagePolicyNotReady"
 	// ReasonIllegalTag: the ImagePolicy selected text that is not a legal OCI tag or digest.
 	ReasonIllegalTag = "IllegalTag"
 	// ReasonReleasesUpdated: the ImagePolicy was read.
@@ -80,6 +82,10 @@ const (
 	ReasonPinned = "Pinned"
 	// ReasonDeployedByHand: a person chose the version that runs while newer ones were known.
 	ReasonDeployedByHand = "DeployedByHand"
+	// ReasonWithdrawn: the ImagePolicy does not select the release any more.
+	ReasonWithdrawn = "Withdrawn"
+	// ReasonDowngrade: the release is lower than the one that runs, in the order of the ImagePolicy, and spec.onDowngrade is Hold.
+	ReasonDowngrade = "Downgrade"
 	// ReasonNotNewer: the ImagePolicy selects a release that was discovered before the one that was deployed last.
 	ReasonNotNewer = "NotNewer"
 	// ReasonQuarantined: the release failed before.

@@ -51,6 +51,17 @@ const (
 	InitialDeploymentSkipGates InitialDeployment = "SkipGates"
 )
 
+// OnDowngrade says what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs.
+// +kubebuilder:validation:Enum=Hold;Follow
+type OnDowngrade string
+
+const (
+	// OnDowngradeHold leaves what runs until a person deploys the lower release.
+	OnDowngradeHold OnDowngrade = "Hold"
+	// OnDowngradeFollow deploys what the ImagePolicy selects, through gates and health like any other release.
+	OnDowngradeFollow OnDowngrade = "Follow"
+)
+
 // HealthCheckSelector chooses the health checks that a release is judged by.
 // +kubebuilder:validation:XValidation:rule="has(self.selector)",message="healthCheckSelector needs a selector: write healthCheckSelector.selector.matchLabels (healthCheckSelector.matchLabels is not read), or selector: {} for every HealthCheck of the namespace"
 type HealthCheckSelector struct {
@@ -142,6 +153,14 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	RequiredGates []string `json:"requiredGates,omitempty"`
+
+	// OnDowngrade says what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs:
+	// a tag was deleted, a range was narrowed, or a page of the registry was missing. Hold keeps what runs and says so in
+	// status.blockedBy. Follow deploys what is selected, also if it was known before. What a person deployed is never undone.
+	// Default Hold.
+	// +optional
+	// +kubebuilder:default=Hold
+	OnDowngrade OnDowngrade `json:"onDowngrade,omitempty"`
 
 	// RollbackFloor is the tag of the oldest release that may be rolled back to. Unset: any.
 	// +optional

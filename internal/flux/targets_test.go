@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -410,6 +411,30 @@ func TestParseObject(t *testing.T) {
 		if got := o.Group + "/" + o.Version + " " + o.Kind + " " + o.Namespace + "/" + o.Name; got != want {
 			t.Errorf("%q is %q, want %q", id, got, want)
 		}
+	}
+}
+
+func TestPolicyOrdersTags(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spec imagev1.ImagePolicySpec
+		want int
+	}{
+		"semver":       {imagev1.ImagePolicySpec{Policy: imagev1.ImagePolicyChoice{SemVer: &imagev1.SemVerPolicy{Range: "*"}}}, 1},
+		"alphabetical": {imagev1.ImagePolicySpec{Policy: imagev1.ImagePolicyChoice{Alphabetical: &imagev1.AlphabeticalPolicy{}}}, -1},
+		"descending":   {imagev1.ImagePolicySpec{Policy: imagev1.ImagePolicyChoice{Alphabetical: &imagev1.AlphabeticalPolicy{Order: "desc"}}}, 1},
+		"filtered": {imagev1.ImagePolicySpec{
+			FilterTags: &imagev1.TagFilter{Pattern: `^1\.(?P<minor>[0-9]+)\.0$`, Extract: "$minor"},
+			Policy:     imagev1.ImagePolicyChoice{Numerical: &imagev1.NumericalPolicy{Order: "desc"}},
+		}, -1},
+		"nothing": {imagev1.ImagePolicySpec{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got, _ := Policy(&imagev1.ImagePolicy{Spec: c.spec}).Order.Compare("1.10.0", "1.9.0"); got != c.want {
+				t.Errorf("1.10.0 against 1.9.0 is %d, want %d", got, c.want)
+			}
+		})
 	}
 }
 

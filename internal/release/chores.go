@@ -232,9 +232,10 @@ func newest[T any](list []T, most, budget int, texts func(*T) []string) []T {
 	return list
 }
 
-// needed says whether a release is part of the history or the mark from which on releases are candidates.
+// needed says whether a release is what the ImagePolicy selects, part of the history, or the mark from which on releases are candidates.
 func (s *situation) needed(v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
+	p, selected := s.selected()
+	return selected && same(p, v) || slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
 		return same(e.Version, v) || e.NewestKnown != nil && version.Same(*e.NewestKnown, version.Identity(v))
 	})
 }

@@ -79,14 +79,22 @@ func holdHandover(s *situation) (Decision, bool) {
 	return s.hold(h, gateBlockers(shut), s.again(shut), "Waits at a gate that closed before it was handed to Flux"), true
 }
 
+// reached reports whether a deployment was ever handed to Flux, also if the targets that it was handed to are gone.
+func (s *situation) reached(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return h.BakeStartTime != nil || s.handed(h) || !ByHand(h) && s.out(h)
+}
+
 // unreleasable says why a deployment that no target carries yet must not be handed over any more; nil if it may be.
 func (s *situation) unreleasable(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
-	if h == nil || h.BakeStartTime != nil || s.handed(h) {
+	if h == nil || s.reached(h) {
 		return nil
+	}
+	if h.Cause == v1alpha1.CauseAutomatic && s.withdrawn(h.Version) {
+		return s.withdrawnBlocker(h.Version)
 	}
 	b := s.unfit(h.Version)
 	if b != nil && b.Reason == v1alpha1.ReasonNoDigest && ByHand(h) {
-		return nil // the targets that can take it do
+		return nil // the targets that can do without it take it
 	}
 	return b
 }

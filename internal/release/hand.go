@@ -163,17 +163,6 @@ func forceDeploy(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(v, v1alpha1.CauseForceDeploy, nil), Again: s.Now}, true
 }
 
-// pointless says why deploying a release would change nothing; empty if it would.
-func (s *situation) pointless(v v1alpha1.VersionInfo) string {
-	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
-		return "it is what runs already"
-	}
-	if why := s.moved(v); why != "" {
-		return why + "; annotate " + mendIdentity
-	}
-	return ""
-}
-
 // underWay says whether a deployment is in flight and needs nobody to go on.
 func (s *situation) underWay(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return InFlight(h) && h.PausedTime == nil && (ByHand(h) || s.out(h))

@@ -240,7 +240,7 @@ func (s *situation) policyBlocker() v1alpha1.Blocker {
 	case s.Policy.Tag != "" && illegal(s.Policy) != "":
 		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, illegal(s.Policy)
 	case s.Policy.Problem != "":
-		b.Message = s.Policy.Problem
+		b.Reason, b.Message = v1alpha1.ReasonImagePolicyNotReady, s.Policy.Problem
 	}
 	return b
 }
@@ -343,11 +343,19 @@ func deployNext(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(v, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
 }
 
-// candidates lists the releases that may be deployed automatically, oldest first: those that were discovered after what runs,
-// and after what a person chose, and that are not quarantined.
+// candidates lists the releases that may be deployed automatically, oldest first: those that were discovered after what runs and after
+// what a person chose, up to what the ImagePolicy selects now, and that nothing forbids. What it selects may have been known before, if
+// it is higher than what runs or spec.onDowngrade says that it is followed.
 func (s *situation) candidates() []v1alpha1.VersionInfo {
-	return slices.DeleteFunc(slices.Clone(s.status.AvailableReleases[s.after():]), func(v v1alpha1.VersionInfo) bool {
-		return s.quarantined(v) || s.unfit(v) != nil
+	known, p, from := s.status.AvailableReleases, s.selection(), s.after()
+	if p >= 0 && p < from && s.returnsTo(p) {
+		from = p
+	}
+	if p < from {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(known[from:p+1]), func(v v1alpha1.VersionInfo) bool {
+		return s.quarantined(v) || s.unfit(v) != nil || s.withdrawn(v) || s.lower(v)
 	})
 }
 

@@ -75,8 +75,10 @@ type Policy struct {
 	Found bool
 	// Tag and Digest that it selected; empty if none.
 	Tag, Digest string
-	// Problem that the ImagePolicy reports, for a person.
+	// Problem that the ImagePolicy reports, for a person. What it selected before may still stand beside it.
 	Problem string
+	// Order in which it puts tags; nil if that is not known.
+	Order *version.Order
 }
 
 // Health is what the selected checks say.

@@ -503,7 +503,8 @@ func TestEveryListsTheOldest(t *testing.T) {
 		o := given(func(o *Observation) {
 			o.Spec.Selection = selection
 			for i := 3; i < 100; i++ {
-				o.Status.AvailableReleases = append(o.Status.AvailableReleases, v1alpha1.VersionInfo{Tag: fmt.Sprintf("1.%d.0", i)})
+				o.Policy.Tag = fmt.Sprintf("1.%d.0", i)
+				o.Status.AvailableReleases = append(o.Status.AvailableReleases, v1alpha1.VersionInfo{Tag: o.Policy.Tag})
 			}
 			shut := false
 			o.Gates = []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: v1alpha1.RolloutGateSpec{Passing: &shut}}}

@@ -18,13 +18,76 @@ func (s *situation) selected() (v1alpha1.VersionInfo, bool) {
 }
 
 // selection is the position of what the ImagePolicy selects now among the known releases, or -1 if it selects nothing that can
-// be released.
+// be released. Flux leaves what was selected last in the status of an ImagePolicy that is not ready any more: nobody knows what it
+// would select.
 func (s *situation) selection() int {
 	p := s.Policy
-	if !p.Found || p.Tag == "" || illegal(p) != "" {
+	if !p.Found || p.Tag == "" || p.Problem != "" || illegal(p) != "" {
 		return -1
 	}
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest})
+}
+
+// withdrawn reports whether the ImagePolicy, as it is now, does not select a release any more: it was discovered after what is selected, or
+// is higher in the order of the ImagePolicy.
+func (s *situation) withdrawn(v v1alpha1.VersionInfo) bool {
+	p := s.selection()
+	if p < 0 {
+		return true
+	}
+	selected := s.status.AvailableReleases[p]
+	if same(selected, v) {
+		return false
+	}
+	n, known := s.Policy.Order.Compare(v.Tag, selected.Tag)
+	return version.Index(s.status.AvailableReleases, version.Identity(v)) > p || known && n > 0
+}
+
+// lower reports whether a release is lower than what runs, in the order of the ImagePolicy, and is not to be followed.
+func (s *situation) lower(v v1alpha1.VersionInfo) bool {
+	runs := s.runs()
+	if runs == nil || s.followed(v) {
+		return false
+	}
+	n, known := s.Policy.Order.Compare(v.Tag, runs.Version.Tag)
+	return known && n < 0
+}
+
+// followed reports whether a release is deployed whatever it is compared with what runs.
+func (s *situation) followed(v v1alpha1.VersionInfo) bool {
+	selected, ok := s.selected()
+	return ok && same(selected, v) && s.Spec.OnDowngrade == v1alpha1.OnDowngradeFollow
+}
+
+// returnsTo reports whether the release at a position, which is selected and was known before what was deployed last, is a candidate
+// again: it does not run, and is higher than what does, or followed. Not if a person chose what was deployed last when it was known.
+func (s *situation) returnsTo(p int) bool {
+	v, h, runs := s.status.AvailableReleases[p], s.head(), s.runs()
+	if h == nil || same(h.Version, v) || p <= s.chosenAfter() {
+		return false
+	}
+	if runs == nil {
+		return true
+	}
+	if same(runs.Version, v) {
+		return false
+	}
+	n, known := s.Policy.Order.Compare(v.Tag, runs.Version.Tag)
+	return known && n > 0 || s.followed(v)
+}
+
+// chosenAfter is the position of the newest release that was known when a person chose what was deployed last, or -1.
+func (s *situation) chosenAfter() int {
+	h := s.head()
+	switch {
+	case h == nil || !ByHand(h):
+		return -1
+	case h.NewestKnown != nil:
+		return version.Index(s.status.AvailableReleases, *h.NewestKnown)
+	case h.Cause == "": // an older controller did not note it
+		return s.after() - 1
+	}
+	return -1
 }
 
 // diverges reports whether the ImagePolicy selects another release than the one that runs.
@@ -59,8 +122,13 @@ func (s *situation) passedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	case s.quarantined(v):
 		b.Reason, b.Message = v1alpha1.ReasonQuarantined, label(v)+" is quarantined: "+s.quarantineReason(v)
 		b.ClearedBy = fmt.Sprintf("annotation %s: %q, or ", v1alpha1.AnnotationLiftQuarantine, v.Tag+" <reason>") + b.ClearedBy
+	case s.withdrawn(v):
+		return s.withdrawnBlocker(v)
 	case h == nil:
 		return nil
+	case s.lower(v):
+		b.Reason, b.Message = v1alpha1.ReasonDowngrade, label(v)+" is lower than "+label(s.runs().Version)+", which runs, in the order of the ImagePolicy"
+		b.ClearedBy = forceDeployOf(v) + ", or spec.onDowngrade: Follow"
 	case ByHand(h):
 		b.Reason, b.Message = v1alpha1.ReasonDeployedByHand, label(v)+" was known already when "+label(h.Version)+" was deployed by hand"
 	default:
@@ -109,6 +177,22 @@ func (s *situation) overtaken(at int) bool {
 // attempts reports whether a release was deployed.
 func attempts(history []v1alpha1.DeploymentHistoryEntry, v v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return same(e.Version, v) })
+}
+
+func (s *situation) withdrawnBlocker(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
+	return &v1alpha1.Blocker{
+		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonWithdrawn,
+		Message:   label(v) + " is not selected any more: the ImagePolicy selects " + s.selectedLabel(),
+		ClearedBy: "the ImagePolicy selecting it again, or " + forceDeployOf(v),
+	}
+}
+
+// selectedLabel names what the ImagePolicy selects.
+func (s *situation) selectedLabel() string {
+	if v, ok := s.selected(); ok {
+		return label(v)
+	}
+	return "nothing: " + s.policyBlocker().Message
 }
 
 func (s *situation) quarantineReason(v v1alpha1.VersionInfo) string {
@@ -267,9 +351,15 @@ func carried(targets []Target, v v1alpha1.VersionInfo) bool {
 // displaced says whether a target carries something else than what runs, while the newest deployment is kept from Flux.
 func (s *situation) displaced() bool {
 	h, runs := s.head(), s.runs()
-	return h != nil && runs != nil && runs != h && withheld(h) && slices.ContainsFunc(s.Targets, func(t Target) bool {
-		return t.Takes(runs.Version) && !t.Carries(runs.Version)
-	})
+	if h == nil || runs == nil || runs == h || !withheld(h) || s.neverRan(runs) {
+		return false
+	}
+	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Takes(runs.Version) && !t.Carries(runs.Version) })
+}
+
+// neverRan reports whether a person's deployment failed before any target was there, and cannot be handed over as what it is any more.
+func (s *situation) neverRan(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return ByHand(e) && e.BakeStartTime == nil && s.unfit(e.Version) != nil
 }
 
 // strayed reports whether a target carries another version than a deployment, in whatever form.
@@ -324,4 +414,15 @@ func (s *situation) targetBlocker(t Target) v1alpha1.Blocker {
 		b.ClearedBy = "digestReflectionPolicy: Always on the ImagePolicy, and then " + forceDeployOf(h.Version)
 	}
 	return b
+}
+
+// pointless says why deploying a release would change nothing; empty if it would.
+func (s *situation) pointless(v v1alpha1.VersionInfo) string {
+	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
+		return "it is what runs already"
+	}
+	if why := s.moved(v); why != "" {
+		return why + "; annotate " + mendIdentity
+	}
+	return ""
 }
