@@ -188,7 +188,7 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 func (m *monitor) judgeSelected(ro *Rollout, id v1alpha1.ReleaseIdentity) {
 	p := m.obs.Policy
 	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
-	runs := m.running(ro).Tag
+	runs := m.visible(ro)
 	switch {
 	case !p.Found || !legal(p) || p.Problem != "":
 		m.breaks(16, "%s was deployed, and the policy selects nothing", id.Tag)
@@ -203,7 +203,7 @@ func (m *monitor) judgeSelected(ro *Rollout, id v1alpha1.ReleaseIdentity) {
 // returns reports whether a release that was known before what was deployed last may be deployed: the policy selects it, and it is
 // higher than what runs, or what the policy selects is followed.
 func (m *monitor) returns(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
-	p, runs := m.obs.Policy, m.running(ro).Tag
+	p, runs := m.obs.Policy, m.visible(ro)
 	return id == v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest} &&
 		(runs == "" || above(id.Tag, runs) || ro.spec.OnDowngrade == v1alpha1.OnDowngradeFollow)
 }
@@ -275,7 +275,16 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 func (m *monitor) passedOver(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
 	p := m.obs.Policy
 	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
-	return m.beyond(id, selected) || above(m.running(ro).Tag, id.Tag)
+	return m.beyond(id, selected) || above(m.visible(ro), id.Tag)
+}
+
+// visible is the tag that runs, as far as the pass could see: what was handed only to a target that is gone since does not.
+func (m *monitor) visible(ro *Rollout) string {
+	h := ro.status.History
+	if len(h) > 0 && h[0].Version.Tag == ro.status.CurrentVersion && *h[0].BakeStatus == string(v1alpha1.BakeDeploying) && !m.seenAtFlux(&h[0]) {
+		return ""
+	}
+	return ro.status.CurrentVersion
 }
 
 // beyond reports whether a release was discovered after the one that is selected, or is higher.

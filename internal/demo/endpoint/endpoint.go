@@ -75,8 +75,11 @@ func (a Application) runs(ctx context.Context, deployment client.ObjectKey) (str
 	return "", nil
 }
 
-// Image is an image without its registry.
-func Image(image string) string { return image[strings.LastIndex(image, "/")+1:] }
+// Image is an image without its registry and its digest.
+func Image(image string) string {
+	name, _, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], "@")
+	return name
+}
 
 // ReplicaSets lists those of a Deployment, the newest last. There are none without a Deployment.
 func ReplicaSets(ctx context.Context, r client.Reader, key client.ObjectKey) ([]appsv1.ReplicaSet, error) {

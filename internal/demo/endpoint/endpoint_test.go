@@ -23,7 +23,7 @@ func set(revision int, tag string, ready int32) *appsv1.ReplicaSet {
 		Annotations:     map[string]string{"deployment.kubernetes.io/revision": fmt.Sprint(revision)},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello", UID: "1", Controller: ptr.To(true)}},
 	}}
-	s.Spec.Template.Spec.Containers = []corev1.Container{{Name: "hello", Image: "127.0.0.1:5000/hello:" + tag}}
+	s.Spec.Template.Spec.Containers = []corev1.Container{{Name: "hello", Image: "127.0.0.1:5000/hello:" + tag + "@sha256:0123"}}
 	s.Status.ReadyReplicas = ready
 	return s
 }
