@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/release"
 )
 
@@ -263,6 +264,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		switch {
 		case m.passedOver(old, other), deployedUnknown(old, other.Tag), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
+		case every && turnedDown(m.obs, other):
 		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
 		case !every && at > m.order[id] && (skipped || heard(m.obs).open(m.obs.Gates, other)):
@@ -291,6 +293,14 @@ func (m *monitor) visible(ro *Rollout) string {
 func (m *monitor) beyond(id, selected v1alpha1.ReleaseIdentity) bool {
 	at := m.order[selected]
 	return id != selected && (at > 0 && m.order[id] > at || above(id.Tag, selected.Tag))
+}
+
+// turnedDown reports whether a gate lists other versions than a release, or somebody has rejected it.
+func turnedDown(o release.Observation, id v1alpha1.ReleaseIdentity) bool {
+	return slices.ContainsFunc(o.Approvals, func(a gate.Approval) bool { return a.Release == id && a.Decision == v1alpha1.Reject }) ||
+		slices.ContainsFunc(o.Gates, func(g *v1alpha1.RolloutGate) bool {
+			return g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, id.Tag)
+		})
 }
 
 // deployedUnknown says whether what runs was deployed by its tag, before a release of that tag was known.

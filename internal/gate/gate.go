@@ -60,6 +60,16 @@ type Verdict struct {
 // Open says whether the release may pass.
 func (v Verdict) Open() bool { return v.State == v1alpha1.GateOpen }
 
+// Refuses reports whether the gate has turned the release down: a person said no, lists other versions, or it was given up upstream. Such
+// a gate stays shut for the release until a person changes that, and may let a later one pass.
+func (v Verdict) Refuses() bool {
+	switch v.Reason {
+	case ReasonRejected, ReasonNotAllowed, "QuarantinedUpstream", "RolledBackUpstream":
+		return !v.Open()
+	}
+	return false
+}
+
 // Context is what a verdict may depend on besides the gate and the release.
 type Context struct {
 	// Now is the time of the question.

@@ -394,15 +394,6 @@ func (s *situation) tookBack(h *v1alpha1.DeploymentHistoryEntry) int {
 	return -1
 }
 
-// foremost is the candidate that is asked about first.
-func (s *situation) foremost() v1alpha1.VersionInfo {
-	c := s.candidates()
-	if s.Spec.Selection == v1alpha1.SelectEvery {
-		return c[0]
-	}
-	return c[len(c)-1]
-}
-
 // next chooses the candidate to deploy, with the gates that a person lets it past.
 func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
 	c := s.candidates()
@@ -416,7 +407,8 @@ func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) 
 		v = s.foremost()
 		return v, s.shutNames(v), true
 	case s.Spec.Selection == v1alpha1.SelectEvery:
-		return c[0], nil, s.admitted(c[0])
+		v = s.foremost()
+		return v, nil, s.admitted(v)
 	}
 	for _, v := range slices.Backward(c) {
 		if s.admitted(v) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -425,4 +426,22 @@ func (s *situation) pointless(v v1alpha1.VersionInfo) string {
 		return why + "; annotate " + mendIdentity
 	}
 	return ""
+}
+
+// foremost is the candidate that is asked about first. With selection Every that is the oldest, past those that a gate has turned down: they
+// would hold all that come after them.
+func (s *situation) foremost() v1alpha1.VersionInfo {
+	c := s.candidates()
+	if s.Spec.Selection != v1alpha1.SelectEvery {
+		return c[len(c)-1]
+	}
+	if i := slices.IndexFunc(c, func(v v1alpha1.VersionInfo) bool { return !s.refused(v) }); i >= 0 {
+		return c[i]
+	}
+	return c[0]
+}
+
+// refused reports whether a gate has turned a release down.
+func (s *situation) refused(v v1alpha1.VersionInfo) bool {
+	return slices.ContainsFunc(s.gates().Shut(version.Identity(v)), gate.Verdict.Refuses)
 }

@@ -82,3 +82,14 @@ func TestDowngrade(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySkipsWhatIsTurnedDown: what a gate has turned down does not hold what comes after it.
+func TestEverySkipsWhatIsTurnedDown(t *testing.T) {
+	every := spec(func(s *v1alpha1.RolloutSpec) { s.Selection = v1alpha1.SelectEvery })
+	more := known("1.1.0", "1.2.0", "1.3.0")
+	check(t, map[string]decision{
+		"not listed":       {"the owner of the gate lists the next", given(more, every, gates(allowing("1.3.0"))), []string{"deployNext", "record 2 1.3.0 Automatic"}},
+		"none is listed":   {"it waits at the oldest", given(more, every, gates(allowing("1.1.0"))), []string{"holdOnGates", "waits for RolloutGate : NotAllowed"}},
+		"not approved yet": {"it still may be", given(more, every, gates(shut("g"))), []string{"holdOnGates", "waits for RolloutGate g: AwaitingApproval"}},
+	})
+}
