@@ -47,14 +47,25 @@ func restoreTargets(s *situation) (Decision, bool) {
 	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: s.strayed(runs, nil)}}}, true
 }
 
-// holdUnreleasable keeps a version from Flux that may not go out any more, or deploys one that may in its place.
+// holdUnreleasable keeps a version from Flux that may not go out any more, or deploys one that may in its place. What a person chose goes on
+// when it may go out again; what automation chose has its gates asked first.
 func holdUnreleasable(s *situation) (Decision, bool) {
 	h := s.judged()
-	b := s.unreleasable(h)
-	if b == nil || statusOf(h) != v1alpha1.BakeDeploying {
+	if h == nil || statusOf(h) != v1alpha1.BakeDeploying {
 		return Decision{}, false
 	}
-	return s.hold(h, []v1alpha1.Blocker{*b}, time.Time{}, "Held before it was handed to Flux: "+b.Message), true
+	if b := s.unreleasable(h); b != nil {
+		return s.hold(h, []v1alpha1.Blocker{*b}, time.Time{}, "Held before it was handed to Flux: "+b.Message), true
+	}
+	if !s.goesOn(h) {
+		return Decision{}, false
+	}
+	return Decision{Actions: []Action{Amend{s.resumed(h)}}, Again: s.Now}, true
+}
+
+// goesOn reports whether a deployment that a person chose was held before it was handed over, and nothing holds it any more.
+func (s *situation) goesOn(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return ByHand(h) && statusOf(h) == v1alpha1.BakeDeploying && withheld(h) && !s.handed(h) && s.unreleasable(h) == nil
 }
 
 // holdHandover keeps a version from Flux when a gate has closed between the decision and the first write. Nothing was touched
@@ -164,9 +175,7 @@ func (s *situation) letPast(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verd
 
 // resume lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
 func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
-	e := *h.DeepCopy()
-	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
-	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	e := s.resumed(h)
 	if len(shut) > 0 || len(s.sick()) > 0 {
 		s.overrule(&e)
 	}
@@ -179,6 +188,14 @@ func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdi
 		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})
 	}
 	return d
+}
+
+// resumed is a deployment that was kept from Flux, as if it had been decided now.
+func (s *situation) resumed(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
+	e := *h.DeepCopy()
+	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
+	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
+	return e
 }
 
 // failOnCheck fails a release when a check is unhealthy because of it. A release that was deployed into an environment that was

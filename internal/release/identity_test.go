@@ -48,6 +48,13 @@ func TestMovedTag(t *testing.T) {
 		o.Status.History[0].InterruptedTime = ceil(now)
 		notAsked("1.1.0")(o)
 	}
+	held := func(o *Observation) {
+		forced := entry(2, "1.1.0", v1alpha1.BakeDeploying)
+		forced.Cause, forced.InterruptedTime = v1alpha1.CauseForceDeploy, ceil(now)
+		o.Status.History = append([]v1alpha1.DeploymentHistoryEntry{forced}, o.Status.History...)
+		content("b", "a")(o)
+		notAsked("1.1.0@" + digest("a"))(o)
+	}
 	waits := "waits for ImagePolicy images: TagMoved"
 	check(t, map[string]decision{
 		"the tag alone":    {"Flux would change nothing", moved(), []string{"rest", waits}},
@@ -55,10 +62,12 @@ func TestMovedTag(t *testing.T) {
 		"one of two": {"half of it would stay as it is", moved(carries("1.1.0@"+digest("a")), takes(version.FormTagDigest), func(o *Observation) {
 			o.Targets = append(o.Targets, Target{Kind: "Kustomization", Name: "b", Value: "1.1.0", Asked: true, Applied: true})
 		}), []string{"rest", waits}},
-		"tag@digest":        {"Flux is handed the digest", moved(takes(version.FormTagDigest), carries("1.1.0@"+digest("a"))), []string{"deployNext", "record 2 1.1.0 Automatic"}},
-		"the digest":        {"alone does as well", moved(takes(version.FormDigest), carries(digest("a"))), []string{"deployNext", "record 2 1.1.0 Automatic"}},
-		"of the repository": {"source-controller says which digest it fetched", moved(target(func(t *Target) { t.Verified = true })), []string{"deployNext", "record 2 1.1.0 Automatic"}},
-		"by force":          {"a person cannot do it either", moved(annotation(v1alpha1.AnnotationForceDeploy, "1.1.0")), []string{"forceDeploy", "use force-deploy"}},
+		"tag@digest":         {"Flux is handed the digest", moved(takes(version.FormTagDigest), carries("1.1.0@"+digest("a"))), []string{"deployNext", "record 2 1.1.0 Automatic"}},
+		"the digest":         {"alone does as well", moved(takes(version.FormDigest), carries(digest("a"))), []string{"deployNext", "record 2 1.1.0 Automatic"}},
+		"of the repository":  {"source-controller says which digest it fetched", moved(target(func(t *Target) { t.Verified = true })), []string{"deployNext", "record 2 1.1.0 Automatic"}},
+		"by force":           {"a person cannot do it either", moved(annotation(v1alpha1.AnnotationForceDeploy, "1.1.0")), []string{"forceDeploy", "use force-deploy"}},
+		"by force, held":     {"the target takes the tag", moved(held, takes(version.FormTag), carries("1.1.0")), []string{"holdUnreleasable", waits}},
+		"by force, released": {"the target takes the digest again: nothing is put back first", moved(held, takes(version.FormTagDigest)), []string{"holdUnreleasable", "amend 2 Deploying"}},
 		"by a pin": {"the tag is what runs", moved(known("1.1.0", "1.1.0", "1.2.0"), digests("a", "b", "c"), content("a"), byHand, pinned("1.1.0")),
 			[]string{"followPin", "amend 2 Cancelled", "record 3 1.1.0 Pin"}},
 	})

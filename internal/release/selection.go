@@ -352,7 +352,7 @@ func carried(targets []Target, v v1alpha1.VersionInfo) bool {
 // displaced says whether a target carries something else than what runs, while the newest deployment is kept from Flux.
 func (s *situation) displaced() bool {
 	h, runs := s.head(), s.runs()
-	if h == nil || runs == nil || runs == h || !withheld(h) || s.neverRan(runs) {
+	if h == nil || runs == nil || runs == h || !withheld(h) || s.goesOn(h) || s.neverRan(runs) {
 		return false
 	}
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Takes(runs.Version) && !t.Carries(runs.Version) })
