@@ -191,7 +191,7 @@ func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {
 		return !machine
 	}
 	return slices.Contains(p.From.Users, a.User) || slices.ContainsFunc(p.From.Groups, func(g string) bool {
-		return slices.Contains(a.Groups, g) && !(machine && strings.HasPrefix(g, "system:"))
+		return slices.Contains(a.Groups, g) && (!machine || !strings.HasPrefix(g, "system:"))
 	})
 }
 

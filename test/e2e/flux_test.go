@@ -193,6 +193,7 @@ func (a *app) held(tag, reason, says string) {
 }
 
 func suspendedHolds(t *testing.T, a *app) {
+	t.Helper()
 	a.publish(deployment, rollout)
 	a.available("1.0.0")
 	var k kustomizev1.Kustomization
@@ -253,6 +254,7 @@ spec: {rolloutRef: {name: app}}
 // ownKustomization: the Kustomization that carries the version also applies the Rollout, its check and its gate, and waits for all that it
 // applies. Neither waits for the other for ever, also while a gate holds the first release, and after a release that failed.
 func ownKustomization(t *testing.T, a *app) {
+	t.Helper()
 	judged := strings.Replace(rollout, "bakeTime: 1s", "bakeTime: 1s\n  deployTimeout: 60s\n  afterFailure: AllowNewer\n  healthCheckSelector: {selector: {matchLabels: {app: app}}}", 1)
 	a.publish(strings.ReplaceAll(deployment, "${VERSION}", "${VERSION:-1.0.0}") + "---" + judged + "---" + judge)
 	var k kustomizev1.Kustomization

@@ -207,7 +207,7 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	if err := w.Admin.Create(w.Ctx(), everywhere); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Admin.Delete(context.Background(), everywhere) }) //nolint:errcheck // the cluster ends with the tests
+	t.Cleanup(func() { w.Admin.Delete(context.Background(), everywhere) })
 
 	forged := rel.DeepCopy()
 	forged.ObjectMeta = w.Meta("forged")

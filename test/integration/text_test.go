@@ -30,7 +30,7 @@ func TestTextOfPeopleIsOneLine(t *testing.T) {
 		}}
 	}
 	inGroup := func(group string) client.Object {
-		o := override("the shop is down").(*v1alpha1.Override) //nolint:forcetypeassert // it is made above
+		o := override("the shop is down").(*v1alpha1.Override)
 		o.Spec.Groups = []string{group}
 		return o
 	}
