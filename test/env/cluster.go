@@ -156,8 +156,14 @@ func (c *Cluster) applyAll(ctx context.Context, dir string) error {
 	return nil
 }
 
-// File is the path of a file of the repository.
+// File is the path of a file of the repository. Tests run in the folder of their package, also where the build trims paths.
 func File(path string) string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "..", "..", path)
+	root, err := filepath.Abs(".")
+	for err == nil && root != filepath.Dir(root) {
+		if _, missing := os.Stat(filepath.Join(root, "go.mod")); missing == nil {
+			break
+		}
+		root = filepath.Dir(root)
+	}
+	return filepath.Join(root, path)
 }
