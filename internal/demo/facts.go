@@ -29,7 +29,7 @@ func expected() []string {
 		"staging: nobody was asked for approval",
 		"staging: the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		"staging: the Deployment runs hello:1.2.0, 2 of 2 pods ready",
-		"staging: the Environment says 1.2.0, Succeeded; it takes releases as they come",
+		"staging: the Environment says 1.2.0, Succeeded; it takes every release: it comes after no other environment",
 		"production: the Rollout is Available and runs 1.2.0; nothing waits",
 		"production: deployment 1 of 1.0.0: Succeeded, baked for its time",
 		"production: deployment 2 of 1.2.0: Succeeded, baked for its time",

@@ -51,7 +51,7 @@ func newStage() *stage {
 		p.environment = &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces()[i], Name: app}}
 		p.environment.Spec.Name, p.environment.Spec.Environment = app, namespaces()[i]
 		p.environment.Status.Conditions = []metav1.Condition{{
-			Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: "takes releases as they come",
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Message: "takes every release: it comes after no other environment",
 		}}
 		runs(p, "0.9.0")
 	}
