@@ -106,7 +106,11 @@ func pattern(e ast.Expr) error {
 	if e.Kind() != ast.LiteralKind {
 		return errors.New("matches needs a pattern in quotes")
 	}
-	text, ok := e.AsLiteral().(types.String)
+	return regular(e.AsLiteral())
+}
+
+func regular(v ref.Val) error {
+	text, ok := v.(types.String)
 	if !ok || len(text) > maxPattern {
 		return fmt.Errorf("the pattern of matches is longer than %d characters", maxPattern)
 	}
@@ -165,6 +169,13 @@ func (costs) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint6
 			fits(a, &left)
 		}
 		cost += uint64(2*maxItems-left)/2 + text(args)
+	case operators.Add:
+		if l, ok := result.(traits.Lister); !ok || grows(l) {
+			return nil
+		}
+		cost += text([]ref.Val{result})
+	case setsContains, setsEquivalent, setsIntersects:
+		cost += pairs(args[0], args[1])
 	default:
 		if !counted[function] {
 			return nil
@@ -246,16 +257,32 @@ func bound(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	return i, nil
 }
 
-// join bounds the length of a sum of lists.
+// join bounds the length of a sum of lists, and copies it: the interpreter keeps a tree of all sums, which it walks for every item.
 type join struct{ interpreter.InterpretableCall }
 
 // Eval implements interpreter.Interpretable.
 func (j join) Eval(vars interpreter.Activation) ref.Val {
 	sum := j.InterpretableCall.Eval(vars)
-	if l, ok := sum.(traits.Lister); ok && size(l) > maxItems {
+	l, ok := sum.(traits.Lister)
+	switch {
+	case !ok:
+		return sum
+	case size(l) > maxItems:
 		stop()
+	case grows(l):
+		return sum
 	}
-	return sum
+	items := make([]ref.Val, 0, size(l))
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		items = append(items, it.Next())
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, items)
+}
+
+// grows says whether a list is the result of a loop, to which items are added in place.
+func grows(v ref.Val) bool {
+	_, ok := v.(traits.MutableLister)
+	return ok
 }
 
 // compare bounds the size of what is compared.
@@ -290,6 +317,9 @@ func contains(item, container ref.Val) ref.Val {
 func fits(v ref.Val, left *int) bool {
 	if *left--; *left < 0 {
 		return false
+	}
+	if o, ok := v.(*types.Optional); ok && o.HasValue() {
+		return fits(o.GetValue(), left)
 	}
 	items, ok := v.(traits.Iterable)
 	if !ok {

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/fair"
 )
 
@@ -24,8 +27,13 @@ const (
 	mostOfProbe = time.Second
 	// longestExpression is the most characters of an expression.
 	longestExpression = 16 << 10
-	interruptEvery    = 100
+	// mostOptMaps is how many calls of optMap and optFlatMap an expression may have: the parser copies the target of each, so that a chain
+	// of them doubles what is parsed with every call.
+	mostOptMaps = 4
 )
+
+// optMaps finds the macros that copy their target.
+var optMaps = regexp.MustCompile(`\bopt(Flat)?Map\b`)
 
 // Expressions judge the objects of a group, or of one kind of it, in the place of the convention.
 type Expressions struct {
@@ -76,14 +84,19 @@ type step struct {
 	outcome Outcome
 }
 
-// Evaluator compiles the expressions of the Kustomization. An error says what its author has to change.
-func (a *Applied) Evaluator() (*Evaluator, error) {
+// Evaluator compiles the expressions of the Kustomization, on the account of whoever the context is for. An error says what its author has
+// to change.
+func (a *Applied) Evaluator(ctx context.Context) (*Evaluator, error) {
 	e := &Evaluator{kinds: map[schema.GroupKind]*steps{}}
 	for i, x := range a.Expressions {
 		if _, twice := e.kinds[x.groupKind()]; twice {
 			return nil, fmt.Errorf("spec.healthCheckExprs[%d]: %s has expressions already", i, x)
 		}
+		start := time.Now()
 		compiled, err := compile(x)
+		if fair.Charge(ctx, time.Since(start)) > mostOfProbe {
+			return nil, fmt.Errorf("spec.healthCheckExprs: reading all expressions takes longer than %s", mostOfProbe)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("spec.healthCheckExprs[%d] for %s: %w", i, x, err)
 		}
@@ -123,6 +136,9 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 })
 
 func parse(text string) (cel.Program, error) {
+	if len(optMaps.FindAllStringIndex(text, mostOptMaps+1)) > mostOptMaps {
+		return nil, fmt.Errorf("optMap and optFlatMap are called more than %d times", mostOptMaps)
+	}
 	env, err := environment()
 	if err != nil {
 		return nil, fmt.Errorf("preparing expressions: %w", err)
@@ -132,7 +148,7 @@ func parse(text string) (cel.Program, error) {
 		message, _, _ := strings.Cut(all[0].Message, "\n")
 		return nil, fmt.Errorf("%s, at line %d, character %d", message, all[0].Location.Line(), all[0].Location.Column()+1)
 	}
-	return env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(interruptEvery), cel.CostLimit(mostCost))
+	return env.Program(tree, expr.Bounds(mostCost)...)
 }
 
 // Judges says whether there are expressions for a kind.
@@ -155,25 +171,25 @@ func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) 
 	}
 	for _, x := range s.list {
 		start := time.Now()
-		value, details, err := x.program.ContextEval(ctx, o.Object)
+		value, _, err := x.program.ContextEval(ctx, o.Object)
 		all := fair.Charge(ctx, time.Since(start))
 		switch {
 		case ctx.Err() != nil:
 			return InProgress, ctx.Err()
 		case all > mostOfProbe:
 			return InProgress, fmt.Errorf("the healthCheckExprs of all objects together take longer than %s", mostOfProbe)
-		case err != nil && details.ActualCost() != nil && *details.ActualCost() >= mostCost:
-			return InProgress, fmt.Errorf("%s of healthCheckExprs takes more than %d steps", x.field, mostCost)
+		case expr.TooCostly(err):
+			return InProgress, fmt.Errorf("%s of healthCheckExprs takes more than %d steps, or builds lists that are too large", x.field, mostCost)
 		case err != nil:
 			// CEL's own text may hold values of the object.
 			return InProgress, fmt.Errorf("%s of healthCheckExprs has no value for this object: guard fields that may be missing, as in has(status.field)", x.field)
 		}
-		holds, ok := value.Value().(bool)
-		switch {
-		case !ok:
-			return InProgress, fmt.Errorf("%s of healthCheckExprs is neither true nor false", x.field)
-		case holds:
+		switch value {
+		case types.True:
 			return x.outcome, nil
+		case types.False:
+		default:
+			return InProgress, fmt.Errorf("%s of healthCheckExprs is neither true nor false", x.field)
 		}
 	}
 	return InProgress, nil

@@ -3,8 +3,10 @@ package flux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -16,7 +18,7 @@ import (
 func evaluate(ctx context.Context, t *testing.T, x Expressions, status any) (Outcome, error) {
 	t.Helper()
 	x.APIVersion, x.Kind = "example.com/v1", "Widget"
-	e, err := (&Applied{Expressions: []Expressions{x}}).Evaluator()
+	e, err := (&Applied{Expressions: []Expressions{x}}).Evaluator(t.Context())
 	if err != nil {
 		return InProgress, err
 	}
@@ -37,6 +39,10 @@ func TestExpressionsAreAskedInTheOrderOfFlux(t *testing.T) {
 		"optional fields":      {"", "", "status.?missing.orValue('x') == 'x'", Current},
 		"a field that is not":  {"", "!has(status.missing)", "true", Failed},
 		"conditions of a list": {"", "", "status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')", Current},
+		"equal sets":           {"", "", "sets.equivalent([1, 2], [2, 1, 1]) && !sets.equivalent([1], [1, 2]) && !sets.equivalent([1, 2], [1])", Current},
+		"sets that meet":       {"", "", "sets.intersects([1, 2], [2, 3]) && !sets.intersects([1], [2]) && !sets.contains([1], [2])", Current},
+		"a pattern":            {"", "", "status.conditions[0].type.matches('^Rea')", Current},
+		"a chain of optionals": {"", "", "status.?conditions.optMap(c, c.size() == 1).orValue(false)", Current},
 		"the libraries":        {"", "", "sets.contains([1, 2], [1]) && 'a,b'.split(',').size() == 2 && base64.encode(b'a') == 'YQ=='", Current},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,6 +95,61 @@ func TestAProbeIsBoundedAsAWhole(t *testing.T) {
 	}
 }
 
+// bind makes an expression that doubles a list n times, by a format of two variables, each time in a loop around the last expression, in
+// which Z is the result.
+func bind(n int, doubled, last string) string {
+	before, after, list := "", "", "[1, 2]"
+	for i := range n {
+		v := fmt.Sprintf("v%d", i)
+		before, after, list = before+"["+list+"].exists("+v+", ", after+")", fmt.Sprintf(doubled, v, v)
+	}
+	return before + strings.ReplaceAll(last, "Z", list) + after
+}
+
+// TestNoStepOfAnExpressionTakesAllThereIs: each of these takes few steps and, without its own bound, all memory or hours.
+func TestNoStepOfAnExpressionTakesAllThereIs(t *testing.T) {
+	t.Parallel()
+	const tooMuch = "takes more than 250000 steps, or builds lists that are too large"
+	hundred := strings.Repeat("a", 100)
+	for name, c := range map[string]struct{ text, want string }{
+		"replacing again and again": {`"a"` + strings.Repeat(`.replace("a", "`+hundred+`")`, 6) + ` == ""`, "the function replace is not evaluated"},
+		"joining":                   {`["a", "b"].join("` + hundred + `") == ""`, "the function join is not evaluated"},
+		"formatting":                {`"%s".format([status]) == ""`, "the function format is not evaluated"},
+		"comparing lists":           {bind(40, "(%s + %s)", "Z == Z"), tooMuch},
+		"comparing sets":            {bind(12, "(%s + %s)", "sets.contains(Z, Z)"), tooMuch},
+		"comparing nested lists":    {bind(40, "[%s, %s]", "Z == Z"), tooMuch},
+		"comparing optional lists":  {bind(40, "[%s, %s]", "optional.of(Z) == optional.of(Z)"), tooMuch},
+		"a list as the result":      {"[[1, 2] + [3]].map(a, a)", "neither true nor false"},
+		"a pattern out of nothing":  {`"a".matches("a" + "b")`, "matches needs a pattern in quotes"},
+		"a pattern that is large":   {`"a".matches("((a{30}){30}){1}(b{900})(c{900})(d{900})(e{900})(f{900})")`, "repeats too much"},
+		"copies of the parser":      {"optional.of(true)" + strings.Repeat(".optMap(a, a)", 60) + ".orValue(false)", "optMap and optFlatMap are called more than 4 times"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if _, err := evaluate(ctx, t, Expressions{Current: c.text}, map[string]any{}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestReadingExpressionsIsPaidFor: a Kustomization may have thousands.
+func TestReadingExpressionsIsPaidFor(t *testing.T) {
+	t.Parallel()
+	var meter fair.Meter
+	ctx := fair.WithMeter(t.Context(), &meter)
+	x := &Applied{Expressions: []Expressions{{APIVersion: "v1", Kind: "Pod", Current: "true"}}}
+	if _, err := x.Evaluator(ctx); err != nil || meter.Taken() == 0 {
+		t.Fatalf("%v, after %s", err, meter.Taken())
+	}
+	fair.Charge(ctx, mostOfProbe)
+	if _, err := x.Evaluator(ctx); err == nil || !strings.Contains(err.Error(), "reading all expressions takes longer than 1s") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // CEL names the key that a map does not have, and the key may be a value of the object.
 func TestErrorsHoldNoValueOfTheObject(t *testing.T) {
 	t.Parallel()
@@ -107,7 +168,7 @@ func TestAnEvaluatorJudgesItsKinds(t *testing.T) {
 	t.Parallel()
 	e, err := (&Applied{Expressions: []Expressions{
 		{APIVersion: "example.com/v1", Kind: "Widget", Current: "true"}, {APIVersion: "example.org/v1", Current: "true"}, {APIVersion: "v1", Kind: "Pod", Current: "true"},
-	}}).Evaluator()
+	}}).Evaluator(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

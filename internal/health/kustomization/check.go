@@ -92,7 +92,7 @@ func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, err
 	case len(k.Inventory) == 0:
 		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready and contains no objects"}, nil
 	}
-	expressions, err := k.Evaluator()
+	expressions, err := k.Evaluator(ctx)
 	if err != nil {
 		return pending("Kustomization " + k.Name + ": " + err.Error()), nil //nolint:nilerr // the author of the Kustomization has to change it
 	}
