@@ -16,7 +16,7 @@ import (
 func swarm(r *Rand) Faults {
 	on := func() bool { return r.oneIn(2) }
 	return Faults{
-		Lag: on(), Crash: on(), WriteErrors: on(), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
+		Lag: on(), Crash: on(), WriteErrors: on(), Outages: r.oneIn(3), ClockBack: r.oneIn(4), ClockForward: r.oneIn(4), FluxFails: on(), FluxSuspended: r.oneIn(4),
 		Drift: on(), LateTargets: on(), Gates: on(), People: on(), Health: on(), MovedTags: on(), ByDigest: on(), Dips: on(), PolicyLost: r.oneIn(4), HealthLost: r.oneIn(4),
 		Pins: on(), Forces: on(), Bypasses: on(), Unblocks: on(), Retries: on(), Lifts: on(), Suspends: r.oneIn(3), SpecEdits: on(),
 	}
@@ -181,6 +181,9 @@ func (w *World) step() {
 	w.Counts.Steps++
 	r := &w.rng
 	w.pass()
+	if w.faults.Outages && r.oneIn(60) {
+		w.outage()
+	}
 	switch n := r.below(100); {
 	case n < 45:
 		w.shell.pass()
@@ -220,6 +223,27 @@ func (w *World) pass() {
 		w.Jump(-pick(r, []time.Duration{time.Second, time.Minute, time.Hour}))
 		w.mon.wentBack()
 		w.note("clock", "jumps back")
+	}
+}
+
+// outage keeps the controller from observing anything: its process stands still, and the others go on; or the API server is away, and
+// nobody can do anything. Sometimes it is a new process that sees what has become of the world.
+func (w *World) outage() {
+	r := &w.rng
+	d := pick(r, []time.Duration{8 * time.Second, time.Minute, 20 * time.Minute, 3 * time.Hour})
+	alone := r.oneIn(2)
+	w.note("outage", "of %s, of the controller alone: %v", d, alone)
+	w.blind = true
+	for n := 1 + r.below(12); n > 0; n-- {
+		w.Advance(d / time.Duration(n))
+		d -= d / time.Duration(n)
+		if alone {
+			w.runThings()
+		}
+	}
+	w.blind = false
+	if r.oneIn(3) {
+		w.shell.restart()
 	}
 }
 

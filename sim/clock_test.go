@@ -10,18 +10,27 @@ import (
 type Clock struct {
 	wall time.Time
 	mono time.Duration
+	// observed is the part of mono in which the controller could observe the world, and blind whether it cannot now.
+	observed time.Duration
+	blind    bool
 	// jumps counts jumps forwards: they may hide from a process that was not alive.
 	jumps int
 }
 
-func newClock() Clock {
-	return Clock{wall: time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)}
-}
+var epoch = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
+
+func newClock() Clock { return Clock{wall: epoch} }
 
 // Advance lets time pass.
 func (c *Clock) Advance(d time.Duration) {
 	c.wall, c.mono = c.wall.Add(d), c.mono+d
+	if !c.blind {
+		c.observed += d
+	}
 }
+
+// now is the time on the clock that only runs.
+func (c *Clock) now() time.Time { return epoch.Add(c.mono) }
 
 // Jump sets the clock forwards or back.
 func (c *Clock) Jump(d time.Duration) {

@@ -36,6 +36,7 @@ type monitor struct {
 	gatesPos, peoplePos int
 
 	bake bakeLedger
+	wait waitLedger
 	// doubts are the versions of the checks of which not all are healthy.
 	doubts []doubt
 }
@@ -60,6 +61,14 @@ type bakeLedger struct {
 	jumps     int
 	restarted bool
 	back      bool
+}
+
+// waitLedger is what the monitor knows of the wait for the bake to start or to go on.
+type waitLedger struct {
+	token    string
+	baking   bool
+	start    time.Time
+	observed time.Duration // on the clock of what could be observed, since when this process could
 }
 
 func newMonitor(w *World) *monitor {
@@ -89,8 +98,11 @@ func (m *monitor) annotated(key, value string) {
 	m.asked[key] = &request{value: value, used: void}
 }
 
-func (m *monitor) restarted() { m.bake.restarted = true }
-func (m *monitor) wentBack()  { m.bake.back = true }
+func (m *monitor) restarted() {
+	m.bake.restarted = true
+	m.wait.observed = m.w.observed
+}
+func (m *monitor) wentBack() { m.bake.back = true }
 
 func (m *monitor) passBegins(obs release.Observation) {
 	m.obs, m.gatesPos, m.peoplePos = obs, m.w.gates.count-1, m.w.people.count-1
@@ -151,6 +163,7 @@ func (m *monitor) statusWritten(old, now *Rollout) {
 	}
 	m.judgeStep(old, before, head)
 	m.followBake(head)
+	m.followWait(head)
 }
 
 // judgeLifts: a release leaves quarantine by Retry, by success, or because a person says so; then all of that tag do.
@@ -270,6 +283,25 @@ func (m *monitor) followBake(head *v1alpha1.DeploymentHistoryEntry) {
 		m.bake = bakeLedger{
 			id: number(head), start: head.BakeStartTime.Time, at: m.w.mono, position: m.w.checks.position(), jumps: m.w.jumps,
 		}
+	}
+}
+
+// waits says whether a deployment waits for its bake to start or to go on, and since when by the record.
+func waits(e *v1alpha1.DeploymentHistoryEntry) (baking bool, start time.Time, ok bool) {
+	switch {
+	case !running(e) || e.PausedTime != nil:
+	case *e.BakeStatus == string(v1alpha1.BakeDeploying):
+		return false, release.Cutoff(e), true
+	case e.InterruptedTime != nil:
+		return true, e.InterruptedTime.Time, true
+	}
+	return false, time.Time{}, false
+}
+
+func (m *monitor) followWait(head *v1alpha1.DeploymentHistoryEntry) {
+	baking, start, ok := waits(head)
+	if token := release.Token(rolloutUID, head); !ok || m.wait.token != token || m.wait.baking != baking || !m.wait.start.Equal(start) {
+		m.wait = waitLedger{token: token, baking: baking, start: start, observed: m.w.observed}
 	}
 }
 

@@ -462,9 +462,7 @@ func (m *monitor) judgeEvidence(e *v1alpha1.DeploymentHistoryEntry, c Check) {
 
 // judgeFailed: nothing fails without a cause. The verdict is about the deployment as it was before.
 func (m *monitor) judgeFailed(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
-	if m.late(old, e) {
-		return
-	}
+	late := m.late(old)
 	baking := *e.BakeStatus == string(v1alpha1.BakeInProgress) && e.BakeStartTime != nil
 	token := release.Token(rolloutUID, e)
 	tried := !slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token != token || !t.settled() })
@@ -480,18 +478,27 @@ func (m *monitor) judgeFailed(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) 
 			return
 		}
 	}
-	m.breaks(8, "%s failed, and nothing was wrong with it", e.Version.Tag)
+	switch {
+	case !late:
+		m.breaks(8, "%s failed, and nothing was wrong with it", e.Version.Tag)
+	case old.spec.HealthCheckSelector == nil && m.applied(token):
+		m.breaks(17, "%s failed for its time, and Flux had applied it everywhere", e.Version.Tag)
+	}
 }
 
-// late says whether the time that the deployment had is over.
-func (m *monitor) late(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) bool {
+// applied says whether Flux has in truth applied a deployment everywhere.
+func (m *monitor) applied(token string) bool {
+	list := m.w.targets.live()
+	return len(list) > 0 && !slices.ContainsFunc(list, func(t Target) bool {
+		return t.Token != token || !t.settled() || !t.OK || t.Problem != ""
+	})
+}
+
+// late says whether the time that the deployment had is over: time in which the controller could observe it.
+func (m *monitor) late(old *Rollout) bool {
 	if old.spec.DeployTimeout == nil {
 		return false
 	}
 	timeout, err := time.ParseDuration(string(*old.spec.DeployTimeout))
-	from := release.Cutoff(e)
-	if e.InterruptedTime != nil && *e.BakeStatus == string(v1alpha1.BakeInProgress) {
-		from = e.InterruptedTime.Time
-	}
-	return err == nil && !m.w.wall.Before(from.Add(timeout))
+	return err == nil && m.w.observed-m.wait.observed >= timeout-2*time.Second // by the record, which holds whole seconds
 }

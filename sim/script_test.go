@@ -67,7 +67,8 @@ var commands = map[string]func(*World, []string) error{
 		w.settled = w.wall.Add(d)
 		return err
 	},
-	"red": func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
+	"red":    func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
+	"outage": scriptOutage,
 	"clock": func(w *World, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.Jump(d)
@@ -79,6 +80,22 @@ var commands = map[string]func(*World, []string) error{
 func (w *World) wake() error {
 	w.shell.dirty = true
 	return nil
+}
+
+// scriptOutage stops the controller for a while, and the others go on; outage DURATION fresh: it is another process that comes back.
+func scriptOutage(w *World, args []string) error {
+	d, err := time.ParseDuration(args[0])
+	w.blind = true
+	for end := w.mono + d; err == nil && w.mono < end; {
+		w.Advance(time.Second)
+		w.runAll()
+	}
+	w.blind = false
+	if len(args) > 1 && args[1] == "fresh" {
+		w.shell.restart()
+	}
+	w.shell.dirty = true
+	return err
 }
 
 // scriptWait lets the world run.

@@ -5,10 +5,18 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/observed"
 	"github.com/kuberik/kuberik/internal/release"
 )
+
+// unobserved is how long the API server may be silent before the time does not count.
+const unobserved = 5 * time.Second
+
+var spanKey = types.NamespacedName{Namespace: "default", Name: rolloutName}
 
 // shell is a controller as small as it can be: it observes, lets the core decide, acts, and stores what the core projects.
 type shell struct {
@@ -18,25 +26,27 @@ type shell struct {
 	faulty string
 
 	// What it remembers; lost when it dies.
-	bake  bakeClock
+	seen  *observed.Clock
+	spans *observed.Spans
 	again time.Duration // when to look again, on the clock that only runs; negative: only when something changes
 	dirty bool          // whether it has to look at once
 }
 
-// bakeClock is how long the process has seen a bake run.
-type bakeClock struct {
-	key   string
-	base  time.Duration
-	since time.Duration
+func newShell(w *World, chain release.Chain) *shell {
+	s := &shell{w: w, chain: chain}
+	s.begin()
+	return s
 }
 
-func newShell(w *World, chain release.Chain) *shell {
-	return &shell{w: w, chain: chain, again: -1, dirty: true}
+// begin is a new process, which has observed nothing.
+func (s *shell) begin() {
+	s.seen = observed.NewClock(unobserved)
+	s.spans, s.again, s.dirty = observed.NewSpans(s.seen), -1, true
 }
 
 // restart is what is left of a process that died.
 func (s *shell) restart() {
-	s.bake, s.again, s.dirty = bakeClock{}, -1, true
+	s.begin()
 	s.w.Counts.Crashes++
 	s.w.mon.restarted()
 	s.w.note("crash")
@@ -51,6 +61,13 @@ func (s *shell) pass() bool {
 	obs := s.observe(ro)
 	w.mon.passBegins(obs)
 	dec := s.decide(obs)
+	if dec.Fails && s.faulty != "fails on the cache" {
+		w.targets.catchUp(maxLag)
+		w.checks.catchUp(maxLag)
+		obs.Targets, obs.Health = nil, release.Health{}
+		s.observeWorld(&obs)
+		dec = s.decide(obs)
+	}
 	if pin, ok := pinOf(dec); ok && pin.First && s.faulty != "trusts cached gates" {
 		obs.Gates = w.gates.live()
 		obs.Approvals, obs.Overrides = w.people.live().approvals, w.people.live().overrides
@@ -169,8 +186,8 @@ func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, f
 		return false, failed
 	}
 	err := s.effect("status", func() error { return s.w.writeStatus(rv, &next) })
-	if bakeOf(next) != bakeOf(obs.Status) && (err == nil || errors.Is(err, errLost)) {
-		s.bake = bakeClock{key: bakeOf(next), since: s.w.mono} // only what is on record, or may be
+	if err == nil || errors.Is(err, errLost) {
+		s.elapsed(obs.Spec, next) // a span that begins is seen at once
 	}
 	if errors.Is(err, errConflict) {
 		s.w.Counts.Conflicts++
@@ -210,14 +227,28 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 		Spec: *ro.spec, Status: *ro.status, Policy: w.policy.cached(), Gates: w.gates.cached(), Details: w.details.cached(),
 		Approvals: w.people.cached().approvals, Overrides: w.people.cached().overrides,
 	}
-	if len(ro.status.History) > 0 {
-		obs.BakedFor = s.seeBake(*ro.status)
-	}
-	s.observeTargets(&obs)
-	if ro.spec.HealthCheckSelector != nil {
-		s.observeHealth(&obs)
-	}
+	obs.Elapsed = s.elapsed(obs.Spec, obs.Status)
+	s.observeWorld(&obs)
 	return obs
+}
+
+// elapsed is how much of what is measured was observed.
+func (s *shell) elapsed(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) *time.Duration {
+	span, ok := release.Span(spec, status)
+	if !ok {
+		s.spans.Forget(spanKey)
+		return nil
+	}
+	elapsed := s.spans.Elapsed(spanKey, span, s.w.wall, s.w.now())
+	return &elapsed
+}
+
+// observeWorld reads what the targets and the checks say.
+func (s *shell) observeWorld(obs *release.Observation) {
+	s.observeTargets(obs)
+	if obs.Spec.HealthCheckSelector != nil {
+		s.observeHealth(obs)
+	}
 }
 
 func (s *shell) observeTargets(obs *release.Observation) {
@@ -279,27 +310,4 @@ func (w *World) revisionOf(id string) string {
 		}
 	}
 	return ""
-}
-
-// seeBake is how long the bake has run. A process that finds a bake that it has not seen start has only the clock to go by.
-func (s *shell) seeBake(status v1alpha1.RolloutStatus) *time.Duration {
-	key := bakeOf(status)
-	if key == "" {
-		return nil
-	}
-	if s.bake.key != key {
-		base := max(0, s.w.wall.Sub(status.History[0].BakeStartTime.Time))
-		s.bake = bakeClock{key: key, base: base, since: s.w.mono}
-	}
-	baked := s.bake.base + s.w.mono - s.bake.since
-	return &baked
-}
-
-// bakeOf names the bake that runs, or is "".
-func bakeOf(status v1alpha1.RolloutStatus) string {
-	if len(status.History) == 0 || status.History[0].BakeStartTime == nil || status.History[0].BakeEndTime != nil {
-		return ""
-	}
-	e := &status.History[0]
-	return fmt.Sprintf("%s %d", release.Token(rolloutUID, e), e.BakeStartTime.Unix())
 }

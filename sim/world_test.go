@@ -20,9 +20,9 @@ const (
 
 // Faults says what may go wrong in a world, and what people do in it.
 type Faults struct {
-	Lag, Crash, WriteErrors, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
-	Gates, People, Health, MovedTags, ByDigest, Dips, PolicyLost, HealthLost                       bool
-	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                          bool
+	Lag, Crash, WriteErrors, Outages, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
+	Gates, People, Health, MovedTags, ByDigest, Dips, PolicyLost, HealthLost                                bool
+	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                                   bool
 }
 
 // Counts of what happened.
@@ -129,6 +129,21 @@ func newWorld(seed uint64, chain release.Chain) *World {
 	w.details.set(nil, false)
 	w.people.set(people{}, false)
 	return w
+}
+
+// Advance lets time pass. The controller hears of the API server as often as it has to, unless it cannot.
+func (w *World) Advance(d time.Duration) {
+	for {
+		if !w.blind {
+			w.shell.seen.Answered(w.now())
+		}
+		if d <= 0 {
+			return
+		}
+		step := min(d, unobserved)
+		w.Clock.Advance(step)
+		d -= step
+	}
 }
 
 // note keeps what happened: as a line if anybody reads it, and as part of the digest that two runs of a seed have to agree on.

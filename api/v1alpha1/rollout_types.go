@@ -111,7 +111,8 @@ type RolloutSpec struct {
 	BakeTime *Duration `json:"bakeTime,omitempty"`
 
 	// DeployTimeout bounds the wait for the bake to start: from the deployment until Flux has applied it and every check is
-	// healthy. It bounds an interruption of the bake by a check without a verdict just the same. Unset: no bound.
+	// healthy. It bounds an interruption of the bake by a check without a verdict just the same. Only time in which the
+	// controller could observe the cluster counts. Unset: no bound.
 	// +optional
 	DeployTimeout *Duration `json:"deployTimeout,omitempty"`
 

@@ -24,6 +24,7 @@ var rooms = []room{
 	{"internal/fair", 1},
 	{"internal/gate", 1},
 	{"internal/health", 1},
+	{"internal/observed", 1},
 	{"internal/schedule", 1},
 	{"internal/version", 1},
 

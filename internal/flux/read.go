@@ -3,6 +3,7 @@ package flux
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -18,6 +19,8 @@ import (
 // Reader reads Flux objects.
 type Reader struct {
 	client.Reader
+	// Live is whether Reader reads past the cache, where there are no indexes.
+	Live bool
 }
 
 // Watched are the kinds whose changes matter to a Rollout that asks for them by name.
@@ -33,6 +36,9 @@ func NewKustomization() client.Object { return &kustomizev1.Kustomization{} }
 
 // World lists what a Rollout hands its version to, and what is made from that.
 func (r Reader) World(ctx context.Context, namespace, rollout string) (World, error) {
+	if r.Live {
+		return r.liveWorld(ctx, namespace, rollout)
+	}
 	var w World
 	var repos sourcev1.OCIRepositoryList
 	if err := r.List(ctx, &repos, client.InNamespace(namespace), client.MatchingFields{kube.ByRollout: rollout}); err != nil {
@@ -54,6 +60,32 @@ func (r Reader) World(ctx context.Context, namespace, rollout string) (World, er
 				seen[name] = true
 				w.Kustomizations = append(w.Kustomizations, list.Items[i])
 			}
+		}
+	}
+	return w, nil
+}
+
+// liveWorld is World without indexes: it lists the namespace and leaves out what belongs to other Rollouts.
+func (r Reader) liveWorld(ctx context.Context, namespace, rollout string) (World, error) {
+	var w World
+	var repos sourcev1.OCIRepositoryList
+	if err := r.List(ctx, &repos, client.InNamespace(namespace)); err != nil {
+		return w, fmt.Errorf("listing OCIRepositories: %w", err)
+	}
+	sources := map[string]bool{}
+	for i := range repos.Items {
+		if slices.Contains(Rollouts(&repos.Items[i]), rollout) {
+			w.Repositories = append(w.Repositories, repos.Items[i])
+			sources[namespace+"/"+repos.Items[i].Name] = true
+		}
+	}
+	var list kustomizev1.KustomizationList
+	if err := r.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return w, fmt.Errorf("listing Kustomizations: %w", err)
+	}
+	for i := range list.Items {
+		if k := &list.Items[i]; sources[Source(k)] || slices.Contains(Rollouts(k), rollout) {
+			w.Kustomizations = append(w.Kustomizations, *k)
 		}
 	}
 	return w, nil

@@ -243,7 +243,7 @@ func TestFailOpen(t *testing.T) {
 		"text that is no digest": {"never becomes a release", given(known("1.1.0"), func(o *Observation) { o.Policy.Tag, o.Policy.Digest = "1.2.0", "md5:x" }), []string{"rest", "waits for ImagePolicy images: IllegalTag"}},
 		"nobody looked for hours": {"the bake is judged by what the checks say of that time", given(bakes("1m"), baking(2*time.Hour), reports(health.Report{State: "Healthy", Current: true, LastError: now.Add(-time.Hour)})),
 			[]string{"failOnCheck", "amend 2 Failed", "isolate 1.2.0"}},
-		"the clock jumped forwards": {"what the process has seen of the bake counts", given(bakes("1m"), baking(time.Hour), func(o *Observation) { d := 30 * time.Second; o.BakedFor = &d }),
+		"the clock jumped forwards": {"what the process has seen of the bake counts", given(bakes("1m"), baking(time.Hour), func(o *Observation) { d := 30 * time.Second; o.Elapsed = &d }),
 			[]string{"keepBaking", "waits for Rollout app: Baking"}},
 		"the clock was set back": {"a check of the future interrupts the bake once", given(bakes("1m"), baking(-time.Hour), reports(health.Report{State: "Healthy", Current: true, Since: now.Add(time.Hour)})),
 			[]string{"keepBaking", "waits for Rollout app: Baking"}},

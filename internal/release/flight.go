@@ -233,14 +233,14 @@ func (s *situation) blames(r health.Report, h *v1alpha1.DeploymentHistoryEntry) 
 	return r.Bad() && !old && !slices.ContainsFunc(s.Targets, func(t Target) bool { return !t.Reached })
 }
 
-// failOnTimeout fails a release whose bake has not started, or gone on, within deployTimeout.
+// failOnTimeout fails a release whose bake has not started, or gone on, within deployTimeout. One that waits for nothing any more is in
+// time: that it was not seen earlier may be because nobody could look.
 func failOnTimeout(s *situation) (Decision, bool) {
 	h := s.judged()
-	deadline := s.deadline(h)
-	if deadline.IsZero() || s.Now.Before(deadline) {
+	deadline, waits := s.deadline(h), s.waits()
+	if deadline.IsZero() || s.Now.Before(deadline) || len(waits) == 0 && !s.astray(h) {
 		return Decision{}, false
 	}
-	waits := s.waits()
 	message := "Deploy timeout reached before bake could start"
 	if statusOf(h) == v1alpha1.BakeInProgress {
 		message = "Deploy timeout reached while the bake was interrupted"
@@ -252,19 +252,13 @@ func failOnTimeout(s *situation) (Decision, bool) {
 	return s.fail(h, s.Spec.OnFailure, message, failed(notGood)), true
 }
 
-// deadline is when the wait for the bake to start or go on ends; zero if it is not bounded or not waiting.
+// deadline is when the wait for the bake to start or go on ends, if the cluster is observed until then; zero if it is not bounded or not
+// waiting.
 func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
-	if h == nil || s.Spec.DeployTimeout == nil {
+	if h == nil || s.Spec.DeployTimeout == nil || statusOf(h) != v1alpha1.BakeDeploying && h.InterruptedTime == nil {
 		return time.Time{}
 	}
-	timeout := duration(s.Spec.DeployTimeout)
-	switch {
-	case statusOf(h) == v1alpha1.BakeDeploying:
-		return Cutoff(h).Add(timeout)
-	case h.InterruptedTime != nil:
-		return h.InterruptedTime.Add(timeout)
-	}
-	return time.Time{}
+	return s.Now.Add(duration(s.Spec.DeployTimeout) - s.elapsed(h))
 }
 
 // pinTargets hands the version to every target that does not carry it: the first time, to a target that came late, and when
@@ -419,11 +413,11 @@ func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFail
 	if how == v1alpha1.OnFailurePause {
 		e.PausedTime = ceil(s.Now)
 		setStatus(&e, statusOf(h), message)
-		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e), Again: s.Now}
+		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e), Again: s.Now, Fails: true}
 	}
 	e.PausedTime, e.BakeEndTime = nil, ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeFailed, message)
-	return Decision{Again: s.Now, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
+	return Decision{Again: s.Now, Fails: true, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
 		ReleaseIdentity: version.Identity(e.Version), Reason: version.Clean(text(e.BakeStatusMessage), 128), Since: *ceil(s.Now), By: system,
 	}}}}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/observed"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -45,8 +46,8 @@ type Observation struct {
 	Details []Details
 	// PinnedTag is what the registry says of a pinned tag that no release has.
 	PinnedTag TagLookup
-	// BakedFor is how long the process has itself seen the bake run, on a clock that does not jump. Nil: the wall clock counts.
-	BakedFor *time.Duration
+	// Elapsed is how much of the current Span was observed, on a clock that does not jump. Nil: the wall clock counts.
+	Elapsed *time.Duration
 	// IgnoreAnnotations turns the one-shot annotations off.
 	IgnoreAnnotations bool
 }
@@ -235,4 +236,31 @@ func PinnedUnknown(ro *v1alpha1.Rollout) (tag string, ok bool) {
 func pinnedOnly(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	tag, ok := PinnedUnknown(ro)
 	return ok && id.Tag == tag && id.Digest == ""
+}
+
+// Span is what is measured of the newest deployment: its bake, or the wait for the bake to start or to go on, which deployTimeout bounds.
+// False: nothing is.
+func Span(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) (observed.Span, bool) {
+	if len(status.History) == 0 || !InFlight(&status.History[0]) || status.History[0].PausedTime != nil {
+		return observed.Span{}, false
+	}
+	return span(spec, &status.History[0]), true
+}
+
+func span(spec v1alpha1.RolloutSpec, h *v1alpha1.DeploymentHistoryEntry) observed.Span {
+	switch {
+	case statusOf(h) == v1alpha1.BakeDeploying:
+		return observed.Span{Name: "deploying", Start: Cutoff(h), Whole: duration(spec.DeployTimeout)}
+	case h.InterruptedTime != nil:
+		return observed.Span{Name: "interrupted", Start: h.InterruptedTime.Time, Whole: duration(spec.DeployTimeout)}
+	}
+	return observed.Span{Name: "baking", Start: h.BakeStartTime.Time, Whole: duration(spec.BakeTime), Recorded: true}
+}
+
+// elapsed is how much of the current span has passed.
+func (s *situation) elapsed(h *v1alpha1.DeploymentHistoryEntry) time.Duration {
+	if s.Elapsed != nil {
+		return *s.Elapsed
+	}
+	return s.Now.Sub(span(s.Spec, h).Start)
 }

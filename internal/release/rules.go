@@ -196,14 +196,6 @@ func (s *situation) quarantined(v v1alpha1.VersionInfo) bool {
 	return isQuarantined(&s.status, v)
 }
 
-// elapsed is how long the bake has run.
-func (s *situation) elapsed(h *v1alpha1.DeploymentHistoryEntry) time.Duration {
-	if s.BakedFor != nil {
-		return *s.BakedFor
-	}
-	return s.Now.Sub(h.BakeStartTime.Time)
-}
-
 // duration of an optional field that rejectSpec has looked at.
 func duration(d *v1alpha1.Duration) time.Duration {
 	if d == nil {
@@ -220,6 +212,8 @@ func duration(d *v1alpha1.Duration) time.Duration {
 type Decision struct {
 	// Rule that decided.
 	Rule string
+	// Fails is whether a release fails by it, or is paused because it would. What it rests on has to be read past the cache first.
+	Fails bool
 	// Actions to take, bookkeeping and outward ones.
 	Actions []Action
 	// Blocked lists what the next step waits for.

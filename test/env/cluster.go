@@ -33,6 +33,8 @@ type Cluster struct {
 	Admin client.WithWatch
 	// Controller is the way of the manager.
 	Controller *rest.Config
+	// kubeconfig of the manager.
+	kubeconfig string
 }
 
 var (
@@ -51,11 +53,10 @@ func Main(m *testing.M, check func(*Cluster) error) int {
 			return 1
 		}
 	}
-	logs := logr.Discard()
-	if os.Getenv("KUBERIK_TEST_LOG") != "" {
-		logs = zap.New(zap.UseDevMode(true))
+	setLogger()
+	if namespace := os.Getenv(processNamespace); namespace != "" {
+		return beProcess(namespace)
 	}
-	ctrl.SetLogger(logs)
 	if testing.Short() {
 		absent = "needs the local cluster; skipped with -short"
 		return m.Run()
@@ -84,6 +85,14 @@ func Main(m *testing.M, check func(*Cluster) error) int {
 		code = 1
 	}
 	return code
+}
+
+func setLogger() {
+	logs := logr.Discard()
+	if os.Getenv("KUBERIK_TEST_LOG") != "" {
+		logs = zap.New(zap.UseDevMode(true))
+	}
+	ctrl.SetLogger(logs)
 }
 
 // Elsewhere gives a test a namespace in a cluster of its own, which shares nothing with that of the other tests.
@@ -130,11 +139,10 @@ func (c *Cluster) install(ctx context.Context) error {
 	if c.Admin, err = client.NewWithWatch(c.Plane.Config(), client.Options{Scheme: controller.Scheme()}); err != nil {
 		return err
 	}
-	path, err := c.Plane.ServiceAccountKubeconfig(ctx, "kuberik-system", "kuberik-controller")
-	if err != nil {
+	if c.kubeconfig, err = c.Plane.ServiceAccountKubeconfig(ctx, "kuberik-system", "kuberik-controller"); err != nil {
 		return err
 	}
-	c.Controller, err = clientcmd.BuildConfigFromFlags("", path)
+	c.Controller, err = clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 	return err
 }
 

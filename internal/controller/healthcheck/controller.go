@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -20,6 +21,7 @@ import (
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/observed"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
@@ -60,6 +62,8 @@ type Controller struct {
 	budget  *fair.Budget
 	// probes are the reconciles that are under way.
 	probes kube.Runs
+	// awake runs while the process does.
+	awake *observed.Clock
 }
 
 // New makes the controller.
@@ -67,7 +71,10 @@ func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 	if o.Budget == nil {
 		o.Budget = &fair.Budget{}
 	}
-	return &Controller{client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks(), budget: o.Budget}
+	return &Controller{
+		client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks(), budget: o.Budget,
+		awake: observed.NewClock(stoodStill),
+	}
 }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch
@@ -82,6 +89,9 @@ func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 
 // Register adds two controllers to a manager: one for the checks that call out, and one for all others.
 func (c *Controller) Register(mgr ctrl.Manager) error {
+	if err := mgr.Add(manager.RunnableFunc(c.stayAwake)); err != nil {
+		return err
+	}
 	calling := ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck-outside").
 		WithOptions(kube.Shared(Workers, share))
@@ -138,10 +148,15 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	}
 	ctx, end := c.probes.Begin(ctx, check)
 	defer end()
+	gaps := c.gaps()
 	report, hard, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctrl.Result{}, nil // what was asked is not what is wanted any more
+	case c.gaps() != gaps:
+		return kube.Finish(again, nil) // what timed out may have been answered while the process stood still
 	}
+	c.streaks.stoodStill(gaps)
 	if err != nil {
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}

@@ -292,6 +292,32 @@ func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
 	}
 }
 
+// stopping stands still during a probe, as a process does that gets SIGSTOP: the time-out has passed when it goes on.
+type stopping struct{ w *world }
+
+func (s stopping) Check(context.Context, health.Subject) (health.Report, error) {
+	s.w.clock.move(38 * time.Second)
+	return health.Report{State: v1alpha1.HealthUnhealthy, Message: "timed out after 10s"}, nil
+}
+
+// TestAProbeDuringWhichTheProcessStoodStillCountsForNothing and is made again at once.
+func TestAProbeDuringWhichTheProcessStoodStillCountsForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.awake.Answered(w.clock.Now())
+	http := w.classes["http"]
+	w.classes["http"] = Class{Checker: stopping{w}}
+	check, result, err := w.reconcile(t.Context(), w.check(1))
+	if err != nil || result.RequeueAfter != again || check.Status.Status != "" || w.store.writes.Load() != 0 {
+		t.Fatalf("%+v, %v; it is %q", result, err, check.Status.Status)
+	}
+	w.classes["http"] = http
+	w.awake.Answered(w.clock.Now())
+	if check, _, err = w.reconcile(t.Context(), check); err != nil || check.Status.Status != v1alpha1.HealthHealthy {
+		t.Errorf("the next probe: %q, %v", check.Status.Status, err)
+	}
+}
+
 // BenchmarkFiveThousandChecks probes 5,000 endpoints, each iteration once: one controller has 30 seconds for it.
 func BenchmarkFiveThousandChecks(b *testing.B) {
 	const checks = 5000

@@ -33,6 +33,8 @@ const (
 type streaks struct {
 	mu   sync.Mutex
 	list map[types.UID]*streak
+	// gaps is how often the process has stood still.
+	gaps int
 	// sweepAt is the length of the list at which it is swept next.
 	sweepAt int
 }
@@ -48,6 +50,8 @@ type streak struct {
 	passes, fail int32
 	// hard is how many probes in a row were hard on the controller.
 	hard int32
+	// gaps is how often the process had stood still when the last of them was made.
+	gaps int
 }
 
 func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}, sweepAt: sweepFrom} }
@@ -60,6 +64,13 @@ func (s *streaks) add(uid types.UID, k *streak, now time.Time) {
 	}
 	maps.DeleteFunc(s.list, func(id types.UID, old *streak) bool { return id != uid && now.Sub(old.next) > forgotten })
 	s.sweepAt = max(sweepFrom, 2*len(s.list))
+}
+
+// stoodStill notes how often the process has stood still. Probes before and after that are not in a row.
+func (s *streaks) stoodStill(gaps int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gaps = gaps
 }
 
 func (s *streaks) forget(uid types.UID) {
@@ -113,6 +124,9 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 	if !ok || k.generation != check.Generation || !slices.Equal(k.about, about) || k.revision != r.Revision {
 		k = &streak{generation: check.Generation, about: about, revision: r.Revision}
 		s.add(check.UID, k, now)
+	}
+	if k.gaps != s.gaps {
+		k.passes, k.fail, k.gaps = 0, 0, s.gaps
 	}
 	k.next = now.Add(earliest(interval(check, r)))
 	r = settle(r, check.Spec.NoData)

@@ -49,7 +49,7 @@ func take(check *v1alpha1.HealthCheck, v verdict) {
 }
 
 // probes are written as letters: p passes, f fails, w waits, n has no data; D is a new deployment, G a new generation, R another
-// revision, X a restart of the program. The verdict after each probe is written the same way: P, F, W.
+// revision, X a restart of the program, S a time in which it stood still. The verdict after each probe is written the same way: P, F, W.
 func TestAStateIsLeftAfterAsManyProbesInARowAsItsThreshold(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -80,6 +80,8 @@ func TestAStateIsLeftAfterAsManyProbesInARowAsItsThreshold(t *testing.T) {
 		"nor a failure":                       {1, 2, "", "fGpp", "FWP"},
 		"another revision begins anew":        {3, 1, "", "pffRfff", "PPPWWF"},
 		"a restart forgets the streak":        {3, 1, "", "pffXfff", "PPPPPF"},
+		"standing still forgets failures":     {3, 1, "", "pffSfff", "PPPPPF"},
+		"standing still forgets passes":       {1, 3, "", "ppSppp", "WWWWP"},
 		"a restart keeps the verdict":         {3, 3, "", "fffXppp", "WWFFFP"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +112,9 @@ func play(check *v1alpha1.HealthCheck, probes string) string {
 			continue
 		case 'X':
 			s = newStreaks()
+			continue
+		case 'S':
+			s.stoodStill(s.gaps + 1)
 			continue
 		}
 		r := health.Report{State: map[rune]v1alpha1.HealthState{

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/observed"
 	"github.com/kuberik/kuberik/internal/release"
 )
 
@@ -58,7 +60,8 @@ type Controller struct {
 	pinner    flux.Pinner
 	events    events.EventRecorder
 	clock     clock.PassiveClock
-	bakes     *bakes
+	seen      *observed.Clock
+	spans     *observed.Spans
 	options   Options
 }
 
@@ -67,9 +70,10 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
+	seen := observed.NewClock(unobserved)
 	return &Controller{
 		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, inventory: kustomization.Checker{Live: live}, pinner: flux.Pinner{Client: c},
-		events: recorder, clock: clk, bakes: newBakes(), options: o,
+		events: recorder, clock: clk, seen: seen, spans: observed.NewSpans(seen), options: o,
 	}
 }
 
@@ -110,13 +114,16 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	for _, kind := range flux.Watched() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))
 	}
+	if err := mgr.Add(manager.RunnableFunc(c.keepObserving)); err != nil {
+		return err
+	}
 	return b.Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
 // Reconcile brings one Rollout forward, until there is nothing to do at once.
 func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.Result, error) {
 	if !ro.DeletionTimestamp.IsZero() {
-		c.bakes.forget(ro.UID)
+		c.spans.Forget(client.ObjectKeyFromObject(ro))
 		return ctrl.Result{}, nil
 	}
 	for i := range passes {
@@ -139,6 +146,11 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 		return 0, false, fmt.Errorf("observing: %w", err)
 	}
 	dec := release.Decide(obs)
+	if dec.Fails {
+		if obs, dec, err = c.reconsider(ctx, ro, obs); err != nil {
+			return 0, false, fmt.Errorf("observing past the cache: %w", err)
+		}
+	}
 	if obs, dec, err = c.prove(ctx, ro, obs, dec, fresh); err != nil {
 		return 0, false, err
 	}

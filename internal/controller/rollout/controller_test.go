@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -192,5 +193,40 @@ func TestRefusedHandoverIsRecorded(t *testing.T) {
 	}
 	if len(ro.Status.BlockedBy) == 0 || ro.Status.BlockedBy[0].Reason != v1alpha1.ReasonWriteFailed || !strings.Contains(ro.Status.BlockedBy[0].Message, "a webhook says no") {
 		t.Errorf("it says %+v", ro.Status.BlockedBy)
+	}
+}
+
+// TestNothingFailsOnACacheThatLagsBehind: what the API server has is asked first, and decides.
+func TestNothingFailsOnACacheThatLagsBehind(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{})
+	if err := step(t, c, r); err != nil {
+		t.Fatal(err)
+	}
+	red := func(list client.ObjectList) {
+		if checks, ok := list.(*v1alpha1.HealthCheckList); ok {
+			at := metav1.NewTime(time.Now().Add(time.Minute))
+			checks.Items[0].Status = v1alpha1.HealthCheckStatus{Status: v1alpha1.HealthUnhealthy, LastChangeTime: &at, LastErrorTime: &at}
+		}
+	}
+	r.client = interceptor.NewClient(c, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		err := c.List(ctx, list, opts...)
+		red(list)
+		return err
+	}})
+	r.flux.Reader = r.client
+	status := func() string {
+		ro := &v1alpha1.Rollout{}
+		if err := errors.Join(step(t, c, r), c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro)); err != nil {
+			t.Fatal(err)
+		}
+		return *ro.Status.History[0].BakeStatus
+	}
+	if got := status(); got != string(v1alpha1.BakeDeploying) {
+		t.Errorf("unhealthy in the cache alone, it is %s", got)
+	}
+	r.live = r.client
+	if got := status(); got != string(v1alpha1.BakeFailed) {
+		t.Errorf("unhealthy in truth, it is %s", got)
 	}
 }

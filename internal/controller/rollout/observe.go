@@ -35,18 +35,18 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if c.options.SettleTime > 0 {
 		obs.SettleUntil = ro.CreationTimestamp.Add(c.options.SettleTime)
 	}
-	policy, image, err := c.flux.Policy(ctx, types.NamespacedName{Namespace: ro.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name})
+	policy, image, err := c.flux.Policy(ctx, policyOf(ro))
 	if err != nil {
 		return obs, err
 	}
 	obs.Policy = policy
-	if obs.Targets, err = c.targets(ctx, ro, image); err != nil {
+	if obs.Targets, err = c.targets(ctx, c.flux, ro, image); err != nil {
 		return obs, err
 	}
 	if obs.Gates, err = c.gates(ctx, c.client, ro, obs.Now, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return obs, err
 	}
-	if obs.Health, err = c.health(ctx, ro, obs.Targets); err != nil {
+	if obs.Health, err = c.health(ctx, c.flux, ro, obs.Targets); err != nil {
 		return obs, err
 	}
 	releases, err := consent.Releases(ctx, c.client, ro)
@@ -58,12 +58,16 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if err := c.hear(ctx, consent.Reader{From: c.client, Guard: c.guard}, ro, releases, &obs); err != nil {
 		return obs, err
 	}
-	obs.BakedFor = c.bakes.elapsed(ro, obs.Now)
+	obs.Elapsed = c.elapsed(ro, obs.Now)
 	return obs, nil
 }
 
-func (c *Controller) targets(ctx context.Context, ro *v1alpha1.Rollout, image string) ([]release.Target, error) {
-	world, err := c.flux.World(ctx, ro.Namespace, ro.Name)
+func policyOf(ro *v1alpha1.Rollout) types.NamespacedName {
+	return types.NamespacedName{Namespace: ro.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name}
+}
+
+func (c *Controller) targets(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, image string) ([]release.Target, error) {
+	world, err := from.World(ctx, ro.Namespace, ro.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +100,8 @@ func (c *Controller) gates(ctx context.Context, from client.Reader, ro *v1alpha1
 	return found, nil
 }
 
-// health reads what the selected checks report.
-func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets []release.Target) (release.Health, error) {
+// health reads what the selected checks report, from the cache or past it.
+func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, targets []release.Target) (release.Health, error) {
 	var h release.Health
 	selector := ro.Spec.HealthCheckSelector
 	if selector == nil {
@@ -112,7 +116,7 @@ func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets [
 		h.Problem = "healthCheckSelector.selector cannot be used: " + err.Error()
 		return h, nil //nolint:nilerr // the problem is the result: it holds the release and is shown
 	}
-	list, err := c.checks(ctx, ro, wanted)
+	list, err := c.checks(ctx, from, ro, wanted)
 	if err != nil {
 		return h, err
 	}
@@ -120,7 +124,7 @@ func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets [
 		if list[i].Spec.Mode == v1alpha1.ModeObserve {
 			continue
 		}
-		report, err := c.report(ctx, ro, &list[i], targets)
+		report, err := c.report(ctx, from, ro, &list[i], targets)
 		if err != nil {
 			return h, err
 		}
@@ -135,14 +139,14 @@ func (c *Controller) health(ctx context.Context, ro *v1alpha1.Rollout, targets [
 
 // checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and that share
 // theirs.
-func (c *Controller) checks(ctx context.Context, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
+func (c *Controller) checks(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
 	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
 	beyond := ro.Spec.HealthCheckSelector.NamespaceSelector != nil
 	if !beyond {
 		opts = append(opts, client.InNamespace(ro.Namespace))
 	}
 	var list v1alpha1.HealthCheckList
-	if err := c.client.List(ctx, &list, opts...); err != nil {
+	if err := from.List(ctx, &list, opts...); err != nil {
 		return nil, fmt.Errorf("listing HealthChecks: %w", err)
 	}
 	if !beyond {
@@ -162,7 +166,7 @@ func (c *Controller) checks(ctx context.Context, ro *v1alpha1.Rollout, selector 
 }
 
 // report reads one check, and says whether it speaks for what is deployed now.
-func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, targets []release.Target) (health.Report, error) {
+func (c *Controller) report(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, targets []release.Target) (health.Report, error) {
 	r := health.Report{
 		Name: check.Name, Namespace: check.Namespace, State: health.Normal(check.Status.Status), Revision: check.Status.ObservedRevision,
 		Since: when(check.Status.LastChangeTime), LastError: when(check.Status.LastErrorTime),
@@ -179,7 +183,7 @@ func (c *Controller) report(ctx context.Context, ro *v1alpha1.Rollout, check *v1
 	switch traits, _ := health.TraitsOf(check); traits.Binding {
 	case health.ByRevision:
 		r.ByRevision = true
-		r.Current, err = c.aboutRevision(ctx, check, targets)
+		r.Current, err = aboutRevision(ctx, from, check, targets)
 	case health.ByDeployment:
 		r.ByRevision = true
 		r.Current = aboutDeployment(ro, check)
@@ -201,12 +205,12 @@ func cutoff(ro *v1alpha1.Rollout) time.Time {
 }
 
 // aboutRevision says whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
-func (c *Controller) aboutRevision(ctx context.Context, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
+func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
 	key, err := kustomization.Subject(check)
 	if err != nil {
 		return false, nil //nolint:nilerr // the check itself reports what is wrong with it
 	}
-	applied, err := c.flux.Applied(ctx, key)
+	applied, err := from.Applied(ctx, key)
 	if err != nil || applied == nil {
 		return false, err
 	}

@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/devplane/component"
+	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/test/env"
+)
+
+const timeoutOfOutage = 8 * time.Second
+
+// deploying is a Rollout whose first release Flux has been handed and does not apply before it is released.
+func deploying(w *env.World) (*v1alpha1.Rollout, *kustomizev1.Kustomization, *env.Flux) {
+	w.T.Helper()
+	flux := w.PlayFlux()
+	flux.Hold()
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app", env.Bake("1s", v1alpha1.Duration(timeoutOfOutage.String())))
+	w.Await(k, "is handed 1.0.0", carries(k, "VERSION", "1.0.0"))
+	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
+	return ro, k, flux
+}
+
+// outlast waits until the wall clock has passed the time that a deployment had.
+func outlast(w *env.World, ro *v1alpha1.Rollout) {
+	w.T.Helper()
+	over := release.Cutoff(&ro.Status.History[0]).Add(timeoutOfOutage + time.Second)
+	w.Eventually("deployTimeout is over by the wall clock", func() error {
+		if time.Now().Before(over) {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+}
+
+// wantUnharmed: the release becomes Available in its first run, and was never quarantined.
+func wantUnharmed(w *env.World, ro *v1alpha1.Rollout) {
+	w.T.Helper()
+	w.Await(ro, "is Available or Failed", func() error {
+		if p := ro.Status.Phase; p != v1alpha1.PhaseAvailable && p != v1alpha1.PhaseFailed {
+			return errors.New(string(p))
+		}
+		return nil
+	})
+	if e := ro.Status.History[0]; ro.Status.Phase != v1alpha1.PhaseAvailable || len(ro.Status.Quarantined) > 0 {
+		w.T.Errorf("%s is %s: %s; quarantined: %v", e.Version.Tag, *e.BakeStatus, *e.BakeStatusMessage, ro.Status.Quarantined)
+	}
+}
+
+// TestAControllerThatStoodStillFailsNothing: it is stopped for longer than deployTimeout, while Flux applies the release.
+func TestAControllerThatStoodStillFailsNothing(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	p := w.RunProcess()
+	ro, k, flux := deploying(w)
+	p.Pause()
+	flux.Release()
+	w.Await(k, "is applied", applied(k))
+	outlast(w, ro)
+	p.Continue()
+	wantUnharmed(w, ro)
+}
+
+// TestAFreshControllerFailsNothing that the one before it could not see.
+func TestAFreshControllerFailsNothing(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	p := w.RunProcess()
+	ro, _, flux := deploying(w)
+	p.Kill()
+	outlast(w, ro)
+	w.RunProcess()
+	w.Throughout(2*time.Second, ro, "is not failed by a process that has seen nothing", func() error {
+		if len(ro.Status.Quarantined) > 0 {
+			return errors.New(*ro.Status.History[0].BakeStatusMessage)
+		}
+		return nil
+	})
+	flux.Release()
+	wantUnharmed(w, ro)
+}
+
+// TestAnAPIServerThatWasAwayFailsNothing: Flux could not work either.
+//
+//nolint:paralleltest // it kills the API server
+func TestAnAPIServerThatWasAwayFailsNothing(t *testing.T) {
+	w := env.New(t)
+	w.RunProcess()
+	ro, _, flux := deploying(w)
+	if err := w.Plane.Kill(component.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	outlast(w, ro)
+	if err := w.Plane.Restart(w.Ctx(), component.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	flux.Release()
+	wantUnharmed(w, ro)
+}
+
+// TestDeployTimeoutOfObservedTimeFails: what a controller has watched for all that time fails as before.
+func TestDeployTimeoutOfObservedTimeFails(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.RunProcess()
+	ro, _, _ := deploying(w)
+	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.0.0")
+	if took := ro.Status.History[0].BakeEndTime.Sub(release.Cutoff(&ro.Status.History[0])); took < timeoutOfOutage-time.Second || took > 2*timeoutOfOutage {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func applied(k *kustomizev1.Kustomization) func() error {
+	return func() error {
+		if k.Status.ObservedGeneration != k.Generation {
+			return errors.New("it is not")
+		}
+		return nil
+	}
+}
