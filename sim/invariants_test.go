@@ -26,6 +26,9 @@ type monitor struct {
 	// handed holds the deployments that reached Flux, mark what was known when each was decided.
 	handed map[int64]bool
 	mark   map[int64]int
+	// held holds the deployments whose version a person pinned, pinned is whether that was noticed of the pin that is set.
+	held   map[int64]bool
+	pinned bool
 	// written is when a deployment was last written to Flux.
 	written map[int64]time.Duration
 	// asked holds what people asked for once, and whether that was used.
@@ -75,7 +78,7 @@ func newMonitor(w *World) *monitor {
 	return &monitor{
 		w: w, order: map[v1alpha1.ReleaseIdentity]int{}, failed: map[v1alpha1.ReleaseIdentity]bool{},
 		good: map[v1alpha1.ReleaseIdentity]bool{}, pushed: map[v1alpha1.ReleaseIdentity]bool{},
-		handed: map[int64]bool{}, mark: map[int64]int{}, written: map[int64]time.Duration{}, asked: map[string]*request{},
+		handed: map[int64]bool{}, held: map[int64]bool{}, mark: map[int64]int{}, written: map[int64]time.Duration{}, asked: map[string]*request{},
 	}
 }
 
@@ -162,8 +165,22 @@ func (m *monitor) statusWritten(old, now *Rollout) {
 		m.judgeIntent(old, now)
 	}
 	m.judgeStep(old, before, head)
+	m.followPin(old, head)
 	m.followBake(head)
 	m.followWait(head)
+}
+
+// followPin notes what was known when a person pinned the newest deployment.
+func (m *monitor) followPin(old *Rollout, head *v1alpha1.DeploymentHistoryEntry) {
+	if old.spec.Suspend || invalid(old.spec) {
+		return
+	}
+	pin := old.spec.WantedVersion
+	on := pin != nil && *pin == head.Version.Tag
+	if on && !m.pinned {
+		m.held[number(head)], m.mark[number(head)] = true, m.last
+	}
+	m.pinned = on
 }
 
 // judgeLifts: a release leaves quarantine by Retry, by success, or because a person says so; then all of that tag do.

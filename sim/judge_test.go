@@ -32,7 +32,7 @@ func failed(e *v1alpha1.DeploymentHistoryEntry) bool {
 
 // chosen says whether a person chose the version.
 func chosen(e *v1alpha1.DeploymentHistoryEntry) bool {
-	return e.Cause == v1alpha1.CausePin || e.Cause == v1alpha1.CauseForceDeploy
+	return e.PinnedTime != nil || e.Cause == v1alpha1.CausePin || e.Cause == v1alpha1.CauseForceDeploy
 }
 
 func retried(old, now *v1alpha1.DeploymentHistoryEntry) bool {
@@ -175,7 +175,7 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 		m.breaks(4, "%s was decided while %s waits for a person", id.Tag, last.Version.Tag)
 	case m.order[id] <= m.order[identity(last.Version)] && !m.returns(old, id):
 		m.breaks(5, "%s was deployed, and is not newer than %s", id.Tag, last.Version.Tag)
-	case chosen(last) && m.order[id] <= m.mark[number(last)]:
+	case (chosen(last) || m.held[number(last)]) && m.order[id] <= m.mark[number(last)]:
 		m.breaks(5, "%s was deployed, and was known when a person chose %s", id.Tag, last.Version.Tag)
 	case failed(last) && old.spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !heard(m.obs).overridden(id, v1alpha1.BypassHealth, m.obs.Now) &&
 		!m.use(v1alpha1.AnnotationUnblockFailed, "true"):
@@ -254,7 +254,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 	from := 0
 	if h := old.status.History; len(h) > 0 {
 		from = max(m.order[identity(h[0].Version)], m.mark[number(&h[0])])
-		if h[0].Cause == v1alpha1.CauseAutomatic {
+		if h[0].Cause == v1alpha1.CauseAutomatic && !m.held[number(&h[0])] {
 			from = m.order[identity(h[0].Version)]
 		}
 	}

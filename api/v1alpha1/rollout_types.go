@@ -278,7 +278,7 @@ type DeploymentHistoryEntry struct {
 	// Cause says why this version was deployed: Automatic, Pin, ForceDeploy or Rollback.
 	// +optional
 	Cause Cause `json:"cause,omitempty"`
-	// NewestKnown is the newest release that was known at the time. After a deployment by hand, automation goes on with
+	// NewestKnown is the newest release that was known at the time, or when the version was pinned. After a deployment by hand, automation goes on with
 	// releases that came later.
 	// +optional
 	NewestKnown *ReleaseIdentity `json:"newestKnown,omitempty"`
@@ -302,6 +302,13 @@ type DeploymentHistoryEntry struct {
 	// InterruptedTime is since when a check has had no verdict in the middle of the bake. The bake starts anew when it has.
 	// +optional
 	InterruptedTime *metav1.Time `json:"interruptedTime,omitempty"`
+	// PinnedTime is when spec.wantedVersion was last set to the version of this deployment, if it was deployed already. From then on a person
+	// has chosen it.
+	// +optional
+	PinnedTime *metav1.Time `json:"pinnedTime,omitempty"`
+	// UnpinnedTime is when spec.wantedVersion was removed or set to another version, if it was the version of this deployment.
+	// +optional
+	UnpinnedTime *metav1.Time `json:"unpinnedTime,omitempty"`
 }
 
 // UsedOverride is the record of an Override that let a deployment past what held it. It stays when the Override is deleted.

@@ -180,6 +180,45 @@ func teaches(v *v1alpha1.VersionInfo, d *Details) bool {
 	return *v != before
 }
 
+// notePin records that a person pinned the version that was deployed already, and when the pin was removed. Without that, automation would
+// deploy what the pin was set against as soon as it is gone.
+func notePin(s *situation) []Action {
+	h := s.head()
+	if h == nil || s.Spec.Suspend || pinNoted(h) == (s.pinned() == h.Version.Tag) {
+		return nil
+	}
+	e := *h.DeepCopy()
+	switch {
+	case s.pinsHead():
+		e.PinnedTime, e.UnpinnedTime = ceil(s.Now), nil
+		s.markKnown(&e)
+	case pinNoted(h):
+		e.UnpinnedTime = ceil(s.Now)
+	default:
+		return nil
+	}
+	return []Action{Amend{e}}
+}
+
+// pinNoted says whether the record has it that the version is pinned: it was deployed by the pin, or the pin came afterwards.
+func pinNoted(e *v1alpha1.DeploymentHistoryEntry) bool {
+	return e.UnpinnedTime == nil && (e.PinnedTime != nil || e.Cause == v1alpha1.CausePin)
+}
+
+// pinsHead says whether the spec pins the version of the newest deployment, which need not be deployed again for that.
+func (s *situation) pinsHead() bool {
+	wanted, h := s.pinned(), s.head()
+	return wanted != "" && h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h))
+}
+
+// markKnown notes the newest release that is known now: what a person chose a version against.
+func (s *situation) markKnown(e *v1alpha1.DeploymentHistoryEntry) {
+	if n := len(s.status.AvailableReleases); n > 0 {
+		known := version.Identity(s.status.AvailableReleases[n-1])
+		e.NewestKnown = &known
+	}
+}
+
 // trim applies retention: old releases, old history and old quarantine go, what is still needed stays.
 func trim(s *situation) []Action {
 	t := Trim{

@@ -90,7 +90,7 @@ func TestD10ForceDeploy(t *testing.T) {
 	force := func(tag string) edit { return annotation(v1alpha1.AnnotationForceDeploy, tag) }
 	check(t, map[string]decision{
 		"D10 of what runs is used up": {"nothing is frozen by it", given(force("1.1.0")), []string{"forceDeploy", "use force-deploy"}},
-		"D10 under a pin is used up":  {"it does not fire when the pin goes", given(pinned("1.1.0"), force("1.2.0")), []string{"ignoreForceUnderPin", "use force-deploy"}},
+		"D10 under a pin is used up":  {"it does not fire when the pin goes", given(pinned("1.1.0"), force("1.2.0")), []string{"ignoreForceUnderPin", "amend 1 Succeeded", "use force-deploy"}},
 		"D10 of an unknown version":   {"is no endless error", given(force("9")), []string{"forceDeploy", "use force-deploy"}},
 		"of an illegal version":       {"is never handed on", given(force("../evil")), []string{"forceDeploy", "use force-deploy"}},
 		"used up before":              {"the note says so, whatever crashed since", given(force("1.2.0"), handled(v1alpha1.AnnotationForceDeploy, "1.2.0"), known("1.1.0")), []string{"rest", "clear 1"}},
@@ -107,10 +107,10 @@ func TestD11Unpinning(t *testing.T) {
 	pin := because(v1alpha1.CausePin)
 	check(t, map[string]decision{
 		"D11 a custom tag is not stuck": {"what comes later is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin, knowing("1.2.0"))), known("1.1.0", "1.2.0", "1.3.0")),
-			[]string{"deployNext", "record 3 1.3.0 Automatic"}},
-		"D11 a custom tag before anything was known": {"everything is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin))), []string{"deployNext", "record 3 1.2.0 Automatic"}},
-		"D11 an older version":                       {"the bad one is not deployed again", given(history(entry(2, "1.1.0", v1alpha1.BakeSucceeded, pin, knowing("1.2.0")))), []string{"rest", "waits for ImagePolicy images: DeployedByHand"}},
-		"still pinned":                               {"nothing newer is taken", given(pinned("1.1.0")), []string{"stayPinned", "waits for Rollout app: Pinned"}},
+			[]string{"deployNext", "amend 2 Succeeded", "record 3 1.3.0 Automatic"}},
+		"D11 a custom tag before anything was known": {"everything is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin))), []string{"deployNext", "amend 2 Succeeded", "record 3 1.2.0 Automatic"}},
+		"D11 an older version":                       {"the bad one is not deployed again", given(history(entry(2, "1.1.0", v1alpha1.BakeSucceeded, pin, knowing("1.2.0")))), []string{"rest", "amend 2 Succeeded", "waits for ImagePolicy images: DeployedByHand"}},
+		"still pinned":                               {"nothing newer is taken", given(pinned("1.1.0")), []string{"stayPinned", "amend 1 Succeeded", "waits for Rollout app: Pinned"}},
 		"pinned to what a gate keeps from Flux": {"a pin goes past gates", given(pinned("1.2.0"), deploying(), gates(shut("g")), target(func(t *Target) { *t = Target{Value: "1.1.0"} })),
 			[]string{"followPin", "amend 2 Cancelled", "record 3 1.2.0 Pin"}},
 		"pinned and failed": {"automation does not take it back", given(pinned("1.2.0"), failing(pin), spec(func(s *v1alpha1.RolloutSpec) { s.OnFailure = "Rollback" })),

@@ -124,8 +124,8 @@ func liftQuarantine(s *situation) (Decision, bool) {
 
 // followPin deploys the tag that the spec pins, known or not.
 func followPin(s *situation) (Decision, bool) {
-	wanted, h := s.pinned(), s.head()
-	if wanted == "" || s.doubtfulPin() != nil || h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h)) {
+	wanted := s.pinned()
+	if wanted == "" || s.doubtfulPin() != nil || s.pinsHead() {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(s.deployable(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
@@ -234,10 +234,7 @@ func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed
 	if cause == v1alpha1.CauseAutomatic {
 		s.overrule(&e)
 	}
-	if n := len(s.status.AvailableReleases); n > 0 {
-		known := version.Identity(s.status.AvailableReleases[n-1])
-		e.NewestKnown = &known
-	}
+	s.markKnown(&e)
 	if cause == v1alpha1.CauseRollback {
 		e.RollbackOf = s.head().ID
 	}

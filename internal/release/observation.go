@@ -189,8 +189,11 @@ func InFlight(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return s == v1alpha1.BakeDeploying || s == v1alpha1.BakeInProgress
 }
 
-// ByHand says whether a person chose the version.
+// ByHand says whether a person chose the version: for its deployment, or by a pin to what had been deployed.
 func ByHand(e *v1alpha1.DeploymentHistoryEntry) bool {
+	if e.PinnedTime != nil {
+		return true
+	}
 	switch e.Cause {
 	case v1alpha1.CausePin, v1alpha1.CauseForceDeploy:
 		return true

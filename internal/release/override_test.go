@@ -96,7 +96,7 @@ func TestOverrideScopes(t *testing.T) {
 		"health, unproven":          {"", given(reports(redSite), unproven, breaking(glass("a", everything...))), []string{"holdOnHealth", red}},
 		"of an older candidate":     {"it is what the person wants out", given(more, gates(shut("approval")), breaking(glass("a", pastGates))), goes},
 		"of a suspended Rollout":    {"suspended is suspended", given(spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true }), breaking(glass("a", everything...))), []string{"suspend", "waits for Rollout app: Suspended"}},
-		"of a pinned Rollout":       {"and pinned is pinned", given(pinned("1.1.0"), breaking(glass("a", everything...))), []string{"stayPinned", "waits for Rollout app: Pinned"}},
+		"of a pinned Rollout":       {"and pinned is pinned", given(pinned("1.1.0"), breaking(glass("a", everything...))), []string{"stayPinned", "amend 1 Succeeded", "waits for Rollout app: Pinned"}},
 		"during another deployment": {"one at a time", given(more, baking(time.Second), bakes("1m"), breaking(glass("a", everything...).of("1.3.0"))), []string{"keepBaking", "waits for Rollout app: Baking"}},
 	})
 }

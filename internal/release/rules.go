@@ -42,6 +42,7 @@ func Rules() Chain {
 			{"clearHandled", clearHandled},
 			{"discover", discover},
 			{"learnDetails", learnDetails},
+			{"notePin", notePin},
 			{"trim", trim},
 		},
 		Rules: []Rule{

@@ -72,7 +72,7 @@ func TestDowngrade(t *testing.T) {
 		"by hand, known before":      {"the person saw it", given(runs("1.3.0", "1.2.0"), selects("1.3.0"), byHand), []string{"rest", "waits for ImagePolicy images: DeployedByHand"}},
 		"order unknown":              {"it is not lower, but no newer either", given(runs("x", "1.2.0"), selects("x")), []string{"rest", "waits for ImagePolicy images: NotNewer"}},
 		"order unknown, found later": {"it is not lower", given(runs("1.2.0", "x"), selects("x")), []string{"deployNext", "record 2 x Automatic"}},
-		"pinned":                     {"the pin holds", given(runs("1.1.5", "1.2.0"), selects("1.1.5"), pinned("1.2.0")), []string{"stayPinned", "waits for Rollout app: Pinned"}},
+		"pinned":                     {"the pin holds", given(runs("1.1.5", "1.2.0"), selects("1.1.5"), pinned("1.2.0")), []string{"stayPinned", "amend 1 Succeeded", "waits for Rollout app: Pinned"}},
 		"by force":                   {"a person may", given(runs("1.1.5", "1.2.0"), selects("1.1.5"), annotation(v1alpha1.AnnotationForceDeploy, "1.1.5")), []string{"forceDeploy", "use force-deploy", "record 2 1.1.5 ForceDeploy"}},
 	})
 	b := Decide(given(runs("1.2.0", "1.1.5"), selects("1.1.5"))).Blocked[0]
