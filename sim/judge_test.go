@@ -479,18 +479,26 @@ func (m *monitor) judgeFailed(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) 
 		}
 	}
 	switch {
+	case m.notSetUp():
+		m.breaks(17, "%s failed, and a target is missing, suspended or overridden", e.Version.Tag)
 	case !late:
 		m.breaks(8, "%s failed, and nothing was wrong with it", e.Version.Tag)
-	case old.spec.HealthCheckSelector == nil && m.applied(token):
+	case old.spec.HealthCheckSelector == nil && m.applied(token, e.Version):
 		m.breaks(17, "%s failed for its time, and Flux had applied it everywhere", e.Version.Tag)
 	}
 }
 
-// applied says whether Flux has in truth applied a deployment everywhere.
-func (m *monitor) applied(token string) bool {
+// notSetUp says whether Flux cannot apply anything before a person mends it.
+func (m *monitor) notSetUp() bool {
+	list := m.w.targets.live()
+	return len(list) == 0 || slices.ContainsFunc(list, func(t Target) bool { return t.Problem != "" || t.Suspended })
+}
+
+// applied says whether Flux has in truth applied a deployment everywhere. Content of a tag that was moved is not known to be that of the release.
+func (m *monitor) applied(token string, v v1alpha1.VersionInfo) bool {
 	list := m.w.targets.live()
 	return len(list) > 0 && !slices.ContainsFunc(list, func(t Target) bool {
-		return t.Token != token || !t.settled() || !t.OK || t.Problem != ""
+		return t.Token != token || t.Value != carriedAs(t, v) || t.Applied != v.Tag || !t.settled() || !t.OK || t.Problem != ""
 	})
 }
 

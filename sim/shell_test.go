@@ -229,6 +229,7 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 	}
 	obs.Elapsed = s.elapsed(obs.Spec, obs.Status)
 	s.observeWorld(&obs)
+	s.spans.Hold(spanKey, release.NotSetUp(obs.Targets))
 	return obs
 }
 

@@ -165,7 +165,8 @@ func (s *situation) stalled() metav1.Condition {
 	if b := s.blockedBy(v1alpha1.ReasonUnknownVersion); b != nil && s.PinnedTag.State == TagNotFound {
 		return condition(kind, true, b.Reason, b.Message)
 	}
-	b := s.blockedBy(v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonTargetOverridden)
+	b := s.blockedBy(v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonImagePolicyNotFound,
+		v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden, v1alpha1.ReasonTargetSuspended)
 	if b != nil {
 		return condition(kind, true, b.Reason, b.Message)
 	}

@@ -210,7 +210,7 @@ func failOnCheck(s *situation) (Decision, bool) {
 		if baking {
 			return r.State != v1alpha1.HealthUnhealthy && !r.FailedSince(h.BakeStartTime.Time)
 		}
-		return h.Recovery || !s.blames(r, h)
+		return h.Recovery || s.inert() || !s.blames(r, h) // what does not run yet is not to blame
 	})
 	if len(bad) == 0 {
 		return Decision{}, false
@@ -220,6 +220,11 @@ func failOnCheck(s *situation) (Decision, bool) {
 		message = "A HealthCheck reported an error after bake started: "
 	}
 	return s.fail(h, s.Spec.OnFailure, message+describe(bad[0]), failed(bad)), true
+}
+
+// inert reports whether Flux cannot put the release into the cluster before a person acts.
+func (s *situation) inert() bool {
+	return len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended })
 }
 
 // blames says whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the
@@ -253,9 +258,9 @@ func failOnTimeout(s *situation) (Decision, bool) {
 }
 
 // deadline is when the wait for the bake to start or go on ends, if the cluster is observed until then; zero if it is not bounded or not
-// waiting.
+// waiting, or while a mistake in the set-up holds the release.
 func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
-	if h == nil || s.Spec.DeployTimeout == nil || statusOf(h) != v1alpha1.BakeDeploying && h.InterruptedTime == nil {
+	if h == nil || s.Spec.DeployTimeout == nil || NotSetUp(s.Targets) || statusOf(h) != v1alpha1.BakeDeploying && h.InterruptedTime == nil {
 		return time.Time{}
 	}
 	return s.Now.Add(duration(s.Spec.DeployTimeout) - s.elapsed(h))

@@ -147,6 +147,11 @@ func (t Target) blocker() v1alpha1.Blocker {
 	return b
 }
 
+// NotSetUp reports whether no target exists or one has a SetupProblem. Then deployTimeout stands still.
+func NotSetUp(targets []Target) bool {
+	return len(targets) == 0 || slices.ContainsFunc(targets, func(t Target) bool { return t.SetupProblem() != "" })
+}
+
 // Details are what an image says of itself.
 type Details struct {
 	Release v1alpha1.ReleaseIdentity

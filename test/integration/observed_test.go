@@ -2,10 +2,14 @@ package integration
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/devplane/component"
@@ -124,4 +128,41 @@ func applied(k *kustomizev1.Kustomization) func() error {
 		}
 		return nil
 	}
+}
+
+// TestAMistakeInTheSetUpFailsNoRelease: without a Flux object, or while it is suspended, deployTimeout stands still, and the release goes on
+// once that is mended.
+func TestAMistakeInTheSetUpFailsNoRelease(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	w.Run()
+	w.PlayFlux()
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app", env.Bake("1s", "2s"))
+	holds := func(reason string) {
+		t.Helper()
+		w.Await(ro, "is blocked by "+reason, func() error {
+			if !slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Reason == reason }) {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+		w.Throughout(4*time.Second, ro, "waits, and says so", func() error {
+			stalled := apimeta.FindStatusCondition(ro.Status.Conditions, v1alpha1.ConditionStalled)
+			if ro.Status.Phase != v1alpha1.PhaseDeploying || stalled.Status != metav1.ConditionTrue || stalled.Reason != reason {
+				return fmt.Errorf("it is %s, and Stalled is %+v", ro.Status.Phase, stalled)
+			}
+			return nil
+		})
+	}
+	holds(v1alpha1.ReasonNoTargets)
+	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta("app"), Spec: kustomizev1.KustomizationSpec{
+		Interval: metav1.Duration{Duration: time.Hour}, Suspend: true,
+		SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "app"},
+	}}
+	k.Annotations = map[string]string{v1alpha1.AnnotationSubstitutePrefix + "VERSION" + v1alpha1.AnnotationSubstituteSuffix: "app"}
+	w.Create(k)
+	holds(v1alpha1.ReasonTargetSuspended)
+	w.Patch(k, `{"spec":{"suspend":false}}`)
+	wantUnharmed(w, ro)
 }
