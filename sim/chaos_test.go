@@ -142,7 +142,7 @@ func (w *World) turnGate(i int) {
 				g.Spec.Approvals = &v1alpha1.ApprovalPolicy{Required: int32(1 + r.below(2)), AllowAuthor: true}
 			}
 		case r.oneIn(3):
-			g.Spec.AllowedVersions = &[]string{w.someTag(), w.someTag(), w.policy.live().Tag}
+			g.Spec.AllowedVersions = &[]string{w.someTag(), w.someTag(), w.withDigest(w.policy.live().Tag)}
 		}
 		w.answer(g)
 		w.note("gate", "%s: passing %v, lists %v", g.Name, g.Spec.Passing != nil && *g.Spec.Passing, g.Spec.AllowedVersions)

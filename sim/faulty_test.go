@@ -33,6 +33,7 @@ var distortions = map[string]distortion{
 	"takes an empty gate for open":   {sees: gates(func(g *v1alpha1.RolloutGate) bool { return g.Spec.Passing == nil && g.Spec.AllowedVersions == nil })},
 	"takes gates for open":           {sees: gates(func(*v1alpha1.RolloutGate) bool { return true })},
 	"ignores allowedVersions":        {sees: gates(func(g *v1alpha1.RolloutGate) bool { return g.Spec.AllowedVersions != nil })},
+	"takes a tag for its newest":     {sees: newestDigest},
 	"ignores rejections":             {sees: said(func(a *gate.Approval) { a.Decision = v1alpha1.Approve })},
 	"takes a tag for a digest":       {sees: sameTag},
 	"takes Overrides for endless":    {sees: overrides(func(o *release.Override) { o.ExpiresAt.Time = o.ExpiresAt.AddDate(1, 0, 0) })},

@@ -33,6 +33,8 @@ type monitor struct {
 	written map[int64]time.Duration
 	// asked holds what people asked for once, and whether that was used.
 	asked map[string]*request
+	// bound is what the tags of spec.allowedVersions stand for, by gate and tag.
+	bound map[string]string
 
 	// The pass that is running.
 	obs                 release.Observation

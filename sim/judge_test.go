@@ -44,12 +44,11 @@ func (p people) opens(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return false
 	}
-	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, id.Tag) {
+	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !listed(g, id) {
 		return false
 	}
 	if g.Spec.Class == "" {
-		listed := g.Spec.AllowedVersions != nil && slices.Contains(*g.Spec.AllowedVersions, id.Tag)
-		return listed || g.Spec.Approvals == nil && g.Spec.Passing != nil || p.approved(g, id)
+		return listed(g, id) || g.Spec.Approvals == nil && g.Spec.Passing != nil || p.approved(g, id)
 	}
 	return g.Generation == g.Status.ObservedGeneration && slices.ContainsFunc(g.Status.Verdicts, func(v v1alpha1.GateVerdict) bool {
 		return v.Release == id.Tag && v.Digest == id.Digest && v.State == "open"

@@ -57,6 +57,9 @@ func (s *shell) pass() bool {
 	w := s.w
 	w.Counts.Passes++
 	s.dirty, s.again = false, -1
+	if !w.late() {
+		w.bindGates()
+	}
 	ro := w.rollout.cached()
 	obs := s.observe(ro)
 	w.mon.passBegins(obs)
@@ -84,7 +87,7 @@ func (s *shell) pass() bool {
 		s.restart()
 		return true
 	}
-	if err != nil {
+	if err != nil || w.bindGates() {
 		s.dirty = true
 	}
 	if !dec.Again.IsZero() {

@@ -48,10 +48,12 @@ type World struct {
 	Clock
 	Counts Counts
 
-	rng    Rand
-	faults Faults
-	quiet  bool
-	paired bool // whether another world promotes from this one, or to it
+	rng Rand
+	// gateRng is for what the gate controller does, so that the rest of a world stays as it is when that changes.
+	gateRng Rand
+	faults  Faults
+	quiet   bool
+	paired  bool // whether another world promotes from this one, or to it
 
 	rollout lane[*Rollout]
 	policy  lane[release.Policy]
@@ -113,7 +115,7 @@ type work struct {
 // newWorld makes a world with one Rollout in it.
 func newWorld(seed uint64, chain release.Chain) *World {
 	w := &World{
-		Clock: newClock(), rng: Rand{state: seed}, mood: moodMixed,
+		Clock: newClock(), rng: Rand{state: seed}, gateRng: Rand{state: seed ^ 0x6a7e}, mood: moodMixed,
 		flux: map[string]*work{}, minds: map[string]behaviour{}, moved: map[string]int{}, contents: map[string]string{}, digest: 14695981039346656037,
 	}
 	w.mon = newMonitor(w)

@@ -125,10 +125,13 @@ type RolloutGateSpec struct {
 	// +optional
 	Passing *bool `json:"passing,omitempty"`
 
-	// AllowedVersions lists the tags that pass. An empty list lets nothing pass.
+	// AllowedVersions lists the versions that pass, each as a tag (1.2.0) or a tag and its digest (1.2.0@sha256:…). A tag alone stands
+	// for the first digest that Kuberik knew it with, which status.allowedVersions records: a tag that is pushed again has to be listed
+	// with its digest. An empty list lets nothing pass.
 	// +optional
 	// +kubebuilder:validation:MaxItems=1000
-	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:items:MaxLength=264
+	// +kubebuilder:validation:XValidation:rule="self.all(v, !v.contains('@') || v.matches('^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}@(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$'))",message="write a tag such as 1.2.0, or a tag and its whole digest such as 1.2.0@sha256:d8c1…: kubectl get rel shows the digest"
 	AllowedVersions *[]string `json:"allowedVersions,omitempty"`
 
 	// Approvals says whose Approvals open the gate, if it is a manual one.
@@ -164,11 +167,26 @@ type GateVerdict struct {
 	Until *metav1.Time `json:"until,omitempty"`
 }
 
+// AllowedVersion is a tag of spec.allowedVersions and the digest that it stands for.
+type AllowedVersion struct {
+	// Tag as it is listed.
+	Tag string `json:"tag"`
+	// Digest that the tag stands for while it is listed.
+	Digest string `json:"digest"`
+}
+
 // RolloutGateStatus is what the gate says of the releases that ask.
 type RolloutGateStatus struct {
 	// ObservedGeneration is the generation of the spec that the verdicts are about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// AllowedVersions records, for each tag that spec.allowedVersions lists without a digest, the digest that it stands for: the first
+	// that Kuberik knew the tag with. It stays as long as the tag is listed.
+	// +optional
+	// +listType=map
+	// +listMapKey=tag
+	// +kubebuilder:validation:MaxItems=1000
+	AllowedVersions []AllowedVersion `json:"allowedVersions,omitempty"`
 	// Verdicts for the releases that are candidates.
 	// +optional
 	// +kubebuilder:validation:MaxItems=200

@@ -63,6 +63,7 @@ type vote struct {
 func (tc vote) judge(t *testing.T) Verdict {
 	t.Helper()
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: tc.spec}
+	g.Status.AllowedVersions = Bind(g, []v1alpha1.VersionInfo{{Tag: asks.Tag, Digest: asks.Digest}})
 	tc.c.Now = morning
 	v := Evaluate(g, asks, tc.c)
 	if diff := gocmp.Diff([]string{string(tc.state), tc.why}, []string{string(v.State), v.Reason}); diff != "" {

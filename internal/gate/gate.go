@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +20,10 @@ const (
 	ReasonScheduleClosed = "ScheduleClosed"
 	// ReasonNotAllowed: allowedVersions does not list the tag.
 	ReasonNotAllowed = "NotAllowed"
+	// ReasonOtherDigest: allowedVersions lists the tag for another digest.
+	ReasonOtherDigest = "OtherDigestAllowed"
+	// ReasonDigestUnrecorded: allowedVersions lists the tag, and the digest that it stands for is not in the status yet.
+	ReasonDigestUnrecorded = "DigestNotRecorded"
 	// ReasonAwaitingApproval: nobody has approved the release.
 	ReasonAwaitingApproval = "AwaitingApproval"
 	// ReasonApproved: enough people approved.
@@ -190,12 +193,9 @@ func static(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict,
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return closed(g), true
 	}
-	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil && !slices.Contains(*g.Spec.AllowedVersions, release.Tag) {
-		return Verdict{
-			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotAllowed,
-			Message:   "the gate does not list " + release.Tag + " in spec.allowedVersions",
-			ClearedBy: "whoever may edit spec.allowedVersions of the gate",
-		}, true
+	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil {
+		v := allows(g, release)
+		return v, !v.Open()
 	}
 	return Verdict{}, false
 }

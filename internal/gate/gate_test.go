@@ -54,6 +54,7 @@ func TestEvaluate(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g", Generation: 2}, Spec: tc.spec, Status: tc.status}
+			g.Status.AllowedVersions = Bind(g, []v1alpha1.VersionInfo{{Tag: release.Tag, Digest: release.Digest}})
 			set := Set{Gates: []*v1alpha1.RolloutGate{g}}
 			v := Evaluate(g, release, Context{})
 			if diff := cmp.Diff([]string{"g", string(tc.state), tc.why}, []string{v.Gate, string(v.State), v.Reason}); diff != "" {

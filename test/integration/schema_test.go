@@ -100,6 +100,8 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"gate with http of another class":         {gateWith(`class: manual, http: {url: "https://a.b/"}`), []string{"the field http is for class http"}},
 		"gate with approvals of another class":    {gateWith(`class: x.example.com, approvals: {required: 1}`), []string{"the field approvals is for class manual"}},
 		"gate open to all that asks approvals":    {gateWith(`passing: true, approvals: {required: 1}`), []string{"passing: true opens the gate for everybody"}},
+		"gate that lists half a digest":           {gateWith(`allowedVersions: ["1.0.0@sha256:abc"]`), []string{"spec.allowedVersions", "a tag and its whole digest", "kubectl get rel"}},
+		"gate that lists an image":                {gateWith(`allowedVersions: ["reg/app:1.0.0@sha256:abc"]`), []string{"write a tag such as 1.2.0"}},
 		"gate that asks nobody":                   {gateWith(`approvals: {from: {}}`), []string{"name users, groups or both"}},
 		"gate that asks for no approvals":         {gateWith(`approvals: {required: 0}`), []string{"required", "greater than or equal to 1"}},
 		"gate whose approvals last no time":       {gateWith(`approvals: {expireAfter: 0s}`), []string{"expireAfter is more than 0"}},
@@ -171,11 +173,12 @@ spec:
     selector: {matchLabels: {app: app}, matchExpressions: [{key: tier, operator: In, values: [web]}]}
     namespaceSelector: {matchLabels: {team: a}}
 `,
-		"rollout, what is needed":                        "kind: Rollout\nmetadata: {name: least}\nspec: {releasesImagePolicy: {name: app}}",
-		"rollout, every check":                           "kind: Rollout\nmetadata: {name: every}\nspec: {releasesImagePolicy: {name: app}, healthCheckSelector: {selector: {}}}",
-		"gate, passing":                                  "kind: RolloutGate\nmetadata: {name: passing}\nspec: {rolloutRef: {name: app}, passing: true}",
-		"gate, closed":                                   "kind: RolloutGate\nmetadata: {name: closed, labels: {gate.kuberik.com/schedule-kind: RolloutSchedule}}\nspec: {rolloutRef: {name: app}, passing: false, allowedVersions: [1.0.0]}",
-		"gate, nothing allowed":                          "kind: RolloutGate\nmetadata: {name: none}\nspec: {rolloutRef: {name: app}, allowedVersions: []}",
+		"rollout, what is needed": "kind: Rollout\nmetadata: {name: least}\nspec: {releasesImagePolicy: {name: app}}",
+		"rollout, every check":    "kind: Rollout\nmetadata: {name: every}\nspec: {releasesImagePolicy: {name: app}, healthCheckSelector: {selector: {}}}",
+		"gate, passing":           "kind: RolloutGate\nmetadata: {name: passing}\nspec: {rolloutRef: {name: app}, passing: true}",
+		"gate, closed":            "kind: RolloutGate\nmetadata: {name: closed, labels: {gate.kuberik.com/schedule-kind: RolloutSchedule}}\nspec: {rolloutRef: {name: app}, passing: false, allowedVersions: [1.0.0]}",
+		"gate, a digest":          "kind: RolloutGate\nmetadata: {name: digest}\nspec: {rolloutRef: {name: app}, allowedVersions: ['1.0.0@" + env.Digest("1.0.0") + "', 1.1.0]}",
+		"gate, nothing allowed":   "kind: RolloutGate\nmetadata: {name: none}\nspec: {rolloutRef: {name: app}, allowedVersions: []}",
 		"gate, the manual approval of the documentation": "kind: RolloutGate\nmetadata: {name: manual, annotations: {gate.kuberik.com/pretty-name: Approval}}\nspec: {rolloutRef: {name: app}}",
 		"environment, every published field": `
 apiVersion: environments.kuberik.com/v1alpha1

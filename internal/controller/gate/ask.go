@@ -107,7 +107,7 @@ func (c *Controller) answersFor(ctx context.Context, g *v1alpha1.RolloutGate, ro
 // that it says when to ask again.
 func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (v v1alpha1.GateVerdict, again time.Duration, known bool) {
 	unasked := g.DeepCopy()
-	unasked.Status = v1alpha1.RolloutGateStatus{}
+	unasked.Status = v1alpha1.RolloutGateStatus{AllowedVersions: g.Status.AllowedVersions}
 	if said := gate.Evaluate(unasked, id, gate.Context{Now: c.clock.Now()}); said.Reason != gate.ReasonNoVerdict {
 		return verdict(id, said), 0, true
 	}

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -117,6 +118,10 @@ func (c *Controller) of(ctx context.Context, ro types.NamespacedName, class stri
 
 // Reconcile writes what one gate says of the candidates of its Rollout.
 func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
+	g, err := c.bind(ctx, g)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
 	switch gate.Class(g) {
 	case v1alpha1.GateClassManual:
 		return c.judge(ctx, g)
@@ -124,6 +129,24 @@ func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ct
 		return c.ask(ctx, g)
 	}
 	return ctrl.Result{}, nil
+}
+
+// bind records the digests that spec.allowedVersions stands for, and returns the gate as it is stored then. The write fails if the gate
+// has changed since it was read, so that a digest which is on record is never replaced.
+func (c *Controller) bind(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alpha1.RolloutGate, error) {
+	if g.Spec.AllowedVersions == nil && len(g.Status.AllowedVersions) == 0 || !g.DeletionTimestamp.IsZero() {
+		return g, nil
+	}
+	ro, missing, err := c.rollout(ctx, g)
+	if err != nil || missing {
+		return g, err
+	}
+	next := g.DeepCopy()
+	next.Status.AllowedVersions = gate.Bind(g, ro.Status.AvailableReleases)
+	if slices.Equal(g.Status.AllowedVersions, next.Status.AllowedVersions) {
+		return g, nil
+	}
+	return next, kube.PatchStatus(ctx, c.client, g, next)
 }
 
 // rollout reads the Rollout of a gate, and says whether it is missing.
