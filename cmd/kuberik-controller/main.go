@@ -57,20 +57,25 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&s.Options.Rollout.SettleTime, "settle-time", 10*time.Second,
 		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health checks that are "+
 			"created after it hold it too.")
+	version := flag.Bool("version", false, "Print the version and exit.")
 	logs := zap.Options{}
 	logs.BindFlags(flag.CommandLine)
 	flag.Parse()
+	if *version {
+		_, err := fmt.Println(buildinfo.Line("kuberik-controller"))
+		return err
+	}
 
 	s.Options.Rollout.IgnoreAnnotations = !*annotations
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
-	ctrl.Log.Info("starting", "version", buildinfo.Version)
-	cfg, err := ctrl.GetConfig()
+	cfg, err := cluster() // before there is a logger: the library logs a stack trace if there is none
 	if err != nil {
 		return err
 	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logs)))
+	ctrl.Log.Info("starting", "version", buildinfo.Version)
 	mgr, err := controller.NewManager(ctx, cfg, s)
 	if err != nil {
-		return err
+		return unreachable(cfg, err)
 	}
 	return mgr.Start(ctx)
 }

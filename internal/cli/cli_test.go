@@ -19,9 +19,11 @@ func run(t *testing.T, args ...string) (string, error) {
 }
 
 func TestVersion(t *testing.T) {
-	out, err := run(t, "version")
-	if err != nil || !strings.HasPrefix(out, "kuberik dev go1.") {
-		t.Errorf("got %q, %v", out, err)
+	for _, arg := range []string{"version", "--version"} {
+		out, err := run(t, arg)
+		if err != nil || !strings.HasPrefix(out, "kuberik dev go1.") {
+			t.Errorf("%s: got %q, %v", arg, out, err)
+		}
 	}
 }
 
