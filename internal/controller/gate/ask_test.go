@@ -67,8 +67,12 @@ func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ..
 	}
 	s.store.writes++
 	s.store.set(func(g *v1alpha1.RolloutGate) { g.Status = o.(*v1alpha1.RolloutGate).Status })
+	o.SetResourceVersion(s.store.gate.ResourceVersion)
 	return nil
 }
+
+// Compile finds nothing wrong.
+func (*voice) Compile(*v1alpha1.HTTPGate) error { return nil }
 
 // set changes the gate, as the API server stores it.
 func (s *store) set(edit func(*v1alpha1.RolloutGate)) {
@@ -134,7 +138,7 @@ func newWorld(t *testing.T, candidates ...v1alpha1.VersionInfo) *world {
 	g.Spec.RolloutRef.Name = "app"
 	g.Spec.HTTP = &v1alpha1.HTTPGate{HTTPRequest: v1alpha1.HTTPRequest{URL: "http://api"}, Interval: &every}
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
-	ro.Status.ReleaseCandidates = candidates
+	ro.Status.ReleaseCandidates, ro.Status.AvailableReleases = candidates, candidates
 	w := &world{
 		t: t, store: &store{gate: g, ro: ro}, clock: clocktesting.NewFakePassiveClock(start),
 		voice: &voice{says: map[v1alpha1.ReleaseIdentity]gate.Verdict{}},
@@ -436,10 +440,10 @@ func TestWhatTheSpecClosesIsNotAsked(t *testing.T) {
 	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
 	w.store.gate.Spec.AllowedVersions = &[]string{"1.0"}
 	w.look()
-	w.want("allowedVersions", []string{"1.0@a"}, []string{"1.1@b closed NotAllowed +0s", "1.0@a closed AnsweredNo +0s"}, 1)
+	w.want("allowedVersions", []string{"1.0@a"}, []string{"1.1@b closed NotAllowed +0s", "1.0@a closed AnsweredNo +0s"}, 2) // the digest of 1.0, then the verdicts
 	w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation, g.Spec.Passing = 2, new(bool) })
 	w.wantAgain("passing", w.look(), 0)
-	w.want("passing", nil, []string{"1.1@b closed NotPassing +0s", "1.0@a closed NotPassing +0s"}, 2)
+	w.want("passing", nil, []string{"1.1@b closed NotPassing +0s", "1.0@a closed NotPassing +0s"}, 3)
 }
 
 func TestNothingToAsk(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
-	"github.com/kuberik/kuberik/internal/outbound"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
@@ -57,13 +57,29 @@ func New(c client.Client, clk clock.PassiveClock, options ...Option) *Controller
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates/status,verbs=patch
 
-// Register adds two controllers to a manager: one for manual gates, and one for those that ask a URL, which delay nobody else.
+// others is the queue of the gates that neither people nor a URL answer for.
+const others = ""
+
+// queue returns which of the controllers is responsible for a gate.
+func queue(g *v1alpha1.RolloutGate) string {
+	if class := gate.Class(g); class == v1alpha1.GateClassManual || class == v1alpha1.GateClassHTTP {
+		return class
+	}
+	return others
+}
+
+// Register adds three controllers to a manager: one for manual gates, one for those that ask a URL, which delay nobody else, and one for
+// all other gates, whose verdicts somebody else writes.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	manual := ctrl.NewControllerManagedBy(mgr).
 		Named("gate").
 		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
 		WithOptions(kube.Shared(insideWorkers, insideShare))
 	if err := c.complete(mgr, manual, v1alpha1.GateClassManual); err != nil {
+		return err
+	}
+	elsewhere := ctrl.NewControllerManagedBy(mgr).Named("gate-other").WithOptions(kube.Shared(insideWorkers, insideShare))
+	if err := c.complete(mgr, elsewhere, others); err != nil {
 		return err
 	}
 	asking := ctrl.NewControllerManagedBy(mgr).
@@ -73,9 +89,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return c.complete(mgr, asking, v1alpha1.GateClassHTTP)
 }
 
-// complete adds what the two controllers have in common. Each leaves the gates of other classes alone.
+// complete adds what the controllers have in common. Each leaves the gates of other classes alone.
 func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string) error {
-	mine := func(g *v1alpha1.RolloutGate) bool { return gate.Class(g) == class }
+	mine := func(g *v1alpha1.RolloutGate) bool { return queue(g) == class }
 	return b.
 		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.When(mine))).
 		Watches(&v1alpha1.Rollout{}, kube.MapOf(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
@@ -109,7 +125,7 @@ func (c *Controller) of(ctx context.Context, ro types.NamespacedName, class stri
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if g := &list.Items[i]; gate.Class(g) == class {
+		if g := &list.Items[i]; queue(g) == class {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(g)})
 		}
 	}
@@ -127,8 +143,10 @@ func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ct
 		return c.judge(ctx, g)
 	case v1alpha1.GateClassHTTP:
 		return c.ask(ctx, g)
+	case v1alpha1.GateClassEnvironment:
+		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{}, nil
+	return kube.Finish(0, c.expect(ctx, g))
 }
 
 // bind records the digests that spec.allowedVersions stands for, and returns the gate as it is stored then. The write fails if the gate
@@ -165,26 +183,15 @@ func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
 	next.Status.Verdicts = list
-	apimeta.SetStatusCondition(&next.Status.Conditions, ready(g, g.Spec.RolloutRef.Name, missing))
+	condition := ready(g, list, missing)
+	if g.Spec.HTTP != nil && c.asker != nil && condition.Status == metav1.ConditionTrue {
+		if err := c.asker.Compile(g.Spec.HTTP); err != nil {
+			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, broken()[0], version.Clean(err.Error(), 1024)
+		}
+	}
+	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
 	if equality.Semantic.DeepEqual(g.Status, next.Status) {
 		return nil
 	}
 	return kube.PatchStatus(ctx, c.client, g, next)
-}
-
-func ready(g *v1alpha1.RolloutGate, rollout string, missing bool) metav1.Condition {
-	c := metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Evaluated",
-		Message: "the gate answers for Rollout " + rollout, ObservedGeneration: g.Generation,
-	}
-	switch {
-	case rollout == "":
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "NoRollout", "spec.rolloutRef.name is missing: the gate holds nothing"
-	case missing:
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "RolloutNotFound", "Rollout "+rollout+" does not exist in the namespace of the gate"
-	}
-	if g.Spec.HTTP != nil {
-		c.Message += outbound.Shortened("spec.http.timeout", g.Spec.HTTP.Timeout)
-	}
-	return c
 }

@@ -380,3 +380,23 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	}
 }
+
+// TestCompile finds what is wrong with a gate before any release is in question.
+func TestCompile(t *testing.T) {
+	for label, tc := range map[string]struct {
+		gate v1alpha1.HTTPGate
+		want string
+	}{
+		"Nothing": {v1alpha1.HTTPGate{Success: "status == 200", Query: map[string]string{"tag": "release.tag"}, BodyExpression: "release.digest"}, ""},
+		"Success": {v1alpha1.HTTPGate{Success: "status = 200"}, "success: Syntax error"},
+		"Query":   {v1alpha1.HTTPGate{Query: map[string]string{"tag": "release.tga("}}, "query.tag: "},
+		"Body":    {v1alpha1.HTTPGate{BodyExpression: "releas.tag"}, "bodyExpression: "},
+	} {
+		t.Run(label, func(t *testing.T) {
+			err := newBench(t).Compile(&tc.gate)
+			if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+}

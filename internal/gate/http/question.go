@@ -42,6 +42,26 @@ func (a Asker) request(ctx context.Context, spec *v1alpha1.HTTPGate, r expr.Rele
 	return request, nil
 }
 
+// Compile returns what is wrong with the expressions of a gate, whatever release it is asked about.
+func (a Asker) Compile(spec *v1alpha1.HTTPGate) error {
+	if spec.Success != "" {
+		if _, err := a.Conditions.Compile(spec.Success, expr.HTTPAnswer); err != nil {
+			return fmt.Errorf("success: %w", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
+		if _, err := a.Conditions.CompileValue(spec.Query[name]); err != nil {
+			return fmt.Errorf("query.%s: %w", name, err)
+		}
+	}
+	if spec.BodyExpression != "" {
+		if _, err := a.Conditions.CompileValue(spec.BodyExpression); err != nil {
+			return fmt.Errorf("bodyExpression: %w", err)
+		}
+	}
+	return nil
+}
+
 func (a Asker) text(ctx context.Context, source string, r expr.Release) (string, error) {
 	value, err := a.Conditions.CompileValue(source)
 	if err != nil {
