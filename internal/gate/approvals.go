@@ -54,7 +54,7 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 			v.ClearedBy = a.User + ", or whoever may delete Approvals"
 			return v
 		case why != "":
-			doubts = append(doubts, "; the word of "+a.User+" does not count: "+why)
+			doubts = append(doubts, "; "+why)
 		case a.Decision == v1alpha1.Approve:
 			given = append(given, a)
 		default:
@@ -69,23 +69,35 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 	return v
 }
 
-// discounted says why the word of a person does not count; empty if it does.
+// discounted says why an Approval does not count, as a sentence that names the person; empty if it counts.
 func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now time.Time) string {
 	switch {
 	case a.Doubt != "":
-		return a.Doubt
+		return a.User + "'s Approval does not count: " + a.Doubt
 	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccount):
-		return "a service account counts only where spec.approvals.from names it"
+		return a.User + "'s Approval does not count: a service account counts only where spec.approvals.from names it"
 	case !eligible(policy, a):
-		return "the gate asks others"
+		return unasked(*policy.From, a)
 	case a.Decision != v1alpha1.Approve:
 		return ""
 	case !policy.AllowAuthor && authored(authors, a.User):
-		return "they made the release"
+		return a.User + " made the release and may not approve it (spec.approvals.allowAuthor is false)"
 	case expired(policy, a, now):
-		return "it has expired"
+		return a.User + "'s Approval has expired after " + string(*policy.ExpireAfter) + "; approve again"
 	}
 	return ""
+}
+
+// unasked says why the gate does not ask for a person, and what to write if that is a mistake.
+func unasked(from v1alpha1.Approvers, a Approval) string {
+	groups := strings.Join(from.Groups, ", ")
+	switch {
+	case len(from.Groups) == 0:
+		return "the gate does not ask for " + a.User
+	case len(a.Groups) == 0:
+		return a.User + "'s Approval names no group; add groups: [" + groups + "]"
+	}
+	return a.User + "'s Approval names groups: [" + strings.Join(a.Groups, ", ") + "], and the gate asks for members of " + groups
 }
 
 // unsure says why approvals cannot be counted, with the reason in one word.
@@ -150,7 +162,8 @@ func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1a
 		return a.Release != release || a.Gate != "" && a.Gate != g.Name
 	})
 	slices.SortFunc(words, func(a, b Approval) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.Doubt, b.Doubt))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.Doubt, b.Doubt),
+			slices.Compare(a.Groups, b.Groups))
 	})
 	last := map[string]Approval{}
 	for _, a := range words {

@@ -133,24 +133,24 @@ func TestQuorum(t *testing.T) {
 		"one of two":         {"one is not two", policy(requires(2)), words(said("ann")), waits, ReasonAwaitingApproval, "1 of 2 given (ann)"},
 		"two of two":         {"two are", policy(requires(2)), words(said("bob"), said("ann")), open, ReasonApproved, "by ann, bob"},
 		"one, twice":         {"people are counted, not words", policy(requires(2)), words(said("ann"), said("ann", ago(time.Hour)), said("ann", atGate("g"))), waits, ReasonAwaitingApproval, "1 of 2"},
-		"case of a name":     {"the API server knows two users", policy(fromUsers("ann")), words(said("Ann")), waits, ReasonAwaitingApproval, "the word of Ann does not count: the gate asks others"},
+		"case of a name":     {"the API server knows two users", policy(fromUsers("ann")), words(said("Ann")), waits, ReasonAwaitingApproval, "the gate does not ask for Ann"},
 		"asked by name":      {"", policy(fromUsers("bob", "ann")), words(said("ann")), open, ReasonApproved, "by ann"},
-		"not asked":          {"another was asked", policy(fromUsers("bob")), words(said("ann")), waits, ReasonAwaitingApproval, "the gate asks others"},
+		"not asked":          {"another was asked", policy(fromUsers("bob")), words(said("ann")), waits, ReasonAwaitingApproval, "the gate does not ask for ann"},
 		"group named":        {"the API server says that she is in it", policy(fromGroups("ops")), words(said("ann", inGroup("dev", "ops"))), open, ReasonApproved, "by ann"},
-		"group not named":    {"nobody knows that she is in it", policy(fromGroups("ops")), words(said("ann")), waits, ReasonAwaitingApproval, "the gate asks others"},
-		"another group":      {"", policy(fromGroups("ops")), words(said("ann", inGroup("dev"))), waits, ReasonAwaitingApproval, "the gate asks others"},
-		"called as a group":  {"a user is no group", policy(fromGroups("ops")), words(said("ops")), waits, ReasonAwaitingApproval, "the gate asks others"},
-		"grouped as a user":  {"a group is no user", policy(fromUsers("ann")), words(said("eve", inGroup("ann"))), waits, ReasonAwaitingApproval, "the gate asks others"},
+		"group not named":    {"nobody knows that she is in it", policy(fromGroups("ops")), words(said("ann")), waits, ReasonAwaitingApproval, "ann's Approval names no group; add groups: [ops]"},
+		"another group":      {"", policy(fromGroups("ops")), words(said("ann", inGroup("dev"))), waits, ReasonAwaitingApproval, "ann's Approval names groups: [dev], and the gate asks for members of ops"},
+		"called as a group":  {"a user is no group", policy(fromGroups("ops")), words(said("ops")), waits, ReasonAwaitingApproval, "ops's Approval names no group; add groups: [ops]"},
+		"grouped as a user":  {"a group is no user", policy(fromUsers("ann")), words(said("eve", inGroup("ann"))), waits, ReasonAwaitingApproval, "the gate does not ask for eve"},
 		"user or group": {"either will do", policy(func(p *v1alpha1.ApprovalPolicy) {
 			p.From = &v1alpha1.Approvers{Users: []string{"ann"}, Groups: []string{"ops"}}
 		}, requires(2)), words(said("ann"), said("bob", inGroup("ops"))), open, ReasonApproved, "by ann, bob"},
-		"asks nobody":            {"a list without names lists nobody", policy(func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{} }), words(said("ann")), waits, ReasonAwaitingApproval, "the gate asks others"},
+		"asks nobody":            {"a list without names lists nobody", policy(func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{} }), words(said("ann")), waits, ReasonAwaitingApproval, "the gate does not ask for ann"},
 		"for this gate":          {"", policy(), words(said("ann", atGate("g"))), open, ReasonApproved, "by ann"},
 		"for another gate":       {"she decided about that one", policy(), words(said("ann", atGate("h"))), waits, ReasonAwaitingApproval, ""},
 		"for another digest":     {"the tag was moved", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "sha256:b" }))), waits, ReasonAwaitingApproval, ""},
 		"for no digest":          {"nobody knows what was approved", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "" }))), waits, ReasonAwaitingApproval, ""},
 		"for another tag":        {"", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Tag = "1.1" }))), waits, ReasonAwaitingApproval, ""},
-		"doubtful":               {"nothing proves that it was she", policy(), words(said("ann", doubtful)), waits, ReasonAwaitingApproval, "the word of ann does not count: it is too old"},
+		"doubtful":               {"nothing proves that it was she", policy(), words(said("ann", doubtful)), waits, ReasonAwaitingApproval, "ann's Approval does not count: it is too old"},
 		"doubtful and good":      {"she said it again", policy(), words(said("ann", doubtful, ago(time.Hour)), said("ann")), open, ReasonApproved, "by ann"},
 		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), Unproven: "the policy is gone"}, waits, ReasonUnproven, "approvals are not counted: the policy is gone"},
 		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, Unproven: "the policy is gone"}, waits, ReasonUnproven, "the policy is gone"},
@@ -180,14 +180,14 @@ func TestAuthors(t *testing.T) {
 	}
 	allow := func(p *v1alpha1.ApprovalPolicy) { p.AllowAuthor = true }
 	votes(t, map[string]vote{
-		"by name":            {"", policy(), by("ann", "ann"), waits, ReasonAwaitingApproval, "the word of ann does not count: they made the release"},
-		"by address":         {"", policy(), by("Ann Lee <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "they made the release"},
-		"by full name":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee"), waits, ReasonAwaitingApproval, "they made the release"},
-		"by all of it":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee <ann@example.com>"), waits, ReasonAwaitingApproval, "they made the release"},
-		"in another case":    {"addresses have none", policy(), by("Ann <Ann@Example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "they made the release"},
-		"in a list":          {"", policy(), by("Bob <bob@example.com>,Ann <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "they made the release"},
-		"with spaces":        {"", policy(), by("  ann  , bob", "ann"), waits, ReasonAwaitingApproval, "they made the release"},
-		"address alone":      {"", policy(), by("<ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "they made the release"},
+		"by name":            {"", policy(), by("ann", "ann"), waits, ReasonAwaitingApproval, "ann made the release and may not approve it"},
+		"by address":         {"", policy(), by("Ann Lee <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"by full name":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"by all of it":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee <ann@example.com>"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"in another case":    {"addresses have none", policy(), by("Ann <Ann@Example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"in a list":          {"", policy(), by("Bob <bob@example.com>,Ann <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"with spaces":        {"", policy(), by("  ann  , bob", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"address alone":      {"", policy(), by("<ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
 		"part of a name":     {"it is another", policy(), by("annabel", "ann"), open, ReasonApproved, ""},
 		"nobody":             {"the image says nothing", policy(), by("", "ann"), open, ReasonApproved, ""},
 		"empty parts":        {"nobody is called nothing", policy(), by(" , <>,", "ann"), open, ReasonApproved, ""},
@@ -197,7 +197,7 @@ func TestAuthors(t *testing.T) {
 		"of it unread":       {"", policy(), Context{Approvals: []Approval{said("ann")}, Authors: func(v1alpha1.ReleaseIdentity) (string, bool) { return "bob", false }}, waits, ReasonAuthorUnknown, ""},
 		"not read, allowed":  {"it does not matter who made it", policy(allow), Context{Approvals: []Approval{said("ann")}}, open, ReasonApproved, ""},
 		"not read, unproven": {"the graver reason is told", policy(), Context{Unproven: "gone"}, waits, ReasonUnproven, ""},
-		"of an empty gate":   {"whoever made it does not approve it there either, if that is known", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), waits, ReasonAwaitingApproval, "they made the release"},
+		"of an empty gate":   {"whoever made it does not approve it there either, if that is known", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
 		"rejects":            {"an author may stop their own release", policy(), Context{Approvals: []Approval{said("ann", rejects)}, Authors: readBy("ann")}, closing, ReasonRejected, "by ann"},
 		"of two":             {"the other one is still missing", policy(requires(2)), Context{Approvals: []Approval{said("ann"), said("bob")}, Authors: readBy("ann")}, waits, ReasonAwaitingApproval, "1 of 2 given (bob)"},
 	})
@@ -212,9 +212,9 @@ func TestRejections(t *testing.T) {
 		"after approving":              {"the last word counts", policy(), words(said("ann", ago(2*time.Minute)), said("ann", rejects)), closing, ReasonRejected, ""},
 		"in the same second":           {"of two words the careful one", policy(), words(said("ann", rejects), said("ann")), closing, ReasonRejected, ""},
 		"in the same second, turned":   {"whatever comes first in the list", policy(), words(said("ann"), said("ann", rejects)), closing, ReasonRejected, ""},
-		"by somebody not asked":        {"stops nothing", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects)), open, ReasonApproved, "the word of eve does not count"},
+		"by somebody not asked":        {"stops nothing", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects)), open, ReasonApproved, "the gate does not ask for eve"},
 		"doubtful":                     {"a forged one can be deleted, a dropped one lets out what was stopped", policy(), words(said("ann"), said("eve", rejects, doubtful)), waits, ReasonUnproven, "rejected in the name of eve"},
-		"doubtful, of others":          {"they are not asked", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects, doubtful)), open, ReasonApproved, "the word of eve does not count"},
+		"doubtful, of others":          {"they are not asked", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects, doubtful)), open, ReasonApproved, "eve's Approval does not count"},
 		"doubtful, then approved":      {"it is taken back", policy(), words(said("eve", rejects, doubtful, ago(time.Hour)), said("eve")), open, ReasonApproved, "by eve"},
 		"for another gate":             {"", policy(), words(said("ann"), said("bob", rejects, atGate("h"))), open, ReasonApproved, ""},
 		"for all gates":                {"", policy(), words(said("ann", atGate("g")), said("bob", rejects)), closing, ReasonRejected, ""},
@@ -223,7 +223,7 @@ func TestRejections(t *testing.T) {
 		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, Unproven: "gone"}, waits, ReasonUnproven, ""},
 		"group forgotten in approving": {"a yes that does not count leaves a no as it is", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob")), closing, ReasonRejected, "by bob"},
 		"group forgotten in rejecting": {"and so does a second no", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob", rejects)), closing, ReasonRejected, "by bob"},
-		"without the group":            {"who says no after their yes has no yes any more", ops, words(said("ann", eve, ago(time.Hour)), said("ann", rejects)), waits, ReasonAwaitingApproval, "the word of ann does not count"},
+		"without the group":            {"who says no after their yes has no yes any more", ops, words(said("ann", eve, ago(time.Hour)), said("ann", rejects)), waits, ReasonAwaitingApproval, "ann's Approval names no group"},
 		"approved again without it":    {"a yes that does not count takes none away", ops, words(said("ann", eve, ago(time.Hour)), said("ann")), open, ReasonApproved, ""},
 		"group forgotten at first":     {"said again", ops, words(said("ann", ago(time.Hour)), said("ann", eve)), open, ReasonApproved, ""},
 	})
@@ -239,13 +239,13 @@ func TestExpiry(t *testing.T) {
 	}{
 		"never":                 {vote: vote{"", policy(), words(said("ann", ago(time.Hour*9999))), open, ReasonApproved, ""}, since: at(-time.Hour * 9999)},
 		"a second before":       {vote: vote{"", policy(expires), words(said("ann", ago(time.Hour-time.Second))), open, ReasonApproved, ""}, since: at(time.Second - time.Hour), until: at(time.Second)},
-		"at the second":         {vote: vote{"it counts for an hour and no longer", policy(expires), words(said("ann", ago(time.Hour))), waits, ReasonAwaitingApproval, "it has expired"}},
-		"afterwards":            {vote: vote{"", policy(expires), words(said("ann", ago(2*time.Hour))), waits, ReasonAwaitingApproval, "it has expired"}},
+		"at the second":         {vote: vote{"it counts for an hour and no longer", policy(expires), words(said("ann", ago(time.Hour))), waits, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
+		"afterwards":            {vote: vote{"", policy(expires), words(said("ann", ago(2*time.Hour))), waits, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
 		"renewed":               {vote: vote{"", policy(expires), words(said("ann", ago(2*time.Hour)), said("ann")), open, ReasonApproved, ""}, since: at(-time.Minute), until: at(59 * time.Minute)},
-		"not to be read":        {vote: vote{"what cannot be read expires at once", policy(func(p *v1alpha1.ApprovalPolicy) { p.ExpireAfter = &broken }), words(said("ann", ago(0))), waits, ReasonAwaitingApproval, "it has expired"}},
+		"not to be read":        {vote: vote{"what cannot be read expires at once", policy(func(p *v1alpha1.ApprovalPolicy) { p.ExpireAfter = &broken }), words(said("ann", ago(0))), waits, ReasonAwaitingApproval, "has expired after soon; approve again"}},
 		"of two, enough":        {vote: vote{"since the second came, until the first goes", policy(expires, requires(2)), words(said("ann", ago(30*time.Minute)), said("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(30 * time.Minute)},
 		"of three, one to lose": {vote: vote{"until fewer than two are left", policy(expires, requires(2)), words(said("cem", ago(5*time.Minute)), said("ann", ago(30*time.Minute)), said("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(50 * time.Minute)},
-		"of three, one lost":    {vote: vote{"", policy(expires, requires(2)), words(said("cem", ago(5*time.Minute)), said("ann", ago(time.Hour)), said("bob", ago(10*time.Minute))), open, ReasonApproved, "the word of ann does not count: it has expired"}, since: at(-5 * time.Minute), until: at(50 * time.Minute)},
+		"of three, one lost":    {vote: vote{"", policy(expires, requires(2)), words(said("cem", ago(5*time.Minute)), said("ann", ago(time.Hour)), said("bob", ago(10*time.Minute))), open, ReasonApproved, "ann's Approval has expired after 1h; approve again"}, since: at(-5 * time.Minute), until: at(50 * time.Minute)},
 		"rejected":              {vote: vote{"since it was said", policy(expires), words(said("bob", rejects, ago(7*time.Minute))), closing, ReasonRejected, ""}, since: at(-7 * time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -430,7 +430,7 @@ func TestServiceAccountsCountWhereTheyAreNamed(t *testing.T) {
 	fromGroups := func(groups ...string) func(*v1alpha1.ApprovalPolicy) {
 		return func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{Groups: groups} }
 	}
-	const refused = "the word of " + bot + " does not count: a service account counts only where spec.approvals.from names it"
+	const refused = bot + "'s Approval does not count: a service account counts only where spec.approvals.from names it"
 	votes(t, map[string]vote{
 		"anybody":          {"a person and their service account are one", policy(requires(2)), words(said("ann"), said(bot, groups)), waits, ReasonAwaitingApproval, "1 of 2 given (ann)"},
 		"nobody is named":  {"the gate asks people", policy(), words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},

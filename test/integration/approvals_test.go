@@ -165,9 +165,9 @@ func TestApprovalsOpenAGate(t *testing.T) {
 	blockedWith(w, ro, "1 of 2 given ("+alice.name+")")
 	alice.approves(w, rel, inGroups("release-managers")) // twice by the same person is once
 	carol.approves(w, rel, inGroups("developers"))
-	blockedWith(w, ro, "the word of "+carol.name+" does not count: the gate asks others")
+	blockedWith(w, ro, carol.name+"'s Approval names groups: [developers], and the gate asks for members of release-managers")
 	bob.approves(w, rel) // without naming the group
-	blockedWith(w, ro, "the word of "+bob.name+" does not count")
+	blockedWith(w, ro, bob.name+"'s Approval names no group; add groups: [release-managers]")
 	stays(w, ro, 0)
 	bob.approves(w, rel, inGroups("release-managers"))
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
@@ -216,7 +216,7 @@ func TestApprovalExpires(t *testing.T) {
 		return nil
 	})
 	w.Delete(freeze)
-	blockedWith(w, ro, "does not count: it has expired")
+	blockedWith(w, ro, "'s Approval has expired after 1s; approve again")
 	stays(w, ro, 0)
 }
 
@@ -336,7 +336,7 @@ func TestAuthorsDoNotApproveThemselves(t *testing.T) {
 	})
 	rel := &list.Items[len(list.Items)-1]
 	alice.approves(w, rel)
-	blockedWith(w, ro, "the word of "+alice.name+" does not count: they made the release")
+	blockedWith(w, ro, alice.name+" made the release and may not approve it")
 	stays(w, ro, 0)
 	bob.approves(w, rel)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
@@ -477,7 +477,7 @@ func TestAPersonAndTheirServiceAccountAreOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	bot.approves(w, rel, inGroups("system:serviceaccounts"))
-	blockedWith(w, ro, "1 of 2 given ("+alice.name+"); the word of "+bot.name+" does not count: a service account counts only where")
+	blockedWith(w, ro, "1 of 2 given ("+alice.name+"); "+bot.name+"'s Approval does not count: a service account counts only where")
 	stays(w, ro, 0)
 	someone(w, "bob", nil, "kuberik-approver").approves(w, rel)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
