@@ -85,7 +85,7 @@ func judge(ctx context.Context, program *expr.Program, list []expr.Sample, r hea
 	case err != nil:
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	case !holds:
-		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "success is false for the result of the query"}, nil
+		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "success is false: the query returned " + shown(list)}, nil
 	}
 	return health.Report{State: v1alpha1.HealthHealthy, Message: "success is true for the result of the query"}, nil
 }

@@ -93,7 +93,7 @@ func answer(t *testing.T, status int, body string) string {
 const few = `result.all(r, r.value < 0.01)`
 
 func TestVerdicts(t *testing.T) {
-	const good, bad = "Healthy: success is true for the result of the query", "Unhealthy: success is false for the result of the query"
+	const good, bad = "Healthy: success is true for the result of the query", "Unhealthy: success is false: the query returned "
 	vector := func(values ...string) string {
 		var list []string
 		for i, v := range values {
@@ -107,16 +107,16 @@ func TestVerdicts(t *testing.T) {
 		want          string
 	}{
 		"Few":          {200, vector("0.001", "0"), few, good},
-		"Many":         {200, vector("0.001", "0.5"), few, bad},
+		"Many":         {200, vector("0.001", "0.5"), few, bad + "0.001, 0.5"},
 		"Labels":       {200, vector("0"), `result[0].labels.job == "hello" && result[0].labels["pod"] == "p0"`, good},
 		"Release":      {200, vector("0"), `release.tag == "v1.1.0"`, good},
 		"Whole":        {200, vector("3"), `result[0].value == 3`, good},
-		"Infinite":     {200, vector("+Inf"), few, bad},
+		"Infinite":     {200, vector("+Inf"), few, bad + "+Inf"},
 		"Scalar":       {200, result("scalar", `[1700000000, "0.5"]`), `result[0].value == 0.5 && result.size() == 1`, good},
 		"Empty":        {200, vector(), few, "NoData: the query has no result"},
 		"NaN":          {200, vector("NaN", "NaN"), few, "NoData: the query has no result but NaN"},
 		"SomeNaN":      {200, vector("NaN", "0"), few, good},
-		"SomeNaNBad":   {200, vector("NaN", "1"), few, bad},
+		"SomeNaNBad":   {200, vector("NaN", "1"), few, bad + "1"},
 		"ScalarNaN":    {200, result("scalar", `[1700000000, "NaN"]`), few, "NoData: the query has no result but NaN"},
 		"Matrix":       {200, result("matrix", `[{"metric": {}, "values": [[1700000000, "0"]]}]`), few, "error: the query gives a range of values: take one from it, with last_over_time or max_over_time"},
 		"String":       {200, result("string", `[1700000000, "canary"]`), few, "error: the query gives no numbers"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
@@ -81,4 +82,21 @@ func status(message string) int {
 		}
 	}
 	return 0
+}
+
+// mostShown is how many values of a result a message names.
+const mostShown = 3
+
+// shown lists the first values of a result. They are rounded, so that the message does not change with every probe; labels are text from
+// outside and are left out.
+func shown(list []expr.Sample) string {
+	var texts []string
+	for _, s := range list[:min(len(list), mostShown)] {
+		texts = append(texts, fmt.Sprintf("%.3g", s.Value))
+	}
+	text := strings.Join(texts, ", ")
+	if more := len(list) - mostShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
