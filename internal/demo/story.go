@@ -3,10 +3,13 @@ package demo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
@@ -255,6 +258,18 @@ func (s story) tell(ctx context.Context, steps []step) error {
 	return nil
 }
 
+// unexpected names a release that failed although only the broken one is to fail: waiting would not help.
+func unexpected(now scene) string {
+	for i, p := range now.places() {
+		for _, e := range p.rollout.Status.History {
+			if e.Version.Tag != broken && ptr.Deref(e.BakeStatus, "") == string(v1alpha1.BakeFailed) {
+				return fmt.Sprintf("%s failed in %s: %s", e.Version.Tag, namespaces()[i], ptr.Deref(e.BakeStatusMessage, "no reason is given"))
+			}
+		}
+	}
+	return ""
+}
+
 // await waits until nothing is missing.
 func (s story) await(ctx context.Context, lacks func(scene) string) error {
 	for {
@@ -262,6 +277,9 @@ func (s story) await(ctx context.Context, lacks func(scene) string) error {
 		missing := lacks(now)
 		if missing == "" {
 			return nil
+		}
+		if failed := unexpected(now); failed != "" {
+			return errors.New(failed)
 		}
 		select {
 		case <-changed:

@@ -459,3 +459,19 @@ func golden(t *testing.T, path, got string) {
 		t.Errorf("%s (go test -update writes it anew):\n%s", path, diff)
 	}
 }
+
+// TestUnexpectedFailure: a release that fails although it is to become Available ends the story at once.
+func TestUnexpectedFailure(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	comesOf(s.scene.places()[0], "1.0.0")
+	comesOf(s.scene.places()[0], broken)
+	if got := unexpected(s.scene); got != "" {
+		t.Errorf("the broken release is to fail: %s", got)
+	}
+	e := &s.scene.places()[0].rollout.Status.History[1]
+	e.BakeStatus, e.BakeStatusMessage = ptr.To("Failed"), ptr.To("Deploy timeout reached")
+	if got, want := unexpected(s.scene), "1.0.0 failed in staging: Deploy timeout reached"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
