@@ -2,6 +2,9 @@ package healthcheck
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -61,11 +64,26 @@ func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition
 	return []metav1.Condition{healthy, ready}
 }
 
+// await says that nobody has reported on a check of a foreign class yet, until somebody does.
+func (c *Controller) await(ctx context.Context, check *v1alpha1.HealthCheck) error {
+	who := "the HealthCheck names no class, and no controller has reported on it"
+	if class := health.Class(check); class != "" {
+		who = "no controller of class " + class + " has reported on it"
+	}
+	message := who + "; Kuberik itself answers for the classes " + strings.Join(slices.Sorted(maps.Keys(c.classes)), ", ")
+	next := check.DeepCopy()
+	next.Status.Status, next.Status.Message = v1alpha1.HealthPending, &message
+	return kube.PatchStatus(ctx, c.client, check, next)
+}
+
 // reset sets a check of a foreign class back to Pending when its verdict is older than a deployment in flight that it is selected
 // for, so that its controller reports anew. The time of its last error stays: another Rollout may not have seen it yet.
 func (c *Controller) reset(ctx context.Context, check *v1alpha1.HealthCheck) error {
-	if check.Status.Status == v1alpha1.HealthPending || check.Status.Status == "" {
+	switch check.Status.Status {
+	case v1alpha1.HealthPending:
 		return nil
+	case "":
+		return c.await(ctx, check)
 	}
 	cutoff, rollout, err := c.newestDeployment(ctx, check)
 	if err != nil || rollout == "" || check.Status.LastChangeTime != nil && !check.Status.LastChangeTime.Time.Before(cutoff) {
