@@ -200,6 +200,15 @@ func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
 			t.Errorf("the editor %s: %v", what, err)
 		}
 	}
+	// Whoever may edit a Rollout can give it an owner that does not exist, and the garbage collector deletes it.
+	if err := patch(w, editor, ro, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":"x"}]}}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccount:kube-system:namespace-controller"} {
+		if err := impersonate(w, user).Delete(w.Ctx(), copyOf(ro), client.DryRunAll); !refusedBy(err, policy) {
+			t.Errorf("%s deletes it: %v", user, err)
+		}
+	}
 	if err := editor.Delete(w.Ctx(), copyOf(ro)); err == nil || !strings.Contains(err.Error(), "forgets that 1.0.0 failed") {
 		t.Errorf("the message says nothing: %v", err)
 	}
@@ -207,10 +216,16 @@ func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
 		"the editor deletes one without quarantine": editor.Delete(w.Ctx(), copyOf(plain)),
 		"who is on call makes one that skips":       oncall.Create(w.Ctx(), anew("skips")),
 		"the editor changes it":                     patch(w, editor, anew("skips"), `{"spec":{"suspend":true}}`),
-		"who is on call deletes it":                 oncall.Delete(w.Ctx(), copyOf(ro)),
+		"who is on call deletes it":                 oncall.Delete(w.Ctx(), copyOf(ro), client.DryRunAll),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	if err := w.Admin.Delete(w.Ctx(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}}); err != nil {
+		t.Fatal(err)
+	}
+	w.Eventually("it is deleted with its namespace", func() error {
+		return impersonate(w, "system:serviceaccount:kube-system:namespace-controller").Delete(w.Ctx(), copyOf(ro), client.DryRunAll)
+	})
 }

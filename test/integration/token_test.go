@@ -23,11 +23,14 @@ import (
 // stolen is the way to the API server of somebody who holds the token of the controller.
 func stolen(w *env.World) client.Client {
 	w.T.Helper()
+	return impersonate(w, env.ServiceAccount, "system:serviceaccounts", "system:serviceaccounts:kuberik-system")
+}
+
+// impersonate is the way to the API server of a user in groups.
+func impersonate(w *env.World, user string, groups ...string) client.Client {
+	w.T.Helper()
 	cfg := rest.CopyConfig(w.Plane.Config())
-	cfg.Impersonate = rest.ImpersonationConfig{
-		UserName: env.ServiceAccount,
-		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:kuberik-system", "system:authenticated"},
-	}
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")}
 	c, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
 	if err != nil {
 		w.T.Fatal(err)
@@ -83,6 +86,9 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 			`{"spec":{"postBuild":{"substitute":{"REGION":"us"}}}}`,
 			`{"spec":{"postBuild":{"substitute":{"REGION":null}}}}`,
 			`{"spec":{"postBuild":{"substitute":{"OTHER":"x"}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"VERSION":"1.0.0, command: [sh]"}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"VERSION":"1.0.0\nevil: true"}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"VERSION":"evil.example.com/app:1.0.0"}}}}`,
 			`{"spec":{"postBuild":null}}`,
 			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.REGION.from":"app"}}}`,
 			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.from":null}}}`,
@@ -108,6 +114,8 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 			`{"metadata":{"annotations":{"rollout.kuberik.com/force-deploy":"1.0.0"}}}`,
 			`{"metadata":{"annotations":{"team":"b"}}}`,
 			`{"metadata":{"labels":{"a":"b"}}}`,
+			`{"metadata":{"finalizers":["example.com/hold"]}}`,
+			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":"x"}]}}`, // the garbage collector would delete it
 		}},
 	}
 	for policy, objects := range attacks {
@@ -167,6 +175,9 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 		}),
 		"privileged at first": pod(func(p *corev1.PodSpec) {
 			p.InitContainers = []corev1.Container{{Name: "a", Image: "a", SecurityContext: &corev1.SecurityContext{Privileged: ptr.To(true)}}}
+		}),
+		"with a port of the host": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 80}}
 		}),
 		"with a capability": pod(func(p *corev1.PodSpec) {
 			p.Containers[0].SecurityContext = &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"SYS_ADMIN"}}}
