@@ -16,7 +16,8 @@ func TestListedTagStandsForItsDigest(t *testing.T) {
 	w := env.New(t)
 	m := w.Run()
 	w.PlayFlux()
-	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Patch(k, `{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.value":"tag@digest"}}}`)
 	g := w.Gate("approval", "app", env.Allows("1.0.0")) // before anybody knows it
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")

@@ -327,7 +327,7 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	})
 	w.Await(check, "has a verdict", func() error { return reports(check, v1alpha1.HealthPending) })
 	for resource, want := range map[string]map[string]string{
-		"rollouts":     {"Phase": "Waiting", "Pending": "1.0.0", "Waits for": "waits for approval of 1.0.0", "Ready": "False"},
+		"rollouts":     {"Phase": "Waiting", "Pending": "1.0.0", "Waits for": "waits for approval of 1.0.0", "Ready": "True"},
 		"releases":     {"Rollout": "app", "Tag": "1.0.0", "Phase": "Pending"},
 		"rolloutgates": {"Rollout": "app", "Release": "1.0.0", "State": "pending"},
 		"healthchecks": {"Class": "kustomization", "Health": "Pending"},
