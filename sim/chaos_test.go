@@ -348,7 +348,7 @@ func (w *World) mischief() {
 		w.editTarget(t.id(), func(t *Target) { t.Form = form })
 		w.note("target", "%s takes %s", t.id(), form)
 	case w.faults.FluxSuspended && r.oneIn(3):
-		w.editTarget(pick(r, list).id(), func(t *Target) { t.Suspended = !t.Suspended })
+		w.editTarget(pick(r, list).id(), func(t *Target) { t.suspend(!t.Suspended) })
 	case w.faults.FluxSuspended && r.oneIn(8):
 		w.editTarget(pick(r, list).id(), func(t *Target) {
 			t.Problem = map[bool]string{true: "spec.ref.semver wins over the tag"}[t.Problem == ""]

@@ -17,11 +17,12 @@ type distortion struct {
 	does func(release.Observation, *release.Decision)
 }
 
-// distortions are faults that the monitor has to notice. The first three are the shell's own.
+// distortions are faults that the monitor has to notice. The first four are the shell's own.
 var distortions = map[string]distortion{
 	"trusts cached gates":            {},
 	"trusts the cached Rollout":      {},
 	"fails on the cache":             {},
+	"takes observed for applied":     {},
 	"takes Pending for healthy":      {sees: reports(func(r *health.Report) { r.State = better(r.State, v1alpha1.HealthPending) })},
 	"takes Unhealthy for Pending":    {sees: reports(func(r *health.Report) { r.State = worse(r.State); r.LastError = time.Time{} })},
 	"takes old reports for new ones": {sees: reports(func(r *health.Report) { r.Current = true })},

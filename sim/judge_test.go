@@ -330,13 +330,16 @@ func (m *monitor) seenAtFlux(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(m.w.targets.cached(), func(t Target) bool { return t.Token == token })
 }
 
-// judgeAvailable: invariant 3.
+// judgeAvailable: invariants 3 and 13.
 func (m *monitor) judgeAvailable(old *Rollout, e *v1alpha1.DeploymentHistoryEntry) {
 	token, targets := release.Token(rolloutUID, e), m.w.targets.cached()
 	if len(targets) == 0 {
 		m.breaks(3, "%s is Available, and nothing carries it", e.Version.Tag)
 	}
 	for _, t := range targets {
+		if t.Suspended || t.ReadyGen != t.Gen || t.AppliedToken != token {
+			m.breaks(13, "%s is Available, and Flux has only observed generation %d of %s", e.Version.Tag, t.Gen, t.id())
+		}
 		if t.Problem != "" || t.Token != token || !t.settled() || !t.OK || !strings.HasPrefix(t.Applied+"+", e.Version.Tag+"+") {
 			m.breaks(3, "%s is Available, and %s has not applied it", e.Version.Tag, t.id())
 		}

@@ -59,7 +59,7 @@ func (w *World) calm() {
 		w.red = true
 	}
 	for _, t := range w.targets.live() {
-		w.editTarget(t.id(), func(t *Target) { t.Suspended, t.Problem = false, "" })
+		w.editTarget(t.id(), func(t *Target) { t.suspend(false); t.Problem = "" })
 	}
 	if len(w.targets.live()) == 0 {
 		w.newTarget()

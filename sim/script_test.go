@@ -174,7 +174,7 @@ func scriptTarget(w *World, args []string) error {
 			case "form":
 				t.Form = version.Form(value)
 			case "suspend":
-				t.Suspended = value == "yes"
+				t.suspend(value == "yes")
 			case "problem":
 				t.Problem = map[bool]string{true: "spec.ref.semver wins over the tag"}[value == "yes"]
 			}

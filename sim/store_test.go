@@ -102,11 +102,15 @@ type Target struct {
 	// Problem is set when another field wins over the value.
 	Problem   string
 	Suspended bool
-	// Handled and HandledGen are what Flux tried last, OK whether that went well, and Applied what is in the cluster.
+	// Handled and HandledGen are the request and the generation that Flux observed last, which it writes also while it is suspended.
 	Handled    string
 	HandledGen int
-	OK         bool
-	Applied    string
+	// ReadyGen is the generation that Flux reconciled last, OK whether that went well, and Applied what is in the cluster.
+	ReadyGen int
+	OK       bool
+	Applied  string
+	// AppliedToken is the request of the last reconcile that went well. Flux does not tell.
+	AppliedToken string
 	// AppliedText is the value that brought it there: the same text again pulls nothing.
 	AppliedText string
 	// AppliedAt is when that was applied, on the clock that only runs.
@@ -121,7 +125,18 @@ func (t Target) revision() string {
 	return strconv.Itoa(t.HandledGen) + "/" + t.Applied
 }
 
-func (t Target) settled() bool { return t.HandledGen == t.Gen && t.Handled == t.Token }
+// settled reports whether Flux has reconciled the object as it is now.
+func (t Target) settled() bool { return t.observed() && t.ReadyGen == t.Gen }
+
+// observed reports whether Flux has observed the object as it is now, which it does also while it is suspended.
+func (t Target) observed() bool { return t.HandledGen == t.Gen && t.Handled == t.Token }
+
+// suspend suspends or resumes Flux. That changes the spec.
+func (t *Target) suspend(yes bool) {
+	if t.Suspended != yes {
+		t.Suspended, t.Gen = yes, t.Gen+1
+	}
+}
 
 // writeStatus stores a status on the condition that the Rollout is the one that was observed.
 func (w *World) writeStatus(rv int64, status *v1alpha1.RolloutStatus) error {

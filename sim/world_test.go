@@ -266,7 +266,12 @@ func (w *World) fluxStep(id string) {
 		return
 	}
 	for _, t := range w.targets.live() {
-		if t.id() == id && !t.Suspended {
+		switch {
+		case t.id() != id || t.Suspended && t.observed():
+		case t.Suspended:
+			w.editTarget(id, func(t *Target) { t.Handled, t.HandledGen = t.Token, t.Gen })
+			w.note("flux", "%s is suspended, and has observed %s", id, t.Value)
+		default:
 			w.flux[id] = &work{token: t.Token, value: t.Value, gen: t.Gen, done: w.mono + w.rng.seconds(1, 8)}
 		}
 	}
@@ -282,11 +287,12 @@ func (w *World) fluxDone(id string, job work) {
 	fails := job.value == "" || w.behaviourOf(content) == unappliable || w.mood == moodNeverReady ||
 		!w.quiet && w.faults.FluxFails && w.rng.oneIn(4)
 	w.editTarget(id, func(t *Target) {
-		t.Handled, t.HandledGen, t.OK, t.Message = job.token, job.gen, !fails, ""
+		t.Handled, t.HandledGen, t.ReadyGen, t.OK, t.Message = job.token, job.gen, job.gen, !fails, ""
 		if fails {
 			t.Message = "dependency 'flux-system/base' is not ready"
 			return
 		}
+		t.AppliedToken = job.token
 		if t.AppliedText = job.value; t.Applied != content {
 			t.Applied, t.AppliedAt = content, w.mono
 		}
