@@ -430,6 +430,11 @@ func TestErrors(t *testing.T) {
 			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, huge) }),
 			want:   "the answer is too large",
 		},
+		"TooManyValues": {
+			reason: "empty objects are small on the wire only",
+			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, `{"manifests":[{}`+strings.Repeat(",{}", 1<<20)+`]}`) }),
+			want:   "the answer is too large",
+		},
 		"OtherContent": {
 			reason: "content that does not match its digest is not believed",
 			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, `{"annotations":{}}`) }),

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -16,8 +17,12 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// maxBody bounds every answer; manifests are the largest thing asked for.
-const maxBody = 4 << 20
+const (
+	// maxBody bounds every answer; manifests are the largest thing asked for.
+	maxBody = 4 << 20
+	// maxValues is how many objects and lists the JSON of an answer may hold. An empty object takes two bytes there and a hundred in memory.
+	maxValues = 20_000
+)
 
 var (
 	errTooLarge = errors.New("the answer is too large")
@@ -56,7 +61,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxBody}
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxBody, values: maxValues}
 	return resp, nil
 }
 
@@ -66,18 +71,22 @@ type body struct {
 	ctx    context.Context //nolint:containedctx // a body is read after the call that could have passed one
 	cancel context.CancelFunc
 	left   int64
+	// values are the objects and lists that may still follow.
+	values int
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	if b.left < 0 {
+	if b.left < 0 || b.values < 0 {
 		return 0, errTooLarge
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
+	b.left -= int64(n)
+	b.values -= bytes.Count(p[:n], []byte("{")) + bytes.Count(p[:n], []byte("["))
+	if b.left < 0 || b.values < 0 {
 		return 0, errTooLarge
 	}
 	if err != nil && !errors.Is(err, io.EOF) {

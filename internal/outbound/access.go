@@ -1,7 +1,10 @@
 package outbound
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,7 +15,7 @@ import (
 
 const (
 	mostRedirects = 3
-	// maxAPIBody bounds what an API may answer.
+	// maxAPIBody bounds what an API may answer where nothing else is said.
 	maxAPIBody = 4 << 20
 )
 
@@ -26,10 +29,15 @@ type Access struct {
 	TLS *v1alpha1.TLS
 	// FollowRedirects follows up to three redirects to the same host.
 	FollowRedirects bool
+	// MaxBody is how many bytes are read of an answer. Default: 4 MiB.
+	MaxBody int64
+	// MaxValues is how many objects and lists the JSON of an answer may hold. An empty object takes two bytes there and hundreds in memory.
+	// Default: no limit.
+	MaxValues int
 }
 
 // HTTPClient makes a client for the library of an API. It calls one host only, sends the secret headers with each request, and reads
-// at most 4 MiB of an answer; the caller bounds the time, with WithTimeout, and asks Cause what went wrong. What such a library says
+// at most MaxBody of an answer; the caller bounds the time, with WithTimeout, and asks Cause what went wrong. What such a library says
 // of an answer has to go through the Redactor before anybody sees it.
 func (c *Client) HTTPClient(ctx context.Context, namespace string, a Access) (*http.Client, *Redactor, error) {
 	return c.client(ctx, namespace, a, true)
@@ -54,7 +62,7 @@ func (c *Client) client(ctx context.Context, namespace string, a Access, kept bo
 	}
 	redactor := redactorOf(secrets, a.HeadersFrom)
 	return &http.Client{
-		Transport:     &guard{next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor},
+		Transport:     &guard{next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor, access: a},
 		CheckRedirect: redirects(a.FollowRedirects),
 	}, redactor, nil
 }
@@ -74,6 +82,7 @@ type guard struct {
 	serverName string
 	secrets    []header
 	redactor   *Redactor
+	access     Access
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -93,7 +102,8 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, g.redactor.error(explain(ctx, err))
 	}
-	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, left: maxAPIBody}
+	most := cmp.Or(g.access.MaxBody, maxAPIBody)
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, most: most, left: most, mostValues: g.access.MaxValues}
 	return resp, nil
 }
 
@@ -111,21 +121,27 @@ func sameHost(allowed string, u *url.URL) bool {
 // body bounds what is read of an answer.
 type body struct {
 	io.ReadCloser
-	ctx  context.Context //nolint:containedctx // a body is read after the call that could have passed one
-	left int64
+	ctx        context.Context //nolint:containedctx // it lives as long as the request, whose body has no other place for it
+	most, left int64
+	// values are the objects and lists that were read, counted by how they begin. What a text holds is counted too.
+	values, mostValues int
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	if b.left < 0 {
-		return 0, errTooLarge
+	if err := b.exceeded(); err != nil {
+		return 0, err
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return n - 1, errTooLarge
+	b.left -= int64(n)
+	if b.mostValues > 0 {
+		b.values += bytes.Count(p[:n], []byte("{")) + bytes.Count(p[:n], []byte("["))
+	}
+	if tooMuch := b.exceeded(); tooMuch != nil {
+		return max(n-1, 0), tooMuch
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // what wraps the end of a body is not its end
 		err = explain(b.ctx, err)
@@ -133,7 +149,23 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errTooLarge = &NoAnswerError{"answer is larger than 4 MiB"}
+func (b *body) exceeded() error {
+	switch {
+	case b.left < 0:
+		return &NoAnswerError{"answer is larger than " + sizeText(b.most)}
+	case b.mostValues > 0 && b.values > b.mostValues:
+		return &NoAnswerError{fmt.Sprintf("answer holds more than %d objects and lists", b.mostValues)}
+	}
+	return nil
+}
+
+// sizeText writes a size in the largest unit that it is a multiple of.
+func sizeText(n int64) string {
+	if n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
 
 // redirects says which redirects are followed. One that is not to be followed at all is an answer.
 func redirects(follow bool) func(*http.Request, []*http.Request) error {

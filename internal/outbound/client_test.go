@@ -385,6 +385,22 @@ func TestLimits(t *testing.T) {
 	if text(outbound.Cause(t.Context(), err)) != "answer is larger than 4 MiB" || n > 4<<20 {
 		t.Errorf("got %d bytes and %v", n, err)
 	}
+	values := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	few, _, err := w.HTTPClient(t.Context(), namespace, outbound.Access{Host: values.Listener.Addr().String(), MaxValues: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/[{},{},[]]": "", "/[{},{},[],1]": "", "/[{},{},[],{}]": "answer holds more than 4 objects and lists"} {
+		resp, err := few.Get(values.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if got := outbound.Cause(t.Context(), err); want == "" && err != nil || want != "" && text(got) != want {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
 	if n := sent.Load(); n > 64<<20 {
 		t.Errorf("the servers sent %d bytes", n)
 	}

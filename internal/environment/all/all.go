@@ -138,9 +138,12 @@ func (b *Backends) access(ctx context.Context, e *environments.Environment, usua
 			return nil, nil, &environment.RefusedError{Err: err}
 		}
 	}
-	out, _, err := b.Out.HTTPClient(ctx, e.Namespace, outbound.Access{Host: api.Host})
+	out, _, err := b.Out.HTTPClient(ctx, e.Namespace, outbound.Access{Host: api.Host, MaxValues: mostValues})
 	return secret, out, err
 }
+
+// mostValues is how many objects and lists one response of an API may hold. A page of full records has some thousands.
+const mostValues = 50_000
 
 // app returns the GitHub App of a Secret, or nil if it has a token.
 func app(s *corev1.Secret) (*github.App, error) {

@@ -51,6 +51,13 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	return judge(ctx, program, list, s.Release)
 }
 
+const (
+	// mostAnswer and mostValues bound the answer to a query. Each series has two objects and a list, and takes up to a hundred times the
+	// memory of its text; the checks of one namespace may ask 32 servers at once.
+	mostAnswer = 256 << 10
+	mostValues = 4000
+)
+
 // ask runs the query, at the time of the check.
 func (c Checker) ask(ctx context.Context, s health.Subject) (model.Value, error) {
 	spec := s.Check.Spec.Prometheus
@@ -59,7 +66,7 @@ func (c Checker) ask(ctx context.Context, s health.Subject) (model.Value, error)
 		return nil, errors.New("address is not a URL such as http://prometheus.monitoring.svc:9090")
 	}
 	httpClient, redactor, err := c.Client.HTTPClient(ctx, s.Check.Namespace,
-		outbound.Access{Host: address.Host, HeadersFrom: spec.HeadersFrom, TLS: spec.TLS})
+		outbound.Access{Host: address.Host, HeadersFrom: spec.HeadersFrom, TLS: spec.TLS, MaxBody: mostAnswer, MaxValues: mostValues})
 	if err != nil {
 		return nil, err
 	}

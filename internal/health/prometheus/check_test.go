@@ -154,6 +154,9 @@ func TestFaults(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
+	many := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{}%s]}}`, strings.Repeat(",{}", 80_000))
+	})
 	huge := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for range 10 << 30 / 4096 {
 			if _, err := w.Write(make([]byte, 4096)); err != nil {
@@ -176,7 +179,8 @@ func TestFaults(t *testing.T) {
 		"Silent":   {v1alpha1.PrometheusCheck{Address: hold}, "error: asking Prometheus: timed out after 300ms"},
 		"Refused":  {v1alpha1.PrometheusCheck{Address: "http://" + closed.Addr().String()}, "error: asking Prometheus: connection refused"},
 		"NoHost":   {v1alpha1.PrometheusCheck{Address: "http://me:canary@prometheus.invalid:9090"}, "error: asking Prometheus: no such host prometheus.invalid"},
-		"Huge":     {v1alpha1.PrometheusCheck{Address: huge}, "error: asking Prometheus: answer is larger than 4 MiB"},
+		"Huge":     {v1alpha1.PrometheusCheck{Address: huge}, "error: asking Prometheus: answer is larger than 256 KiB"},
+		"Many":     {v1alpha1.PrometheusCheck{Address: many}, "error: asking Prometheus: answer holds more than 4000 objects and lists"},
 		"Metadata": {v1alpha1.PrometheusCheck{Address: "http://169.254.169.254/"}, "error: asking Prometheus: address 169.254.169.254 may not be called (link-local); allow it with --allow-networks"},
 		"Redirect": {v1alpha1.PrometheusCheck{Address: serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
