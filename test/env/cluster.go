@@ -98,10 +98,22 @@ func setLogger() {
 // Elsewhere gives a test a namespace in a cluster of its own, which shares nothing with that of the other tests.
 func Elsewhere(t *testing.T) *World {
 	t.Helper()
+	return apart(t, start)
+}
+
+// Bare gives a test a namespace in a cluster of its own, which has the CustomResourceDefinitions of Flux and nothing of the installation.
+func Bare(t *testing.T) *World {
+	t.Helper()
+	return apart(t, boot)
+}
+
+// apart gives a test a namespace in a cluster of its own, which ends with the test.
+func apart(t *testing.T, begin func(context.Context) (*Cluster, error)) *World {
+	t.Helper()
 	if shared == nil {
 		t.Skip(absent)
 	}
-	c, err := start(t.Context())
+	c, err := begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,19 +127,36 @@ func Elsewhere(t *testing.T) *World {
 
 // start brings up a cluster with the installation in it.
 func start(ctx context.Context) (*Cluster, error) {
+	c, err := boot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Install(ctx); err != nil {
+		return nil, errors.Join(err, c.Plane.Stop(context.WithoutCancel(ctx)))
+	}
+	return c, nil
+}
+
+// boot brings up a cluster with the CustomResourceDefinitions of Flux.
+func boot(ctx context.Context) (*Cluster, error) {
 	plane, err := devplane.Start(context.WithoutCancel(ctx), devplane.Options{})
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{Plane: plane}
-	if err := c.install(ctx); err != nil {
+	c.Admin, err = client.NewWithWatch(plane.Config(), client.Options{Scheme: controller.Scheme()})
+	if err == nil {
+		err = plane.InstallCRDs(ctx, File("bin/devplane/crds"))
+	}
+	if err != nil {
 		return nil, errors.Join(err, plane.Stop(context.WithoutCancel(ctx)))
 	}
 	return c, nil
 }
 
-func (c *Cluster) install(ctx context.Context) error {
-	if err := c.Plane.InstallCRDs(ctx, File("config/crd"), File("bin/devplane/crds")); err != nil {
+// Install applies what ships, but for the controller itself.
+func (c *Cluster) Install(ctx context.Context) error {
+	if err := c.Plane.InstallCRDs(ctx, File("config/crd")); err != nil {
 		return err
 	}
 	for _, dir := range []string{"config/rbac", "config/policy"} {
@@ -136,9 +165,6 @@ func (c *Cluster) install(ctx context.Context) error {
 		}
 	}
 	var err error
-	if c.Admin, err = client.NewWithWatch(c.Plane.Config(), client.Options{Scheme: controller.Scheme()}); err != nil {
-		return err
-	}
 	if c.kubeconfig, err = c.Plane.ServiceAccountKubeconfig(ctx, "kuberik-system", "kuberik-controller"); err != nil {
 		return err
 	}

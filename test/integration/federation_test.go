@@ -120,15 +120,21 @@ func (f *federation) forge(revision string) {
 }
 
 func (f *federation) mallory(method, path string, body, into any) error {
+	return ask(f.t, "mallory-token", method, f.api+path, body, into)
+}
+
+// ask makes a request to the API of GitHub with a token.
+func ask(t *testing.T, token, method, url string, body, into any) error {
+	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(f.t.Context(), method, f.api+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer mallory-token")
+	req.Header.Set("Authorization", "Bearer "+token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -136,7 +142,7 @@ func (f *federation) mallory(method, path string, body, into any) error {
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode >= 300:
-		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		return fmt.Errorf("%s %s: %s", method, url, resp.Status)
 	case into == nil:
 		return nil
 	}
