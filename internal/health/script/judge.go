@@ -77,25 +77,52 @@ func wait(job *batchv1.Job, stage, trouble string) outcome {
 	return outcome{phase: going, trouble: trouble, report: pending("Job " + job.Name + " " + stage)}
 }
 
-// pods of a Job, the newest first.
+// podsAtOnce is how many pods are read at once, and mostPages how often: whoever may create pods decides how many have the labels of a Job,
+// and how large they are.
+const (
+	podsAtOnce = 16
+	mostPages  = 32
+)
+
+// pods of a Job, the newest first, with what is read of them.
 func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, error) {
-	var list corev1.PodList
-	ofJob := client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
-	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), ofJob); err != nil {
-		return nil, fmt.Errorf("listing the pods of Job %q: %w", job.Name, err)
+	var found []corev1.Pod
+	for next, page := "", 0; page < mostPages; page++ {
+		var list corev1.PodList
+		ofJob := client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
+		if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), ofJob, client.Limit(podsAtOnce), client.Continue(next)); err != nil {
+			return nil, fmt.Errorf("listing the pods of Job %q: %w", job.Name, err)
+		}
+		for i := range list.Items {
+			if p := &list.Items[i]; metav1.IsControlledBy(p, job) {
+				found = append(found, slim(p))
+			}
+		}
+		if next = list.Continue; next == "" {
+			break
+		}
 	}
-	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !metav1.IsControlledBy(&p, job) })
-	slices.SortFunc(pods, func(a, b corev1.Pod) int {
+	slices.SortFunc(found, func(a, b corev1.Pod) int {
 		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
-	return pods, nil
+	return found, nil
+}
+
+// slim is what is read of a pod.
+func slim(p *corev1.Pod) corev1.Pod {
+	s := corev1.Pod{Status: p.Status}
+	s.Namespace, s.Name, s.CreationTimestamp, s.DeletionTimestamp = p.Namespace, p.Name, p.CreationTimestamp, p.DeletionTimestamp
+	for i := range p.Spec.Containers {
+		s.Spec.Containers = append(s.Spec.Containers, corev1.Container{Name: p.Spec.Containers[i].Name})
+	}
+	return s
 }
 
 // denied is why the Job controller cannot make a pod: a quota or an admission policy. Only its events say so.
 func (c *Checker) denied(ctx context.Context, job *batchv1.Job) string {
 	var list corev1.EventList
 	about := client.MatchingFields{"involvedObject.uid": string(job.UID), "reason": "FailedCreate"}
-	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about); err != nil || len(list.Items) == 0 {
+	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(podsAtOnce)); err != nil || len(list.Items) == 0 {
 		return "" // it is only help for the reader
 	}
 	latest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })

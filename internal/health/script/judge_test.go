@@ -366,3 +366,56 @@ func TestATrimmedJobIsJudgedTheSame(t *testing.T) {
 	}
 	Trim(&corev1.Pod{})
 }
+
+// pages is a reader of pods as the API server serves them: at most as many at once as are asked for.
+type pages struct {
+	client.Reader
+	pods []corev1.Pod
+	most int64
+}
+
+func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	pods, ok := list.(*corev1.PodList)
+	if !ok {
+		return nil
+	}
+	from := 0
+	if o.Continue != "" {
+		if _, err := fmt.Sscan(o.Continue, &from); err != nil {
+			return err
+		}
+	}
+	to := len(p.pods)
+	if o.Limit > 0 {
+		to = min(to, from+int(o.Limit))
+	}
+	if pods.Items = p.pods[from:to]; to < len(p.pods) {
+		pods.Continue = fmt.Sprint(to)
+	}
+	p.most = max(p.most, int64(len(pods.Items)))
+	return nil
+}
+
+// TestPodsAreReadAFewAtOnce: anybody who may create pods can give thousands of them the labels of a Job, and a megabyte each.
+func TestPodsAreReadAFewAtOnce(t *testing.T) {
+	t.Parallel()
+	shelf := &pages{}
+	for i := range 50 {
+		shelf.pods = append(shelf.pods, aPod(corev1.PodFailed, func(p *corev1.Pod) {
+			p.Name, p.Annotations = fmt.Sprintf("pod-%02d", i), map[string]string{"large": strings.Repeat("a", 1000)}
+			p.CreationTimestamp = metav1.NewTime(time.Unix(int64(i), 0))
+			if i%2 == 1 {
+				p.OwnerReferences = nil
+			}
+		}))
+	}
+	found, err := New(Options{Live: shelf}).pods(t.Context(), job())
+	if err != nil || len(found) != 25 || found[0].Name != "pod-48" || found[0].Annotations != nil || found[0].Status.Phase != corev1.PodFailed {
+		t.Errorf("%v: found %d pods: %v", err, len(found), found)
+	}
+	if shelf.most != podsAtOnce {
+		t.Errorf("it reads %d pods at once", shelf.most)
+	}
+}
