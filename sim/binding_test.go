@@ -52,7 +52,7 @@ func (m *monitor) gatesBound() {
 
 // earlier is a digest of the tag that was known before, and still is; "" if there is none.
 func (m *monitor) earlier(a v1alpha1.AllowedVersion) string {
-	at := m.order[v1alpha1.ReleaseIdentity{Tag: a.Tag, Digest: a.Digest}]
+	at := m.order[v1alpha1.ReleaseIdentity(a)]
 	for _, v := range m.w.rollout.live().status.AvailableReleases {
 		if v.Tag == a.Tag && v.Digest != "" && m.order[identity(v)] < at {
 			return v.Digest
