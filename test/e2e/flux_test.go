@@ -120,6 +120,11 @@ spec:
 // the namespace.
 func (a *app) publish(manifests string, objects ...string) {
 	a.t.Helper()
+	a.publishWith(surroundings, manifests, objects...)
+}
+
+func (a *app) publishWith(around, manifests string, objects ...string) {
+	a.t.Helper()
 	_, err := artifact.PushManifests(a.t.Context(), artifact.Manifests{
 		Reference: a.plane.Registry() + "/" + a.namespace + "-manifests:latest",
 		Files:     map[string]string{"app.yaml": fmt.Sprintf(manifests, a.plane.Registry(), a.namespace)},
@@ -128,7 +133,7 @@ func (a *app) publish(manifests string, objects ...string) {
 		a.t.Fatal(err)
 	}
 	a.push("1.0.0")
-	for _, o := range append([]string{surroundings}, objects...) {
+	for _, o := range append([]string{around}, objects...) {
 		a.apply(fmt.Sprintf(o+"\n# %[1]s %[2]s\n", a.plane.Registry(), a.namespace))
 	}
 }

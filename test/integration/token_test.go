@@ -89,6 +89,7 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 			`{"spec":{"postBuild":{"substitute":{"VERSION":"1.0.0, command: [sh]"}}}}`,
 			`{"spec":{"postBuild":{"substitute":{"VERSION":"1.0.0\nevil: true"}}}}`,
 			`{"spec":{"postBuild":{"substitute":{"VERSION":"evil.example.com/app:1.0.0"}}}}`,
+			`{"spec":{"postBuild":{"substitute":{"VERSION":"1.0.0@sha256:abc"}}}}`,
 			`{"spec":{"postBuild":null}}`,
 			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.REGION.from":"app"}}}`,
 			`{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.from":null}}}`,
@@ -131,6 +132,8 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 	requested := `"metadata":{"annotations":{"` + meta.ReconcileRequestAnnotation + `":"1","rollout.kuberik.com/deployment%s":"1"}}`
 	for what, err := range map[string]error{
 		"a version of a Kustomization":  try(k, `{`+fmt.Sprintf(requested, ".VERSION")+`,"spec":{"postBuild":{"substitute":{"VERSION":"1.1.0"}}}}`),
+		"a tag and a digest":            try(k, `{"spec":{"postBuild":{"substitute":{"VERSION":"1.1.0@`+env.Digest("1.1.0")+`"}}}}`),
+		"a digest":                      try(k, `{"spec":{"postBuild":{"substitute":{"VERSION":"`+env.Digest("1.1.0")+`"}}}}`),
 		"a version of an OCIRepository": try(repo, `{`+fmt.Sprintf(requested, "")+`,"spec":{"ref":{"tag":"1.1.0","digest":"`+env.Digest("1.1.0")+`"}}}`),
 		"removing an annotation":        try(ro, `{"metadata":{"annotations":{"`+v1alpha1.AnnotationRetry+`":null}}}`),
 	} {
