@@ -326,7 +326,7 @@ func (s *scenes) happened(ctx context.Context, before, after any) {
 			old = &appsv1.Deployment{}
 		}
 		if was, is := imageOf(old.Spec.Template), imageOf(after.Spec.Template); was != is {
-			s.say(after.Namespace, view.Change{Tone: view.Busy, Text: "Flux has applied " + is})
+			s.say(after.Namespace, view.Change{Tone: view.Busy, Text: "Flux has updated the Deployment to " + is})
 		}
 	}
 	s.refresh(ctx)
