@@ -112,7 +112,7 @@ func (a *app) release(digest string) *v1alpha1.Release {
 	return &v1alpha1.Release{}
 }
 
-// waits waits until there is a Release of a digest that is Pending, and returns it.
+// waits returns the Release of a digest once it is Pending.
 func (a *app) waits(digest string) *v1alpha1.Release {
 	a.t.Helper()
 	var rel *v1alpha1.Release
@@ -161,7 +161,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: alice}]
 `
 
 // The tag moves after the release began to wait at the gate.
-func approvedThenMoved(t *testing.T, a *app) {
+func approvedThenMoved(_ *testing.T, a *app) {
 	a.publish(deployment, decided, rollout)
 	a.byDigest()
 	first := a.content("1.1.0", "A")
@@ -172,10 +172,10 @@ func approvedThenMoved(t *testing.T, a *app) {
 	cfg.Impersonate.UserName = "alice"
 	alice, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
 	if err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
-	a.eventually("alice approves", time.Minute, func() (bool, string) { // until the policy that proves who she is is in force
-		err := alice.Create(t.Context(), &v1alpha1.Approval{
+	a.eventually("alice approves", time.Minute, func() (bool, string) { // once the policy that proves users is in force
+		err := alice.Create(a.t.Context(), &v1alpha1.Approval{
 			ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: "alice"},
 			Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "alice"},
 		})
@@ -218,13 +218,13 @@ data: {content: %s}
 `
 
 // The image that the ImagePolicy selects from holds the manifests.
-func repositoryOfImage(t *testing.T, a *app) {
+func repositoryOfImage(_ *testing.T, a *app) {
 	push := func(content string) string {
-		digest, err := artifact.PushManifests(t.Context(), artifact.Manifests{
+		digest, err := artifact.PushManifests(a.t.Context(), artifact.Manifests{
 			Reference: a.plane.Registry() + "/" + a.namespace + ":2.0.0", Files: map[string]string{"app.yaml": fmt.Sprintf(configMap, a.namespace, content)},
 		})
 		if err != nil {
-			t.Fatal(err)
+			a.t.Fatal(err)
 		}
 		return digest
 	}
@@ -244,7 +244,7 @@ func repositoryOfImage(t *testing.T, a *app) {
 		var repo sourcev1.OCIRepository
 		a.get("app", &repo)
 		if c.Data["content"] != content || repo.Spec.Reference.Digest != digest {
-			t.Errorf("%s (%s) is Available; the ConfigMap holds %q, spec.ref is %+v", content, digest, c.Data["content"], repo.Spec.Reference)
+			a.t.Errorf("%s (%s) is Available; the ConfigMap holds %q, spec.ref is %+v", content, digest, c.Data["content"], repo.Spec.Reference)
 		}
 	}
 	applied("A", first)
@@ -252,7 +252,7 @@ func repositoryOfImage(t *testing.T, a *app) {
 }
 
 // The range of the ImagePolicy is narrowed while a release waits at a gate, and later for a moment while it runs.
-func withdrawnAtGate(t *testing.T, a *app) {
+func withdrawnAtGate(_ *testing.T, a *app) {
 	a.publish(deployment, listed, rollout)
 	var gate v1alpha1.RolloutGate
 	a.get("approval", &gate)
@@ -293,6 +293,6 @@ func withdrawnAtGate(t *testing.T, a *app) {
 	selects(">=1.0.0")
 	a.stays("after the dip nothing has changed", untouched("1.1.0", ""))
 	if ro, state := a.state(); len(ro.Status.History) != 2 {
-		t.Errorf("there were %d deployments: %s", len(ro.Status.History), state)
+		a.t.Errorf("there were %d deployments: %s", len(ro.Status.History), state)
 	}
 }
