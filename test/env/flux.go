@@ -77,6 +77,12 @@ func (w *World) Kustomization(name string, variables map[string]string) *kustomi
 	return k
 }
 
+// ByDigest has a Kustomization take the variable VERSION as tag and digest.
+func (w *World) ByDigest(k *kustomizev1.Kustomization) {
+	w.T.Helper()
+	w.Patch(k, `{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.value":"tag@digest"}}}`)
+}
+
 // Repository makes an OCIRepository that takes its tag from a Rollout, and a Kustomization made from it.
 func (w *World) Repository(name, rollout string, ref *sourcev1.OCIRepositoryRef) (*sourcev1.OCIRepository, *kustomizev1.Kustomization) {
 	w.T.Helper()

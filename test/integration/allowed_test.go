@@ -17,7 +17,7 @@ func TestListedTagStandsForItsDigest(t *testing.T) {
 	m := w.Run()
 	w.PlayFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
-	w.Patch(k, `{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.value":"tag@digest"}}}`)
+	w.ByDigest(k)
 	g := w.Gate("approval", "app", env.Allows("1.0.0")) // before anybody knows it
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")

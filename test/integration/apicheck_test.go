@@ -81,7 +81,7 @@ func TestAPICheckHoldsUntilTheAnswerIsYes(t *testing.T) {
 	m := w.Run(local)
 	w.PlayFlux()
 	o := newOracle(t)
-	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.ByDigest(w.Kustomization("app", map[string]string{"VERSION": "app"}))
 	w.Policy("app", "1.0.0")
 	g := w.Gate("api", "app", o.asks)
 	ro := w.Rollout("app")

@@ -183,7 +183,7 @@ func TestMovedTagIsANewRelease(t *testing.T) {
 	w := env.New(t)
 	w.Run()
 	w.PlayFlux()
-	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.ByDigest(w.Kustomization("app", map[string]string{"VERSION": "app"}))
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")

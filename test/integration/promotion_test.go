@@ -67,7 +67,7 @@ func (s *stage) launch(edits ...func(*environments.EnvironmentSpec)) {
 		edit(&s.self.Spec)
 	}
 	s.Create(s.self)
-	s.Kustomization("app", map[string]string{"VERSION": "app"})
+	s.ByDigest(s.Kustomization("app", map[string]string{"VERSION": "app"}))
 	s.rollout = s.World.Rollout("app")
 }
 
