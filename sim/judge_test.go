@@ -256,6 +256,9 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		if h[0].Cause == v1alpha1.CauseAutomatic && !m.held[number(&h[0])] {
 			from = m.order[identity(h[0].Version)]
 		}
+		if h[0].Version.Digest == "" { // it may be any of its tag
+			from = max(from, m.newestOf(h[0].Version.Tag))
+		}
 	}
 	for _, v := range old.status.AvailableReleases {
 		other := identity(v)
