@@ -161,7 +161,7 @@ func (s *situation) kept() *v1alpha1.DeploymentHistoryEntry {
 
 // out says whether a deployment is more than an intent: it has reached Flux, or it is over and was not kept from it.
 func (s *situation) out(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return s.handed(h) || !withheld(h) && statusOf(h) != v1alpha1.BakeDeploying
+	return s.handed(h) || !withheld(h) && (statusOf(h) != v1alpha1.BakeDeploying || h.PausedTime != nil)
 }
 
 // runs is the deployment that Flux was handed last, or nil.

@@ -360,7 +360,8 @@ func (s *situation) displaced() bool {
 
 // neverRan reports whether a person's deployment failed before any target was there, and cannot be handed over as what it is any more.
 func (s *situation) neverRan(e *v1alpha1.DeploymentHistoryEntry) bool {
-	return ByHand(e) && e.BakeStartTime == nil && s.unfit(e.Version) != nil
+	b := s.unfit(e.Version)
+	return ByHand(e) && e.BakeStartTime == nil && b != nil && b.Reason != v1alpha1.ReasonNoDigest
 }
 
 // strayed reports whether a target carries another version than a deployment, in whatever form.

@@ -30,6 +30,8 @@ func TestWithdrawn(t *testing.T) {
 		"recorded, selected":   {"it goes out", given(recorded, selects("1.2.0")), []string{"pinTargets", "pin 1.2.0 u/2/0 first", "waits for Kustomization app: NotApplied"}},
 		"held, selected again": {"it goes on", given(recorded, selects("1.2.0"), func(o *Observation) { o.Status.History[0].InterruptedTime = ceil(now) }), []string{"holdHandover", "amend 2 Deploying"}},
 		"handed over":          {"half a release is worse than a whole one", given(deploying(), selects("1.1.0")), []string{"startBake", "amend 2 Succeeded", "lift 1.2.0"}},
+		"paused, its targets are gone": {"what Flux was handed goes to a target that comes late", given(deploying(func(e *v1alpha1.DeploymentHistoryEntry) { e.PausedTime = ceil(now) }), notAsked(""), selects("1.1.0")),
+			[]string{"pinTargets", "pin 1.2.0 u/2/0 first", "waits for Rollout app: Paused"}},
 		"a range was narrowed": {"a lower release that was found later bounds what was found before", given(known("1.1.0", "1.3.0", "1.2.0"), selects("1.2.0"), gates(allowing("1.3.0"))),
 			[]string{"holdOnGates", "waits for RolloutGate : NotAllowed"}},
 		"a rollback":          {"goes back to what is not selected", given(failing(), selects("1.2.0"), spec(func(s *v1alpha1.RolloutSpec) { s.OnFailure = "Rollback" })), []string{"rollBack", "record 3 1.1.0 Rollback"}},
@@ -92,4 +94,23 @@ func TestEverySkipsWhatIsTurnedDown(t *testing.T) {
 		"none is listed":   {"it waits at the oldest", given(more, every, gates(allowing("1.1.0"))), []string{"holdOnGates", "waits for RolloutGate : NotAllowed"}},
 		"not approved yet": {"it still may be", given(more, every, gates(shut("g"))), []string{"holdOnGates", "waits for RolloutGate g: AwaitingApproval"}},
 	})
+}
+
+// TestDriftUnderMixedForms: a person pinned a tag without a digest, so only the target that takes tags alone carries it. That one is put back
+// when somebody changes it, while a newer deployment never reached Flux.
+func TestDriftUnderMixedForms(t *testing.T) {
+	o := given(func(o *Observation) {
+		o.Status.History = []v1alpha1.DeploymentHistoryEntry{
+			entry(2, "1.2.0", v1alpha1.BakeFailed, func(e *v1alpha1.DeploymentHistoryEntry) { e.InterruptedTime = ceil(now) }),
+			entry(1, "custom", v1alpha1.BakeFailed, because(v1alpha1.CausePin)),
+		}
+		o.Targets = []Target{
+			{Kind: "Kustomization", Name: "by-digest", Variable: "VERSION", Form: version.FormTagDigest},
+			{Kind: "Kustomization", Name: "by-tag", Variable: "VERSION", Value: "1.2.0"},
+		}
+	})
+	d := Decide(o)
+	if d.Rule != "restoreTargets" {
+		t.Errorf("%s decides: %v", d.Rule, says(d))
+	}
 }
