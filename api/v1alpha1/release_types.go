@@ -97,6 +97,12 @@ type ReleaseStatus struct {
 	// Message for a person.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// Running is true for the release that was last handed to Flux.
+	// +optional
+	Running bool `json:"running,omitempty"`
+	// ShortDigest is the start of the digest of the release: 12 hexadecimal digits.
+	// +optional
+	ShortDigest string `json:"shortDigest,omitempty"`
 	// DeploymentID is the id of its last deployment in the history of the Rollout.
 	// +optional
 	DeploymentID *int64 `json:"deploymentID,omitempty"`
@@ -163,6 +169,8 @@ const (
 // +kubebuilder:selectablefield:JSONPath=`.spec.rolloutRef.name`
 // +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.spec.rolloutRef.name`
 // +kubebuilder:printcolumn:name="Tag",type=string,JSONPath=`.spec.version.tag`
+// +kubebuilder:printcolumn:name="Short digest",type=string,JSONPath=`.status.shortDigest`
+// +kubebuilder:printcolumn:name="Running",type=boolean,JSONPath=`.status.running`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.message`
 // +kubebuilder:printcolumn:name="Deployed",type=date,JSONPath=`.status.deployedAt`

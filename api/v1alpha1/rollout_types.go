@@ -442,6 +442,10 @@ type RolloutStatus struct {
 	// BlockedBy lists, in order, what the next step waits for.
 	// +optional
 	BlockedBy []Blocker `json:"blockedBy,omitempty"`
+	// WaitsFor names the first entry of blockedBy and how many more there are. If nothing blocks, it says what
+	// happens to the deployment in flight or the pending release. Empty: nothing waits.
+	// +optional
+	WaitsFor string `json:"waitsFor,omitempty"`
 	// History lists the deployments, newest first.
 	// +optional
 	History []DeploymentHistoryEntry `json:"history,omitempty"`
@@ -508,7 +512,7 @@ type RolloutStatus struct {
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.currentVersion`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Pending",type=string,JSONPath=`.status.pendingVersion`
-// +kubebuilder:printcolumn:name="Waits for",type=string,JSONPath=`.status.blockedBy[0].message`
+// +kubebuilder:printcolumn:name="Waits for",type=string,JSONPath=`.status.waitsFor`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="BakeStatus",type=string,JSONPath=`.status.history[0].bakeStatus`,priority=1

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
 	s.projectReleases()
 	s.projectDetails()
 	s.projectEvidence()
+	st.WaitsFor = version.Clean(s.waitsFor(), 512)
 	for _, c := range s.conditions() {
 		c.ObservedGeneration = o.Generation
 		c.Message = version.Clean(c.Message, 1024)
@@ -72,6 +74,33 @@ func (s *situation) projectBlockers(blocked []v1alpha1.Blocker, err error) {
 	s.status.BlockedBy = listed(s.status.BlockedBy, func(b *v1alpha1.Blocker) []string {
 		return []string{b.Kind, b.Name, b.Reason, b.Message, b.ClearedBy}
 	})
+}
+
+// waitsFor is what kubectl get prints of what waits, in one line.
+func (s *situation) waitsFor() string {
+	if len(s.status.BlockedBy) == 0 {
+		return s.underway()
+	}
+	b := s.status.BlockedBy[0]
+	line := version.Clean(b.Message, 400)
+	if b.Name != "" && b.Kind != "Rollout" {
+		line = b.Kind + " " + b.Name + ": " + line
+	}
+	if more := len(s.status.BlockedBy) - 1; more > 0 {
+		line += fmt.Sprintf(" (and %d more)", more)
+	}
+	return line
+}
+
+// underway says what the controller does next if nothing blocks; empty if nothing waits.
+func (s *situation) underway() string {
+	if h := s.head(); h != nil && InFlight(h) {
+		return h.Version.Tag + " is being deployed"
+	}
+	if s.status.PendingVersion != "" {
+		return s.status.PendingVersion + " is handed to Flux next"
+	}
+	return ""
 }
 
 func firstSeen(before []v1alpha1.Blocker, b v1alpha1.Blocker, now time.Time) *metav1.Time {

@@ -235,3 +235,41 @@ func BenchmarkProject(b *testing.B) {
 		Project(o, d, nil)
 	}
 }
+
+func TestColumnsNameWhatWaitsAndWhatRuns(t *testing.T) {
+	for name, c := range map[string]struct {
+		o       Observation
+		waits   string
+		running string
+	}{
+		"at rest":   {given(known("1.1.0")), "", "1.1.0"},
+		"one gate":  {given(gates(shut("a"))), "RolloutGate a: waits for approval of 1.2.0", "1.1.0"},
+		"two gates": {given(gates(shut("a"), shut("b"), shut("c"))), "RolloutGate a: waits for approval of 1.2.0 (and 2 more)", "1.1.0"},
+		"a check":   {given(bakes("1h"), deploying(), reports(pending)), "HealthCheck ", "1.2.0"},
+		"baking":    {given(bakes("1h"), baking(time.Second), reports(healthy)), "1.2.0 bakes", "1.2.0"},
+		"no image":  {given(known("1.1.0"), func(o *Observation) { o.Policy = Policy{} }), "ImagePolicy images: ", "1.1.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := Project(c.o, Decide(c.o), nil)
+			if c.waits == "" && st.WaitsFor != "" || !strings.HasPrefix(st.WaitsFor, c.waits) {
+				t.Errorf("it waits for %q, want %q", st.WaitsFor, c.waits)
+			}
+			for _, v := range st.AvailableReleases {
+				rel := &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}}
+				if got := Standing(&v1alpha1.Rollout{Status: st}, rel); got.Running != (v.Tag == c.running) {
+					t.Errorf("%s: running is %t", v.Tag, got.Running)
+				}
+			}
+		})
+	}
+	// A decision that names no blocker leaves the column filled all the same.
+	for want, o := range map[string]Observation{"1.2.0 is handed to Flux next": given(), "1.2.0 is being deployed": given(deploying())} {
+		if st := Project(o, Decision{}, nil); st.WaitsFor != want {
+			t.Errorf("it waits for %q, want %q", st.WaitsFor, want)
+		}
+	}
+	rel := &v1alpha1.Release{Status: v1alpha1.ReleaseStatus{Details: &v1alpha1.ReleaseDetails{Digest: "sha256:0123456789abcdef"}}}
+	if st := Standing(&v1alpha1.Rollout{}, rel); st.ShortDigest != "0123456789ab" {
+		t.Errorf("the short digest is %q", st.ShortDigest)
+	}
+}

@@ -16,6 +16,7 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	st := *rel.Status.DeepCopy()
 	st.ObservedGeneration = rel.Generation
 	id := version.Identity(rel.Spec.Version)
+	st.Running, st.ShortDigest = runsNow(ro, id), shortDigest(rel)
 	st.Quarantine, st.QuarantineLifted = quarantineOf(ro, id)
 	if i := lastAttempt(ro, id); i >= 0 {
 		attempted(ro, i, &st)
@@ -26,6 +27,27 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	}
 	undeployed(ro, id, &st)
 	return st
+}
+
+// runsNow reports whether a release is the one that was last handed to Flux. The newest deployment may not have been handed over yet.
+func runsNow(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+	for i := range ro.Status.History {
+		e := &ro.Status.History[i]
+		if !withheld(e) && (i > 0 || e.Version.Tag == ro.Status.CurrentVersion) {
+			return version.Same(version.Identity(e.Version), id)
+		}
+	}
+	return false
+}
+
+// shortDigest is the start of the digest of a release, or of its image if only that is known.
+func shortDigest(rel *v1alpha1.Release) string {
+	digest := version.Identity(rel.Spec.Version).Digest
+	if digest == "" && rel.Status.Details != nil {
+		digest = rel.Status.Details.Digest
+	}
+	_, hex, _ := strings.Cut(digest, ":")
+	return hex[:min(len(hex), 12)]
 }
 
 // undeployed says of a release that was never deployed whether it waits, for what, or whether it was passed over.

@@ -327,8 +327,8 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	})
 	w.Await(check, "has a verdict", func() error { return reports(check, v1alpha1.HealthPending) })
 	for resource, want := range map[string]map[string]string{
-		"rollouts":     {"Phase": "Waiting", "Pending": "1.0.0", "Waits for": "waits for approval of 1.0.0", "Ready": "True"},
-		"releases":     {"Rollout": "app", "Tag": "1.0.0", "Phase": "Pending"},
+		"rollouts":     {"Phase": "Waiting", "Pending": "1.0.0", "Waits for": "RolloutGate approval: waits for approval of 1.0.0", "Ready": "True"},
+		"releases":     {"Rollout": "app", "Tag": "1.0.0", "Phase": "Pending", "Running": "<nil>", "Short digest": env.Digest("1.0.0")[7:19]},
 		"rolloutgates": {"Rollout": "app", "Release": "1.0.0", "State": "pending"},
 		"healthchecks": {"Class": "kustomization", "Health": "Pending"},
 	} {
@@ -343,6 +343,10 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
 	row := table(t, w, "rollouts")
 	if row["Version"] != "1.0.0" || row["Phase"] != "Deploying" {
+		t.Errorf("deploying, it prints %v", row)
+	}
+	w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying)
+	if row := table(t, w, "releases"); row["Running"] != "true" {
 		t.Errorf("deploying, it prints %v", row)
 	}
 }
