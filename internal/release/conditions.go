@@ -1,8 +1,11 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,11 +51,52 @@ func (s *situation) releasesUpdated() metav1.Condition {
 	case illegal(p) != "":
 		return condition(kind, false, v1alpha1.ReasonIllegalTag, illegal(p))
 	}
-	message := "the ImagePolicy selects " + p.Tag
+	message := "the ImagePolicy selects " + p.Tag + s.unknownAnnotations()
 	if version.Retyped(p.Tag) {
 		message += fmt.Sprintf(`; YAML reads %s as something other than text: quote the variable, "${VARIABLE}", in the manifests`, p.Tag)
 	}
 	return condition(kind, true, v1alpha1.ReasonReleasesUpdated, message)
+}
+
+// annotationPrefix begins every annotation of a Rollout, and linkPrefix those that hold links for people.
+const (
+	annotationPrefix = "rollout.kuberik.com/"
+	linkPrefix       = annotationPrefix + "link."
+)
+
+// unknownAnnotations names the annotations of the Rollout that look like ours and that nothing reads, each with the known one that is
+// nearest to it. Empty: there are none.
+func (s *situation) unknownAnnotations() string {
+	var message strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(s.Annotations)) {
+		known := v1alpha1.OneShotAnnotations()
+		if !strings.HasPrefix(key, annotationPrefix) || strings.HasPrefix(key, linkPrefix) || slices.Contains(known, key) {
+			continue
+		}
+		nearest := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(distance(key, a), distance(key, b)) })
+		message.WriteString("; the annotation " + key + " of the Rollout has no effect: the nearest one that has is " + nearest)
+	}
+	return message.String()
+}
+
+// distance is how many characters have to be added, removed or replaced to turn one text into the other.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal, row[j+1] = row[j+1], min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func (s *situation) gatesPassing() metav1.Condition {
@@ -95,6 +139,10 @@ func (s *situation) deploymentBlocked() metav1.Condition {
 		if r.State == v1alpha1.HealthUnhealthy {
 			return condition(kind, true, v1alpha1.ReasonUnhealthyHealthChecks, describe(r))
 		}
+	}
+	if s.Spec.HealthCheckSelector == nil && s.Spec.BakeTime == nil {
+		return condition(kind, false, v1alpha1.ReasonHealthChecksHealthy, "nothing judges a release: it is Available as soon as Flux has applied it; "+
+			"set spec.healthCheckSelector, spec.bakeTime or both")
 	}
 	return condition(kind, false, v1alpha1.ReasonHealthChecksHealthy, "no selected check is unhealthy")
 }

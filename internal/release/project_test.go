@@ -273,3 +273,30 @@ func TestColumnsNameWhatWaitsAndWhatRuns(t *testing.T) {
 		t.Errorf("the short digest is %q", st.ShortDigest)
 	}
 }
+
+func TestConditionsSayWhatHasNoEffect(t *testing.T) {
+	annotated := func(key string) edit {
+		return func(o *Observation) { o.Annotations = map[string]string{key: "1.2.0"} }
+	}
+	none := "the ImagePolicy selects 1.2.0"
+	for name, c := range map[string]struct {
+		o             Observation
+		kind, message string
+	}{
+		"a known annotation":          {given(annotated(v1alpha1.AnnotationRetry)), v1alpha1.ConditionReleasesUpdated, none},
+		"a link":                      {given(annotated("rollout.kuberik.com/link.Logs")), v1alpha1.ConditionReleasesUpdated, none},
+		"an annotation of others":     {given(annotated("example.com/retry")), v1alpha1.ConditionReleasesUpdated, none},
+		"a mistyped annotation":       {given(annotated("rollout.kuberik.com/force-deploi")), v1alpha1.ConditionReleasesUpdated, none + "; the annotation rollout.kuberik.com/force-deploi of the Rollout has no effect: the nearest one that has is rollout.kuberik.com/force-deploy"},
+		"an annotation of old":        {given(annotated("rollout.kuberik.com/bypass-gate")), v1alpha1.ConditionReleasesUpdated, none + "; the annotation rollout.kuberik.com/bypass-gate of the Rollout has no effect: the nearest one that has is rollout.kuberik.com/bypass-gates"},
+		"neither checks nor a bake":   {given(), v1alpha1.ConditionDeploymentBlocked, "nothing judges a release: it is Available as soon as Flux has applied it; set spec.healthCheckSelector, spec.bakeTime or both"},
+		"a bake without checks":       {given(bakes("1h")), v1alpha1.ConditionDeploymentBlocked, "no selected check is unhealthy"},
+		"checks, and all are healthy": {given(reports(healthy), func(o *Observation) { o.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{} }), v1alpha1.ConditionDeploymentBlocked, "no selected check is unhealthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := apimeta.FindStatusCondition(Project(c.o, Decide(c.o), nil).Conditions, c.kind)
+			if got == nil || got.Message != c.message {
+				t.Errorf("%s is %+v, want the message %q", c.kind, got, c.message)
+			}
+		})
+	}
+}
