@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -109,7 +110,8 @@ func (w *world) run() {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	skip := true
 	mgr, err := controller.NewManager(ctx, cfg, controller.Settings{
-		MetricsAddress: "0", ProbeAddress: "0", Options: controller.Options{}, Controller: config.Controller{SkipNameValidation: &skip},
+		MetricsAddress: "0", ProbeAddress: "0", Controller: config.Controller{SkipNameValidation: &skip},
+		Options: controller.Options{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, // the registry
 	})
 	if err != nil {
 		w.t.Fatal(err)

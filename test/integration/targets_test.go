@@ -58,7 +58,7 @@ func TestD42RolloutsShareAKustomization(t *testing.T) {
 	}
 	ros := map[string]*v1alpha1.Rollout{}
 	for _, name := range []string{"a", "b"} {
-		w.Policy(name, "1.0.0")
+		w.Policy(name, "")
 		ros[name] = w.Rollout(name)
 	}
 	for i := range 4 {
