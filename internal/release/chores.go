@@ -120,7 +120,7 @@ func noted(value string) string {
 // that is no legal tag or digest never becomes one.
 func discover(s *situation) []Action {
 	p := s.Policy
-	if p.Tag == "" || version.CheckTag(p.Tag) != nil || version.CheckDigest(p.Digest) != nil {
+	if p.Tag == "" || s.illegal != "" {
 		return nil
 	}
 	id := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}

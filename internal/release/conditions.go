@@ -48,8 +48,8 @@ func (s *situation) releasesUpdated() metav1.Condition {
 		return condition(kind, false, v1alpha1.ReasonNoReleases, p.Problem)
 	case p.Tag == "":
 		return condition(kind, false, v1alpha1.ReasonNoReleases, "the ImagePolicy has not selected a tag yet")
-	case illegal(p) != "":
-		return condition(kind, false, v1alpha1.ReasonIllegalTag, illegal(p))
+	case s.illegal != "":
+		return condition(kind, false, v1alpha1.ReasonIllegalTag, s.illegal)
 	}
 	message := "the ImagePolicy selects " + p.Tag + s.unknownAnnotations()
 	if version.Retyped(p.Tag) {
@@ -68,8 +68,8 @@ const (
 // nearest to it. Empty: there are none.
 func (s *situation) unknownAnnotations() string {
 	var message strings.Builder
+	known := v1alpha1.OneShotAnnotations()
 	for _, key := range slices.Sorted(maps.Keys(s.Annotations)) {
-		known := v1alpha1.OneShotAnnotations()
 		if !strings.HasPrefix(key, annotationPrefix) || strings.HasPrefix(key, linkPrefix) || slices.Contains(known, key) {
 			continue
 		}
@@ -170,7 +170,8 @@ func (s *situation) targetsReady() metav1.Condition {
 	}
 	for _, t := range s.Targets {
 		if !t.Applied {
-			return condition(kind, false, s.targetBlocker(t).Reason, t.Kind+" "+t.Name+": "+s.targetBlocker(t).Message)
+			b := s.targetBlocker(t)
+			return condition(kind, false, b.Reason, t.Kind+" "+t.Name+": "+b.Message)
 		}
 	}
 	return condition(kind, true, v1alpha1.ReasonTargetsApplied, "Flux has applied the version everywhere")

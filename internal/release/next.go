@@ -105,7 +105,7 @@ func Gated(ro *v1alpha1.Rollout) *v1alpha1.DeploymentHistoryEntry {
 
 // Restorable reports whether a rollback may deploy again what a deployment brought: it became Available, and its release is not quarantined.
 func Restorable(status *v1alpha1.RolloutStatus, e *v1alpha1.DeploymentHistoryEntry) bool {
-	return statusOf(e) == v1alpha1.BakeSucceeded && !isQuarantined(status, e.Version)
+	return statusOf(e) == v1alpha1.BakeSucceeded && quarantine(status.Quarantined, version.Identity(e.Version)) == nil
 }
 
 // lastGood is the newest restorable deployment of another release than the newest one, or nil.
@@ -116,12 +116,6 @@ func lastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
 		}
 	}
 	return nil
-}
-
-func isQuarantined(status *v1alpha1.RolloutStatus, v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(status.Quarantined, func(q v1alpha1.Quarantine) bool {
-		return version.Same(q.ReleaseIdentity, version.Identity(v))
-	})
 }
 
 // belowFloor returns the floor that a version is below, or "". Floors are set by the spec, and by every release that was
@@ -237,8 +231,8 @@ func (s *situation) policyBlocker() v1alpha1.Blocker {
 		b.Reason = v1alpha1.ReasonImagePolicyNotFound
 		b.Message = "ImagePolicy " + b.Name + " does not exist in the namespace of the Rollout"
 		b.ClearedBy = "whoever may create it, or edit spec.releasesImagePolicy"
-	case s.Policy.Tag != "" && illegal(s.Policy) != "":
-		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, illegal(s.Policy)
+	case s.illegal != "":
+		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, s.illegal
 	case s.Policy.Problem != "":
 		b.Reason, b.Message = v1alpha1.ReasonImagePolicyNotReady, s.Policy.Problem
 	}
@@ -347,6 +341,14 @@ func deployNext(s *situation) (Decision, bool) {
 // what a person chose, up to what the ImagePolicy selects now, and that nothing forbids. What it selects may have been known before, if
 // it is higher than what runs or spec.onDowngrade says that it is followed.
 func (s *situation) candidates() []v1alpha1.VersionInfo {
+	if s.eligible == nil {
+		list := s.listCandidates()
+		s.eligible = &list
+	}
+	return *s.eligible
+}
+
+func (s *situation) listCandidates() []v1alpha1.VersionInfo {
 	known, p, from := s.status.AvailableReleases, s.selection(), s.after()
 	if p >= 0 && p < from && s.returnsTo(p) {
 		from = p

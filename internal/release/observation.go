@@ -237,7 +237,7 @@ func PinnedUnknown(ro *v1alpha1.Rollout) (tag string, ok bool) {
 		return "", false
 	}
 	id := v1alpha1.ReleaseIdentity{Tag: *ro.Spec.WantedVersion}
-	return id.Tag, version.Index(ro.Status.AvailableReleases, id) < 0 && lastAttempt(ro, id) < 0
+	return id.Tag, version.Index(ro.Status.AvailableReleases, id) < 0 && lastAttempt(ro.Status.History, id) < 0
 }
 
 // pinnedOnly reports whether a release exists only because spec.wantedVersion names its tag.

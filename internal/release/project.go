@@ -17,9 +17,9 @@ import (
 // Project says what the status becomes: the record after the bookkeeping of the decision, and what people read from it. The
 // error is that of the outward actions, if they failed.
 func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
-	s := &situation{Observation: o, status: o.Status}
+	s := newSituation(o)
 	for _, a := range d.Actions {
-		a.apply(&s.status)
+		s.apply(a)
 		if _, ok := a.(Record); ok {
 			s.unsettle()
 			d.Blocked = s.waits()

@@ -60,7 +60,7 @@ func TestRollbackTarget(t *testing.T) {
 			}
 			for i := range status.History[min(1, len(status.History)):] {
 				e := &status.History[1+i]
-				if want := !isQuarantined(&status, e.Version); Restorable(&status, e) != want {
+				if want := quarantine(status.Quarantined, version.Identity(e.Version)) == nil; Restorable(&status, e) != want {
 					t.Errorf("%v is restorable: %t", version.Identity(e.Version), !want)
 				}
 			}

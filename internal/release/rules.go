@@ -91,11 +91,11 @@ func Decide(o Observation) Decision { return Rules().Decide(o) }
 
 // Decide does the chores and lets the first rule that applies decide.
 func (c Chain) Decide(o Observation) Decision {
-	s := &situation{Observation: o, status: o.Status}
+	s := newSituation(o)
 	var chores []Action
 	for _, chore := range c.Chores {
 		for _, a := range chore.Do(s) {
-			a.apply(&s.status)
+			s.apply(a)
 			chores = append(chores, a)
 		}
 	}
@@ -125,6 +125,25 @@ func goesOn(a Action) bool {
 type situation struct {
 	Observation
 	status v1alpha1.RolloutStatus
+	// illegal is why what the ImagePolicy selected cannot be a release; empty if it can, or if it selected nothing.
+	illegal string
+	// eligible holds the candidates once they were asked for, until the record changes: many rules ask, and each release costs a few
+	// comparisons of versions.
+	eligible *[]v1alpha1.VersionInfo
+}
+
+func newSituation(o Observation) *situation {
+	s := &situation{Observation: o, status: o.Status}
+	if o.Policy.Tag != "" {
+		s.illegal = illegal(o.Policy)
+	}
+	return s
+}
+
+// apply changes the record as an action says.
+func (s *situation) apply(a Action) {
+	a.apply(&s.status)
+	s.eligible = nil
 }
 
 // head is the newest deployment, or nil.
@@ -194,7 +213,7 @@ func (s *situation) pinned() string {
 
 // quarantined says whether a release is not to be deployed automatically.
 func (s *situation) quarantined(v v1alpha1.VersionInfo) bool {
-	return isQuarantined(&s.status, v)
+	return quarantine(s.status.Quarantined, version.Identity(v)) != nil
 }
 
 // duration of an optional field that rejectSpec has looked at.

@@ -23,7 +23,7 @@ func (s *situation) selected() (v1alpha1.VersionInfo, bool) {
 // would select.
 func (s *situation) selection() int {
 	p := s.Policy
-	if !p.Found || p.Tag == "" || p.Problem != "" || illegal(p) != "" {
+	if !p.Found || p.Tag == "" || p.Problem != "" || s.illegal != "" {
 		return -1
 	}
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest})
@@ -121,7 +121,7 @@ func (s *situation) passedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	h := s.head()
 	switch {
 	case s.quarantined(v):
-		b.Reason, b.Message = v1alpha1.ReasonQuarantined, label(v)+" is quarantined: "+s.quarantineReason(v)
+		b.Reason, b.Message = v1alpha1.ReasonQuarantined, label(v)+" is quarantined: "+quarantine(s.status.Quarantined, version.Identity(v)).Reason
 		b.ClearedBy = fmt.Sprintf("annotation %s: %q, or ", v1alpha1.AnnotationLiftQuarantine, v.Tag+" <reason>") + b.ClearedBy
 	case s.withdrawn(v):
 		return s.withdrawnBlocker(v)
@@ -145,7 +145,7 @@ func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 	s.status.Skipped = nil
 	for i := len(known) - 1; i >= 0 && len(s.status.Skipped) < maxListed; i-- {
 		v := known[i]
-		if version.Index(candidates, version.Identity(v)) >= 0 || attempts(s.status.History, v) {
+		if version.Index(candidates, version.Identity(v)) >= 0 || lastAttempt(s.status.History, version.Identity(v)) >= 0 {
 			continue
 		}
 		if b := s.whySkipped(i, i == p); b != nil {
@@ -175,11 +175,6 @@ func (s *situation) overtaken(at int) bool {
 	})
 }
 
-// attempts reports whether a release was deployed.
-func attempts(history []v1alpha1.DeploymentHistoryEntry, v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return same(e.Version, v) })
-}
-
 func (s *situation) withdrawnBlocker(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	return &v1alpha1.Blocker{
 		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonWithdrawn,
@@ -194,15 +189,6 @@ func (s *situation) selectedLabel() string {
 		return label(v)
 	}
 	return "nothing: " + s.policyBlocker().Message
-}
-
-func (s *situation) quarantineReason(v v1alpha1.VersionInfo) string {
-	for _, q := range s.status.Quarantined {
-		if version.Same(q.ReleaseIdentity, version.Identity(v)) {
-			return q.Reason
-		}
-	}
-	return ""
 }
 
 // label names a version for people: its tag, and the start of its digest.
@@ -283,7 +269,7 @@ func (s *situation) lastOfTag(tag string) *v1alpha1.VersionInfo {
 // served is the digest that a tag stands for as far as is known: the one that the ImagePolicy reports now, else the one that was
 // discovered last.
 func (s *situation) served(tag string) string {
-	if p := s.Policy; p.Tag == tag && p.Digest != "" && illegal(p) == "" {
+	if p := s.Policy; p.Tag == tag && p.Digest != "" && s.illegal == "" {
 		return p.Digest
 	}
 	if i := s.newest(tag); i >= 0 {

@@ -18,7 +18,7 @@ func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	id := version.Identity(rel.Spec.Version)
 	st.Running, st.ShortDigest = runsNow(ro, id), shortDigest(rel)
 	st.Quarantine, st.QuarantineLifted = quarantineOf(ro, id)
-	if i := lastAttempt(ro, id); i >= 0 {
+	if i := lastAttempt(ro.Status.History, id); i >= 0 {
 		attempted(ro, i, &st)
 		return st
 	}
@@ -76,19 +76,27 @@ func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.
 	}
 }
 
-// quarantineOf says whether a release is quarantined, and whether a person took it out of quarantine since it was known.
-func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (quarantine, lifted *v1alpha1.ReleaseQuarantine) {
-	for _, q := range ro.Status.Quarantined {
-		if version.Same(q.ReleaseIdentity, id) {
-			quarantine = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
+// quarantine is the newest entry of the quarantine for a release, or nil.
+func quarantine(list []v1alpha1.Quarantine, id v1alpha1.ReleaseIdentity) *v1alpha1.Quarantine {
+	for i := range slices.Backward(list) {
+		if version.Same(list[i].ReleaseIdentity, id) {
+			return &list[i]
 		}
+	}
+	return nil
+}
+
+// quarantineOf says whether a release is quarantined, and whether a person took it out of quarantine since it was known.
+func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (isolated, lifted *v1alpha1.ReleaseQuarantine) {
+	if q := quarantine(ro.Status.Quarantined, id); q != nil {
+		isolated = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
 	}
 	for _, l := range ro.Status.QuarantineLifted {
 		if version.Same(l.ReleaseIdentity, id) {
 			lifted = &v1alpha1.ReleaseQuarantine{Reason: l.Reason, Since: l.Since}
 		}
 	}
-	return quarantine, lifted
+	return isolated, lifted
 }
 
 // waiting says of the release that comes next what it waits for.
@@ -101,25 +109,13 @@ func waiting(ro *v1alpha1.Rollout, st *v1alpha1.ReleaseStatus) {
 
 // Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
 func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
-	if version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro, id) >= 0 || pinnedOnly(ro, id) {
-		return true
-	}
-	for _, q := range ro.Status.Quarantined {
-		if version.Same(q.ReleaseIdentity, id) {
-			return true
-		}
-	}
-	return false
+	return version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro.Status.History, id) >= 0 || pinnedOnly(ro, id) ||
+		quarantine(ro.Status.Quarantined, id) != nil
 }
 
 // lastAttempt is the position in the history of the newest deployment of a release, or -1.
-func lastAttempt(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) int {
-	for i := range ro.Status.History {
-		if version.Same(version.Identity(ro.Status.History[i].Version), id) {
-			return i
-		}
-	}
-	return -1
+func lastAttempt(history []v1alpha1.DeploymentHistoryEntry, id v1alpha1.ReleaseIdentity) int {
+	return slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Same(version.Identity(e.Version), id) })
 }
 
 // superseded says whether a release that was discovered later was deployed.
