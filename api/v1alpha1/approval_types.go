@@ -64,7 +64,7 @@ type Approval struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is what the person says. It is required.
+	// Spec identifies the release and holds the decision and its author. It is required.
 	// +optional
 	Spec ApprovalSpec `json:"spec"`
 }
@@ -144,7 +144,7 @@ type Override struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what is let past what. It is required.
+	// Spec identifies the release and defines what the Override skips, why, and until when. It is required.
 	// +optional
 	Spec OverrideSpec `json:"spec"`
 }

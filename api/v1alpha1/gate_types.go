@@ -217,7 +217,7 @@ type RolloutGate struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what passes. It is required.
+	// Spec defines the Rollout of the gate and the condition under which it opens. It is required.
 	// +optional
 	Spec RolloutGateSpec `json:"spec,omitzero"`
 	// Status is what the gate says of the releases that ask.

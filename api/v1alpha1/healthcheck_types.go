@@ -315,7 +315,7 @@ type HealthCheck struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says how health is found out. It is required.
+	// Spec defines how the check determines health. It is required.
 	// +optional
 	Spec HealthCheckSpec `json:"spec,omitempty"`
 	// Status is the last verdict.

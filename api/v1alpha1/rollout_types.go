@@ -51,7 +51,7 @@ const (
 	InitialDeploymentSkipGates InitialDeployment = "SkipGates"
 )
 
-// OnDowngrade says what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs.
+// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs.
 // +kubebuilder:validation:Enum=Hold;Follow
 type OnDowngrade string
 
@@ -155,7 +155,7 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	RequiredGates []string `json:"requiredGates,omitempty"`
 
-	// OnDowngrade says what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs:
+	// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs:
 	// a tag was deleted, a range was narrowed, or a page of the registry was missing. Hold keeps what runs and says so in
 	// status.blockedBy. Follow deploys what is selected, also if it was known before. What a person deployed is never undone.
 	// Default Hold.
@@ -523,7 +523,7 @@ type Rollout struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says what is released and how. It is required.
+	// Spec defines what is released and how. It is required.
 	// +optional
 	Spec RolloutSpec `json:"spec"`
 	// Status is the record.

@@ -214,7 +214,7 @@ type RolloutSchedule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says when Rollouts may release. It is required.
+	// Spec defines the Rollouts and the times at which they may release. It is required.
 	// +optional
 	Spec ScheduleSpec `json:"spec"`
 	// Status is what the schedule says now.
@@ -247,7 +247,7 @@ type ClusterRolloutSchedule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says when Rollouts may release. It is required.
+	// Spec defines the Rollouts and the times at which they may release. It is required.
 	// +optional
 	Spec ClusterScheduleSpec `json:"spec"`
 	// Status is what the schedule says now.

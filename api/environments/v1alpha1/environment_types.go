@@ -198,7 +198,7 @@ type Environment struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says where it runs, and after whom. It is required.
+	// Spec defines the Rollout, its environment, and the environments that come before it. It is required.
 	// +optional
 	Spec EnvironmentSpec `json:"spec"`
 	// Status is what is known of it and of those around it.
