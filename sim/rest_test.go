@@ -315,10 +315,13 @@ func (m *monitor) judgeCarried(ro *Rollout) {
 	}
 }
 
-// running is the version that the Rollout says was handed over last.
+// running is the version that the Rollout says was handed over last. A retry that is kept from Flux does not count, although its first attempt
+// was handed over: what carried that is gone.
 func (m *monitor) running(ro *Rollout) v1alpha1.VersionInfo {
 	for i := range ro.status.History {
-		if e := &ro.status.History[i]; e.Version.Tag == ro.status.CurrentVersion && m.handed[number(e)] {
+		e := &ro.status.History[i]
+		kept := i == 0 && running(e) && e.InterruptedTime != nil && e.BakeStartTime == nil && !m.carriedBy(e)
+		if e.Version.Tag == ro.status.CurrentVersion && m.handed[number(e)] && !kept {
 			return e.Version
 		}
 	}

@@ -62,6 +62,7 @@ var commands = map[string]func(*World, []string) error{
 	},
 	"select": func(w *World, a []string) error { w.select_(a[0]); return w.wake() },
 	"mind":   func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
+	"rest":   func(w *World, _ []string) error { w.mon.judgeCarried(w.rollout.live()); return nil },
 	"settle": func(w *World, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.settled = w.wall.Add(d)
@@ -159,9 +160,14 @@ func optionalDuration(v string) *v1alpha1.Duration {
 	return &d
 }
 
-// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [form=FORM] [suspend=yes] [problem=yes].
+// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [form=FORM] [suspend=yes] [problem=yes]; or takes it away:
+// target NAME gone.
 func scriptTarget(w *World, args []string) error {
 	t := Target{Kind: "Kustomization", Name: args[0], Variable: "VERSION"}
+	if len(args) > 1 && args[1] == "gone" {
+		w.targets.set(slices.DeleteFunc(slices.Clone(w.targets.live()), func(o Target) bool { return o.id() == t.id() }), false)
+		return w.wake()
+	}
 	if !slices.ContainsFunc(w.targets.live(), func(o Target) bool { return o.id() == t.id() }) {
 		w.addTarget(t)
 	}
