@@ -73,13 +73,14 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 
 // look reads what there is, and plans.
 func (c *Checker) look(ctx context.Context, reader client.Reader, q question) (plan, error) {
+	// Recalled before the Jobs are listed: a run that another caller starts in between is in neither, so it is not taken for deleted.
+	known, trouble := c.memory.recall(q), map[types.UID]string{}
 	var list batchv1.JobList
 	var w world
 	inNamespace, ofCheck := client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}
 	if err := reader.List(ctx, &list, inNamespace, ofCheck); err != nil {
 		return plan{}, fmt.Errorf("listing Jobs: %w", err)
 	}
-	known, trouble := c.memory.recall(q), map[types.UID]string{}
 	for i := range list.Items {
 		job := &list.Items[i]
 		switch {

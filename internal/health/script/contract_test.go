@@ -3,11 +3,13 @@ package script
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -71,4 +73,56 @@ func TestContract(t *testing.T) {
 			return New(Options{Client: p, Live: p}), s
 		},
 	})
+}
+
+// oneJob is an API server on which a Job exists once it is created. during runs after a list was read and before it is returned.
+type oneJob struct {
+	client.Client
+	job    *batchv1.Job
+	during func()
+}
+
+func (o *oneJob) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if jobs, ok := list.(*batchv1.JobList); ok && o.job != nil {
+		jobs.Items = []batchv1.Job{*o.job.DeepCopy()}
+	}
+	if during := o.during; during != nil {
+		o.during = nil
+		during()
+	}
+	return nil
+}
+
+func (o *oneJob) Create(_ context.Context, created client.Object, _ ...client.CreateOption) error {
+	if o.job != nil && o.job.Name != created.GetName() {
+		return fmt.Errorf("a second Job %s", created.GetName())
+	}
+	if o.job != nil {
+		return apierrors.NewAlreadyExists(batchv1.Resource("jobs"), created.GetName())
+	}
+	o.job = created.(*batchv1.Job).DeepCopy()
+	o.job.UID = "job-uid"
+	return nil
+}
+
+func (o *oneJob) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	o.job.DeepCopyInto(into.(*batchv1.Job))
+	return nil
+}
+
+// TestRunStartedByAnotherCall: a call whose list of Jobs is older than the Job that another call has just created does not take that Job
+// for deleted.
+func TestRunStartedByAnotherCall(t *testing.T) {
+	o := &oneJob{}
+	checker, s := New(Options{Client: o, Live: o}), subject()
+	check := func() {
+		if _, err := checker.Check(t.Context(), s); err != nil {
+			t.Error(err)
+		}
+	}
+	o.during = func() { o.during = check } // the second list, which is the one read past the cache
+	check()
+	if want := asked(t, s).name(1); o.job == nil || o.job.Name != want {
+		t.Errorf("the Job is %v, want %s", o.job, want)
+	}
 }
