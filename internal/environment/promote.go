@@ -123,7 +123,7 @@ func (n Snapshot) askOne(u Upstream, v v1alpha1.VersionInfo, now time.Time) Answ
 			cmp.Or(n.Unknown, "wait for its first deployment, or correct the name in spec.dependsOn or spec.relationship of the Environment")}
 	}
 	s.Deployments = inOrder(s.Deployments)
-	mine := func(d Deployment) bool { return SameRelease(d.Version, v) }
+	mine := func(d Deployment) bool { return SameContent(d.Version, v) }
 	i := slices.IndexFunc(s.Deployments, mine)
 	if i < 0 {
 		return undeployed(s, v)
@@ -184,7 +184,7 @@ var words = map[v1alpha1.BakeStatus]string{
 // undeployed says why no deployment is that of a release.
 func undeployed(s State, v v1alpha1.VersionInfo) Answer {
 	tagged := func(d Deployment) bool { return d.Version.Tag == v.Tag && d.UntrustedReason == "" }
-	if i := slices.IndexFunc(s.Deployments, tagged); i >= 0 && !tellable(s.Deployments[i].Version, v) {
+	if i := slices.IndexFunc(s.Deployments, tagged); i >= 0 && !comparableContent(s.Deployments[i].Version, v) {
 		return Answer{State: v1alpha1.GateClosed, Reason: ReasonUnidentified, Message: fmt.Sprintf(
 			"%s was deployed in %s, but nothing says that it is the same image: set digestReflectionPolicy: Always in the ImagePolicies of both, or label images with their revision",
 			v.Tag, s.Environment)}
@@ -197,7 +197,7 @@ func (n Snapshot) quarantined(upstreams []Upstream, v v1alpha1.VersionInfo) (Ans
 	for _, u := range upstreams {
 		s, _ := n.Find(u.Environment)
 		for _, d := range s.Deployments {
-			if SameRelease(d.Version, v) && d.UntrustedReason == "" && d.Quarantine != "" {
+			if SameContent(d.Version, v) && d.UntrustedReason == "" && d.Quarantine != "" {
 				return isolated(s, d, v), true
 			}
 		}
@@ -216,7 +216,7 @@ func isolated(s State, d Deployment, v v1alpha1.VersionInfo) Answer {
 func (n Snapshot) deployed(upstreams []Upstream, v v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(upstreams, func(u Upstream) bool {
 		s, _ := n.Find(u.Environment)
-		return slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return SameRelease(d.Version, v) })
+		return slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return SameContent(d.Version, v) })
 	})
 }
 
@@ -244,7 +244,7 @@ func wentBack(list []Deployment, mine func(Deployment) bool) string {
 		return ""
 	}
 	for _, d := range list[:at] {
-		earlier := func(e Deployment) bool { return !mine(e) && resembles(e.Version, d.Version) }
+		earlier := func(e Deployment) bool { return !mine(e) && sameContentOrTag(e.Version, d.Version) }
 		if slices.ContainsFunc(list[at+1:], earlier) || d.Order > 0 && d.Order < list[at].Order {
 			return d.Version.Tag
 		}
@@ -273,22 +273,23 @@ func soaked(u Upstream, d Deployment, replacement *Deployment, now time.Time) An
 	return Answer{State: v1alpha1.GateOpen, Since: end}
 }
 
-// resembles says whether two versions are the same release as far as anybody can tell: where nothing else does, by their tags. It is
-// enough to object, and not enough to promote.
-func resembles(a, b v1alpha1.VersionInfo) bool {
-	return SameRelease(a, b) || !tellable(a, b) && a.Tag == b.Tag
+// sameContentOrTag reports whether two versions have the same content, or the same tag if their content cannot be
+// compared. That is enough to object to a promotion, and not enough to allow one.
+func sameContentOrTag(a, b v1alpha1.VersionInfo) bool {
+	return SameContent(a, b) || !comparableContent(a, b) && a.Tag == b.Tag
 }
 
-// SameRelease says whether two versions are the same release: by their digests where both are known, else by their revisions.
-func SameRelease(a, b v1alpha1.VersionInfo) bool {
+// SameContent reports whether two versions have the same content: by their digests if both have one, else by their
+// revisions. Tags are ignored, because an environment may retag what it promotes.
+func SameContent(a, b v1alpha1.VersionInfo) bool {
 	if a.Digest != "" && b.Digest != "" {
 		return a.Digest == b.Digest
 	}
-	return tellable(a, b) && *a.Revision == *b.Revision
+	return comparableContent(a, b) && *a.Revision == *b.Revision
 }
 
-// tellable says whether anything tells that two versions are the same release, or are not.
-func tellable(a, b v1alpha1.VersionInfo) bool {
+// comparableContent reports whether two versions have digests or revisions to compare.
+func comparableContent(a, b v1alpha1.VersionInfo) bool {
 	known := func(r *string) bool { return r != nil && *r != "" }
 	return a.Digest != "" && b.Digest != "" || known(a.Revision) && known(b.Revision)
 }

@@ -292,13 +292,13 @@ func TestIdentity(t *testing.T) {
 			if tc.reason == unidentified && !strings.Contains(a.Message, "digestReflectionPolicy") {
 				t.Errorf("it does not say what to do: %s", a.Message)
 			}
-			if environment.SameRelease(tc.there, tc.here) != environment.SameRelease(tc.here, tc.there) {
+			if environment.SameContent(tc.there, tc.here) != environment.SameContent(tc.here, tc.there) {
 				t.Error("the order of the two matters")
 			}
 		})
 	}
 	empty := ""
-	if v := (v1alpha1.VersionInfo{Tag: "1", Revision: &empty}); environment.SameRelease(v, v) {
+	if v := (v1alpha1.VersionInfo{Tag: "1", Revision: &empty}); environment.SameContent(v, v) {
 		t.Error("no revision is not the same revision")
 	}
 	if a := told(stage("staging", ran(release("1", "", ""), doubted))).Ask(after("staging"), release("1", "", "")); a.Reason != undeployed {

@@ -51,7 +51,7 @@ func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deploy
 		d.AvailableSince = when(h.BakeEndTime)
 	}
 	for _, q := range ro.Status.Quarantined {
-		if version.Same(q.ReleaseIdentity, version.Identity(h.Version)) {
+		if version.Matches(q.ReleaseIdentity, version.Identity(h.Version)) {
 			d.Quarantine = q.Reason
 		}
 	}

@@ -274,8 +274,8 @@ func newest[T any](list []T, most, budget int, texts func(*T) []string) []T {
 // needed says whether a release is what the ImagePolicy selects, part of the history, or the mark from which on releases are candidates.
 func (s *situation) needed(v v1alpha1.VersionInfo) bool {
 	p, selected := s.selected()
-	return selected && same(p, v) || slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
-		return same(e.Version, v) || e.NewestKnown != nil && version.Same(*e.NewestKnown, version.Identity(v))
+	return selected && matches(p, v) || slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
+		return matches(e.Version, v) || e.NewestKnown != nil && version.Matches(*e.NewestKnown, version.Identity(v))
 	})
 }
 

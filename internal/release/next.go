@@ -111,7 +111,7 @@ func Restorable(status *v1alpha1.RolloutStatus, e *v1alpha1.DeploymentHistoryEnt
 // lastGood is the newest restorable deployment of another release than the newest one, or nil.
 func lastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
 	for i := 1; i < len(status.History); i++ {
-		if e := &status.History[i]; Restorable(status, e) && !same(e.Version, status.History[0].Version) {
+		if e := &status.History[i]; Restorable(status, e) && !matches(e.Version, status.History[0].Version) {
 			return e
 		}
 	}
@@ -136,11 +136,11 @@ func (s *situation) floors(back v1alpha1.VersionInfo) []string {
 		floors = append(floors, s.Spec.RollbackFloor)
 	}
 	for _, e := range s.status.History {
-		if same(e.Version, back) {
+		if matches(e.Version, back) {
 			break
 		}
 		for _, d := range s.Details {
-			if d.RollbackFloor != "" && version.Same(d.Release, version.Identity(e.Version)) {
+			if d.RollbackFloor != "" && version.Matches(d.Release, version.Identity(e.Version)) {
 				floors = append(floors, d.RollbackFloor)
 			}
 		}

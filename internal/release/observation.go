@@ -227,8 +227,9 @@ func entryID(e *v1alpha1.DeploymentHistoryEntry) int64 {
 	return *e.ID
 }
 
-func same(a, b v1alpha1.VersionInfo) bool {
-	return version.Same(version.Identity(a), version.Identity(b))
+// matches is version.Matches for versions.
+func matches(a, b v1alpha1.VersionInfo) bool {
+	return version.Matches(version.Identity(a), version.Identity(b))
 }
 
 // PinnedUnknown returns the tag that spec.wantedVersion pins if no release that is known and no deployment has it.

@@ -181,7 +181,7 @@ func (s *situation) projectGates(about v1alpha1.VersionInfo) {
 func (s *situation) projectDetails() {
 	for _, v := range slices.Backward(s.status.AvailableReleases) {
 		for _, d := range s.Details {
-			if version.Same(d.Release, version.Identity(v)) {
+			if version.Matches(d.Release, version.Identity(v)) {
 				clean := func(text string) *string { return optional(version.Clean(text, 512)) }
 				s.status.ArtifactType, s.status.Source = clean(d.ArtifactType), clean(d.Source)
 				s.status.Title, s.status.Description = clean(d.Title), clean(d.Description)

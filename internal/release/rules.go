@@ -343,7 +343,7 @@ func (a Isolate) apply(s *v1alpha1.RolloutStatus) {
 
 func (a Lift) apply(s *v1alpha1.RolloutStatus) {
 	s.Quarantined = slices.DeleteFunc(slices.Clone(s.Quarantined), func(q v1alpha1.Quarantine) bool {
-		return version.Same(q.ReleaseIdentity, a.Release)
+		return version.Matches(q.ReleaseIdentity, a.Release)
 	})
 	if a.Reason != "" {
 		lifted := append(slices.Clip(s.QuarantineLifted), v1alpha1.LiftedQuarantine{ReleaseIdentity: a.Release, Reason: a.Reason, Since: a.At})
@@ -375,7 +375,7 @@ func (a Trim) apply(s *v1alpha1.RolloutStatus) {
 
 // fill completes a version by what its image says, once: what is there stays.
 func fill(v *v1alpha1.VersionInfo, d Details) {
-	if !version.Same(version.Identity(*v), d.Release) {
+	if !version.Matches(version.Identity(*v), d.Release) {
 		return
 	}
 	if v.Version == nil {

@@ -37,7 +37,7 @@ func (s *situation) withdrawn(v v1alpha1.VersionInfo) bool {
 		return true
 	}
 	selected := s.status.AvailableReleases[p]
-	if same(selected, v) {
+	if matches(selected, v) {
 		return false
 	}
 	n, known := s.Policy.Order.Compare(v.Tag, selected.Tag)
@@ -57,20 +57,20 @@ func (s *situation) lower(v v1alpha1.VersionInfo) bool {
 // followed reports whether a release is deployed whatever it is compared with what runs.
 func (s *situation) followed(v v1alpha1.VersionInfo) bool {
 	selected, ok := s.selected()
-	return ok && same(selected, v) && s.Spec.OnDowngrade == v1alpha1.OnDowngradeFollow
+	return ok && matches(selected, v) && s.Spec.OnDowngrade == v1alpha1.OnDowngradeFollow
 }
 
 // returnsTo reports whether the release at a position, which is selected and was known before what was deployed last, is a candidate
 // again: it does not run, and is higher than what does, or followed. Not if a person chose what was deployed last when it was known.
 func (s *situation) returnsTo(p int) bool {
 	v, h, runs := s.status.AvailableReleases[p], s.head(), s.runs()
-	if h == nil || same(h.Version, v) || p <= s.chosenAfter() {
+	if h == nil || matches(h.Version, v) || p <= s.chosenAfter() {
 		return false
 	}
 	if runs == nil {
 		return true
 	}
-	if same(runs.Version, v) {
+	if matches(runs.Version, v) {
 		return false
 	}
 	n, known := s.Policy.Order.Compare(v.Tag, runs.Version.Tag)
@@ -95,7 +95,7 @@ func (s *situation) chosenAfter() int {
 func (s *situation) diverges() bool {
 	v, ok := s.selected()
 	runs := s.runs()
-	return ok && (runs == nil || !same(runs.Version, v))
+	return ok && (runs == nil || !matches(runs.Version, v))
 }
 
 // divergence says why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
@@ -244,7 +244,7 @@ func (s *situation) outdated(v v1alpha1.VersionInfo) string {
 // change nothing; empty if not, or if every target tells the two apart.
 func (s *situation) moved(v v1alpha1.VersionInfo) string {
 	last := s.lastOfTag(v.Tag)
-	if last == nil || same(*last, v) || s.everyTarget(identifiesContent) {
+	if last == nil || matches(*last, v) || s.everyTarget(identifiesContent) {
 		return ""
 	}
 	return fmt.Sprintf("%s was pushed again: %s was deployed and %s would be, but a Flux object carries the tag alone, so that Flux would change nothing",
@@ -406,7 +406,7 @@ func (s *situation) targetBlocker(t Target) v1alpha1.Blocker {
 
 // pointless says why deploying a release would change nothing; empty if it would.
 func (s *situation) pointless(v v1alpha1.VersionInfo) string {
-	if h := s.head(); h != nil && same(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
+	if h := s.head(); h != nil && matches(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
 		return "it is what runs already"
 	}
 	if why := s.moved(v); why != "" {

@@ -34,7 +34,7 @@ func runsNow(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	for i := range ro.Status.History {
 		e := &ro.Status.History[i]
 		if !withheld(e) && (i > 0 || e.Version.Tag == ro.Status.CurrentVersion) {
-			return version.Same(version.Identity(e.Version), id)
+			return version.Matches(version.Identity(e.Version), id)
 		}
 	}
 	return false
@@ -79,7 +79,7 @@ func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.
 // quarantine is the newest entry of the quarantine for a release, or nil.
 func quarantine(list []v1alpha1.Quarantine, id v1alpha1.ReleaseIdentity) *v1alpha1.Quarantine {
 	for i := range slices.Backward(list) {
-		if version.Same(list[i].ReleaseIdentity, id) {
+		if version.Matches(list[i].ReleaseIdentity, id) {
 			return &list[i]
 		}
 	}
@@ -92,7 +92,7 @@ func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (isolated, 
 		isolated = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
 	}
 	for _, l := range ro.Status.QuarantineLifted {
-		if version.Same(l.ReleaseIdentity, id) {
+		if version.Matches(l.ReleaseIdentity, id) {
 			lifted = &v1alpha1.ReleaseQuarantine{Reason: l.Reason, Since: l.Since}
 		}
 	}
@@ -115,7 +115,7 @@ func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 
 // lastAttempt is the position in the history of the newest deployment of a release, or -1.
 func lastAttempt(history []v1alpha1.DeploymentHistoryEntry, id v1alpha1.ReleaseIdentity) int {
-	return slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Same(version.Identity(e.Version), id) })
+	return slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
 }
 
 // superseded says whether a release that was discovered later was deployed.

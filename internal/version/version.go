@@ -39,16 +39,16 @@ func Identity(v v1alpha1.VersionInfo) v1alpha1.ReleaseIdentity {
 	return v1alpha1.ReleaseIdentity{Tag: v.Tag, Digest: v.Digest}
 }
 
-// Same says whether two identities name the same release. Digests are compared where both sides know one: a moved tag is
-// another release.
-func Same(a, b v1alpha1.ReleaseIdentity) bool {
+// Matches reports whether two identities have the same tag and no different digests. A missing digest matches any. A tag
+// that was pushed again is another release if both digests are known. The package documentation says when to use it.
+func Matches(a, b v1alpha1.ReleaseIdentity) bool {
 	return a.Tag == b.Tag && (a.Digest == b.Digest || a.Digest == "" || b.Digest == "")
 }
 
-// Index returns the position of the newest entry of list that is the same release as id, or -1.
+// Index returns the position of the newest entry of list that matches id, or -1.
 func Index(list []v1alpha1.VersionInfo, id v1alpha1.ReleaseIdentity) int {
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Tag == id.Tag && Same(Identity(list[i]), id) {
+		if Matches(Identity(list[i]), id) {
 			return i
 		}
 	}

@@ -64,7 +64,7 @@ func TestCheckDigest(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
+func TestMatches(t *testing.T) {
 	id := func(tag, digest string) v1alpha1.ReleaseIdentity {
 		return v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}
 	}
@@ -82,8 +82,8 @@ func TestSame(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := Same(tc.a, tc.b); got != tc.want || Same(tc.b, tc.a) != got {
-				t.Errorf("%s: Same(%v, %v) = %v", tc.reason, tc.a, tc.b, got)
+			if got := Matches(tc.a, tc.b); got != tc.want || Matches(tc.b, tc.a) != got {
+				t.Errorf("%s: Matches(%v, %v) = %v", tc.reason, tc.a, tc.b, got)
 			}
 		})
 	}

@@ -80,7 +80,7 @@ func quarantine(before, after *v1alpha1.Rollout) []Change {
 
 func isolated(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	return slices.ContainsFunc(ro.Status.Quarantined, func(q v1alpha1.Quarantine) bool {
-		return version.Same(q.ReleaseIdentity, id)
+		return version.Matches(q.ReleaseIdentity, id)
 	})
 }
 

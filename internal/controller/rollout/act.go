@@ -63,7 +63,7 @@ func (c *Controller) hearAgain(ctx context.Context, ro *v1alpha1.Rollout, v v1al
 		return err
 	}
 	releases = slices.DeleteFunc(releases, func(rel *v1alpha1.Release) bool {
-		return !version.Same(version.Identity(rel.Spec.Version), version.Identity(v))
+		return !version.Matches(version.Identity(rel.Spec.Version), version.Identity(v))
 	})
 	return c.hear(ctx, consent.Reader{From: c.live, Live: true, Guard: c.guard}, ro, releases, obs)
 }
