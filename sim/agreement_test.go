@@ -28,9 +28,28 @@ func (m *monitor) judgeAgreement(ro *Rollout) {
 	case is(v1alpha1.ConditionTargetsReady) && (len(st.History) == 0 || blocked("Kustomization", "OCIRepository")):
 		m.breaks(19, "TargetsReady is True after %d deployments, blocked by %s", len(st.History), reasons(st))
 	}
+	m.judgeHalted(st, is(v1alpha1.ConditionHalted))
 	m.judgePhase(st, is(v1alpha1.ConditionAvailable))
 	for _, v := range st.AvailableReleases {
 		m.judgeRelease(ro, v)
+	}
+}
+
+// judgeHalted: Halted is True wherever automation rests until a person acts, and says what that person can do.
+func (m *monitor) judgeHalted(st *v1alpha1.RolloutStatus, halted bool) {
+	person := []string{
+		v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor, v1alpha1.ReasonPaused,
+		v1alpha1.ReasonTagMoved, v1alpha1.ReasonSuperseded, v1alpha1.ReasonNoDigest, v1alpha1.ReasonDowngrade, v1alpha1.ReasonNotNewer,
+		v1alpha1.ReasonQuarantined, v1alpha1.ReasonIllegalTag, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonImagePolicyNotFound,
+		v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden, v1alpha1.ReasonTargetSuspended,
+	}
+	i := slices.IndexFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return slices.Contains(person, b.Reason) })
+	message := apimeta.FindStatusCondition(st.Conditions, v1alpha1.ConditionHalted).Message
+	switch {
+	case halted != (i >= 0):
+		m.breaks(19, "Halted is %v, blocked by %s", halted, reasons(st))
+	case halted && !slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return strings.HasSuffix(message, b.ClearedBy) }):
+		m.breaks(19, "Halted does not say what to do: %s", message)
 	}
 }
 

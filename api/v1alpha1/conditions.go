@@ -11,7 +11,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionAvailable is True when the newest deployment has passed its bake. Wait for it with kubectl wait.
 	ConditionAvailable = "Available"
-	// ConditionHalted is True while automatic deployments wait for a person, because a release failed, was rolled back, or is paused.
+	// ConditionHalted is True while automatic deployments rest until a person acts: after a failure, while what the ImagePolicy selects cannot or
+	// must not go out, or while the set-up is wrong. The message says what to do. A gate that waits for people does not count, nor what a person
+	// asked for: suspend, a pin, or a version by hand.
 	ConditionHalted = "Halted"
 	// ConditionReleasesUpdated says whether the ImagePolicy could be read.
 	ConditionReleasesUpdated = "ReleasesUpdated"

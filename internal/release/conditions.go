@@ -191,13 +191,34 @@ func (s *situation) available() metav1.Condition {
 	return condition(kind, reason == v1alpha1.ReasonAvailable, reason, message)
 }
 
-// halted says whether automatic deployments wait for a person.
+// halted says whether automatic deployments wait for a person, and what that person can do. A gate that waits for people is not meant, nor what
+// a person asked for: suspend, a pin, or a version by hand.
 func (s *situation) halted() metav1.Condition {
 	kind := v1alpha1.ConditionHalted
-	if b := s.blockedBy(v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor, v1alpha1.ReasonPaused); b != nil {
-		return condition(kind, true, b.Reason, b.Message)
+	b := s.blockedBy(slices.Concat(failures(), impassable(), setUp(), []string{v1alpha1.ReasonPaused})...)
+	if unknown := s.blockedBy(v1alpha1.ReasonUnknownVersion); unknown != nil && s.PinnedTag.State == TagNotFound {
+		b = unknown
+	}
+	if b != nil {
+		return condition(kind, true, b.Reason, b.Message+"; cleared by "+b.ClearedBy)
 	}
 	return condition(kind, false, v1alpha1.ReasonNormal, "automatic deployments do not wait for a person")
+}
+
+// impassable lists the reasons for which a release does not go out before a person acts, or before something newer is pushed.
+func impassable() []string {
+	return []string{
+		v1alpha1.ReasonTagMoved, v1alpha1.ReasonNoDigest, v1alpha1.ReasonSuperseded, v1alpha1.ReasonDowngrade, v1alpha1.ReasonNotNewer,
+		v1alpha1.ReasonQuarantined, v1alpha1.ReasonWorkloadsUnknown, v1alpha1.ReasonIllegalTag,
+	}
+}
+
+// setUp lists the reasons that say what is wrong with the spec, the ImagePolicy or the Flux objects.
+func setUp() []string {
+	return []string{
+		v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden,
+		v1alpha1.ReasonTargetSuspended,
+	}
 }
 
 // reconciling says whether something failed that the controller tries again.
@@ -214,9 +235,7 @@ func (s *situation) stalled() metav1.Condition {
 	if b := s.blockedBy(v1alpha1.ReasonUnknownVersion); b != nil && s.PinnedTag.State == TagNotFound {
 		return condition(kind, true, b.Reason, b.Message)
 	}
-	b := s.blockedBy(v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonPaused, v1alpha1.ReasonImagePolicyNotFound,
-		v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden, v1alpha1.ReasonTargetSuspended)
-	if b != nil {
+	if b := s.blockedBy(append(setUp(), v1alpha1.ReasonPaused)...); b != nil {
 		return condition(kind, true, b.Reason, b.Message)
 	}
 	if h := s.head(); h != nil && statusOf(h) == v1alpha1.BakeFailed {
@@ -255,10 +274,14 @@ func deploymentState(h *v1alpha1.DeploymentHistoryEntry) (reason, message string
 	return reason, message
 }
 
-// blockedBy is the first entry of blockedBy with one of the reasons, or nil.
+// blockedBy returns the first entry of blockedBy with one of the reasons, or nil.
 func (s *situation) blockedBy(reasons ...string) *v1alpha1.Blocker {
-	for i := range s.status.BlockedBy {
-		if b := &s.status.BlockedBy[i]; slices.Contains(reasons, b.Reason) {
+	return blockedBy(s.status.BlockedBy, reasons...)
+}
+
+func blockedBy(list []v1alpha1.Blocker, reasons ...string) *v1alpha1.Blocker {
+	for i := range list {
+		if b := &list[i]; slices.Contains(reasons, b.Reason) {
 			return b
 		}
 	}

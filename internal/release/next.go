@@ -232,7 +232,7 @@ func (s *situation) policyBlocker() v1alpha1.Blocker {
 		b.Message = "ImagePolicy " + b.Name + " does not exist in the namespace of the Rollout"
 		b.ClearedBy = "whoever may create it, or edit spec.releasesImagePolicy"
 	case s.illegal != "":
-		b.Reason, b.Message = v1alpha1.ReasonIllegalTag, s.illegal
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonIllegalTag, s.illegal, "whoever may edit the ImagePolicy, or push a legal tag"
 	case s.Policy.Problem != "":
 		b.Reason, b.Message = v1alpha1.ReasonImagePolicyNotReady, s.Policy.Problem
 	}

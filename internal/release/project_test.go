@@ -137,7 +137,7 @@ func TestProjectedStatus(t *testing.T) {
 		want   seen
 	}{
 		"nothing selected":   {"it waits", Observation{Now: now, Policy: Policy{Found: true}}, seen{"Waiting", "", "", "True NoReleases", "False NoReleases", "False", "Current"}},
-		"no policy":          {"a person has to create it", Observation{Now: now}, seen{"Waiting", "", "", "False ImagePolicyNotFound", "False ImagePolicyNotFound", "False", "Failed"}},
+		"no policy":          {"a person has to create it", Observation{Now: now}, seen{"Waiting", "", "", "False ImagePolicyNotFound", "False ImagePolicyNotFound", "True ImagePolicyNotFound", "Failed"}},
 		"intent":             {"what is not handed over does not run", given(), seen{"Deploying", "1.1.0", "", "True Deploying", "False Deploying", "False", "Current"}},
 		"kept from Flux":     {"the old version runs", given(deploying(), notHanded, gates(shut("g"))), seen{"Waiting", "1.1.0", "1.2.0", "True Available", "True Available", "False", "Current"}},
 		"handed over":        {"the new one runs", given(bakes("1m"), deploying(), reports(pending)), seen{"Deploying", "1.2.0", "", "True Deploying", "False Deploying", "False", "Current"}},
@@ -147,7 +147,7 @@ func TestProjectedStatus(t *testing.T) {
 		"failed":             {"a person is needed", given(failing()), seen{"Failed", "1.2.0", "", "False Failed", "False Failed", "True PreviousFailed", "Failed"}},
 		"rolled back":        {"what runs is well, and automation is halted", given(history(entry(3, "1.1.0", v1alpha1.BakeSucceeded, because(v1alpha1.CauseRollback), taking(2)), entry(2, "1.2.0", v1alpha1.BakeFailed)), quarantined("1.2.0"), known("1.1.0", "1.2.0")), seen{"Available", "1.1.0", "", "True Available", "True Available", "True RolledBack", "Current"}},
 		"suspended":          {"said so", given(known("1.1.0"), spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true })), seen{"Suspended", "1.1.0", "", "True Available", "True Available", "False", "Current"}},
-		"invalid":            {"said so", given(known("1.1.0"), pinned("")), seen{"Available", "1.1.0", "", "False InvalidSpec", "True Available", "False", "Failed"}},
+		"invalid":            {"said so", given(known("1.1.0"), pinned("")), seen{"Available", "1.1.0", "", "False InvalidSpec", "True Available", "True InvalidSpec", "Failed"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -53,27 +53,36 @@ func shortDigest(rel *v1alpha1.Release) string {
 // undeployed says of a release that was never deployed whether it waits, for what, or whether it was passed over.
 func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.ReleaseStatus) {
 	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
-	if pinnedOnly(ro, id) {
-		waiting(ro, st)
-		return
-	}
-	for _, skipped := range ro.Status.Skipped {
-		if skipped.ReleaseIdentity == id {
-			st.Reason, st.Message = skipped.Reason, skipped.Message
-			if skipped.Reason == v1alpha1.ReasonSuperseded {
-				st.Phase = v1alpha1.ReleaseSuperseded
-			}
-			return
-		}
-	}
 	candidate := slices.ContainsFunc(ro.Status.ReleaseCandidates, func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == id })
-	if superseded(ro, id) && !candidate {
+	switch {
+	case pinnedOnly(ro, id):
+		if b := blockedBy(ro.Status.BlockedBy, v1alpha1.ReasonUnknownVersion); b != nil {
+			st.Reason, st.Message = b.Reason, b.Message
+		}
+	case passedOver(ro, id, st):
+	case superseded(ro, id) && !candidate:
 		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"
-		return
-	}
-	if ro.Status.PendingVersion == id.Tag {
+	case ro.Status.PendingVersion == id.Tag && !heldBack(ro):
 		waiting(ro, st)
 	}
+}
+
+// passedOver says why automation passes over a release, if it does.
+func passedOver(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.ReleaseStatus) bool {
+	i := slices.IndexFunc(ro.Status.Skipped, func(r v1alpha1.SkippedRelease) bool { return r.ReleaseIdentity == id })
+	if i < 0 {
+		return false
+	}
+	st.Reason, st.Message = ro.Status.Skipped[i].Reason, ro.Status.Skipped[i].Message
+	if st.Reason == v1alpha1.ReasonSuperseded {
+		st.Phase = v1alpha1.ReleaseSuperseded
+	}
+	return true
+}
+
+// heldBack reports whether the newest deployment waits to be handed to Flux. The pending version is then its version.
+func heldBack(ro *v1alpha1.Rollout) bool {
+	return len(ro.Status.History) > 0 && keptFromFlux(&ro.Status.History[0])
 }
 
 // quarantine is the newest entry of the quarantine for a release, or nil.
@@ -101,10 +110,31 @@ func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (isolated, 
 
 // waiting says of the release that comes next what it waits for.
 func waiting(ro *v1alpha1.Rollout, st *v1alpha1.ReleaseStatus) {
-	if len(ro.Status.BlockedBy) > 0 {
-		st.Reason, st.Message = ro.Status.BlockedBy[0].Reason, ro.Status.BlockedBy[0].Message
+	if b := ownBlocker(&ro.Status); b != nil {
+		st.Reason, st.Message = b.Reason, b.Message
 	}
 	st.Gates = gateEvidence(ro.Status.Gates)
+}
+
+// ownBlocker is what holds the release that comes next. After a failure that is the failure: the gates that block then are asked about the
+// rollback. While another release is in flight, what blocks is about that one, and the next one waits for it.
+func ownBlocker(st *v1alpha1.RolloutStatus) *v1alpha1.Blocker {
+	if len(st.BlockedBy) == 0 {
+		return nil
+	}
+	first := st.BlockedBy[0]
+	if b := blockedBy(st.BlockedBy, failures()...); b != nil && first.Kind == "RolloutGate" {
+		return b
+	}
+	if len(st.History) > 0 && InFlight(&st.History[0]) && !keptFromFlux(&st.History[0]) && first.Reason != v1alpha1.ReasonWriteFailed {
+		first.Message = "waits for " + st.History[0].Version.Tag + ", which is in flight: " + first.Message
+	}
+	return &first
+}
+
+// failures lists the reasons for which automatic deployments stop after a release failed.
+func failures() []string {
+	return []string{v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor}
 }
 
 // Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
