@@ -232,7 +232,7 @@ func (s *shell) observe(ro *Rollout) release.Observation {
 	}
 	obs.Elapsed = s.elapsed(obs.Spec, obs.Status)
 	s.observeWorld(&obs)
-	s.spans.Hold(spanKey, release.NotSetUp(obs.Targets))
+	s.spans.SetPaused(spanKey, release.NotSetUp(obs.Targets))
 	return obs
 }
 

@@ -137,7 +137,7 @@ func newWorld(seed uint64, chain release.Chain) *World {
 func (w *World) Advance(d time.Duration) {
 	for {
 		if !w.blind {
-			w.shell.seen.Answered(w.now())
+			w.shell.seen.Observe(w.now())
 		}
 		if d <= 0 {
 			return

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Clock counts the time in which the process could observe the cluster. It runs from one answer of the API server to the next, as long as
-// they are no further apart than a limit: a process that was stopped and an API server that is away both leave a gap.
+// Clock counts the time during which the process could observe the cluster. The time between two responses of the API
+// server counts if it is not longer than a limit. A suspended process and an unavailable API server both cause a gap.
 type Clock struct {
 	mu    sync.Mutex
 	limit time.Duration
@@ -17,18 +17,18 @@ type Clock struct {
 
 // Reading is the state of a Clock.
 type Reading struct {
-	// Total is how long the cluster was observed.
+	// Total is the observed time.
 	Total time.Duration
-	// Gaps is how often it was not.
+	// Gaps is the number of times between two responses that were longer than the limit.
 	Gaps int
 }
 
-// NewClock makes a Clock. Limit is the longest time between two answers that counts as observed.
+// NewClock returns a Clock. Limit is the longest time between two responses that counts as observed.
 func NewClock(limit time.Duration) *Clock { return &Clock{limit: limit} }
 
-// Answered notes that the API server has answered. The time has to carry a monotonic reading, as that of time.Now does: then a wall clock
-// that jumps changes nothing.
-func (c *Clock) Answered(now time.Time) {
+// Observe records that the API server responded, or that the process was running. The time must have a monotonic
+// reading, as that of time.Now has, so that changes of the wall clock have no effect.
+func (c *Clock) Observe(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch since := now.Sub(c.last); {
@@ -43,7 +43,7 @@ func (c *Clock) Answered(now time.Time) {
 	c.last = now
 }
 
-// Read returns how long the cluster was observed until now. The time since the last answer counts up to the limit.
+// Read returns how long the cluster was observed until now. The time since the last response counts up to the limit.
 func (c *Clock) Read(now time.Time) Reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()

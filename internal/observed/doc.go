@@ -1,6 +1,6 @@
-// Package observed measures time in which this process could observe the cluster.
+// Package observed measures the time during which this process could observe the cluster.
 //
-// A deadline that goes by the wall clock also counts time in which the process did not run, stood still, or got no answer from the API
-// server. Whatever became true of the cluster meanwhile, the process did not see it, so that no verdict may rest on that time. Clock counts
-// the rest, and Spans measures deadlines and bakes by it.
+// A deadline by the wall clock also counts time in which the process did not run, was suspended or got no response
+// from the API server. The process saw nothing of the cluster in that time, so no bake may succeed and no deployment
+// may time out because of it. Clock counts only observed time, and Spans measures deadlines and bakes with it.
 package observed

@@ -8,119 +8,122 @@ import (
 )
 
 const (
-	// atOnce is how soon a span is seen by the process that starts it.
-	atOnce = 2 * time.Second
-	// lookAgain is how much of a span is left at the least after a time without observation: long enough for checks to be probed anew,
-	// since what their statuses say may be from before.
-	lookAgain = 45 * time.Second
-	// lookAgainPart bounds that for a span that credits recorded time, so that restarts in a row cannot prolong it for ever.
-	lookAgainPart = 10
+	// startDelay is the longest time between the start of a span and its first measurement by the process that starts it.
+	startDelay = 2 * time.Second
+	// reserve is the part of a span that remains at least after a gap. It is long enough to probe health checks again,
+	// because their statuses may be from before the gap.
+	reserve = 45 * time.Second
+	// maxReserveFraction limits the reserve of a span with CountPast to a tenth of its length, so that repeated restarts
+	// cannot prolong it for ever.
+	maxReserveFraction = 10
 )
 
-// Span is a stretch of time in the life of an object that a rule measures.
+// Span is a period in the life of an object, such as a bake, that a rule measures.
 type Span struct {
-	// UID of the object, and the Name that tells the span from others of it.
+	// UID of the object, and the Name of the span among those of the object.
 	UID, Name string
-	// Start of the span, as it was recorded.
+	// Start of the span by the wall clock, as stored in a status.
 	Start time.Time
-	// Whole is how long it lasts; 0: it is not bounded.
-	Whole time.Duration
-	// Recorded is whether the time between its start and the start of this process counts too. If not, a new process begins at zero.
-	Recorded bool
+	// Length of the span. Zero means that it has no end.
+	Length time.Duration
+	// CountPast counts the time between Start and the start of this process. Otherwise a new process starts at zero.
+	CountPast bool
 }
 
 // Spans measures the current span of each object.
 type Spans struct {
 	clock *Clock
 	mu    sync.Mutex
-	of    map[types.NamespacedName]*measure
+	byKey map[types.NamespacedName]*measurement
 }
 
-// measure is how far a span has got.
-type measure struct {
-	span Span
-	ran  time.Duration
-	at   Reading
-	held bool
+// measurement is the state of one span.
+type measurement struct {
+	span    Span
+	elapsed time.Duration
+	last    Reading
+	paused  bool
 }
 
-// NewSpans measures by a Clock.
-func NewSpans(c *Clock) *Spans { return &Spans{clock: c, of: map[types.NamespacedName]*measure{}} }
+// NewSpans returns a Spans that measures with a Clock.
+func NewSpans(c *Clock) *Spans {
+	return &Spans{clock: c, byKey: map[types.NamespacedName]*measurement{}}
+}
 
-// Elapsed is how long the span of an object has lasted, without the time in which nobody observed the cluster. Wall is the time by which
-// the start was recorded, and now that of the Clock; both are what time.Now returns.
+// Elapsed returns how long the current span of an object has lasted, without the time in which the cluster was not
+// observed. Wall is the current time of the clock that Start is from, and now that of the Clock.
 func (s *Spans) Elapsed(key types.NamespacedName, span Span, wall, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, ok := s.of[key]
-	if !ok || !m.span.is(span) {
-		if len(s.of) == 0 {
-			s.clock.Answered(now) // nobody asked the API server while nothing was measured
+	m, ok := s.byKey[key]
+	if !ok || !m.span.same(span) {
+		if len(s.byKey) == 0 {
+			s.clock.Observe(now) // the API server was not polled while there was no span
 		}
-		m = &measure{span: span, ran: span.before(wall), at: s.clock.Read(now)}
-		s.of[key] = m
-		return m.ran
+		m = &measurement{span: span, elapsed: span.elapsedAtStart(wall), last: s.clock.Read(now)}
+		s.byKey[key] = m
+		return m.elapsed
 	}
-	at := s.clock.Read(now)
-	if !m.held {
-		m.ran += max(0, at.Total-m.at.Total)
+	reading := s.clock.Read(now)
+	if !m.paused {
+		m.elapsed += max(0, reading.Total-m.last.Total)
 	}
-	if at.Gaps != m.at.Gaps {
-		m.ran = span.unfinished(m.ran)
+	if reading.Gaps != m.last.Gaps {
+		m.elapsed = span.keepReserve(m.elapsed)
 	}
-	m.at = Reading{Total: max(at.Total, m.at.Total), Gaps: max(at.Gaps, m.at.Gaps)}
-	return m.ran
+	m.last = Reading{Total: max(reading.Total, m.last.Total), Gaps: max(reading.Gaps, m.last.Gaps)}
+	return m.elapsed
 }
 
-// Hold stops the measure of an object from now on, or lets it go on.
-func (s *Spans) Hold(key types.NamespacedName, held bool) {
+// SetPaused pauses or resumes the span of an object.
+func (s *Spans) SetPaused(key types.NamespacedName, paused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m, ok := s.of[key]; ok {
-		m.held = held
+	if m, ok := s.byKey[key]; ok {
+		m.paused = paused
 	}
 }
 
-// Forget ends the measure of an object.
+// Forget removes the span of an object.
 func (s *Spans) Forget(key types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.of, key)
+	delete(s.byKey, key)
 }
 
-// Any is an object that is measured. False: none is, and the cluster need not be observed.
+// Any returns an object that has a span. It returns false if there is none, so that the cluster need not be observed.
 func (s *Spans) Any() (types.NamespacedName, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.of {
+	for key := range s.byKey {
 		return key, true
 	}
 	return types.NamespacedName{}, false
 }
 
-func (s Span) is(o Span) bool { return s.UID == o.UID && s.Name == o.Name && s.Start.Equal(o.Start) }
+func (s Span) same(o Span) bool { return s.UID == o.UID && s.Name == o.Name && s.Start.Equal(o.Start) }
 
-// before is how much of a span counts when a process sees it for the first time. A start that is rounded up to the second lies a little
-// ahead of now.
-func (s Span) before(wall time.Time) time.Duration {
-	ran := max(wall.Sub(s.Start), -time.Second)
+// elapsedAtStart returns how much of a span counts when this process measures it for the first time. A start that was
+// rounded up to the second is slightly in the future.
+func (s Span) elapsedAtStart(wall time.Time) time.Duration {
+	elapsed := max(wall.Sub(s.Start), -time.Second)
 	switch {
-	case ran <= atOnce:
-		return ran
-	case !s.Recorded:
+	case elapsed <= startDelay:
+		return elapsed
+	case !s.CountPast:
 		return 0
 	}
-	return s.unfinished(ran)
+	return s.keepReserve(elapsed)
 }
 
-// unfinished is how much of what has passed of a span counts after a time without observation.
-func (s Span) unfinished(ran time.Duration) time.Duration {
-	if s.Whole == 0 {
-		return ran
+// keepReserve returns the elapsed time after a gap, reduced so that the reserve of the span remains.
+func (s Span) keepReserve(elapsed time.Duration) time.Duration {
+	if s.Length == 0 {
+		return elapsed
 	}
-	left := min(lookAgain, s.Whole)
-	if s.Recorded {
-		left = min(lookAgain, s.Whole/lookAgainPart)
+	remaining := min(reserve, s.Length)
+	if s.CountPast {
+		remaining = min(reserve, s.Length/maxReserveFraction)
 	}
-	return min(ran, s.Whole-left)
+	return min(elapsed, s.Length-remaining)
 }

@@ -259,11 +259,11 @@ func Span(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) (observed.Sp
 func span(spec v1alpha1.RolloutSpec, h *v1alpha1.DeploymentHistoryEntry) observed.Span {
 	switch {
 	case statusOf(h) == v1alpha1.BakeDeploying:
-		return observed.Span{Name: "deploying", Start: Cutoff(h), Whole: duration(spec.DeployTimeout)}
+		return observed.Span{Name: "deploying", Start: Cutoff(h), Length: duration(spec.DeployTimeout)}
 	case h.InterruptedTime != nil:
-		return observed.Span{Name: "interrupted", Start: h.InterruptedTime.Time, Whole: duration(spec.DeployTimeout)}
+		return observed.Span{Name: "interrupted", Start: h.InterruptedTime.Time, Length: duration(spec.DeployTimeout)}
 	}
-	return observed.Span{Name: "baking", Start: h.BakeStartTime.Time, Whole: duration(spec.BakeTime), Recorded: true}
+	return observed.Span{Name: "baking", Start: h.BakeStartTime.Time, Length: duration(spec.BakeTime), CountPast: true}
 }
 
 // elapsed is how much of the current span has passed.

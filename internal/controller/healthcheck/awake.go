@@ -20,7 +20,7 @@ func (c *Controller) stayAwake(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
-		c.awake.Answered(c.clock.Now())
+		c.awake.Observe(c.clock.Now())
 		select {
 		case <-ctx.Done():
 			return nil

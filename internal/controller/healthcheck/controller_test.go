@@ -304,7 +304,7 @@ func (s stopping) Check(context.Context, health.Subject) (health.Report, error) 
 func TestAProbeDuringWhichTheProcessStoodStillCountsForNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.awake.Answered(w.clock.Now())
+	w.awake.Observe(w.clock.Now())
 	http := w.classes["http"]
 	w.classes["http"] = Class{Checker: stopping{w}}
 	check, result, err := w.reconcile(t.Context(), w.check(1))
@@ -312,7 +312,7 @@ func TestAProbeDuringWhichTheProcessStoodStillCountsForNothing(t *testing.T) {
 		t.Fatalf("%+v, %v; it is %q", result, err, check.Status.Status)
 	}
 	w.classes["http"] = http
-	w.awake.Answered(w.clock.Now())
+	w.awake.Observe(w.clock.Now())
 	if check, _, err = w.reconcile(t.Context(), check); err != nil || check.Status.Status != v1alpha1.HealthHealthy {
 		t.Errorf("the next probe: %q, %v", check.Status.Status, err)
 	}

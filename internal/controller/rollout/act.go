@@ -141,7 +141,7 @@ func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs relea
 		if err := kube.PatchStatus(ctx, c.client, before, ro); err != nil {
 			return false, err
 		}
-		c.seen.Answered(c.clock.Now())
+		c.seen.Observe(c.clock.Now())
 		c.elapsed(ro, c.clock.Now()) // a span that begins is seen at once
 	}
 	for _, e := range happened {

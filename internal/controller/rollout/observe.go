@@ -59,7 +59,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 		return obs, err
 	}
 	obs.Elapsed = c.elapsed(ro, obs.Now)
-	c.spans.Hold(client.ObjectKeyFromObject(ro), release.NotSetUp(obs.Targets))
+	c.spans.SetPaused(client.ObjectKeyFromObject(ro), release.NotSetUp(obs.Targets))
 	return obs, nil
 }
 

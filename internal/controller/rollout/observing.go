@@ -58,7 +58,7 @@ func (c *Controller) ask(ctx context.Context, key client.ObjectKey) {
 		c.spans.Forget(key)
 	}
 	if client.IgnoreNotFound(err) == nil {
-		c.seen.Answered(c.clock.Now())
+		c.seen.Observe(c.clock.Now())
 	}
 }
 
@@ -76,6 +76,6 @@ func (c *Controller) reconsider(ctx context.Context, ro *v1alpha1.Rollout, obs r
 	if obs.Health, err = c.health(ctx, from, ro, obs.Targets); err != nil {
 		return obs, release.Decision{}, err
 	}
-	c.seen.Answered(c.clock.Now())
+	c.seen.Observe(c.clock.Now())
 	return obs, release.Decide(obs), nil
 }
