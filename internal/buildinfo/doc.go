@@ -1,2 +1,2 @@
-// Package buildinfo says which build this is.
+// Package buildinfo holds the version of the build.
 package buildinfo

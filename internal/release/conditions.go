@@ -52,7 +52,7 @@ func (s *situation) releasesUpdated() metav1.Condition {
 		return condition(kind, false, v1alpha1.ReasonIllegalTag, s.illegal)
 	}
 	message := "the ImagePolicy selects " + p.Tag + s.unknownAnnotations()
-	if version.Retyped(p.Tag) {
+	if version.NotYAMLString(p.Tag) {
 		message += fmt.Sprintf(`; YAML reads %s as something other than text: quote the variable, "${VARIABLE}", in the manifests`, p.Tag)
 	}
 	return condition(kind, true, v1alpha1.ReasonReleasesUpdated, message)

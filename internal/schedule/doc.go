@@ -1,11 +1,12 @@
-// Package schedule says whether a schedule is active at a moment, and when that changes next.
+// Package schedule reports whether a schedule is active at a time, and when that changes next.
 //
-// The clock on the wall decides. A window belongs to the day it starts on: Friday 22:00 to 02:00 is over on Saturday at 02:00. When
-// clocks are put forward, what would start in the gap starts after it, and a window that lies in the gap does not happen that day.
-// When clocks are put back, a time that comes twice counts twice. A day that a place skipped has no windows, but for what reaches
-// into the next day.
+// Rules are evaluated in local time. A window belongs to the day on which it starts: a window on Friday from 22:00 to
+// 02:00 ends on Saturday at 02:00. When clocks move forward, a window that would start in the skipped hour starts
+// after it, and a window that lies within it does not occur on that day. When clocks move back, a window in the
+// repeated hour occurs twice. A day that a time zone skipped has no windows, except for the part of a window that
+// reaches into the next day.
 //
-// A schedule that cannot be evaluated is neither active nor inactive: it is closed, whatever its action, and says why.
+// A schedule that cannot be evaluated is closed whatever its action is, and reports its problems.
 //
-// The package reads no clock and calls nobody. Time zones are compiled in, for machines that have none.
+// The package reads no clock and does no I/O. It embeds the time zone database, because container images may have none.
 package schedule

@@ -10,135 +10,138 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// most is how many problems are told at once.
-const most = 5
+// maxProblems is the number of problems that a message lists.
+const maxProblems = 5
 
-// Evaluation is what a schedule says at one moment.
+// Evaluation is the state of a schedule at one time.
 type Evaluation struct {
-	// Open says whether the gates of the schedule are open.
+	// Open reports whether the gates of the schedule are open.
 	Open bool
-	// Active says whether a rule matches.
+	// Active reports whether a rule matches.
 	Active bool
-	// ActiveRules are the names of the rules that match, in their order. A rule without a name counts as "".
+	// ActiveRules are the names of the rules that match, in the order of the spec. The name of a rule without one is "".
 	ActiveRules []string
-	// NextTransition is when Active changes next; zero if it never does.
+	// NextTransition is the next time at which Active changes. It is zero if it never changes.
 	NextTransition time.Time
-	// Again is when anything said here may change next; zero if nothing ever does.
-	Again time.Time
-	// Zone the rules are in.
+	// NextChange is the next time at which any field of the Evaluation may change. It is zero if none ever changes.
+	NextChange time.Time
+	// Zone is the time zone of the rules.
 	Zone *time.Location
-	// Problem says what is wrong, for a person, and Reason in one word: InvalidSchedule, NeverOpens, RuleNeverMatches or RuleOver.
-	// Both are empty if nothing is.
+	// Problem is a message that describes what is wrong. Reason is InvalidSchedule, NeverOpens, RuleNeverMatches or
+	// RuleOver. Both are empty if nothing is wrong.
 	Problem, Reason string
 }
 
-// Invalid says whether the schedule cannot be evaluated.
+// Invalid reports whether the schedule cannot be evaluated.
 func (e Evaluation) Invalid() bool { return e.Reason == v1alpha1.ReasonScheduleInvalid }
 
-// Stalled says whether somebody has to change the schedule. A rule that is over, as holidays are in January, is no reason to.
+// Stalled reports whether the schedule does not work until its spec is changed. A rule whose dateRange is over does not
+// make a schedule stalled.
 func (e Evaluation) Stalled() bool {
 	return e.Reason != "" && e.Reason != v1alpha1.ReasonScheduleRuleOver
 }
 
-// Evaluate says what a schedule says at a moment.
+// Evaluate returns the state of a schedule at a time.
 func Evaluate(spec v1alpha1.ScheduleSpec, now time.Time) Evaluation {
-	rules, loc, err := read(spec)
+	rules, loc, err := parse(spec)
 	if err != nil {
 		return Evaluation{Zone: time.UTC, Problem: err.Error(), Reason: v1alpha1.ReasonScheduleInvalid}
 	}
 	e := Evaluation{Zone: loc, Active: spec.Always}
 	now = now.In(loc)
-	var over, wrong problems
+	var over, neverMatch problems
 	for i := range rules {
-		alone := calendar(rules[i : i+1])
-		active := alone.active(minute(now))
-		next := alone.transition(now, active)
+		single := calendar(rules[i : i+1])
+		active := single.active(localMinute(now))
+		next := single.transition(now, active)
 		if active {
 			e.Active, e.ActiveRules = true, append(e.ActiveRules, rules[i].name)
 		}
-		e.Again = earlier(e.Again, next)
+		e.NextChange = earliest(e.NextChange, next)
 		switch {
-		case active || !next.IsZero() || !rules[i].ranged():
-		case alone.ever(loc):
-			over.add("%s does not match any more: its dateRange ends on %s", label(spec, i), spec.Rules[i].DateRange.End)
+		case active || !next.IsZero() || !rules[i].hasDateRange():
+		case single.everActive(loc):
+			over.add("%s no longer matches: its dateRange ended on %s", ruleLabel(spec, i), spec.Rules[i].DateRange.End)
 		default:
-			wrong.add("%s can never match: %s", label(spec, i), why(&spec.Rules[i], loc))
+			neverMatch.add("%s can never match: %s", ruleLabel(spec, i), whyNever(&spec.Rules[i], loc))
 		}
 	}
 	if !spec.Always {
 		e.NextTransition = newCalendar(rules).transition(now, e.Active)
 	}
 	e.Open = e.Active == (spec.Action == v1alpha1.ScheduleAllow)
-	e.judge(spec, over, wrong)
+	e.setProblem(spec, over, neverMatch)
 	return e
 }
 
-// judge says the worst that there is to say of a schedule that can be evaluated.
-func (e *Evaluation) judge(spec v1alpha1.ScheduleSpec, over, wrong problems) {
+// setProblem sets the most severe problem of a schedule that can be evaluated.
+func (e *Evaluation) setProblem(spec v1alpha1.ScheduleSpec, over, neverMatch problems) {
 	switch {
 	case spec.Action == v1alpha1.ScheduleAllow && !e.Active && e.NextTransition.IsZero():
 		e.Reason = v1alpha1.ReasonScheduleNeverOpens
-		e.Problem = "the schedule never opens again: " + append(wrong, over...).String()
-	case len(wrong) > 0:
-		e.Reason, e.Problem = v1alpha1.ReasonScheduleRuleNeverMatches, wrong.String()
+		e.Problem = "the schedule never opens again: " + append(neverMatch, over...).String()
+	case len(neverMatch) > 0:
+		e.Reason, e.Problem = v1alpha1.ReasonScheduleRuleNeverMatches, neverMatch.String()
 	case len(over) > 0:
 		e.Reason, e.Problem = v1alpha1.ReasonScheduleRuleOver, over.String()
 	}
 }
 
-// read turns a schedule into numbers, or tells everything that is wrong with it.
-func read(spec v1alpha1.ScheduleSpec) ([]rule, *time.Location, error) {
-	var wrong problems
-	loc, err := zone(spec.Timezone)
+// parse returns the parsed rules and the time zone of a schedule. The error lists everything that is invalid.
+func parse(spec v1alpha1.ScheduleSpec) ([]rule, *time.Location, error) {
+	var invalid problems
+	loc, err := loadZone(spec.Timezone)
 	if err != nil {
-		wrong.add("%w", err)
+		invalid.add("%w", err)
 	}
 	switch spec.Action {
 	case "", v1alpha1.ScheduleAllow, v1alpha1.ScheduleDeny:
 	default:
-		wrong.add("action %q is neither Allow nor Deny", spec.Action)
+		invalid.add("action %q is not supported: use Allow or Deny", spec.Action)
 	}
 	if spec.Always == (len(spec.Rules) > 0) {
-		wrong.add("give either rules, or always: true")
+		invalid.add("set either rules or always: true")
 	}
 	rules := make([]rule, len(spec.Rules))
 	for i := range spec.Rules {
-		if rules[i], err = parse(spec.Rules[i]); err != nil {
-			wrong.add("%s: %w", label(spec, i), err)
+		if rules[i], err = parseRule(spec.Rules[i]); err != nil {
+			invalid.add("%s: %w", ruleLabel(spec, i), err)
 		}
 	}
-	if len(wrong) > 0 {
-		return nil, nil, errors.New(wrong.String())
+	if len(invalid) > 0 {
+		return nil, nil, errors.New(invalid.String())
 	}
 	return rules, loc, nil
 }
 
-// ever says whether a rule with a dateRange matches at any time in a place.
-func (c calendar) ever(loc *time.Location) bool {
-	before := time.Unix((c[0].first*dayMinutes-margin)*60, 0).In(loc)
+// everActive reports whether the first rule, which has a dateRange, matches at any time in a time zone.
+func (c calendar) everActive(loc *time.Location) bool {
+	before := time.Unix((c[0].first*dayMinutes-maxClockShift)*60, 0).In(loc)
 	return !c.transition(before, false).IsZero()
 }
 
-func why(r *v1alpha1.ScheduleRule, loc *time.Location) string {
-	if p, err := parse(*r); err == nil {
+// whyNever returns why a rule with a dateRange can never match.
+func whyNever(r *v1alpha1.ScheduleRule, loc *time.Location) string {
+	if p, err := parseRule(*r); err == nil {
 		for day := p.first; day <= min(p.last, p.first+7); day++ {
-			if p.starts(day) {
-				return fmt.Sprintf("the clocks of %s skip it", loc)
+			if p.startsOn(day) {
+				return fmt.Sprintf("clocks in %s skip its timeRange on that day", loc)
 			}
 		}
 	}
-	return fmt.Sprintf("from %s to %s there is none of its daysOfWeek", r.DateRange.Start, r.DateRange.End)
+	return fmt.Sprintf("none of its daysOfWeek is between %s and %s", r.DateRange.Start, r.DateRange.End)
 }
 
-// label names a rule for a person.
-func label(spec v1alpha1.ScheduleSpec, i int) string {
+// ruleLabel returns the name of a rule for messages.
+func ruleLabel(spec v1alpha1.ScheduleSpec, i int) string {
 	if name := spec.Rules[i].Name; name != "" {
 		return "rule " + strconv.Quote(name)
 	}
-	return "rule number " + strconv.Itoa(i+1)
+	return "rule " + strconv.Itoa(i+1)
 }
 
-func earlier(a, b time.Time) time.Time {
+// earliest returns the earlier of two times. A zero time is later than any.
+func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
@@ -152,8 +155,8 @@ func (p *problems) add(format string, args ...any) {
 }
 
 func (p problems) String() string {
-	if len(p) > most {
-		return strings.Join(p[:most], "; ") + fmt.Sprintf("; and %d more", len(p)-most)
+	if len(p) > maxProblems {
+		return strings.Join(p[:maxProblems], "; ") + fmt.Sprintf("; and %d more", len(p)-maxProblems)
 	}
 	return strings.Join(p, "; ")
 }

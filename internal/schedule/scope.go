@@ -10,39 +10,41 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Scope is whom a schedule is for.
+// Scope selects the Rollouts to which a schedule applies.
 type Scope struct {
-	// Rollouts by their labels.
+	// Rollouts selects Rollouts by their labels.
 	Rollouts labels.Selector
-	// Exempt are those of them that are left alone.
+	// Exempt selects the Rollouts that are excluded.
 	Exempt labels.Selector
-	// Namespaces by their labels. Nil selects all.
+	// Namespaces selects namespaces by their labels. Nil selects every namespace.
 	Namespaces labels.Selector
 }
 
-// NewScope reads the selectors of a schedule, with that of a cluster schedule for namespaces, or nil. An error says which cannot be used.
+// NewScope returns the Scope of a schedule. Namespaces is the namespaceSelector of a ClusterRolloutSchedule; nil
+// selects every namespace. The error names the invalid selector.
 func NewScope(spec v1alpha1.ScheduleSpec, namespaces *metav1.LabelSelector) (Scope, error) {
 	var sc Scope
 	var err error
 	if sc.Rollouts, err = metav1.LabelSelectorAsSelector(&spec.RolloutSelector); err != nil {
-		return sc, fmt.Errorf("rolloutSelector cannot be used: %w", err)
+		return sc, fmt.Errorf("rolloutSelector is invalid: %w", err)
 	}
 	if sc.Exempt, err = metav1.LabelSelectorAsSelector(spec.Exempt); err != nil {
-		return sc, fmt.Errorf("exempt cannot be used: %w", err)
+		return sc, fmt.Errorf("exempt is invalid: %w", err)
 	}
-	if sc.Exempt.Empty() { // which nil is not: it selects nothing
-		return sc, errors.New("exempt cannot be used: it is empty, so it would leave every Rollout alone")
+	if sc.Exempt.Empty() { // a nil selector is not empty: it selects nothing
+		return sc, errors.New("exempt is invalid: an empty selector would exempt every Rollout; " +
+			"remove the field to exempt none")
 	}
 	if namespaces == nil {
 		return sc, nil
 	}
 	if sc.Namespaces, err = metav1.LabelSelectorAsSelector(namespaces); err != nil {
-		return sc, fmt.Errorf("namespaceSelector cannot be used: %w", err)
+		return sc, fmt.Errorf("namespaceSelector is invalid: %w", err)
 	}
 	return sc, nil
 }
 
-// Selects says whether a schedule is for a Rollout, by its labels and those of its namespace.
+// Selects reports whether a schedule applies to a Rollout with these labels in a namespace with these labels.
 func (s Scope) Selects(rollout, namespace map[string]string) bool {
 	return s.Rollouts.Matches(labels.Set(rollout)) && !s.Exempt.Matches(labels.Set(rollout)) &&
 		(s.Namespaces == nil || s.Namespaces.Matches(labels.Set(namespace)))

@@ -5,30 +5,30 @@ import (
 	"fmt"
 	"sync"
 	"time"
-	_ "time/tzdata" // an image without time zones must not close every gate
+	_ "time/tzdata" // without it, an image without time zones would close every gate
 )
 
-// zones holds the time zones that were asked for, as reading one takes longer than all the rest.
+// zones caches time zones, because loading one takes longer than evaluating a schedule.
 var zones sync.Map
 
-var errLocal = errors.New("the zone of the machine cannot be meant")
+var errLocal = errors.New("the time zone of the machine is not supported")
 
-// zone finds a time zone by its IANA name.
-func zone(name string) (*time.Location, error) {
-	if known, ok := zones.Load(name); ok {
-		if loc, ok := known.(*time.Location); ok {
+// loadZone returns the time zone with an IANA name. An empty name is UTC.
+func loadZone(name string) (*time.Location, error) {
+	if cached, ok := zones.Load(name); ok {
+		if loc, ok := cached.(*time.Location); ok {
 			return loc, nil
 		}
 	}
-	loc, err := load(name)
+	loc, err := loadUncached(name)
 	if err != nil {
-		return nil, fmt.Errorf("timezone %q is not known (%w): write an IANA name such as Europe/Berlin, or UTC", name, err)
+		return nil, fmt.Errorf("timezone %q is unknown (%w): use an IANA name such as Europe/Berlin, or UTC", name, err)
 	}
 	zones.Store(name, loc)
 	return loc, nil
 }
 
-func load(name string) (*time.Location, error) {
+func loadUncached(name string) (*time.Location, error) {
 	switch name {
 	case "":
 		return time.UTC, nil

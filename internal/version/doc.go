@@ -5,14 +5,17 @@
 //
 // Two releases can be compared in four ways:
 //
-//	comparison                    tag                  digest                        use it for
-//	== on ReleaseIdentity         must be equal        must be equal; a missing one  what names one release exactly: approvals,
-//	                                                   differs from any other        verdicts, overrides, Release objects
-//	Matches                       must be equal        must be equal; a missing one  the status of one Rollout: its history, its
-//	                                                   matches any                   quarantine and its available releases
-//	environment.SameContent       ignored              must be equal; if one is      evidence from another environment: a release
-//	                                                   missing, the revision counts  may be promoted
-//	environment.sameContentOrTag  counts if neither    as SameContent                objections from another environment: a
-//	                              digest nor revision                                release went back
-//	                              can be compared
+//	comparison         tag                digest                   use it for
+//	== of identities   must be equal      must be equal; none      records that name one release: approvals,
+//	                                      differs from any         verdicts, overrides, Release objects
+//	Matches            must be equal      must be equal; none      the status of one Rollout: history,
+//	                                      matches any              quarantine, available releases
+//	SameContent        is ignored         must be equal; without   evidence from another environment, which
+//	                                      one the revision counts  lets a release be promoted
+//	sameContentOrTag   counts if neither  as SameContent           objections from another environment,
+//	                   digests nor                                 which deployed an older release again
+//	                   revisions can be
+//	                   compared
+//
+// The last two belong to the package environment, because only promotion compares releases of different registries.
 package version

@@ -14,10 +14,10 @@ const (
 	hashLen  = 10
 )
 
-// ReleaseName is the name of the Release object of a release: <rollout>-<tag made safe>-<first 8 of the digest>. Tags that
-// become the same text when made safe get different names.
+// ReleaseName returns the name of the Release object of a release: <rollout>-<tag>-<first 8 digits of the digest>. If
+// characters of the tag are not allowed in a name, they are replaced and a hash of the tag is appended.
 func ReleaseName(rollout string, id v1alpha1.ReleaseIdentity) string {
-	safe := safeLabel(id.Tag)
+	safe := sanitizeTag(id.Tag)
 	name := rollout + "-" + safe
 	if id.Digest != "" {
 		_, hex, _ := strings.Cut(id.Digest, ":")
@@ -29,12 +29,12 @@ func ReleaseName(rollout string, id v1alpha1.ReleaseIdentity) string {
 	return shorten(name, maxName, id.Tag+id.Digest)
 }
 
-// LabelValue makes a name fit to be the value of a label. A name that is too long is cut and ends in a hash.
+// LabelValue returns the label value for the name of an object. A name longer than 63 bytes is cut and ends in a hash.
 func LabelValue(name string) string {
 	return shorten(name, maxLabel, name)
 }
 
-// shorten cuts a name that is longer than limit and ends it in a hash of what makes it unique.
+// shorten returns a name of at most limit bytes. A longer name is cut and ends in a hash of name and unique.
 func shorten(name string, limit int, unique string) string {
 	if len(name) <= limit {
 		return name
@@ -42,8 +42,8 @@ func shorten(name string, limit int, unique string) string {
 	return strings.TrimRight(name[:limit-hashLen-1], "-._") + "-" + hash(name+"\x00"+unique)
 }
 
-// safeLabel turns a tag into what a DNS name may hold.
-func safeLabel(tag string) string {
+// sanitizeTag replaces the characters of a tag that a DNS-1123 subdomain may not contain.
+func sanitizeTag(tag string) string {
 	s := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
@@ -63,7 +63,7 @@ func hash(s string) string {
 	return hex.EncodeToString(sum[:])[:hashLen]
 }
 
-// Distinct makes a name that something else has taken unique.
-func Distinct(name, unique string) string {
+// UniqueName returns a valid object name: name, shortened if necessary, with a hash of unique as its suffix.
+func UniqueName(name, unique string) string {
 	return shorten(name, maxName-hashLen-1, name) + "-" + hash(unique)
 }

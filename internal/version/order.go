@@ -9,17 +9,17 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Ordering is the kind of order in which an ImagePolicy puts tags.
+// Ordering is the kind of order that an ImagePolicy uses.
 type Ordering string
 
-// The orderings that Flux knows.
+// The orderings that Flux supports.
 const (
 	OrderSemver       Ordering = "semver"
 	OrderAlphabetical Ordering = "alphabetical"
 	OrderNumerical    Ordering = "numerical"
 )
 
-// Order compares tags as an ImagePolicy does: the greatest is the one that it selects.
+// Order compares tags as an ImagePolicy does, which selects the greatest.
 type Order struct {
 	ordering   Ordering
 	descending bool
@@ -27,8 +27,9 @@ type Order struct {
 	extract    string
 }
 
-// NewOrder makes the order of an ImagePolicy, or nil if its pattern is no regular expression. Only tags that match the pattern can be
-// compared, by what extract makes of them; no pattern matches all.
+// NewOrder returns the order of an ImagePolicy, or nil if its pattern is not a valid regular expression. Only tags
+// that match the pattern are comparable. They are compared by the expansion of extract, or as they are if extract is
+// empty. An empty pattern matches every tag.
 func NewOrder(ordering Ordering, descending bool, pattern, extract string) *Order {
 	o := &Order{ordering: ordering, descending: descending, extract: extract}
 	if pattern != "" {
@@ -40,7 +41,8 @@ func NewOrder(ordering Ordering, descending bool, pattern, extract string) *Orde
 	return o
 }
 
-// Compare returns a negative number if the ImagePolicy puts a below b, a positive one if above. It reports false if the order is not known.
+// Compare returns a negative number if a is below b and a positive number if it is above. It returns false if the tags
+// are not comparable. A nil Order compares nothing.
 func (o *Order) Compare(a, b string) (int, bool) {
 	if o == nil {
 		return 0, false
@@ -57,7 +59,7 @@ func (o *Order) Compare(a, b string) (int, bool) {
 	return n, ok
 }
 
-// value is what a tag is compared by.
+// value returns the text by which a tag is compared. It returns false if the tag does not match the pattern.
 func (o *Order) value(tag string) (string, bool) {
 	if o.pattern == nil {
 		return tag, true

@@ -13,20 +13,22 @@ import (
 )
 
 var (
-	// The tag grammar is the OCI distribution specification's.
+	// tagPattern is the grammar of the OCI distribution specification.
 	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	digestPattern = regexp.MustCompile(`^sha256:[a-f0-9]{64}$|^sha512:[a-f0-9]{128}$`)
 )
 
-// CheckTag returns an error that says what is wrong with a tag.
+// CheckTag returns an error if a tag is not a valid OCI tag.
 func CheckTag(tag string) error {
 	if !tagPattern.MatchString(tag) {
-		return fmt.Errorf("%q is not a legal image tag: up to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'", Clean(tag, 140))
+		return fmt.Errorf("%q is not a valid image tag: use up to 128 letters, digits, '_', '.' and '-', "+
+			"and do not start with '.' or '-'", Clean(tag, 140))
 	}
 	return nil
 }
 
-// CheckDigest returns an error that says what is wrong with a digest. An empty digest is legal: not every policy reflects it.
+// CheckDigest returns an error if a digest is neither sha256 nor sha512. An empty digest is valid, because not every
+// ImagePolicy reflects digests.
 func CheckDigest(digest string) error {
 	if digest != "" && !digestPattern.MatchString(digest) {
 		return fmt.Errorf("%q is not a sha256 or sha512 digest", Clean(digest, 140))
@@ -34,13 +36,14 @@ func CheckDigest(digest string) error {
 	return nil
 }
 
-// Identity of a version.
+// Identity returns the identity of a version: its tag and its digest.
 func Identity(v v1alpha1.VersionInfo) v1alpha1.ReleaseIdentity {
 	return v1alpha1.ReleaseIdentity{Tag: v.Tag, Digest: v.Digest}
 }
 
-// Matches reports whether two identities have the same tag and no different digests. A missing digest matches any. A tag
-// that was pushed again is another release if both digests are known. The package documentation says when to use it.
+// Matches reports whether two identities have the same tag and no different digests. A missing digest matches any. A
+// tag that was pushed again is another release if both digests are known. The package documentation says when to use
+// it.
 func Matches(a, b v1alpha1.ReleaseIdentity) bool {
 	return a.Tag == b.Tag && (a.Digest == b.Digest || a.Digest == "" || b.Digest == "")
 }
@@ -55,25 +58,27 @@ func Index(list []v1alpha1.VersionInfo, id v1alpha1.ReleaseIdentity) int {
 	return -1
 }
 
-// Retyped says whether YAML would read the tag as something other than text where a manifest does not quote it: 1.10 becomes
-// the number 1.1, and "no" a boolean. The controller cannot see whether a manifest quotes, so it warns.
-func Retyped(tag string) bool {
+// NotYAMLString reports whether YAML parses an unquoted tag as something other than a string: 1.10 becomes the number
+// 1.1 and "no" a boolean. The controller cannot see whether a manifest quotes its variables, so it warns about such
+// tags.
+func NotYAMLString(tag string) bool {
 	var v any
 	if err := yaml.Unmarshal([]byte(tag), &v); err != nil {
 		return true
 	}
-	_, text := v.(string)
-	return !text
+	_, isString := v.(string)
+	return !isString
 }
 
-// Clean makes text from outside fit to be shown: control and direction-changing characters are dropped, and what is longer
-// than limit bytes is cut between characters. Not more of it is read than could matter.
+// Clean returns untrusted text in a form that is safe to display, of at most limit bytes. It drops control characters
+// and characters that change the direction of text, replaces line breaks with spaces and cuts longer text between
+// characters. It reads at most eight times limit bytes.
 func Clean(s string, limit int) string {
 	long := len(s) > 8*limit
 	if long {
 		s = s[:8*limit]
 	}
-	s = strings.Map(showable, s)
+	s = strings.Map(displayable, s)
 	if len(s) <= limit && !long {
 		return s
 	}
@@ -84,8 +89,8 @@ func Clean(s string, limit int) string {
 	return s[:max(cut, 0)] + "…"
 }
 
-// showable maps what may not be shown to nothing, and breaks to blanks.
-func showable(r rune) rune {
+// displayable is a mapping for strings.Map.
+func displayable(r rune) rune {
 	switch {
 	case r == '\n' || r == '\t':
 		return ' '

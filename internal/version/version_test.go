@@ -13,29 +13,29 @@ func TestCheckTag(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		tag    string
-		legal  bool
+		valid  bool
 	}{
 		"semver":          {"the usual tag", "1.2.3", true},
 		"underscore":      {"may come first", "_1", true},
 		"longest":         {"128 characters are allowed", strings.Repeat("a", 128), true},
-		"empty":           {"D45: nothing is no tag", "", false},
+		"empty":           {"an empty text is not a tag", "", false},
 		"too long":        {"129 characters are not", strings.Repeat("a", 129), false},
-		"dot first":       {"a hidden file is no tag", ".1", false},
-		"dash first":      {"an option is no tag", "-1", false},
-		"path":            {"a path is no tag", "../evil", false},
-		"build metadata":  {"a plus is legal in semver, not in a tag", "1.2.3+x", false},
-		"line feed":       {"ends a YAML value", "1.0\nprivileged: true", false},
+		"dot first":       {"a tag cannot start with a dot", ".1", false},
+		"dash first":      {"a tag cannot start with a dash", "-1", false},
+		"path":            {"a path is not a tag", "../evil", false},
+		"build metadata":  {"a plus is valid in semver, not in a tag", "1.2.3+x", false},
+		"line feed":       {"a line feed ends a YAML value", "1.0\nprivileged: true", false},
 		"trailing line":   {"$ must not match before a line feed", "1.0\n", false},
 		"carriage return": {"a YAML line break that Flux does not strip", "1.0\rprivileged: true", false},
 		"next line":       {"a YAML line break that Flux does not strip", "1.0\u0085privileged: true", false},
 		"line separator":  {"a YAML line break that Flux does not strip", "1.0\u2028privileged: true", false},
-		"variable":        {"would be expanded again", "${VERSION}", false},
-		"blank":           {"is no part of a tag", "\uff11.0", false},
-		"fullwidth":       {"only ASCII counts", "\uff11.0", false},
+		"variable":        {"Flux would expand it again", "${VERSION}", false},
+		"space":           {"a tag contains no space", "1 0", false},
+		"fullwidth":       {"only ASCII is valid", "\uff11.0", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if err := CheckTag(tc.tag); (err == nil) != tc.legal {
+			if err := CheckTag(tc.tag); (err == nil) != tc.valid {
 				t.Errorf("%s: CheckTag(%q) = %v", tc.reason, tc.tag, err)
 			}
 		})
@@ -45,19 +45,19 @@ func TestCheckTag(t *testing.T) {
 func TestCheckDigest(t *testing.T) {
 	cases := map[string]struct {
 		reason, digest string
-		legal          bool
+		valid          bool
 	}{
 		"none":      {"not every policy reflects digests", "", true},
 		"sha256":    {"the usual one", "sha256:" + strings.Repeat("a", 64), true},
 		"sha512":    {"allowed as well", "sha512:" + strings.Repeat("0", 128), true},
-		"short":     {"a prefix names many images", "sha256:abc", false},
-		"uppercase": {"compared as text, so it has one spelling", "sha256:" + strings.Repeat("A", 64), false},
-		"md5":       {"proves nothing", "md5:" + strings.Repeat("a", 32), false},
-		"tail":      {"nothing may follow", "sha256:" + strings.Repeat("a", 64) + "\nx: y", false},
+		"short":     {"a prefix is ambiguous", "sha256:abc", false},
+		"uppercase": {"digests are compared as text, so only lowercase is valid", "sha256:" + strings.Repeat("A", 64), false},
+		"md5":       {"md5 is not collision resistant", "md5:" + strings.Repeat("a", 32), false},
+		"tail":      {"no text may follow the digest", "sha256:" + strings.Repeat("a", 64) + "\nx: y", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if err := CheckDigest(tc.digest); (err == nil) != tc.legal {
+			if err := CheckDigest(tc.digest); (err == nil) != tc.valid {
 				t.Errorf("%s: CheckDigest(%q) = %v", tc.reason, tc.digest, err)
 			}
 		})
@@ -75,10 +75,10 @@ func TestMatches(t *testing.T) {
 	}{
 		"equal":          {"tag and digest agree", id("1", "x"), id("1", "x"), true},
 		"moved":          {"a moved tag is another release", id("1", "x"), id("1", "y"), false},
-		"one unknown":    {"what is not known cannot differ", id("1", "x"), id("1", ""), true},
-		"both unknown":   {"the tag is all there is", id("1", ""), id("1", ""), true},
+		"one unknown":    {"a missing digest matches any", id("1", "x"), id("1", ""), true},
+		"both unknown":   {"only the tags can be compared", id("1", ""), id("1", ""), true},
 		"another tag":    {"the same image under another tag is another release", id("1", "x"), id("2", "x"), false},
-		"no tag, digest": {"nothing agrees", id("", "x"), id("1", "x"), false},
+		"no tag, digest": {"the tags differ", id("", "x"), id("1", "x"), false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-func TestIndexIsOfTheNewest(t *testing.T) {
+func TestIndexReturnsTheNewest(t *testing.T) {
 	list := []v1alpha1.VersionInfo{{Tag: "1", Digest: "x"}, {Tag: "2"}, {Tag: "1", Digest: "y"}}
 	got := []int{
 		Index(list, v1alpha1.ReleaseIdentity{Tag: "1"}), Index(list, v1alpha1.ReleaseIdentity{Tag: "1", Digest: "x"}),
@@ -100,13 +100,14 @@ func TestIndexIsOfTheNewest(t *testing.T) {
 	}
 }
 
-func TestRetyped(t *testing.T) {
+func TestNotYAMLString(t *testing.T) {
 	for tag, want := range map[string]bool{
-		"1.10": true, "1e3": true, "0x1F": true, "017": true, "1_000": true, "true": true, "null": true, "no": true, "yes": true,
+		"1.10": true, "1e3": true, "0x1F": true, "017": true, "1_000": true,
+		"true": true, "null": true, "no": true, "yes": true,
 		"1.2.3": false, "v1": false, "latest": false,
 	} {
-		if got := Retyped(tag); got != want {
-			t.Errorf("Retyped(%q) = %v", tag, got)
+		if got := NotYAMLString(tag); got != want {
+			t.Errorf("NotYAMLString(%q) = %v", tag, got)
 		}
 	}
 }
@@ -117,13 +118,13 @@ func TestClean(t *testing.T) {
 		limit      int
 		want       string
 	}{
-		"plain":     {"stays as it is", "all is well", 20, "all is well"},
-		"lines":     {"become blanks", "a\nb\tc", 20, "a b c"},
-		"control":   {"is dropped", "a\x1b[31mb\x00", 20, "a[31mb"},
-		"direction": {"must not turn text around", "a\u202eb", 20, "ab"},
-		"invalid":   {"bytes that are no text are dropped", "a\xff\xfeb", 20, "ab"},
-		"long":      {"is cut between characters", "ääää", 7, "ää…"},
-		"tiny":      {"even where nothing fits", "abcdef", 2, "…"},
+		"plain":     {"plain text is unchanged", "all is well", 20, "all is well"},
+		"lines":     {"line breaks and tabs become spaces", "a\nb\tc", 20, "a b c"},
+		"control":   {"control characters are dropped", "a\x1b[31mb\x00", 20, "a[31mb"},
+		"direction": {"characters that change the direction are dropped", "a\u202eb", 20, "ab"},
+		"invalid":   {"invalid UTF-8 is dropped", "a\xff\xfeb", 20, "ab"},
+		"long":      {"long text is cut between characters", "ääää", 7, "ää…"},
+		"tiny":      {"only the ellipsis fits", "abcdef", 2, "…"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -149,15 +150,16 @@ func TestReleaseName(t *testing.T) {
 			}
 			seen[name] = id
 			if len(name) > 253 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" ||
-				strings.Contains(name, "..") || strings.Contains(name, ".-") || strings.Contains(name, "-.") || strings.HasSuffix(name, "-") {
-				t.Errorf("%q of %v is no name of an object", name, id)
+				strings.Contains(name, "..") || strings.Contains(name, ".-") ||
+				strings.Contains(name, "-.") || strings.HasSuffix(name, "-") {
+				t.Errorf("%q of %v is not a valid object name", name, id)
 			}
 		}
 	}
 	if got := ReleaseName("app", ids[1]); got != "app-1.2.3-01234567" {
-		t.Errorf("the usual name is %s", got)
+		t.Errorf("got %s, want app-1.2.3-01234567", got)
 	}
 	if got := LabelValue(long); len(got) > 63 || got == LabelValue(long+"y") {
-		t.Errorf("label %s", got)
+		t.Errorf("label value %s is too long or not unique", got)
 	}
 }

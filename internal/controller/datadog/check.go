@@ -49,7 +49,7 @@ func name(monitor string) string {
 	if n := prefix + monitor; len(n) <= maxName {
 		return n
 	}
-	return version.Distinct(prefix+monitor, monitor)
+	return version.UniqueName(prefix+monitor, monitor)
 }
 
 // wanted says whether a monitor asks for a check.

@@ -214,7 +214,7 @@ func TestGateOfAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	taken := w.taken("production-after-staging", ofAnother)
-	second := w.taken(version.Distinct("production-after-staging", "Environment/app"), ofAnother)
+	second := w.taken(version.UniqueName("production-after-staging", "Environment/app"), ofAnother)
 	w.settle()
 	w.reports("GateTaken", true)
 	for _, g := range []*v1alpha1.RolloutGate{taken, second} {
@@ -251,7 +251,7 @@ func TestGatesOfBefore(t *testing.T) {
 		"public":         {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing, g.Spec.AllowedVersions = new(true), &[]string{} }, false},
 		"public, listed": {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing, g.Spec.AllowedVersions = new(true), &[]string{"9.9.9"} }, false},
 		"public, shut":   {"ghd-x7k2p", func(g *v1alpha1.RolloutGate) { g.Spec.Passing = new(false) }, true},
-		"of before":      {version.Distinct("app-environment", "Environment/app"), func(g *v1alpha1.RolloutGate) { g.Spec.Class = v1alpha1.GateClassEnvironment }, false},
+		"of before":      {version.UniqueName("app-environment", "Environment/app"), func(g *v1alpha1.RolloutGate) { g.Spec.Class = v1alpha1.GateClassEnvironment }, false},
 		"of another name": {"production-after-qa", func(g *v1alpha1.RolloutGate) {
 			g.Spec.Class, g.Spec.Passing = v1alpha1.GateClassEnvironment, new(false)
 		}, true},

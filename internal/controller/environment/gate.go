@@ -53,7 +53,7 @@ func (gs gates) gateName(e *environments.Environment) string {
 	if g := gs.names[name]; g == nil || metav1.IsControlledBy(g, e) || lost(g) {
 		return name
 	}
-	return version.Distinct(name, "Environment/"+e.Name)
+	return version.UniqueName(name, "Environment/"+e.Name)
 }
 
 // lost reports whether a gate of an Environment says no more whose it is. Gates of people are not taken.

@@ -115,7 +115,7 @@ func (c *Controller) create(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha
 		return rel, nil
 	}
 	rel.ObjectMeta = metav1.ObjectMeta{
-		Namespace: ro.Namespace, Name: version.Distinct(taken.Name, string(ro.UID)), Labels: rel.Labels,
+		Namespace: ro.Namespace, Name: version.UniqueName(taken.Name, string(ro.UID)), Labels: rel.Labels,
 	}
 	rel.Spec = v1alpha1.ReleaseSpec{RolloutRef: corev1.LocalObjectReference{Name: ro.Name}, Version: v}
 	if err := controllerutil.SetControllerReference(ro, rel, c.client.Scheme()); err != nil {

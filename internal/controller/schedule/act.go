@@ -19,101 +19,108 @@ import (
 	"github.com/kuberik/kuberik/internal/schedule"
 )
 
-// writes is how many gates of a schedule are written at once: a freeze must not reach the last of a thousand Rollouts late.
-const writes = 16
+// maxConcurrentWrites is the number of gates of a schedule that are written concurrently, so that a freeze reaches the
+// last of a thousand Rollouts soon.
+const maxConcurrentWrites = 16
 
-// outcome is what came of a plan.
-type outcome struct {
-	// managed are the gates that exist, rollouts how many there should be.
-	managed  []string
+// result is the result of applying a plan.
+type result struct {
+	// managed are the names of the gates that exist.
+	managed []string
+	// rollouts is the number of Rollouts that should have a gate.
 	rollouts int
-	// failed says for each Rollout whose gate is not as it should be what went wrong, in the order of the Rollouts.
+	// failed has a message for each gate that could not be written or deleted, in the order of the plan.
 	failed []string
-	// conflict is an error that goes away by looking again.
+	// conflict is an error that a retry resolves.
 	conflict error
 }
 
-// carryOut writes and deletes gates. What fails for one Rollout does not keep the others from theirs.
-func (c *Controller) carryOut(ctx context.Context, s *subject, p plan, said schedule.Evaluation) outcome {
-	names, errs := make([]string, len(p.rollouts)), make([]error, len(p.rollouts)+len(p.gone))
+// apply creates, updates and deletes gates. An error for one Rollout does not affect the others.
+func (c *Controller) apply(ctx context.Context, s *anySchedule, p plan, eval schedule.Evaluation) result {
+	names, errs := make([]string, len(p.rollouts)), make([]error, len(p.rollouts)+len(p.obsolete))
 	var group errgroup.Group
-	group.SetLimit(writes)
+	group.SetLimit(maxConcurrentWrites)
 	for i, ro := range p.rollouts {
 		group.Go(func() error {
-			names[i], errs[i] = c.write(ctx, s, ro, p.gates[i], said)
+			names[i], errs[i] = c.write(ctx, s, ro, p.gates[i], eval)
 			return nil
 		})
 	}
-	for i, g := range p.gone {
+	for i, g := range p.obsolete {
 		group.Go(func() error {
 			errs[len(p.rollouts)+i] = c.remove(ctx, g)
 			return nil
 		})
 	}
 	err := group.Wait()
-	out := outcome{rollouts: len(p.rollouts), conflict: err}
+	res := result{rollouts: len(p.rollouts), conflict: err}
 	for i, err := range errs {
 		if i < len(names) && names[i] != "" {
-			out.managed = append(out.managed, s.place(p.rollouts[i].Namespace, names[i]))
+			res.managed = append(res.managed, s.qualifiedName(p.rollouts[i].Namespace, names[i]))
 		}
 		switch {
 		case err == nil:
 		case apierrors.IsConflict(err):
-			out.conflict = err
+			res.conflict = err
 		case i < len(names):
-			out.failed = append(out.failed, fmt.Sprintf("Rollout %s: %s", s.place(p.rollouts[i].Namespace, p.rollouts[i].Name), err))
+			name := s.qualifiedName(p.rollouts[i].Namespace, p.rollouts[i].Name)
+			res.failed = append(res.failed, fmt.Sprintf("Rollout %s: %s", name, err))
 		default:
-			out.failed = append(out.failed, err.Error())
+			res.failed = append(res.failed, err.Error())
 		}
 	}
-	if len(out.failed) > 0 {
-		log.FromContext(ctx).Info("gates could not be written", "gates", len(out.failed), "first", out.failed[0])
+	if len(res.failed) > 0 {
+		log.FromContext(ctx).Info("could not write gates", "gates", len(res.failed), "first", res.failed[0])
 	}
-	return out
+	return res
 }
 
-// write makes the gate of a Rollout what it has to be, and returns its name if it exists afterwards.
-func (c *Controller) write(ctx context.Context, s *subject, ro types.NamespacedName, g *v1alpha1.RolloutGate, said schedule.Evaluation) (string, error) {
+// write creates or updates the gate of a Rollout. It returns the name of the gate if it exists afterwards.
+func (c *Controller) write(
+	ctx context.Context, s *anySchedule, ro types.NamespacedName, g *v1alpha1.RolloutGate, eval schedule.Evaluation,
+) (string, error) {
 	if g != nil {
-		return g.Name, c.repair(ctx, s, ro, g, said)
+		return g.Name, c.update(ctx, s, ro, g, eval)
 	}
 	g = &v1alpha1.RolloutGate{}
 	g.Namespace, g.Name = ro.Namespace, gateName(s, ro)
-	s.shape(g, ro, said)
+	s.setDesired(g, ro, eval)
 	if err := controllerutil.SetControllerReference(s.object, g, c.client.Scheme()); err != nil {
 		return "", err
 	}
 	err := c.client.Create(ctx, g, kube.FieldOwner)
 	switch {
 	case err == nil:
-		log.FromContext(ctx).Info("created a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
+		log.FromContext(ctx).Info("created a gate", "gate", client.ObjectKeyFromObject(g), "open", eval.Open)
 		return g.Name, nil
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return "", nil
 	case !apierrors.IsAlreadyExists(err):
-		return "", fmt.Errorf("creating its gate: %w", err)
+		return "", fmt.Errorf("creating the gate: %w", err)
 	}
-	// It exists and does not say whose it is: somebody took that away, or the cache does not know it yet.
+	// The gate exists but was not found by its owner or labels: they were removed, or the cache is stale.
 	if err := c.client.Get(ctx, client.ObjectKeyFromObject(g), g); err != nil {
-		return g.Name, behind(g, err)
+		return g.Name, conflictIfNotFound(g, err)
 	}
-	return g.Name, c.repair(ctx, s, ro, g, said)
+	return g.Name, c.update(ctx, s, ro, g, eval)
 }
 
-// repair puts back what was changed. A gate that belongs to somebody else is left alone.
-func (c *Controller) repair(ctx context.Context, s *subject, ro types.NamespacedName, g *v1alpha1.RolloutGate, said schedule.Evaluation) error {
+// update writes the desired state of a gate if it differs. It returns an error if something else controls the gate.
+func (c *Controller) update(
+	ctx context.Context, s *anySchedule, ro types.NamespacedName, g *v1alpha1.RolloutGate, eval schedule.Evaluation,
+) error {
 	next := g.DeepCopy()
-	s.shape(next, ro, said)
+	s.setDesired(next, ro, eval)
 	if err := controllerutil.SetControllerReference(s.object, next, c.client.Scheme()); err != nil {
-		return fmt.Errorf("taking over the gate %q: %w", g.Name, err)
+		return fmt.Errorf("cannot adopt the gate %q: %w", g.Name, err)
 	}
 	if equality.Semantic.DeepEqual(g, next) {
 		return nil
 	}
 	if err := c.client.Patch(ctx, next, client.MergeFrom(g), kube.FieldOwner); err != nil {
-		return behind(g, fmt.Errorf("writing its gate %q: %w", g.Name, err))
+		return conflictIfNotFound(g, fmt.Errorf("updating the gate %q: %w", g.Name, err))
 	}
-	log.FromContext(ctx).Info("updated a gate", "gate", client.ObjectKeyFromObject(g), "open", said.Open)
+	log.FromContext(ctx).Info("updated a gate", "gate", client.ObjectKeyFromObject(g), "open", eval.Open)
 	return nil
 }
 
@@ -125,10 +132,13 @@ func (c *Controller) remove(ctx context.Context, g *v1alpha1.RolloutGate) error 
 	return nil
 }
 
-// behind turns the news that a gate does not exist into a conflict: the cache says otherwise, and will soon say so too.
-func behind(g *v1alpha1.RolloutGate, err error) error {
+// conflictIfNotFound returns a conflict if a gate that is in the cache does not exist, so that the reconcile is retried
+// with a current cache.
+func conflictIfNotFound(g *v1alpha1.RolloutGate, err error) error {
 	if !apierrors.IsNotFound(err) {
 		return err
 	}
-	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("rolloutgates").GroupResource(), g.Name, errors.New("the cache lags behind"))
+	return apierrors.NewConflict(
+		v1alpha1.GroupVersion.WithResource("rolloutgates").GroupResource(), g.Name, errors.New("the cache is stale"),
+	)
 }

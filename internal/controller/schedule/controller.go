@@ -22,24 +22,26 @@ import (
 )
 
 const (
-	// workers is how many schedules are worked on together, and share how many of one namespace.
+	// workers is the number of schedules that are reconciled concurrently.
 	workers = 4
-	share   = 1
-	// retry is how soon a gate that could not be written is written again. It does not grow, as the next transition must not wait for
-	// it.
-	retry = 10 * time.Second
-	// look is the longest wait. Timers go by the machine's own clock, which does not notice when the wall clock is set.
-	look = time.Hour
+	// workersPerNamespace is the number of schedules of one namespace that are reconciled concurrently.
+	workersPerNamespace = 1
+	// retryInterval is the delay before a gate that could not be written is written again. It has no backoff, because
+	// it must not delay the next transition.
+	retryInterval = 10 * time.Second
+	// maxWait is the longest time between two reconciles. Timers use the monotonic clock, which does not notice changes
+	// of the wall clock.
+	maxWait = time.Hour
 )
 
-// Controller keeps the gates and the status of schedules.
+// Controller reconciles the gates and the status of schedules.
 type Controller struct {
 	client client.Client
 	events events.EventRecorder
 	clock  clock.PassiveClock
 }
 
-// New makes the controller.
+// New returns a Controller.
 func New(c client.Client, recorder events.EventRecorder, clk clock.PassiveClock) *Controller {
 	return &Controller{client: c, events: recorder, clock: clk}
 }
@@ -52,90 +54,96 @@ func New(c client.Client, recorder events.EventRecorder, clk clock.PassiveClock)
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Register adds a controller for each of the two kinds to a manager.
+// Register adds a controller for each of the two kinds to the manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	asked := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
-	labels := builder.WithPredicates(predicate.LabelChangedPredicate{})
-	gates := builder.WithPredicates(gateChanged())
+	specChanged := builder.WithPredicates(
+		predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}),
+	)
+	labelsChanged := builder.WithPredicates(predicate.LabelChangedPredicate{})
+	gateEvents := builder.WithPredicates(gateChanged())
 
-	one := reconcile.TypedFunc[*v1alpha1.RolloutSchedule](func(ctx context.Context, s *v1alpha1.RolloutSchedule) (ctrl.Result, error) {
-		return c.reconcile(ctx, namespaced(s))
-	})
+	namespacedReconciler := reconcile.TypedFunc[*v1alpha1.RolloutSchedule](
+		func(ctx context.Context, s *v1alpha1.RolloutSchedule) (ctrl.Result, error) {
+			return c.reconcile(ctx, namespaced(s))
+		})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("rolloutschedule").
-		For(&v1alpha1.RolloutSchedule{}, asked).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate(v1alpha1.KindRolloutSchedule)), gates).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRollout), labels).
-		WithOptions(kube.Shared(workers, share)).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), one))
+		For(&v1alpha1.RolloutSchedule{}, specChanged).
+		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(requestsForGate(v1alpha1.KindRolloutSchedule)), gateEvents).
+		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.requestsForRollout), labelsChanged).
+		WithOptions(kube.Shared(workers, workersPerNamespace)).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), namespacedReconciler))
 	if err != nil {
 		return err
 	}
-	all := reconcile.TypedFunc[*v1alpha1.ClusterRolloutSchedule](func(ctx context.Context, s *v1alpha1.ClusterRolloutSchedule) (ctrl.Result, error) {
-		return c.reconcile(ctx, cluster(s))
-	})
+	clusterReconciler := reconcile.TypedFunc[*v1alpha1.ClusterRolloutSchedule](
+		func(ctx context.Context, s *v1alpha1.ClusterRolloutSchedule) (ctrl.Result, error) {
+			return c.reconcile(ctx, cluster(s))
+		})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("clusterrolloutschedule").
-		For(&v1alpha1.ClusterRolloutSchedule{}, asked).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate(v1alpha1.KindClusterRolloutSchedule)), gates).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.ofRolloutAnywhere), labels).
-		Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), labels).
+		For(&v1alpha1.ClusterRolloutSchedule{}, specChanged).
+		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(requestsForGate(v1alpha1.KindClusterRolloutSchedule)), gateEvents).
+		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.clusterRequestsForRollout), labelsChanged).
+		Watches(&corev1.Namespace{}, kube.MapOf(c.requestsForNamespace), labelsChanged).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), all))
+		Complete(reconcile.AsReconciler(mgr.GetClient(), clusterReconciler))
 }
 
-// reconcile brings the gates of one schedule in line with what it says now.
-func (c *Controller) reconcile(ctx context.Context, s *subject) (ctrl.Result, error) {
+// reconcile brings the gates and the status of a schedule in line with its evaluation.
+func (c *Controller) reconcile(ctx context.Context, s *anySchedule) (ctrl.Result, error) {
 	if !s.object.GetDeletionTimestamp().IsZero() {
-		return ctrl.Result{}, nil // its gates go with it
+		return ctrl.Result{}, nil // the garbage collector deletes its gates
 	}
 	existing, err := c.gates(ctx, s)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	said := schedule.Evaluate(s.spec, c.clock.Now())
+	eval := schedule.Evaluate(s.spec, c.clock.Now())
 	var rollouts []types.NamespacedName
 	if sc, problem := schedule.NewScope(s.spec, s.namespaces); problem == nil {
 		rollouts, err = c.rollouts(ctx, s, sc)
-	} else { // whom it is for cannot be told, so those stay held who are
-		said = schedule.Evaluation{Zone: said.Zone, Reason: v1alpha1.ReasonScheduleInvalid, Problem: problem.Error()}
-		rollouts = heldBy(existing)
+	} else { // the selectors are invalid, so the Rollouts that have gates keep them
+		eval = schedule.Evaluation{Zone: eval.Zone, Reason: v1alpha1.ReasonScheduleInvalid, Problem: problem.Error()}
+		rollouts = rolloutsOf(existing)
 	}
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	out := c.carryOut(ctx, s, arrange(s, rollouts, existing), said)
-	if err := c.report(ctx, s, said, out); err != nil {
+	res := c.apply(ctx, s, newPlan(s, rollouts, existing), eval)
+	if err := c.updateStatus(ctx, s, eval, res); err != nil {
 		return kube.Finish(0, err)
 	}
-	return kube.Finish(c.wait(said, out), out.conflict)
+	return kube.Finish(c.wait(eval, res), res.conflict)
 }
 
-// wait is how long nothing has to be done.
-func (c *Controller) wait(said schedule.Evaluation, out outcome) time.Duration {
-	wait := look
-	if !said.Again.IsZero() {
-		wait = min(wait, max(said.Again.Sub(c.clock.Now()), time.Millisecond))
+// wait returns the time until the next reconcile.
+func (c *Controller) wait(eval schedule.Evaluation, res result) time.Duration {
+	wait := maxWait
+	if !eval.NextChange.IsZero() {
+		wait = min(wait, max(eval.NextChange.Sub(c.clock.Now()), time.Millisecond))
 	}
-	if len(out.failed) > 0 {
-		wait = min(wait, retry)
+	if len(res.failed) > 0 {
+		wait = min(wait, retryInterval)
 	}
 	return wait
 }
 
-// key names a schedule in the index. Long names are shortened as in labels.
-func (s *subject) key() string { return key(s.kind, s.object.GetNamespace(), s.object.GetName()) }
+// key returns the index key of the schedule.
+func (s *anySchedule) key() string {
+	return indexKey(s.kind, s.object.GetNamespace(), s.object.GetName())
+}
 
-// String names the schedule for a person.
-func (s *subject) String() string {
+// String returns the name of the schedule for messages.
+func (s *anySchedule) String() string {
 	if s.kind == v1alpha1.KindClusterRolloutSchedule {
 		return "cluster schedule " + s.object.GetName()
 	}
 	return "schedule " + s.object.GetName()
 }
 
-// place names an object as the status of the schedule does.
-func (s *subject) place(namespace, name string) string {
+// qualifiedName returns the name of an object as it appears in the status of the schedule.
+func (s *anySchedule) qualifiedName(namespace, name string) string {
 	if s.kind == v1alpha1.KindClusterRolloutSchedule {
 		return fmt.Sprintf("%s/%s", namespace, name)
 	}

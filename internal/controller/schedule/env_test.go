@@ -32,14 +32,14 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+// timeout limits how long a test waits.
+const timeout = 30 * time.Second
 
 var (
 	plane *devplane.Plane
-	// absent says why there is no API server.
-	absent = "needs the local cluster; skipped with -short"
-	scheme = runtime.NewScheme()
+	// skipReason is why there is no API server.
+	skipReason = "needs the local cluster; skipped with -short"
+	scheme     = runtime.NewScheme()
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 	var err error
 	plane, err = devplane.Start(ctx, devplane.Options{})
 	if errors.Is(err, devplane.ErrNotBuilt) {
-		absent = err.Error()
+		skipReason = err.Error()
 		return m.Run()
 	}
 	if err != nil {
@@ -78,46 +78,49 @@ func run(m *testing.M) int {
 	return code
 }
 
-// clock runs as fast as the real one, at another time.
-type clock struct{ ahead atomic.Int64 }
+// clock is the real clock with an offset.
+type clock struct{ offset atomic.Int64 }
 
-func (c *clock) Now() time.Time                  { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) Now() time.Time                  { return time.Now().Add(time.Duration(c.offset.Load())) }
 func (c *clock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
-func (c *clock) set(to time.Time)                { c.ahead.Store(int64(time.Until(to))) }
+func (c *clock) set(to time.Time)                { c.offset.Store(int64(time.Until(to))) }
 
-// world is an API server with the controller, at some time.
-type world struct {
+// testEnv is a namespace of an API server, on which the controller may run.
+type testEnv struct {
 	*testing.T
 	client.Client
 	clock  clock
 	events *events.FakeRecorder
-	// home is a namespace of the test.
-	home string
+	// ns is the namespace of the test.
+	ns string
 }
 
-// connect gives a test a namespace, without the controller.
-func connect(t *testing.T) *world {
+// newEnv returns a testEnv without the controller.
+func newEnv(t *testing.T) *testEnv {
 	t.Helper()
 	if plane == nil {
-		t.Skip(absent)
+		t.Skip(skipReason)
 	}
 	c, err := client.New(plane.Config(), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, Client: c, events: events.NewFakeRecorder(1000)}
-	w.home = w.namespace(nil)
-	t.Cleanup(func() { w.clean(context.Background()) })
+	w := &testEnv{T: t, Client: c, events: events.NewFakeRecorder(1000)}
+	w.ns = w.newNamespace(nil)
+	t.Cleanup(func() { w.cleanUp(context.Background()) })
 	return w
 }
 
-// begin starts the controller. Tests run one after the other, as cluster schedules concern them all.
-func begin(t *testing.T, now string) *world {
+// startController returns a testEnv with the controller. Its tests are not parallel, because ClusterRolloutSchedules
+// select the Rollouts of all of them.
+func startController(t *testing.T, now string) *testEnv {
 	t.Helper()
-	w := connect(t)
-	w.at(now)
+	w := newEnv(t)
+	w.setTime(now)
 	mgr, err := ctrl.NewManager(plane.Config(), ctrl.Options{
-		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}, Controller: config.Controller{
+			SkipNameValidation: ptr.To(true),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,12 +143,10 @@ func begin(t *testing.T, now string) *world {
 	return w
 }
 
-// clean removes what concerns other tests.
-func (w *world) clean(ctx context.Context) {
-	for _, kind := range []client.Object{&v1alpha1.ClusterRolloutSchedule{}} {
-		if err := w.DeleteAllOf(ctx, kind); err != nil {
-			w.Error(err)
-		}
+// cleanUp deletes the objects that would affect other tests.
+func (w *testEnv) cleanUp(ctx context.Context) {
+	if err := w.DeleteAllOf(ctx, &v1alpha1.ClusterRolloutSchedule{}); err != nil {
+		w.Error(err)
 	}
 	var all v1alpha1.RolloutList
 	if err := w.List(ctx, &all); err != nil {
@@ -158,8 +159,8 @@ func (w *world) clean(ctx context.Context) {
 	}
 }
 
-// at sets the clock.
-func (w *world) at(now string) {
+// setTime sets the clock.
+func (w *testEnv) setTime(now string) {
 	w.Helper()
 	to, err := time.Parse(time.RFC3339Nano, now)
 	if err != nil {
@@ -168,14 +169,14 @@ func (w *world) at(now string) {
 	w.clock.set(to)
 }
 
-func (w *world) namespace(labels map[string]string) string {
+func (w *testEnv) newNamespace(labels map[string]string) string {
 	w.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "schedule-", Labels: labels}}
-	w.make(ns)
+	w.create(ns)
 	return ns.Name
 }
 
-func (w *world) make(list ...client.Object) {
+func (w *testEnv) create(list ...client.Object) {
 	w.Helper()
 	for _, o := range list {
 		if err := w.Create(w.Context(), o); err != nil {
@@ -184,43 +185,45 @@ func (w *world) make(list ...client.Object) {
 	}
 }
 
-func (w *world) rollout(namespace, name string, labels map[string]string) *v1alpha1.Rollout {
+func (w *testEnv) rollout(namespace, name string, labels map[string]string) *v1alpha1.Rollout {
 	w.Helper()
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
 	ro.Spec.ReleasesImagePolicy.Name = "app"
-	w.make(ro)
+	w.create(ro)
 	return ro
 }
 
-// local and cluster make schedules that select the Rollouts labelled app=it.
-func (w *world) local(name string, edit func(*v1alpha1.ScheduleSpec)) *v1alpha1.RolloutSchedule {
+// local and cluster create schedules that select Rollouts with appLabels.
+func (w *testEnv) local(name string, edit func(*v1alpha1.ScheduleSpec)) *v1alpha1.RolloutSchedule {
 	w.Helper()
-	s := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: w.home, Name: name}}
-	s.Spec.RolloutSelector.MatchLabels = it
+	s := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
+	s.Spec.RolloutSelector.MatchLabels = appLabels
 	edit(&s.Spec)
-	w.make(s)
+	w.create(s)
 	return s
 }
 
-func (w *world) cluster(name string, edit func(*v1alpha1.ClusterScheduleSpec)) *v1alpha1.ClusterRolloutSchedule {
+func (w *testEnv) cluster(name string, edit func(*v1alpha1.ClusterScheduleSpec)) *v1alpha1.ClusterRolloutSchedule {
 	w.Helper()
 	s := &v1alpha1.ClusterRolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	s.Spec.RolloutSelector.MatchLabels = it
+	s.Spec.RolloutSelector.MatchLabels = appLabels
 	edit(&s.Spec)
-	w.make(s)
+	w.create(s)
 	return s
 }
 
-var it = map[string]string{"app": "it"}
+var appLabels = map[string]string{"app": "app"}
 
-func freeze(s *v1alpha1.ScheduleSpec) { s.Always = true }
+func setFreeze(s *v1alpha1.ScheduleSpec) { s.Always = true }
 
-func office(s *v1alpha1.ScheduleSpec) {
-	s.Action, s.Rules = v1alpha1.ScheduleAllow, []v1alpha1.ScheduleRule{{Name: "office", TimeRange: &v1alpha1.TimeRange{Start: "09:00", End: "17:00"}}}
+func setOfficeHours(s *v1alpha1.ScheduleSpec) {
+	s.Action, s.Rules = v1alpha1.ScheduleAllow, []v1alpha1.ScheduleRule{
+		{Name: "office", TimeRange: &v1alpha1.TimeRange{Start: "09:00", End: "17:00"}},
+	}
 }
 
-// change edits an object as it is now.
-func change[T client.Object](w *world, o T, edit func(T)) {
+// change reads an object and patches it.
+func change[T client.Object](w *testEnv, o T, edit func(T)) {
 	w.Helper()
 	if err := w.Get(w.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 		w.Fatal(err)
@@ -232,8 +235,8 @@ func change[T client.Object](w *world, o T, edit func(T)) {
 	}
 }
 
-// kick makes the controller look at a schedule, as its timer does not know that the clock was set.
-func kick[T client.Object](w *world, s T) {
+// triggerReconcile changes an annotation of a schedule. Its requeue timer does not notice that the clock was set.
+func triggerReconcile[T client.Object](w *testEnv, s T) {
 	w.Helper()
 	change(w, s, func(s T) {
 		annotations := s.GetAnnotations()
@@ -245,17 +248,17 @@ func kick[T client.Object](w *world, s T) {
 	})
 }
 
-func (w *world) remove(o client.Object) {
+func (w *testEnv) delete(o client.Object) {
 	w.Helper()
 	if err := w.Client.Delete(w.Context(), o); err != nil {
 		w.Fatal(err)
 	}
 }
 
-// eventually asks until nothing is wrong.
-func (w *world) eventually(want string, check func() error) {
+// eventually repeats a check until it returns nil.
+func (w *testEnv) eventually(want string, check func() error) {
 	w.Helper()
-	end := time.Now().Add(patience)
+	end := time.Now().Add(timeout)
 	for {
 		err := check()
 		if err == nil {
@@ -268,8 +271,8 @@ func (w *world) eventually(want string, check func() error) {
 	}
 }
 
-// gates lists those of a namespace.
-func (w *world) gates(namespace string) []v1alpha1.RolloutGate {
+// gates lists the gates of a namespace.
+func (w *testEnv) gates(namespace string) []v1alpha1.RolloutGate {
 	w.Helper()
 	var list v1alpha1.RolloutGateList
 	if err := w.List(w.Context(), &list, client.InNamespace(namespace)); err != nil {
@@ -278,8 +281,8 @@ func (w *world) gates(namespace string) []v1alpha1.RolloutGate {
 	return list.Items
 }
 
-// said sums gates up, in the order of their Rollouts: the name of each, and whether it is open.
-func said(gates []v1alpha1.RolloutGate) string {
+// summarize returns the sorted names of the Rollouts of gates, and whether each gate is open.
+func summarize(gates []v1alpha1.RolloutGate) string {
 	var list []string
 	for _, g := range gates {
 		list = append(list, fmt.Sprintf("%s:%t", g.Spec.RolloutRef.Name, g.Spec.Passing != nil && *g.Spec.Passing))
@@ -288,21 +291,21 @@ func said(gates []v1alpha1.RolloutGate) string {
 	return strings.Join(list, ", ")
 }
 
-// expect waits until the gates of a namespace are as told.
-func (w *world) expect(namespace, want string) []v1alpha1.RolloutGate {
+// awaitGates waits until the summary of the gates of a namespace is as wanted.
+func (w *testEnv) awaitGates(namespace, want string) []v1alpha1.RolloutGate {
 	w.Helper()
 	var gates []v1alpha1.RolloutGate
 	w.eventually("the gates of "+namespace, func() error {
-		if gates = w.gates(namespace); said(gates) != want {
-			return fmt.Errorf("got %q, want %q", said(gates), want)
+		if gates = w.gates(namespace); summarize(gates) != want {
+			return fmt.Errorf("got %q, want %q", summarize(gates), want)
 		}
 		return nil
 	})
 	return gates
 }
 
-// status waits until a condition of a schedule has a status and a reason, and returns its message.
-func (w *world) condition(s client.Object, kind string, status metav1.ConditionStatus, reason string) string {
+// awaitCondition waits until a condition of a schedule has a status and a reason, and returns its message.
+func (w *testEnv) awaitCondition(s client.Object, kind string, status metav1.ConditionStatus, reason string) string {
 	w.Helper()
 	var message string
 	w.eventually(fmt.Sprintf("%s is %s (%s)", kind, status, reason), func() error {
@@ -321,17 +324,17 @@ func (w *world) condition(s client.Object, kind string, status metav1.ConditionS
 }
 
 func statusOf(s client.Object) *v1alpha1.ScheduleStatus {
-	if one, ok := s.(*v1alpha1.RolloutSchedule); ok {
-		return &one.Status
+	if local, ok := s.(*v1alpha1.RolloutSchedule); ok {
+		return &local.Status
 	}
 	return &s.(*v1alpha1.ClusterRolloutSchedule).Status
 }
 
-// event waits for one that contains a text.
-func (w *world) event(text string) {
+// awaitEvent waits for an event that contains a text.
+func (w *testEnv) awaitEvent(text string) {
 	w.Helper()
 	var seen []string
-	end := time.After(patience)
+	end := time.After(timeout)
 	for {
 		select {
 		case e := <-w.events.Events:

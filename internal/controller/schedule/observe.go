@@ -16,22 +16,22 @@ import (
 	"github.com/kuberik/kuberik/internal/schedule"
 )
 
-// subject is a schedule of either kind.
-type subject struct {
+// anySchedule is a RolloutSchedule or a ClusterRolloutSchedule.
+type anySchedule struct {
 	kind   string
 	object client.Object
 	spec   v1alpha1.ScheduleSpec
 	status v1alpha1.ScheduleStatus
-	// namespaces of a cluster schedule; nil means all.
+	// namespaces is the namespaceSelector of a ClusterRolloutSchedule. Nil selects every namespace.
 	namespaces *metav1.LabelSelector
-	// with is a copy of the object that has another status.
-	with func(v1alpha1.ScheduleStatus) client.Object
+	// withStatus returns a copy of the object with another status.
+	withStatus func(v1alpha1.ScheduleStatus) client.Object
 }
 
-func namespaced(s *v1alpha1.RolloutSchedule) *subject {
-	return &subject{
+func namespaced(s *v1alpha1.RolloutSchedule) *anySchedule {
+	return &anySchedule{
 		kind: v1alpha1.KindRolloutSchedule, object: s, spec: s.Spec, status: s.Status,
-		with: func(status v1alpha1.ScheduleStatus) client.Object {
+		withStatus: func(status v1alpha1.ScheduleStatus) client.Object {
 			next := s.DeepCopy()
 			next.Status = status
 			return next
@@ -39,10 +39,11 @@ func namespaced(s *v1alpha1.RolloutSchedule) *subject {
 	}
 }
 
-func cluster(s *v1alpha1.ClusterRolloutSchedule) *subject {
-	return &subject{
-		kind: v1alpha1.KindClusterRolloutSchedule, object: s, spec: s.Spec.ScheduleSpec, status: s.Status, namespaces: s.Spec.NamespaceSelector,
-		with: func(status v1alpha1.ScheduleStatus) client.Object {
+func cluster(s *v1alpha1.ClusterRolloutSchedule) *anySchedule {
+	return &anySchedule{
+		kind: v1alpha1.KindClusterRolloutSchedule, object: s, spec: s.Spec.ScheduleSpec, status: s.Status,
+		namespaces: s.Spec.NamespaceSelector,
+		withStatus: func(status v1alpha1.ScheduleStatus) client.Object {
 			next := s.DeepCopy()
 			next.Status = status
 			return next
@@ -50,10 +51,11 @@ func cluster(s *v1alpha1.ClusterRolloutSchedule) *subject {
 	}
 }
 
-// gates lists the gates of a schedule in every namespace, those first that were made first.
-func (c *Controller) gates(ctx context.Context, s *subject) ([]*v1alpha1.RolloutGate, error) {
+// gates lists the gates of a schedule in every namespace, the oldest first.
+func (c *Controller) gates(ctx context.Context, s *anySchedule) ([]*v1alpha1.RolloutGate, error) {
 	var list v1alpha1.RolloutGateList
-	if err := c.client.List(ctx, &list, client.MatchingFields{bySchedule: s.key()}, client.UnsafeDisableDeepCopy); err != nil {
+	err := c.client.List(ctx, &list, client.MatchingFields{scheduleIndex: s.key()}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("listing the gates of %s: %w", s, err)
 	}
 	var found []*v1alpha1.RolloutGate
@@ -63,44 +65,47 @@ func (c *Controller) gates(ctx context.Context, s *subject) ([]*v1alpha1.Rollout
 		}
 	}
 	slices.SortFunc(found, func(a, b *v1alpha1.RolloutGate) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Name, b.Name),
+		)
 	})
 	return found, nil
 }
 
-// heldBy are the Rollouts that gates name.
-func heldBy(gates []*v1alpha1.RolloutGate) []types.NamespacedName {
+// rolloutsOf returns the Rollouts of gates.
+func rolloutsOf(gates []*v1alpha1.RolloutGate) []types.NamespacedName {
 	var rollouts []types.NamespacedName
 	for _, g := range gates {
 		rollouts = append(rollouts, types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name})
 	}
-	return ordered(rollouts)
+	return sortedUnique(rollouts)
 }
 
-// rollouts lists those that a schedule has a say in.
-func (c *Controller) rollouts(ctx context.Context, s *subject, sc schedule.Scope) ([]types.NamespacedName, error) {
-	within, err := c.within(ctx, sc)
+// rollouts lists the Rollouts to which a schedule applies.
+func (c *Controller) rollouts(ctx context.Context, s *anySchedule, sc schedule.Scope) ([]types.NamespacedName, error) {
+	inScope, err := c.namespaceFilter(ctx, sc)
 	if err != nil {
 		return nil, fmt.Errorf("listing the namespaces of %s: %w", s, err)
 	}
 	var all v1alpha1.RolloutList
-	err = c.client.List(ctx, &all, client.InNamespace(s.object.GetNamespace()), client.MatchingLabelsSelector{Selector: sc.Rollouts},
-		client.UnsafeDisableDeepCopy)
+	err = c.client.List(ctx, &all, client.InNamespace(s.object.GetNamespace()),
+		client.MatchingLabelsSelector{Selector: sc.Rollouts}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the Rollouts of %s: %w", s, err)
 	}
 	var list []types.NamespacedName
 	for i := range all.Items {
 		ro := &all.Items[i]
-		if ro.DeletionTimestamp.IsZero() && !sc.Exempt.Matches(labels.Set(ro.Labels)) && within(ro.Namespace) {
+		if ro.DeletionTimestamp.IsZero() && !sc.Exempt.Matches(labels.Set(ro.Labels)) && inScope(ro.Namespace) {
 			list = append(list, client.ObjectKeyFromObject(ro))
 		}
 	}
-	return ordered(list), nil
+	return sortedUnique(list), nil
 }
 
-// within tells the namespaces of a schedule from others.
-func (c *Controller) within(ctx context.Context, sc schedule.Scope) (func(namespace string) bool, error) {
+// namespaceFilter returns a function that reports whether the schedule selects a namespace.
+func (c *Controller) namespaceFilter(ctx context.Context, sc schedule.Scope) (func(namespace string) bool, error) {
 	if sc.Namespaces == nil {
 		return func(string) bool { return true }, nil
 	}
@@ -113,8 +118,8 @@ func (c *Controller) within(ctx context.Context, sc schedule.Scope) (func(namesp
 	return func(namespace string) bool { return names[namespace] }, err
 }
 
-// ordered sorts names and keeps each once.
-func ordered(list []types.NamespacedName) []types.NamespacedName {
+// sortedUnique sorts names and removes duplicates.
+func sortedUnique(list []types.NamespacedName) []types.NamespacedName {
 	slices.SortFunc(list, func(a, b types.NamespacedName) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})

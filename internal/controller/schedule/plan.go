@@ -13,19 +13,22 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// plan is what there has to be: a gate for each Rollout. What else belongs to the schedule has to go.
+// plan lists the gates that a schedule must have.
 type plan struct {
 	rollouts []types.NamespacedName
-	// gates are in the order of the Rollouts; nil where there is none yet.
+	// gates has the existing gate of each Rollout, or nil if it has none.
 	gates []*v1alpha1.RolloutGate
-	gone  []*v1alpha1.RolloutGate
+	// obsolete are the gates that must be deleted.
+	obsolete []*v1alpha1.RolloutGate
 }
 
-// arrange finds out which gate is for which Rollout. A Rollout that has several keeps the one whose name says that it is for it, else
-// the oldest.
-func arrange(s *subject, rollouts []types.NamespacedName, existing []*v1alpha1.RolloutGate) plan {
+// newPlan assigns the existing gates to Rollouts. A Rollout with several gates keeps the one with the derived name,
+// else the oldest.
+func newPlan(s *anySchedule, rollouts []types.NamespacedName, existing []*v1alpha1.RolloutGate) plan {
 	p := plan{rollouts: rollouts, gates: make([]*v1alpha1.RolloutGate, len(rollouts))}
-	byName, byLabel, byRef := map[types.NamespacedName]int{}, map[types.NamespacedName]int{}, map[types.NamespacedName]int{}
+	byName := map[types.NamespacedName]int{}
+	byLabel := map[types.NamespacedName]int{}
+	byRef := map[types.NamespacedName]int{}
 	for i, ro := range rollouts {
 		byName[types.NamespacedName{Namespace: ro.Namespace, Name: gateName(s, ro)}] = i
 		byLabel[types.NamespacedName{Namespace: ro.Namespace, Name: version.LabelValue(ro.Name)}] = i
@@ -47,68 +50,68 @@ func arrange(s *subject, rollouts []types.NamespacedName, existing []*v1alpha1.R
 		if ok && p.gates[i] == nil {
 			p.gates[i] = g
 		} else {
-			p.gone = append(p.gone, g)
+			p.obsolete = append(p.obsolete, g)
 		}
 	}
 	return p
 }
 
-// gateName follows from the schedule and the Rollout.
-func gateName(s *subject, ro types.NamespacedName) string {
+// gateName derives the name of a gate from the schedule and the Rollout.
+func gateName(s *anySchedule, ro types.NamespacedName) string {
 	name := s.object.GetName() + "-" + ro.Name
-	return version.Distinct(name, s.kind+"/"+s.object.GetNamespace()+"/"+s.object.GetName()+"/"+ro.Name)
+	return version.UniqueName(name, s.kind+"/"+s.object.GetNamespace()+"/"+s.object.GetName()+"/"+ro.Name)
 }
 
-// shape makes a gate what it has to be, but for its owner. Labels and annotations of others stay.
-func (s *subject) shape(g *v1alpha1.RolloutGate, ro types.NamespacedName, said schedule.Evaluation) {
-	g.Spec = v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: ro.Name}, Passing: &said.Open}
-	put(&g.Labels, v1alpha1.LabelScheduleKind, s.kind)
-	put(&g.Labels, v1alpha1.LabelScheduleNamespace, version.LabelValue(s.object.GetNamespace()))
-	put(&g.Labels, v1alpha1.LabelScheduleName, version.LabelValue(s.object.GetName()))
-	put(&g.Labels, v1alpha1.LabelScheduleRollout, version.LabelValue(ro.Name))
-	for _, shown := range []string{v1alpha1.AnnotationGatePrettyName, v1alpha1.AnnotationGateDescription} {
-		put(&g.Annotations, shown, s.object.GetAnnotations()[shown])
+// setDesired sets the spec, labels and annotations of a gate. It keeps labels and annotations of others.
+func (s *anySchedule) setDesired(g *v1alpha1.RolloutGate, ro types.NamespacedName, eval schedule.Evaluation) {
+	g.Spec = v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: ro.Name}, Passing: &eval.Open}
+	setOrDelete(&g.Labels, v1alpha1.LabelScheduleKind, s.kind)
+	setOrDelete(&g.Labels, v1alpha1.LabelScheduleNamespace, version.LabelValue(s.object.GetNamespace()))
+	setOrDelete(&g.Labels, v1alpha1.LabelScheduleName, version.LabelValue(s.object.GetName()))
+	setOrDelete(&g.Labels, v1alpha1.LabelScheduleRollout, version.LabelValue(ro.Name))
+	for _, key := range []string{v1alpha1.AnnotationGatePrettyName, v1alpha1.AnnotationGateDescription} {
+		setOrDelete(&g.Annotations, key, s.object.GetAnnotations()[key])
 	}
-	put(&g.Annotations, v1alpha1.AnnotationGateReason, s.reason(said))
-	put(&g.Annotations, v1alpha1.AnnotationGateUntil, until(said.NextTransition))
+	setOrDelete(&g.Annotations, v1alpha1.AnnotationGateReason, s.reason(eval))
+	setOrDelete(&g.Annotations, v1alpha1.AnnotationGateUntil, formatUntil(eval.NextTransition))
 }
 
-// reason says why the gates are as they are.
-func (s *subject) reason(said schedule.Evaluation) string {
-	if said.Invalid() {
-		return version.Clean(s.String()+" is invalid and closes its gates: "+said.Problem, maxMessage)
+// reason returns why the gates are open or closed.
+func (s *anySchedule) reason(eval schedule.Evaluation) string {
+	if eval.Invalid() {
+		return version.Clean(s.String()+" is invalid, so its gates are closed: "+eval.Problem, maxMessage)
 	}
 	state := " is closed"
-	if said.Open {
+	if eval.Open {
 		state = " is open"
 	}
-	if said.NextTransition.IsZero() {
-		return s.String() + state + " until somebody changes it"
+	if eval.NextTransition.IsZero() {
+		return s.String() + state + " until its spec is changed"
 	}
-	return s.String() + state + " until " + said.NextTransition.In(said.Zone).Format("2006-01-02T15:04Z07:00")
+	return s.String() + state + " until " + eval.NextTransition.In(eval.Zone).Format("2006-01-02T15:04Z07:00")
 }
 
-func until(t time.Time) string {
+func formatUntil(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
 }
 
-// put sets a value, or takes it out if it is empty.
-func put(to *map[string]string, key, value string) {
+// setOrDelete sets a value, or deletes the key if the value is empty.
+func setOrDelete(m *map[string]string, key, value string) {
 	switch {
 	case value == "":
-		delete(*to, key)
-	case *to == nil:
-		*to = map[string]string{key: value}
+		delete(*m, key)
+	case *m == nil:
+		*m = map[string]string{key: value}
 	default:
-		(*to)[key] = value
+		(*m)[key] = value
 	}
 }
 
-// claim is the schedule that a gate says it belongs to: its controller, or, if it has none, the one that its labels name.
-func claim(g *v1alpha1.RolloutGate) (kind string, schedule types.NamespacedName, ok bool) {
+// scheduleOf returns the schedule of a gate: its controlling owner, or the schedule in its labels if it has no owner.
+func scheduleOf(g *v1alpha1.RolloutGate) (kind string, schedule types.NamespacedName, ok bool) {
 	kind, schedule.Name = g.Labels[v1alpha1.LabelScheduleKind], g.Labels[v1alpha1.LabelScheduleName]
 	if owner := metav1.GetControllerOfNoCopy(g); owner != nil {
 		if !strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
@@ -126,7 +129,7 @@ func claim(g *v1alpha1.RolloutGate) (kind string, schedule types.NamespacedName,
 	return kind, schedule, schedule.Name != ""
 }
 
-// key names a schedule in the index. Names are shortened as in labels.
-func key(kind, namespace, name string) string {
+// indexKey returns the key of a schedule in scheduleIndex. Names are shortened as in labels.
+func indexKey(kind, namespace, name string) string {
 	return kind + "/" + namespace + "/" + version.LabelValue(name)
 }

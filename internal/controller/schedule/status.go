@@ -19,40 +19,40 @@ import (
 )
 
 const (
-	// listed is how many gates a status names.
-	listed = 500
-	// told is how many Rollouts a condition says what went wrong for.
-	told = 3
-	// maxMessage bounds what is said.
+	// maxManagedGates is the number of gates that a status lists.
+	maxManagedGates = 500
+	// maxFailures is the number of errors that a condition lists.
+	maxFailures = 3
+	// maxMessage is the maximum length of a message in bytes.
 	maxMessage = 1024
 )
 
-// report writes the status, if it says something new, and then the events.
-func (c *Controller) report(ctx context.Context, s *subject, said schedule.Evaluation, out outcome) error {
-	next := s.next(said, out, c.clock.Now())
+// updateStatus writes the status if it changed, and then the events.
+func (c *Controller) updateStatus(ctx context.Context, s *anySchedule, eval schedule.Evaluation, res result) error {
+	next := s.nextStatus(eval, res, c.clock.Now())
 	if equality.Semantic.DeepEqual(s.status, next) {
 		return nil
 	}
-	if err := kube.PatchStatus(ctx, c.client, s.object, s.with(next)); err != nil {
+	if err := kube.PatchStatus(ctx, c.client, s.object, s.withStatus(next)); err != nil {
 		return err
 	}
-	for _, e := range happened(s.status, next, said) {
+	for _, e := range newEvents(s.status, next, eval) {
 		c.events.Eventf(s.object, nil, e.kind, e.reason, e.reason, "%s", e.note)
 	}
 	return nil
 }
 
-// next is the status that follows from what was found and done.
-func (s *subject) next(said schedule.Evaluation, out outcome, now time.Time) v1alpha1.ScheduleStatus {
+// nextStatus returns the status for an evaluation and the result of a reconcile.
+func (s *anySchedule) nextStatus(eval schedule.Evaluation, res result, now time.Time) v1alpha1.ScheduleStatus {
 	st := *s.status.DeepCopy()
 	st.ObservedGeneration = s.object.GetGeneration()
-	st.Active, st.ActiveRules, st.NextTransition = said.Active, said.ActiveRules, nil
-	if !said.NextTransition.IsZero() {
-		st.NextTransition = &metav1.Time{Time: said.NextTransition}
+	st.Active, st.ActiveRules, st.NextTransition = eval.Active, eval.ActiveRules, nil
+	if !eval.NextTransition.IsZero() {
+		st.NextTransition = &metav1.Time{Time: eval.NextTransition}
 	}
-	slices.Sort(out.managed)
-	st.ManagedGates, st.MatchingRollouts = out.managed[:min(len(out.managed), listed)], out.rollouts
-	for _, condition := range []metav1.Condition{stalled(said), ready(said, out)} {
+	slices.Sort(res.managed)
+	st.ManagedGates, st.MatchingRollouts = res.managed[:min(len(res.managed), maxManagedGates)], res.rollouts
+	for _, condition := range []metav1.Condition{stalled(eval), ready(eval, res)} {
 		condition.ObservedGeneration = st.ObservedGeneration
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		condition.Message = version.Clean(condition.Message, maxMessage)
@@ -61,9 +61,11 @@ func (s *subject) next(said schedule.Evaluation, out outcome, now time.Time) v1a
 	return st
 }
 
-func stalled(said schedule.Evaluation) metav1.Condition {
-	if said.Stalled() {
-		return metav1.Condition{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: said.Reason, Message: said.Problem}
+func stalled(eval schedule.Evaluation) metav1.Condition {
+	if eval.Stalled() {
+		return metav1.Condition{
+			Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: eval.Reason, Message: eval.Problem,
+		}
 	}
 	return metav1.Condition{
 		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonScheduleEvaluated,
@@ -71,89 +73,93 @@ func stalled(said schedule.Evaluation) metav1.Condition {
 	}
 }
 
-func ready(said schedule.Evaluation, out outcome) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonScheduleClosed}
-	parts := []string{effect(said, out)}
-	if said.Open {
+func ready(eval schedule.Evaluation, res result) metav1.Condition {
+	c := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonScheduleClosed,
+	}
+	parts := []string{effectMessage(eval, res)}
+	if eval.Open {
 		c.Reason = v1alpha1.ReasonScheduleOpen
 	}
-	if len(out.failed) > 0 {
+	if len(res.failed) > 0 {
 		c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonScheduleGatesFailed
-		parts = []string{failures(out)}
+		parts = []string{failureMessage(res)}
 	}
-	if said.Stalled() {
-		c.Status, c.Reason = metav1.ConditionFalse, said.Reason
+	if eval.Stalled() {
+		c.Status, c.Reason = metav1.ConditionFalse, eval.Reason
 	}
-	if said.Problem != "" {
-		parts = append([]string{said.Problem}, parts...)
+	if eval.Problem != "" {
+		parts = append([]string{eval.Problem}, parts...)
 	}
 	c.Message = strings.Join(parts, "; ")
 	return c
 }
 
-// effect says what the schedule does to Rollouts.
-func effect(said schedule.Evaluation, out outcome) string {
+// effectMessage returns the effect of the schedule on Rollouts.
+func effectMessage(eval schedule.Evaluation, res result) string {
 	switch {
-	case out.rollouts == 0:
+	case res.rollouts == 0:
 		return "selects no Rollout"
-	case said.Open:
-		return "lets " + count(out.rollouts) + " pass"
+	case eval.Open:
+		return "lets " + countRollouts(res.rollouts) + " pass"
 	}
-	return "holds " + count(out.rollouts)
+	return "holds " + countRollouts(res.rollouts)
 }
 
-func failures(out outcome) string {
-	if len(out.failed) > told {
-		return strings.Join(out.failed[:told], "; ") + fmt.Sprintf("; and %d more", len(out.failed)-told)
+func failureMessage(res result) string {
+	if len(res.failed) > maxFailures {
+		return strings.Join(res.failed[:maxFailures], "; ") + fmt.Sprintf("; and %d more", len(res.failed)-maxFailures)
 	}
-	return strings.Join(out.failed, "; ")
+	return strings.Join(res.failed, "; ")
 }
 
-func count(n int) string {
+func countRollouts(n int) string {
 	if n == 1 {
 		return "1 Rollout"
 	}
 	return fmt.Sprintf("%d Rollouts", n)
 }
 
-// news is something that happened.
-type news struct{ kind, reason, note string }
+// statusEvent is an event about a change of the status.
+type statusEvent struct{ kind, reason, note string }
 
-// happened finds out what is new in a status.
-func happened(before, after v1alpha1.ScheduleStatus, said schedule.Evaluation) []news {
-	var list []news
-	for _, bad := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReady} {
-		now, was := apimeta.FindStatusCondition(after.Conditions, bad), apimeta.FindStatusCondition(before.Conditions, bad)
-		trouble := now.Status == metav1.ConditionTrue
-		if bad == v1alpha1.ConditionReady {
-			trouble = now.Reason == v1alpha1.ReasonScheduleGatesFailed
+// newEvents returns the events for a change of the status.
+func newEvents(before, after v1alpha1.ScheduleStatus, eval schedule.Evaluation) []statusEvent {
+	var list []statusEvent
+	for _, conditionType := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReady} {
+		next := apimeta.FindStatusCondition(after.Conditions, conditionType)
+		previous := apimeta.FindStatusCondition(before.Conditions, conditionType)
+		failing := next.Status == metav1.ConditionTrue
+		if conditionType == v1alpha1.ConditionReady {
+			failing = next.Reason == v1alpha1.ReasonScheduleGatesFailed
 		}
-		if trouble && (was == nil || was.Reason != now.Reason) {
-			list = append(list, news{corev1.EventTypeWarning, now.Reason, now.Message})
+		if failing && (previous == nil || previous.Reason != next.Reason) {
+			list = append(list, statusEvent{corev1.EventTypeWarning, next.Reason, next.Message})
 		}
 	}
-	if before.Active == after.Active || said.Invalid() {
+	if before.Active == after.Active || eval.Invalid() {
 		return list
 	}
-	e := news{corev1.EventTypeNormal, "ScheduleInactive", "the schedule is no longer active"}
+	e := statusEvent{corev1.EventTypeNormal, "ScheduleInactive", "the schedule is no longer active"}
 	if after.Active {
 		e.reason, e.note = "ScheduleActive", "the schedule is active"
 	}
-	if rules := strings.Join(slices.DeleteFunc(slices.Clone(after.ActiveRules), func(r string) bool { return r == "" }), ", "); rules != "" {
-		e.note += " (" + rules + ")"
+	named := slices.DeleteFunc(slices.Clone(after.ActiveRules), func(r string) bool { return r == "" })
+	if len(named) > 0 {
+		e.note += " (" + strings.Join(named, ", ") + ")"
 	}
-	e.note += ": " + consequence(after, said)
+	e.note += ": " + readyClause(after, eval)
 	if after.NextTransition != nil {
-		e.note += ", until " + after.NextTransition.In(said.Zone).Format("2006-01-02T15:04Z07:00")
+		e.note += ", until " + after.NextTransition.In(eval.Zone).Format("2006-01-02T15:04Z07:00")
 	}
 	return append(list, e)
 }
 
-// consequence is the message of Ready as the end of a sentence.
-func consequence(after v1alpha1.ScheduleStatus, said schedule.Evaluation) string {
+// readyClause returns the message of Ready as the second half of a sentence.
+func readyClause(after v1alpha1.ScheduleStatus, eval schedule.Evaluation) string {
 	ready := apimeta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady)
-	if ready.Status == metav1.ConditionTrue && said.Problem == "" {
-		return "it " + ready.Message // which says what the schedule does
+	if ready.Status == metav1.ConditionTrue && eval.Problem == "" {
+		return "it " + ready.Message
 	}
 	return ready.Message
 }

@@ -19,20 +19,20 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// bySchedule finds the gates of a schedule, in whatever namespace.
-const bySchedule = "kuberik.schedule"
+// scheduleIndex is the name of the index of gates by schedule.
+const scheduleIndex = "kuberik.schedule"
 
-// Indexes that the controller needs.
+// Indexes returns the indexes that the controller needs.
 func Indexes() []kube.Index {
-	return []kube.Index{kube.IndexOf(&v1alpha1.RolloutGate{}, bySchedule, func(g *v1alpha1.RolloutGate) []string {
-		if kind, s, ok := claim(g); ok {
-			return []string{key(kind, s.Namespace, s.Name)}
+	return []kube.Index{kube.IndexOf(&v1alpha1.RolloutGate{}, scheduleIndex, func(g *v1alpha1.RolloutGate) []string {
+		if kind, s, ok := scheduleOf(g); ok {
+			return []string{indexKey(kind, s.Namespace, s.Name)}
 		}
 		return nil
 	})}
 }
 
-// gateChanged lets through what may have to be put back. What a gate says of releases is not.
+// gateChanged returns a predicate that ignores updates of the status of a gate.
 func gateChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld, e.ObjectNew
@@ -43,19 +43,19 @@ func gateChanged() predicate.Predicate {
 	}}
 }
 
-// ofGate reaches the schedule of a kind that a gate belongs to.
-func ofGate(wanted string) func(context.Context, *v1alpha1.RolloutGate) []reconcile.Request {
+// requestsForGate returns a map function from a gate to its schedule, if that is of a kind.
+func requestsForGate(kind string) func(context.Context, *v1alpha1.RolloutGate) []reconcile.Request {
 	return func(_ context.Context, g *v1alpha1.RolloutGate) []reconcile.Request {
-		if kind, s, ok := claim(g); ok && kind == wanted {
+		if k, s, ok := scheduleOf(g); ok && k == kind {
 			return []reconcile.Request{{NamespacedName: s}}
 		}
 		return nil
 	}
 }
 
-// ofRollout reaches the schedules of the namespace that select a Rollout. Of a Rollout whose labels change it is asked twice, with the
-// old labels and the new.
-func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+// requestsForRollout returns requests for the RolloutSchedules that may select a Rollout. The handler calls it for
+// the old and the new object of an update.
+func (c *Controller) requestsForRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
 	var list v1alpha1.RolloutScheduleList
 	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "listing RolloutSchedules")
@@ -63,24 +63,30 @@ func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout) []reco
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if s := &list.Items[i]; selects(&s.Spec, ro) {
+		if s := &list.Items[i]; mayBeSelected(&s.Spec, ro) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s)})
 		}
 	}
 	return requests
 }
 
-// ofRolloutAnywhere reaches the cluster schedules that select a Rollout, if its namespace is theirs.
-func (c *Controller) ofRolloutAnywhere(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
-	return c.clusterSchedules(ctx, func(s *v1alpha1.ClusterRolloutSchedule) bool { return selects(&s.Spec.ScheduleSpec, ro) })
+// clusterRequestsForRollout returns requests for the ClusterRolloutSchedules that may select a Rollout.
+func (c *Controller) clusterRequestsForRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+	return c.requestsForClusterSchedules(
+		ctx, func(s *v1alpha1.ClusterRolloutSchedule) bool { return mayBeSelected(&s.Spec.ScheduleSpec, ro) },
+	)
 }
 
-// ofNamespace reaches the cluster schedules that ask for the labels of namespaces.
-func (c *Controller) ofNamespace(ctx context.Context, _ *corev1.Namespace) []reconcile.Request {
-	return c.clusterSchedules(ctx, func(s *v1alpha1.ClusterRolloutSchedule) bool { return s.Spec.NamespaceSelector != nil })
+// requestsForNamespace returns requests for the ClusterRolloutSchedules with a namespaceSelector.
+func (c *Controller) requestsForNamespace(ctx context.Context, _ *corev1.Namespace) []reconcile.Request {
+	return c.requestsForClusterSchedules(
+		ctx, func(s *v1alpha1.ClusterRolloutSchedule) bool { return s.Spec.NamespaceSelector != nil },
+	)
 }
 
-func (c *Controller) clusterSchedules(ctx context.Context, want func(*v1alpha1.ClusterRolloutSchedule) bool) []reconcile.Request {
+func (c *Controller) requestsForClusterSchedules(
+	ctx context.Context, include func(*v1alpha1.ClusterRolloutSchedule) bool,
+) []reconcile.Request {
 	var list v1alpha1.ClusterRolloutScheduleList
 	if err := c.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "listing ClusterRolloutSchedules")
@@ -88,16 +94,16 @@ func (c *Controller) clusterSchedules(ctx context.Context, want func(*v1alpha1.C
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if s := &list.Items[i]; want(s) {
+		if s := &list.Items[i]; include(s) {
 			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: s.Name}})
 		}
 	}
 	return requests
 }
 
-// selects says whether a Rollout is a schedule's business, be it exempt or not. A selector that cannot be used is the business of the
-// schedule itself.
-func selects(spec *v1alpha1.ScheduleSpec, ro *v1alpha1.Rollout) bool {
+// mayBeSelected reports whether a rolloutSelector matches a Rollout. It ignores exemptions and invalid selectors,
+// which the reconcile of the schedule handles.
+func mayBeSelected(spec *v1alpha1.ScheduleSpec, ro *v1alpha1.Rollout) bool {
 	selector, err := metav1.LabelSelectorAsSelector(&spec.RolloutSelector)
 	return err == nil && selector.Matches(labels.Set(ro.Labels))
 }
