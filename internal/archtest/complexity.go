@@ -6,8 +6,8 @@ import (
 	"go/token"
 )
 
-func complexities(m *Module) (found []Finding) {
-	m.functions(func(p *Package, f *File, fn *ast.FuncDecl) {
+func checkComplexity(m *Module) (found []Finding) {
+	m.eachFunction(func(p *Package, f *File, fn *ast.FuncDecl) {
 		n, limit := complexity(fn), limitsFor(p.Path).complexity
 		if n > limit {
 			found = append(found, Finding{Subject: f.subject(fn), Where: f.at(fn), Message: fmt.Sprintf(
@@ -18,8 +18,8 @@ func complexities(m *Module) (found []Finding) {
 	return found
 }
 
-func nestings(m *Module) (found []Finding) {
-	m.functions(func(p *Package, f *File, fn *ast.FuncDecl) {
+func checkNesting(m *Module) (found []Finding) {
+	m.eachFunction(func(p *Package, f *File, fn *ast.FuncDecl) {
 		n, limit := nesting(fn), limitsFor(p.Path).nesting
 		if n > limit {
 			found = append(found, Finding{Subject: f.subject(fn), Where: f.at(fn), Message: fmt.Sprintf(
@@ -30,7 +30,7 @@ func nestings(m *Module) (found []Finding) {
 	return found
 }
 
-// complexity counts the ways through a function, those of the functions written inside it included.
+// complexity returns the cyclomatic complexity of a function, including its function literals.
 func complexity(fn *ast.FuncDecl) int {
 	n := 1
 	ast.Inspect(fn, func(node ast.Node) bool {
@@ -45,7 +45,7 @@ func branches(node ast.Node) int {
 	case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
 		return 1
 	case *ast.CaseClause:
-		return min(1, len(node.List)) // the default is no way of its own
+		return min(1, len(node.List)) // a default case is not a branch
 	case *ast.CommClause:
 		if node.Comm != nil {
 			return 1
@@ -58,43 +58,44 @@ func branches(node ast.Node) int {
 	return 0
 }
 
-// nesting is how many conditions and loops a reader has to keep in mind at the deepest place.
+// nesting returns the deepest nesting of conditions and loops in a function.
 func nesting(fn *ast.FuncDecl) int {
 	deepest := 0
 	ast.Walk(depth{deepest: &deepest}, fn.Body)
 	return deepest
 }
 
+// depth is an ast.Visitor that records the deepest nesting.
 type depth struct {
-	here    int
+	current int
 	deepest *int
 }
 
 // Visit implements ast.Visitor.
 func (d depth) Visit(n ast.Node) ast.Visitor {
-	inner := depth{here: d.here + 1, deepest: d.deepest}
+	inner := depth{current: d.current + 1, deepest: d.deepest}
 	switch n := n.(type) {
 	case *ast.IfStmt:
-		*d.deepest = max(*d.deepest, inner.here)
+		*d.deepest = max(*d.deepest, inner.current)
 		ast.Walk(inner, n.Cond)
 		ast.Walk(inner, n.Body)
-		d.alternative(n.Else)
+		d.walkElse(n.Else)
 		return nil
 	case *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt, *ast.SelectStmt:
-		*d.deepest = max(*d.deepest, inner.here)
+		*d.deepest = max(*d.deepest, inner.current)
 		return inner
 	default:
 		return d
 	}
 }
 
-// alternative walks an else; "else if" is one more rung of the same ladder, not a deeper one.
-func (d depth) alternative(s ast.Stmt) {
+// walkElse visits an else. An "else if" does not nest deeper.
+func (d depth) walkElse(s ast.Stmt) {
 	switch s := s.(type) {
 	case nil:
 	case *ast.IfStmt:
 		ast.Walk(d, s)
 	default:
-		ast.Walk(depth{here: d.here + 1, deepest: d.deepest}, s)
+		ast.Walk(depth{current: d.current + 1, deepest: d.deepest}, s)
 	}
 }

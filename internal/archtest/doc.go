@@ -1,10 +1,11 @@
-// Package archtest keeps the shape of this repository: who may import whom, which rooms stay free of clocks and
-// networks, how large a file or a function may grow. It reads the source with go/parser, so `go test` is all it needs.
+// Package archtest checks the structure of this repository: which packages may import which, which packages are pure,
+// and how large files and functions may be. It parses the source with go/parser, so that `go test` is enough to run
+// it.
 //
-// The order of the rooms stands in ranks.go, the limits in limits.go, the list of rules in rules.go. A finding says
-// which rule it broke and what to do about it. Where a rule does more harm than good, a line in waivers.txt lifts it
-// for one subject, with a date and a reason; a waiver that lifts nothing any more fails in turn.
+// The ranks of the packages are in ranks.go, the limits in limits.go and the rules in rules.go. A finding names the
+// rule and says how to fix it. If a rule does more harm than good, a line in waivers.txt disables it for one subject,
+// with a date and a reason. A waiver that is no longer needed is a finding too.
 //
-// What a rule cannot see: types. A clock passed through an interface, or a status written through a variable, goes
-// unnoticed; the linter and reviewers have to do the rest.
+// The rules do not see types. They do not find a clock that is passed as an interface, or a status that is written
+// through a variable. The linter and reviewers have to find those.
 package archtest

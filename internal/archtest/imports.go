@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// loud are the imports that let the world in. An entry names a package and all below it, except where it ends in "$".
-var loud = []string{
+// impureImports are packages that pure packages must not import. An entry includes the packages below it, unless it
+// ends in "$".
+var impureImports = []string{
 	"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "net$", "net/http", "net/rpc", "net/smtp", "os", "syscall",
 	"math/rand", "crypto/rand",
 }
 
-// loudAllowed are exceptions from loud, by package.
-var loudAllowed = map[string][]string{
-	"sim": {"math/rand/v2"}, // a simulated world draws its accidents from a seed
+// allowedImpureImports are exceptions by package.
+var allowedImpureImports = map[string][]string{
+	"sim": {"math/rand/v2"}, // the simulation generates its events from a seed
 }
 
 var (
@@ -21,25 +22,27 @@ var (
 		"github.com/fluxcd/kustomize-controller/api/...", "github.com/fluxcd/helm-controller/api/...",
 		"github.com/fluxcd/source-controller/api/...", "github.com/fluxcd/image-reflector-controller/api/...",
 	}
-	// fluxRooms may name Flux's kinds: one to speak to Flux, the others to build a world that has Flux in it.
-	fluxRooms = []string{
+	// fluxImporters may import the API of Flux: internal/flux to use it, the others to simulate or install Flux.
+	fluxImporters = []string{
 		"internal/flux", "internal/devplane", "internal/devplane/...", "internal/demo", "internal/cli", "test/...",
 	}
 	controllers = []string{"internal/controller", "internal/controller/..."}
-	kinds       = []string{"internal/controller/..."}
-	variants    = []string{"internal/health/...", "internal/environment/..."}
-	lists       = []string{"internal/health/all", "internal/environment/all"}
-	// shared is what the variants of one contract have in common.
-	shared    = []string{"internal/environment/remote"}
-	renderers = []string{"internal/cli", "internal/dashboard"}
-	deciders  = []string{
+	// perKind are the controllers of one kind each.
+	perKind   = []string{"internal/controller/..."}
+	providers = []string{"internal/health/...", "internal/environment/..."}
+	// registries list the providers of a contract.
+	registries = []string{"internal/health/all", "internal/environment/all"}
+	// sharedByProviders may be imported by several providers of a contract.
+	sharedByProviders = []string{"internal/environment/remote"}
+	renderers         = []string{"internal/cli"}
+	deciders          = []string{
 		"internal/gate", "internal/health", "internal/health/...", "internal/environment", "internal/environment/...",
 		"internal/controller/...",
 	}
 )
 
-// edges calls visit for every import of one package of the module by another.
-func (m *Module) edges(visit func(p *Package, target string)) {
+// eachImport calls visit for every import of one package of the module by another.
+func (m *Module) eachImport(visit func(p *Package, target string)) {
 	for _, p := range m.Packages {
 		for _, imported := range p.imports() {
 			if target, ok := m.local(imported); ok {
@@ -49,59 +52,59 @@ func (m *Module) edges(visit func(p *Package, target string)) {
 	}
 }
 
-func known(m *Module) (found []Finding) {
+func checkKnown(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
 		if _, ok := rankOf(p.Path); !ok {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: "the package has no rank: " +
-				"decide whom it may import and add it to the table in internal/archtest/ranks.go"})
+				"add it to the table in internal/archtest/ranks.go above all packages that it imports"})
 		}
 	}
 	return found
 }
 
-func downwards(m *Module) (found []Finding) {
-	m.edges(func(p *Package, target string) {
+func checkDownwards(m *Module) (found []Finding) {
+	m.eachImport(func(p *Package, target string) {
 		from, knownFrom := rankOf(p.Path)
 		to, knownTo := rankOf(target)
 		if !knownFrom || !knownTo || from == anyRank || to == anyRank || to < from {
 			return
 		}
 		found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-			"imports %s, but it is of rank %d and that of rank %d: imports go strictly downwards; "+
-				"take what is needed as a value or an interface, or move the shared part below both", target, from, to)})
+			"imports %s, but has rank %d and the import has rank %d: a package may only import packages of lower rank; "+
+				"take a value or an interface as a parameter, or move the shared part below both", target, from, to)})
 	})
 	return found
 }
 
-func testOnly(m *Module) (found []Finding) {
-	m.edges(func(p *Package, target string) {
+func checkTestOnly(m *Module) (found []Finding) {
+	m.eachImport(func(p *Package, target string) {
 		from, _ := rankOf(p.Path)
 		if to, ok := rankOf(target); ok && to == anyRank && from != anyRank {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"imports %s, which is there for tests: import it from _test.go files only", target)})
+				"imports %s, which is only for tests: import it in _test.go files", target)})
 		}
 	})
 	return found
 }
 
-func quietImports(m *Module) (found []Finding) {
+func checkPureImports(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
-		if rank, ok := rankOf(p.Path); !ok || rank == anyRank || rank > quiet {
+		if rank, ok := rankOf(p.Path); !ok || rank == anyRank || rank > maxPureRank {
 			continue
 		}
 		for _, target := range p.imports() {
-			if isLoud(target) && !matchesAny(loudAllowed[p.Path], target) {
+			if isImpure(target) && !matchesAny(allowedImpureImports[p.Path], target) {
 				found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-					"imports %q, but rooms up to rank %d touch no client, no network and no chance: "+
-						"read it in a controller and pass it in as a value", target, quiet)})
+					"imports %q, but packages up to rank %d use no client, no network and no randomness: "+
+						"read the value in a controller and pass it as a parameter", target, maxPureRank)})
 			}
 		}
 	}
 	return found
 }
 
-func isLoud(target string) bool {
-	for _, l := range loud {
+func isImpure(target string) bool {
+	for _, l := range impureImports {
 		exact, only := strings.CutSuffix(l, "$")
 		if target == exact || !only && strings.HasPrefix(target, l+"/") {
 			return true
@@ -110,66 +113,67 @@ func isLoud(target string) bool {
 	return false
 }
 
-func fluxKinds(m *Module) (found []Finding) {
+func checkFluxImports(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
-		if matchesAny(fluxRooms, p.Path) {
+		if matchesAny(fluxImporters, p.Path) {
 			continue
 		}
 		for _, target := range p.imports() {
 			if matchesAny(fluxAPIs, target) {
 				found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-					"imports %s: only internal/flux knows Flux's kinds; add what is missing there", target)})
+					"imports %s: only internal/flux uses the API of Flux; add a function there", target)})
 			}
 		}
 	}
 	return found
 }
 
-func providersApart(m *Module) (found []Finding) {
-	m.edges(func(p *Package, target string) {
-		if !matchesAny(variants, p.Path) || matchesAny(lists, p.Path) {
+func checkProvidersApart(m *Module) (found []Finding) {
+	m.eachImport(func(p *Package, target string) {
+		if !matchesAny(providers, p.Path) || matchesAny(registries, p.Path) {
 			return
 		}
-		if target == "internal/release" || matchesAny(controllers, target) || matchesAny(variants, target) && !matchesAny(shared, target) {
+		if target == "internal/release" || matchesAny(controllers, target) ||
+			matchesAny(providers, target) && !matchesAny(sharedByProviders, target) {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"imports %s: providers and backends know their contract and the service they ask, nothing else; "+
-					"what two of them share belongs to the contract", target)})
+				"imports %s: providers and backends import only their contract and a client; "+
+					"move code that two of them share to the contract", target)})
 		}
 	})
 	return found
 }
 
-func controllersApart(m *Module) (found []Finding) {
-	m.edges(func(p *Package, target string) {
-		if matchesAny(kinds, p.Path) && matchesAny(controllers, target) {
+func checkControllersApart(m *Module) (found []Finding) {
+	m.eachImport(func(p *Package, target string) {
+		if matchesAny(perKind, p.Path) && matchesAny(controllers, target) {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"imports %s: controllers meet in conditions and owned objects, never in code", target)})
+				"imports %s: controllers cooperate through conditions and owned objects and do not import each other", target)})
 		}
 	})
 	return found
 }
 
-func renderOnly(m *Module) (found []Finding) {
-	m.edges(func(p *Package, target string) {
+func checkRenderOnly(m *Module) (found []Finding) {
+	m.eachImport(func(p *Package, target string) {
 		if matchesAny(renderers, p.Path) && matchesAny(deciders, target) {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"imports %s: the CLI and the dashboard decide nothing; add what they show to internal/view, "+
-					"or ask internal/release", target)})
+				"imports %s: the CLI makes no decisions; add what it shows to internal/view, "+
+					"or call internal/release", target)})
 		}
 	})
 	return found
 }
 
-func chain(m *Module) (found []Finding) {
+func checkImportChain(m *Module) (found []Finding) {
 	imports := map[string][]string{}
-	m.edges(func(p *Package, target string) { imports[p.Path] = append(imports[p.Path], target) })
+	m.eachImport(func(p *Package, target string) { imports[p.Path] = append(imports[p.Path], target) })
 	longest := map[string][]string{}
 	var follow func(path string) []string
 	follow = func(path string) []string {
 		if done, ok := longest[path]; ok {
 			return done
 		}
-		longest[path] = []string{path} // ends a cycle, which the compiler will report
+		longest[path] = []string{path} // stops at a cycle, which the compiler reports
 		var best []string
 		for _, next := range imports[path] {
 			if c := follow(next); len(c) > len(best) {
@@ -180,10 +184,10 @@ func chain(m *Module) (found []Finding) {
 		return longest[path]
 	}
 	for _, p := range m.Packages {
-		if c := follow(p.Path); len(c) > importChain {
+		if c := follow(p.Path); len(c) > maxImportChain {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"the import chain %s has %d packages, at most %d are allowed: let one in the middle take values instead",
-				strings.Join(c, " > "), len(c), importChain)})
+				"the import chain %s has %d packages, at most %d are allowed: pass values to a package in the middle instead",
+				strings.Join(c, " > "), len(c), maxImportChain)})
 		}
 	}
 	return found

@@ -1,25 +1,26 @@
 package archtest
 
-// limits are the sizes above which a reader loses the thread.
+// limits are the maximum sizes of files, functions, interfaces and packages.
 type limits struct {
 	fileLines, functionLines, complexity, nesting, parameters, interfaceMethods, filesPerPackage int
 }
 
-var usual = limits{
+var defaultLimits = limits{
 	fileLines: 500, functionLines: 60, complexity: 12, nesting: 3, parameters: 5, interfaceMethods: 5, filesPerPackage: 10,
 }
 
 const (
-	reconcileLines     = 40
-	directDependencies = 50
-	makeTargets        = 25
-	importChain        = 10
-	statusWrites       = 1
+	maxReconcileLines     = 40
+	maxDirectDependencies = 50
+	maxMakeTargets        = 25
+	maxImportChain        = 10
+	maxStatusWrites       = 1
 )
 
-// limitsFor is stricter in the core, which everybody reads, and knows no length for API types, which are documentation.
+// limitsFor returns the limits of a package. They are stricter for internal/release and do not limit the length of API
+// types, which are mostly documentation.
 func limitsFor(pkg string) limits {
-	l := usual
+	l := defaultLimits
 	switch {
 	case pkg == "internal/release":
 		l.functionLines, l.complexity = 30, 8

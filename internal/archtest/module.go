@@ -25,23 +25,22 @@ type Module struct {
 type Package struct {
 	// Path is relative to the module root, "." for the root itself.
 	Path string
-	// Files are those of the package proper; Tests the number of its test files.
+	// Files are the files of the package without its tests.
 	Files []*File
-	Tests int
 }
 
-// File is one hand-written or generated Go file.
+// File is a hand-written or generated Go file.
 type File struct {
 	Path      string
 	Syntax    *ast.File
 	Lines     int
 	Generated bool
-	// Imports maps the name a package is known by in this file to its path.
+	// Imports maps the name of a package in this file to its path.
 	Imports map[string]string
 	set     *token.FileSet
 }
 
-// Load parses the module in root. Nested modules, testdata and hidden folders are no part of it.
+// Load parses the module in root, without nested modules, testdata and hidden directories.
 func Load(root fs.FS) (*Module, error) {
 	mod, err := fs.ReadFile(root, "go.mod")
 	if err != nil {
@@ -62,14 +61,14 @@ func Load(root fs.FS) (*Module, error) {
 		if err != nil || !d.IsDir() {
 			return err
 		}
-		if p != "." && foreign(root, p) {
+		if p != "." && isExcluded(root, p) {
 			return fs.SkipDir
 		}
-		return m.load(root, p)
+		return m.loadPackage(root, p)
 	})
 }
 
-func foreign(root fs.FS, dir string) bool {
+func isExcluded(root fs.FS, dir string) bool {
 	base := path.Base(dir)
 	if base == "testdata" || base == "node_modules" || dir == "bin" || base[0] == '.' || base[0] == '_' {
 		return true
@@ -78,7 +77,7 @@ func foreign(root fs.FS, dir string) bool {
 	return err == nil
 }
 
-func (m *Module) load(root fs.FS, dir string) error {
+func (m *Module) loadPackage(root fs.FS, dir string) error {
 	names, err := fs.Glob(root, path.Join(dir, "*.go"))
 	if err != nil || len(names) == 0 {
 		return err
@@ -86,7 +85,6 @@ func (m *Module) load(root fs.FS, dir string) error {
 	pkg := &Package{Path: dir}
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
-			pkg.Tests++
 			continue
 		}
 		f, err := parse(root, name)
@@ -123,7 +121,8 @@ func parse(root fs.FS, name string) (*File, error) {
 	return f, nil
 }
 
-// localName is the name an import is used by; a blank or dot import gets its path, so that none hides another.
+// localName returns the name of an import in a file. For a blank or dot import it returns the path, so that all are
+// kept.
 func localName(spec *ast.ImportSpec, target string) string {
 	if spec.Name == nil {
 		base := path.Base(target)
@@ -138,12 +137,12 @@ func localName(spec *ast.ImportSpec, target string) string {
 	return spec.Name.Name
 }
 
-// local turns an import path into a package path of this module.
+// local returns the path of a package relative to the module, or false if it belongs to another module.
 func (m *Module) local(target string) (string, bool) {
 	return strings.CutPrefix(target, m.Path+"/")
 }
 
-// imports lists what the package proper imports, sorted, each once.
+// imports returns the sorted imports of the package without its tests.
 func (p *Package) imports() []string {
 	var all []string
 	for _, f := range p.Files {
@@ -155,8 +154,8 @@ func (p *Package) imports() []string {
 	return slices.Compact(all)
 }
 
-// functions calls visit for every declared function of hand-written code.
-func (m *Module) functions(visit func(p *Package, f *File, fn *ast.FuncDecl)) {
+// eachFunction calls visit for every function declaration in hand-written code.
+func (m *Module) eachFunction(visit func(p *Package, f *File, fn *ast.FuncDecl)) {
 	for _, p := range m.Packages {
 		for _, f := range p.Files {
 			for _, fn := range f.functions() {
@@ -178,7 +177,7 @@ func (f *File) functions() (all []*ast.FuncDecl) {
 	return all
 }
 
-// subject names a function as waivers.txt does: file:Type.Method.
+// subject returns the name of a function in waivers.txt: file:Type.Method.
 func (f *File) subject(fn *ast.FuncDecl) string {
 	name := fn.Name.Name
 	if fn.Recv != nil {
@@ -202,7 +201,7 @@ func receiver(t ast.Expr) string {
 	}
 }
 
-// at names a place as compilers do, so that editors can jump to it.
+// at returns a position as file:line.
 func (f *File) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", f.Path, f.set.Position(n.Pos()).Line)
 }

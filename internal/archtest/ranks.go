@@ -2,21 +2,21 @@ package archtest
 
 import "strings"
 
-// anyRank marks code that only tests use: it may import everything, and no program may import it.
+// anyRank is the rank of packages for tests. They may import every package, and only tests may import them.
 const anyRank = -1
 
-// quiet is the highest rank whose packages touch no client, no clock and no network.
-const quiet = 3
+// maxPureRank is the highest rank of pure packages, which use no client, no clock and no network.
+const maxPureRank = 3
 
-type room struct {
-	// path is a package below the module root; "/..." at its end stands for all packages below it.
-	path string
-	rank int
+type packageRank struct {
+	// pattern is the path of a package in the module, or ends in "/..." for all packages below it.
+	pattern string
+	rank    int
 }
 
-// rooms is the one list of packages. An import goes from a higher rank to a lower one. A list of variants ("all") and a
-// program above several rooms have a rank of their own, since those of one rank never meet.
-var rooms = []room{
+// ranks lists the packages. A package may only import packages of lower rank, so packages of the same rank never
+// import each other. The packages named "all" have a higher rank than the providers that they list.
+var ranks = []packageRank{
 	{"api/v1alpha1", 0},
 	{"api/environments/v1alpha1", 1},
 
@@ -40,7 +40,6 @@ var rooms = []room{
 	{"internal/expr", 4},
 	{"internal/kube", 4},
 	{"internal/outbound", 4},
-	{"web", 4},
 
 	{"internal/environment/...", 5},
 	{"internal/environment/remote", 4},
@@ -57,7 +56,6 @@ var rooms = []room{
 	{"internal/health/all", 7},
 
 	{"internal/controller/...", 8},
-	{"internal/dashboard", 8},
 
 	{"internal/controller", 9},
 	{"internal/demo", 9},
@@ -73,21 +71,21 @@ var rooms = []room{
 	{"test/...", anyRank},
 }
 
-// rankOf finds the entry that names the package, else the longest that names those around it.
+// rankOf returns the rank of a package: that of its own entry, else that of the longest matching pattern.
 func rankOf(path string) (rank int, known bool) {
 	longest := -1
-	for _, r := range rooms {
-		if r.path == path {
+	for _, r := range ranks {
+		if r.pattern == path {
 			return r.rank, true
 		}
-		if matches(r.path, path) && len(r.path) > longest {
-			longest, rank, known = len(r.path), r.rank, true
+		if matches(r.pattern, path) && len(r.pattern) > longest {
+			longest, rank, known = len(r.pattern), r.rank, true
 		}
 	}
 	return rank, known
 }
 
-// matches reports whether a pattern names the package. Unlike Go's own, "x/..." leaves out x itself.
+// matches reports whether a pattern matches a package. Unlike a pattern of the go command, "x/..." does not match x.
 func matches(pattern, path string) bool {
 	parent, below := strings.CutSuffix(pattern, "...")
 	if below {

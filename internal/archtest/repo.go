@@ -8,15 +8,16 @@ import (
 	"strings"
 )
 
-const statusRoom = "internal/kube"
+// statusPackage is the only package that writes statuses.
+const statusPackage = "internal/kube"
 
-// actors play parts of the world that are not ours, so the statuses they write are not ours either.
-var actors = []string{"internal/devplane/...", "test/..."}
+// simulators write statuses of other controllers.
+var simulators = []string{"internal/devplane/...", "test/..."}
 
-func statusSites(m *Module) (found []Finding) {
-	inside := 0
-	m.functions(func(p *Package, f *File, fn *ast.FuncDecl) {
-		if matchesAny(actors, p.Path) {
+func checkStatusWrites(m *Module) (found []Finding) {
+	writes := 0
+	m.eachFunction(func(p *Package, f *File, fn *ast.FuncDecl) {
+		if matchesAny(simulators, p.Path) {
 			return
 		}
 		ast.Inspect(fn, func(n ast.Node) bool {
@@ -24,23 +25,23 @@ func statusSites(m *Module) (found []Finding) {
 			if !ok || !writesStatus(call) {
 				return true
 			}
-			if p.Path == statusRoom {
-				inside++
+			if p.Path == statusPackage {
+				writes++
 				return true
 			}
 			found = append(found, Finding{Subject: f.subject(fn), Where: f.at(n), Message: "writes a status: " +
-				"leave that to " + statusRoom + ", so that each pass writes once and every conflict is handled alike"})
+				"call " + statusPackage + ", so that each reconcile writes once and every conflict is handled the same way"})
 			return true
 		})
 	})
-	if inside > statusWrites {
-		found = append(found, Finding{Subject: statusRoom, Where: statusRoom, Message: fmt.Sprintf(
-			"writes statuses in %d places, at most %d is allowed: make one function of them", inside, statusWrites)})
+	if writes > maxStatusWrites {
+		found = append(found, Finding{Subject: statusPackage, Where: statusPackage, Message: fmt.Sprintf(
+			"writes statuses in %d places, at most %d is allowed: merge them into one function", writes, maxStatusWrites)})
 	}
 	return found
 }
 
-// writesStatus recognises x.Status().Patch(…) and its like, x.SubResource("status"), and client-go's x.UpdateStatus(…).
+// writesStatus reports whether a call is like x.Status().Patch(…), x.SubResource("status") or x.UpdateStatus(…).
 func writesStatus(call *ast.CallExpr) bool {
 	sel, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
@@ -71,7 +72,7 @@ func firstArg(call *ast.CallExpr) ast.Expr {
 	return call.Args[0]
 }
 
-func dependencies(m *Module) []Finding {
+func checkDependencies(m *Module) []Finding {
 	n, block := 0, false
 	for line := range strings.Lines(m.GoMod) {
 		line = strings.TrimSpace(line)
@@ -85,26 +86,26 @@ func dependencies(m *Module) []Finding {
 			n++
 		}
 	}
-	if n <= directDependencies {
+	if n <= maxDirectDependencies {
 		return nil
 	}
 	return []Finding{{Subject: "go.mod", Where: "go.mod", Message: fmt.Sprintf(
-		"has %d direct dependencies, at most %d are allowed: each is code that somebody here answers for",
-		n, directDependencies)}}
+		"has %d direct dependencies, at most %d are allowed: remove one, because each must be maintained",
+		n, maxDirectDependencies)}}
 }
 
-var target = regexp.MustCompile(`(?m)^([A-Za-z][\w-]*):(?:[^=].*)?$`)
+var targetPattern = regexp.MustCompile(`(?m)^([A-Za-z][\w-]*):(?:[^=].*)?$`)
 
-func targets(m *Module) (found []Finding) {
-	all := target.FindAllStringSubmatch(m.Makefile, -1)
-	if len(all) > makeTargets {
+func checkMakeTargets(m *Module) (found []Finding) {
+	all := targetPattern.FindAllStringSubmatch(m.Makefile, -1)
+	if len(all) > maxMakeTargets {
 		found = append(found, Finding{Subject: "Makefile", Where: "Makefile", Message: fmt.Sprintf(
-			"has %d targets, at most %d are allowed: people only use those they can remember", len(all), makeTargets)})
+			"has %d targets, at most %d are allowed: remove one or merge two", len(all), maxMakeTargets)})
 	}
 	for _, t := range all {
 		if !strings.Contains(t[0], "## ") {
 			found = append(found, Finding{Subject: "Makefile", Where: "Makefile", Message: fmt.Sprintf(
-				"the target %s has no help: write ## and a sentence behind it", t[1])})
+				"the target %s has no help: append ## and a sentence", t[1])})
 		}
 	}
 	return found

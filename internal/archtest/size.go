@@ -6,17 +6,17 @@ import (
 	"path"
 )
 
-func packageDoc(m *Module) (found []Finding) {
+func checkPackageDoc(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
-		if len(p.Files) > 0 && !documented(p) {
-			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: "has no package comment in doc.go " +
-				"(a program's may stand in main.go): say what the room is for and what it never does"})
+		if len(p.Files) > 0 && !hasDoc(p) {
+			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: "has no package comment in doc.go, " +
+				"or in main.go of a command: describe what the package does and what it never does"})
 		}
 	}
 	return found
 }
 
-func documented(p *Package) bool {
+func hasDoc(p *Package) bool {
 	for _, f := range p.Files {
 		base := path.Base(f.Path)
 		if f.Syntax.Doc != nil && (base == "doc.go" || base == "main.go" && f.Syntax.Name.Name == "main") {
@@ -26,7 +26,7 @@ func documented(p *Package) bool {
 	return false
 }
 
-func packageFiles(m *Module) (found []Finding) {
+func checkPackageFiles(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
 		n := 0
 		for _, f := range p.Files {
@@ -36,14 +36,14 @@ func packageFiles(m *Module) (found []Finding) {
 		}
 		if limit := limitsFor(p.Path).filesPerPackage; n > limit {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
-				"has %d files besides doc.go and tests, at most %d are allowed: give the part with a meaning of its own "+
-					"a package of its own", n, limit)})
+				"has %d files besides doc.go and tests, at most %d are allowed: move a part that stands "+
+					"on its own to another package", n, limit)})
 		}
 	}
 	return found
 }
 
-func fileLines(m *Module) (found []Finding) {
+func checkFileLines(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
 		for _, f := range p.Files {
 			if limit := limitsFor(p.Path).fileLines; !f.Generated && f.Lines > limit {
@@ -55,14 +55,14 @@ func fileLines(m *Module) (found []Finding) {
 	return found
 }
 
-func functionLines(m *Module) (found []Finding) {
-	m.functions(func(p *Package, f *File, fn *ast.FuncDecl) {
+func checkFunctionLines(m *Module) (found []Finding) {
+	m.eachFunction(func(p *Package, f *File, fn *ast.FuncDecl) {
 		limit := limitsFor(p.Path).functionLines
 		switch {
 		case fn.Name.Name == "Reconcile":
-			limit = reconcileLines
+			limit = maxReconcileLines
 		case isTable(fn):
-			limit = usual.functionLines // there is nothing to follow in a table
+			limit = defaultLimits.functionLines // a table has no control flow
 		}
 		lines := f.set.Position(fn.End()).Line - f.set.Position(fn.Pos()).Line + 1
 		if lines > limit {
@@ -73,7 +73,7 @@ func functionLines(m *Module) (found []Finding) {
 	return found
 }
 
-// isTable reports whether the function does nothing but return a literal.
+// isTable reports whether a function only returns a composite literal.
 func isTable(fn *ast.FuncDecl) bool {
 	if len(fn.Body.List) != 1 {
 		return false
@@ -86,8 +86,8 @@ func isTable(fn *ast.FuncDecl) bool {
 	return ok
 }
 
-func parameters(m *Module) (found []Finding) {
-	m.functions(func(p *Package, f *File, fn *ast.FuncDecl) {
+func checkParameters(m *Module) (found []Finding) {
+	m.eachFunction(func(p *Package, f *File, fn *ast.FuncDecl) {
 		n := 0
 		for _, field := range fn.Type.Params.List {
 			if !f.isContext(field.Type) {
@@ -112,7 +112,7 @@ func (f *File) isContext(t ast.Expr) bool {
 	return ok && f.Imports[pkg.Name] == "context" && sel.Sel.Name == "Context"
 }
 
-func interfaces(m *Module) (found []Finding) {
+func checkInterfaces(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
 		for _, f := range p.Files {
 			if !f.Generated {
@@ -135,8 +135,8 @@ func wideInterfaces(f *File, limit int) (found []Finding) {
 		}
 		if methods > limit {
 			found = append(found, Finding{Subject: f.Path, Where: f.at(n), Message: fmt.Sprintf(
-				"the interface has %d methods, at most %d are allowed: who could write an honest fake? "+
-					"Declare what each caller needs", methods, limit)})
+				"the interface has %d methods, at most %d are allowed: "+
+					"declare smaller interfaces with the methods that each caller needs", methods, limit)})
 		}
 		return true
 	})

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// Waiver lifts one rule for one subject.
+// Waiver disables a rule for one subject.
 type Waiver struct {
 	Rule, Subject, Date, Reason string
 	Line                        int
 }
 
-// ParseWaivers reads lines of the form "rule | subject | date | reason"; empty ones and those after # count for nothing.
+// ParseWaivers parses lines of the form "rule | subject | date | reason". It ignores empty lines and lines that start
+// with #.
 func ParseWaivers(text string) ([]Waiver, error) {
 	var all []Waiver
 	number := 0
@@ -35,17 +36,17 @@ func ParseWaivers(text string) ([]Waiver, error) {
 func parseWaiver(line string) (Waiver, error) {
 	parts := strings.SplitN(line, "|", 4)
 	if len(parts) != 4 {
-		return Waiver{}, fmt.Errorf("want %q, have %q", "rule | subject | date | reason", line)
+		return Waiver{}, fmt.Errorf("want %q, got %q", "rule | subject | date | reason", line)
 	}
 	for i := range parts {
 		parts[i] = strings.TrimSpace(parts[i])
 	}
 	w := Waiver{Rule: parts[0], Subject: parts[1], Date: parts[2], Reason: parts[3]}
 	if _, err := time.Parse(time.DateOnly, w.Date); err != nil {
-		return Waiver{}, fmt.Errorf("the date %q is not like 2026-01-31", w.Date)
+		return Waiver{}, fmt.Errorf("the date %q is not of the form 2026-01-31", w.Date)
 	}
 	if len(strings.Fields(w.Reason)) < 3 {
-		return Waiver{}, fmt.Errorf("the reason %q says too little", w.Reason)
+		return Waiver{}, fmt.Errorf("the reason %q is too short: use at least three words", w.Reason)
 	}
 	return w, nil
 }

@@ -5,8 +5,8 @@ import (
 	"go/ast"
 )
 
-// clocks are the functions that read or wait for the time.
-var clocks = map[string]map[string]bool{
+// clockFunctions are the functions that read the clock or wait, by package.
+var clockFunctions = map[string]map[string]bool{
 	"time": {
 		"Now": true, "Since": true, "Until": true, "Sleep": true, "After": true, "AfterFunc": true, "Tick": true,
 		"NewTimer": true, "NewTicker": true,
@@ -14,9 +14,9 @@ var clocks = map[string]map[string]bool{
 	"k8s.io/apimachinery/pkg/apis/meta/v1": {"Now": true, "NowMicro": true},
 }
 
-func quietClock(m *Module) (found []Finding) {
+func checkPureClock(m *Module) (found []Finding) {
 	for _, p := range m.Packages {
-		if rank, ok := rankOf(p.Path); !ok || rank == anyRank || rank > quiet {
+		if rank, ok := rankOf(p.Path); !ok || rank == anyRank || rank > maxPureRank {
 			continue
 		}
 		for _, f := range p.Files {
@@ -33,10 +33,10 @@ func clockUses(f *File) (found []Finding) {
 			return true
 		}
 		pkg, ok := sel.X.(*ast.Ident)
-		if ok && clocks[f.Imports[pkg.Name]][sel.Sel.Name] {
+		if ok && clockFunctions[f.Imports[pkg.Name]][sel.Sel.Name] {
 			found = append(found, Finding{Subject: f.Path, Where: f.at(n), Message: fmt.Sprintf(
-				"uses %s.%s, but rooms up to rank %d have no clock: take the time from the observation, "+
-					"so that a simulation can set it", pkg.Name, sel.Sel.Name, quiet)})
+				"calls %s.%s, but packages up to rank %d read no clock: take the time as a parameter, "+
+					"so that a simulation can set it", pkg.Name, sel.Sel.Name, maxPureRank)})
 		}
 		return true
 	})
