@@ -20,7 +20,8 @@ type ApprovalSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
-	// ReleaseUID is the uid of that Release. It keeps an approval from counting for a Release that is made anew under the same name.
+	// ReleaseUID is the uid of that Release. It keeps an approval from counting for a Release that is made anew under the same name. Without
+	// it, an approval that was created in the same second as the Release does not count, since it may be older.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ReleaseUID string `json:"releaseUID,omitempty"`
@@ -101,6 +102,11 @@ type OverrideSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
+	// ReleaseUID is the uid of that Release. It keeps an Override from counting for a Release that is made anew under the same name. Without
+	// it, an Override that was created in the same second as the Release does not count, since it may be older.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ReleaseUID string `json:"releaseUID,omitempty"`
 	// Bypass says what it goes past.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3

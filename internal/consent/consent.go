@@ -98,15 +98,18 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 	var found []gate.Approval
 	for i := range list.Items {
 		a := &list.Items[i]
-		if !about(a, rel) || a.Spec.ReleaseUID != "" && a.Spec.ReleaseUID != string(rel.UID) {
+		if !about(a, a.Spec.ReleaseUID, rel) {
 			continue
 		}
 		given := gate.Approval{
 			Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
 			User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 		}
-		if given.At.Before(since) {
+		switch {
+		case given.At.Before(since):
 			given.Doubt = "it was given before the policy that proves who gave it was in force; give it again"
+		case unordered(a, a.Spec.ReleaseUID, rel):
+			given.Doubt = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
 		}
 		found = append(found, given)
 	}
@@ -121,12 +124,14 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	var found []release.Override
 	for i := range list.Items {
 		o := &list.Items[i]
-		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool { return rel.Name == o.Spec.ReleaseName && about(o, rel) })
+		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
+			return rel.Name == o.Spec.ReleaseName && about(o, o.Spec.ReleaseUID, rel)
+		})
 		if at < 0 {
 			continue
 		}
 		found = append(found, release.Override{
-			Doubt:   doubt(o, since),
+			Doubt:   doubt(o, releases[at], since),
 			Release: version.Identity(releases[at].Spec.Version),
 			UsedOverride: v1alpha1.UsedOverride{
 				Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
@@ -138,12 +143,14 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 }
 
 // doubt says why an Override does not count; empty if it may.
-func doubt(o *v1alpha1.Override, since time.Time) string {
+func doubt(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Time) string {
 	switch {
 	case o.CreationTimestamp.Time.Before(since):
 		return "it was made before the policy that proves who made it was in force; make it again"
 	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(longest)):
 		return "it is for longer than a day"
+	case unordered(o, o.Spec.ReleaseUID, rel):
+		return "it was made in the second in which the Release was created, and may be older; make it again, or set releaseUID"
 	}
 	return ""
 }
@@ -156,9 +163,16 @@ func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, ind
 	return r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
 }
 
-// about says whether what a person said can be about a Release as it is now: it was said since the Release was made, and has not been
-// taken back.
-func about(said client.Object, rel *v1alpha1.Release) bool {
+// about reports whether what a person said can be about a Release as it is now: it names the uid of that Release or none, it is not older
+// than the Release, and it is not being deleted.
+func about(said client.Object, uid string, rel *v1alpha1.Release) bool {
 	at := said.GetCreationTimestamp()
-	return !at.Before(&rel.CreationTimestamp) && said.GetDeletionTimestamp().IsZero()
+	return (uid == "" || uid == string(rel.UID)) && !at.Before(&rel.CreationTimestamp) && said.GetDeletionTimestamp().IsZero()
+}
+
+// unordered reports whether nobody can know which is older, what a person said or the Release: the API server keeps times in seconds. The
+// uid of a Release is random, so whoever names it has seen the Release.
+func unordered(said client.Object, uid string, rel *v1alpha1.Release) bool {
+	at := said.GetCreationTimestamp()
+	return uid == "" && at.Equal(&rel.CreationTimestamp)
 }

@@ -66,6 +66,8 @@ func TestApprovalsOfARelease(t *testing.T) {
 		g.At = when
 		return &g
 	}
+	unordered := at(made, counts)
+	unordered.Doubt = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
 	late := began.Add(2 * time.Hour)
 	for name, tc := range map[string]struct {
 		edit func(*v1alpha1.Approval)
@@ -75,7 +77,9 @@ func TestApprovalsOfARelease(t *testing.T) {
 	}{
 		"of it":                         {edit: func(*v1alpha1.Approval) {}, want: &counts},
 		"of it, by its uid":             {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-1" }, want: &counts},
-		"in the second it was made":     {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made) }, want: at(made, counts)},
+		"in the second it was made":     {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made) }, want: unordered},
+		"in that second, by its uid":    {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp, a.Spec.ReleaseUID = metav1.NewTime(made), "uid-1" }, want: at(made, counts)},
+		"in the next second":            {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made.Add(time.Second)) }, want: at(made.Add(time.Second), counts)},
 		"before it was made":            {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }},
 		"of one before it":              {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-0" }},
 		"being deleted":                 {edit: func(a *v1alpha1.Approval) { leaving(a) }},
@@ -116,17 +120,19 @@ func TestOverridesOfARollout(t *testing.T) {
 		heard bool
 		doubt string
 	}{
-		"of it":                     {func(*v1alpha1.Override) {}, time.Time{}, true, ""},
-		"for a day":                 {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest)) }, time.Time{}, true, ""},
-		"for a day and a second":    {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest + time.Second)) }, time.Time{}, true, "longer than a day"},
-		"that is over":              {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true, ""}, // the rules look at that
-		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false, ""},
-		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false, ""},
-		"of another namespace":      {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false, ""},
-		"before the Release":        {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, time.Time{}, false, ""},
-		"in the second it was made": {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made) }, time.Time{}, true, ""},
-		"being deleted":             {func(o *v1alpha1.Override) { leaving(o) }, time.Time{}, false, ""},
-		"before the policies":       {func(*v1alpha1.Override) {}, given, true, "make it again"},
+		"of it":                      {func(*v1alpha1.Override) {}, time.Time{}, true, ""},
+		"for a day":                  {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest)) }, time.Time{}, true, ""},
+		"for a day and a second":     {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(longest + time.Second)) }, time.Time{}, true, "longer than a day"},
+		"that is over":               {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true, ""}, // the rules look at that
+		"of another Rollout":         {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false, ""},
+		"of another Release":         {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false, ""},
+		"of another namespace":       {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false, ""},
+		"before the Release":         {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, time.Time{}, false, ""},
+		"in the second it was made":  {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made) }, time.Time{}, true, "may be older"},
+		"in that second, by its uid": {func(o *v1alpha1.Override) { o.CreationTimestamp, o.Spec.ReleaseUID = metav1.NewTime(made), "uid-1" }, time.Time{}, true, ""},
+		"of one before it":           {func(o *v1alpha1.Override) { o.Spec.ReleaseUID = "uid-0" }, time.Time{}, false, ""},
+		"being deleted":              {func(o *v1alpha1.Override) { leaving(o) }, time.Time{}, false, ""},
+		"before the policies":        {func(*v1alpha1.Override) {}, given, true, "make it again"},
 	} {
 		for _, live := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

@@ -98,7 +98,8 @@ func pushing(tag, title string, lacks func(scene) string) step {
 
 func approving(tag string, lacks func(*place) string) step {
 	said := func(now scene) word {
-		return word{by: approver, user: approver, tag: tag, release: now.production.release(tag).Name}
+		rel := now.production.release(tag)
+		return word{by: approver, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
 		title: approver + " approves " + tag + " for production", lacks: in(production, lacks),
@@ -110,7 +111,8 @@ func approving(tag string, lacks func(*place) string) step {
 // forging: somebody who may approve, but whom the gate does not ask, does so in the name of somebody whom it does ask.
 func forging(tag string) step {
 	said := func(now scene) word {
-		return word{by: impostor, user: approver, tag: tag, release: now.production.release(tag).Name}
+		rel := now.production.release(tag)
+		return word{by: impostor, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
 		title:   fmt.Sprintf("%s, whom the gate does not ask, tries to approve %s as %s", impostor, tag, approver),

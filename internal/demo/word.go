@@ -19,8 +19,8 @@ type word struct {
 	user string
 	// tag of the release.
 	tag string
-	// release is the name of the Release.
-	release string
+	// release is the name of the Release, and uid its uid: without it, what is said in the second in which it was created does not count.
+	release, uid string
 }
 
 // name of the Approval: saying the same once more makes no second one.
@@ -30,7 +30,7 @@ func (w word) name() string { return w.by + "-" + w.tag }
 func (w word) approval() *v1alpha1.Approval {
 	return &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: production, Name: w.name()},
-		Spec:       v1alpha1.ApprovalSpec{ReleaseName: w.release, Decision: v1alpha1.Approve, User: w.user},
+		Spec:       v1alpha1.ApprovalSpec{ReleaseName: w.release, ReleaseUID: w.uid, Decision: v1alpha1.Approve, User: w.user},
 	}
 }
 

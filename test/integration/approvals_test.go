@@ -67,11 +67,11 @@ func proven(w *env.World) {
 	})
 }
 
-// says makes an Approval as the person.
+// says makes an Approval as the person, who has seen the Release: tests are so fast that it may be of the same second.
 func (p person) says(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) (*v1alpha1.Approval, error) {
 	a := &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "appr-"},
-		Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: d, User: p.name},
+		Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Decision: d, User: p.name},
 	}
 	for _, edit := range edits {
 		edit(a)
@@ -305,8 +305,37 @@ func TestOldApprovalDoesNotCountAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	stays(w, anew, 0)
-	alice.approves(w, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(again.UID) })
+	alice.approves(w, again)
 	w.AwaitPhase(anew, v1alpha1.PhaseAvailable, "1.0.0")
+}
+
+// TestApprovalInTheSecondOfTheRelease: one that names no uid may have been made in advance, by who knew the name of the Release.
+func TestApprovalInTheSecondOfTheRelease(t *testing.T) {
+	t.Parallel()
+	w, ro, rel := waiting(t)
+	alice := someone(w, "alice", nil, "kuberik-approver")
+	blind := func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "" }
+	// A Rollout of the same name makes Releases of the same name again, so that their names are known in advance.
+	var unordered bool
+	for range 20 {
+		w.Delete(ro)
+		w.AwaitGone(ro)
+		w.Delete(rel) // as the garbage collector does, which does not run here
+		w.AwaitGone(rel)
+		ahead := alice.approves(w, rel, blind)
+		ro = w.Rollout("app")
+		rel = w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
+		if unordered = ahead.CreationTimestamp.Equal(&rel.CreationTimestamp); unordered {
+			break
+		}
+	}
+	if !unordered {
+		t.Skip("no Release was created in the second of an Approval")
+	}
+	blockedWith(w, ro, alice.name+"'s Approval does not count: it was given in the second in which the Release was created, and may be older")
+	stays(w, ro, 0)
+	alice.approves(w, rel)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
 func TestAuthorsDoNotApproveThemselves(t *testing.T) {
@@ -382,7 +411,7 @@ func (p person) override(w *env.World, rel *v1alpha1.Release, edit func(*v1alpha
 	o := &v1alpha1.Override{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "override-"},
 		Spec: v1alpha1.OverrideSpec{
-			RolloutName: rel.Spec.RolloutRef.Name, ReleaseName: rel.Name, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates},
+			RolloutName: rel.Spec.RolloutRef.Name, ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates},
 			Reason: "the shop is down", ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: p.name,
 		},
 	}
