@@ -88,11 +88,15 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	}
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller")
 	keys, policy := outbound.Live(live), outbound.Policy{AllowNetworks: o.AllowNetworks, RefuseNetworks: o.RefuseNetworks}
+	var err error
 	asks := asking{
 		out:  outbound.New(outbound.Options{Policy: policy, Keys: keys}),
 		keys: keys, conditions: expr.NewCache(conditionsKept),
 	}
-	classes, err := classes(mgr, asks)
+	if o.Rollout.Inventory, err = inventory(mgr); err != nil {
+		return nil, err
+	}
+	classes, err := classes(mgr, asks, o.Rollout.Inventory)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +147,17 @@ type asking struct {
 	conditions *expr.Cache
 }
 
+// inventory makes the checker of what Kustomizations apply.
+func inventory(mgr ctrl.Manager) (kustomization.Checker, error) {
+	live, err := kube.Bounded(mgr)
+	if err != nil {
+		return kustomization.Checker{}, fmt.Errorf("preparing to read inventories: %w", err)
+	}
+	return kustomization.Checker{Flux: flux.Reader{Reader: mgr.GetClient()}, Live: live, Reads: fair.NewSlots(kustomization.Reads)}, nil
+}
+
 // classes lists the classes of health checks that Kuberik answers for.
-func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
+func classes(mgr ctrl.Manager, a asking, objects kustomization.Checker) (map[string]healthcheck.Class, error) {
 	c, live := mgr.GetClient(), mgr.GetAPIReader()
 	logs, err := script.NewLogs(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
@@ -152,7 +165,7 @@ func classes(mgr ctrl.Manager, a asking) (map[string]healthcheck.Class, error) {
 	}
 	list := map[string]healthcheck.Class{}
 	for name, checker := range map[string]health.Checker{
-		v1alpha1.HealthClassKustomization: kustomization.Checker{Flux: flux.Reader{Reader: c}, Live: live},
+		v1alpha1.HealthClassKustomization: objects,
 		v1alpha1.HealthClassHTTP:          httpcheck.Checker{Client: a.out, Conditions: a.conditions},
 		v1alpha1.HealthClassPrometheus:    prometheus.Checker{Client: a.out, Conditions: a.conditions},
 		v1alpha1.HealthClassDatadog:       datadogcheck.New(live, a.out, a.keys),

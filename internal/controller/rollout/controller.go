@@ -47,6 +47,8 @@ type Options struct {
 	Notifier *flux.Notifier
 	// Guard says whether it is proved who approves. It is required.
 	Guard *consent.Guard
+	// Inventory judges the workloads of Kustomizations. Default: one that reads past the cache, without a bound.
+	Inventory kustomization.Checker
 }
 
 // Controller reconciles Rollouts.
@@ -70,9 +72,12 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
+	if o.Inventory.Live == nil {
+		o.Inventory.Live = live
+	}
 	seen := observed.NewClock(unobserved)
 	return &Controller{
-		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, inventory: kustomization.Checker{Live: live}, pinner: flux.Pinner{Client: c},
+		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, inventory: o.Inventory, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, seen: seen, spans: observed.NewSpans(seen), options: o,
 	}
 }

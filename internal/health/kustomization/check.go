@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/outbound"
@@ -21,6 +22,8 @@ type Checker struct {
 	Flux flux.Reader
 	// Live reads the objects of the inventory, from the API server.
 	Live client.Reader
+	// Reads bounds how many objects of the inventories of one namespace are in memory at the same time. Default: no bound.
+	Reads *fair.Slots
 }
 
 // Subject names the Kustomization of a check, in the namespace of the check. A Kustomization of another namespace is refused:

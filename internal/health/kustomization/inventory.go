@@ -2,6 +2,7 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,11 +15,14 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
 )
 
 const (
 	parallelReads = 8
-	mostNamed     = 3
+	// Reads is how many objects of the inventories of one namespace are in memory at the same time, whatever number of checks read them.
+	Reads     = 8
+	mostNamed = 3
 )
 
 // finding is what one object of the inventory amounts to.
@@ -75,13 +79,21 @@ func (c Checker) find(ctx context.Context, k *flux.Applied, o flux.Object, expre
 	if leftOut(o) {
 		return fine, nil
 	}
+	done, err := c.Reads.Take(ctx, k.Namespace)
+	if err != nil {
+		return finding{}, err
+	}
+	defer done()
 	label := o.String()
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(o.GroupVersionKind)
-	err := c.Live.Get(ctx, o.NamespacedName, obj)
+	err = c.Live.Get(ctx, o.NamespacedName, obj)
+	var large *kube.TooManyValuesError
 	switch {
 	case err == nil && k.Owns(obj):
 		return present(ctx, label, o, obj, expressions)
+	case errors.As(err, &large):
+		return unjudged(k, o, large), nil
 	case err == nil || apierrors.IsNotFound(err):
 		return absent(k, o, err == nil), nil
 	case apierrors.IsForbidden(err):
@@ -90,6 +102,14 @@ func (c Checker) find(ctx context.Context, k *flux.Applied, o flux.Object, expre
 		return finding{health.Unknown, label + ": its kind is not installed"}, nil
 	}
 	return finding{}, fmt.Errorf("reading %s: %w", label, err)
+}
+
+// unjudged is the finding of an object that is too large to be read. Elsewhere it may be one of another Kustomization.
+func unjudged(k *flux.Applied, o flux.Object, why error) finding {
+	if o.Namespace != k.Namespace {
+		return absent(k, o, true)
+	}
+	return finding{health.Unknown, o.String() + " cannot be judged: " + why.Error()}
 }
 
 // absent judges an object that does not exist, or that Flux has not applied for this Kustomization. Outside the namespace of the
