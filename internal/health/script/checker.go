@@ -55,9 +55,9 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, outbound.Timeout(s.Check.Spec.Timeout))
 	defer cancel()
-	p, err := c.look(ctx, c.Client, q)
+	p, err := c.look(ctx, q, false)
 	if err == nil && (p.start.number > 0 || p.unsure) {
-		p, err = c.look(ctx, c.Live, q) // a cache may lag, and a run must not be started twice
+		p, err = c.look(ctx, q, true) // a cache may lag, and a run must not be started twice
 	}
 	if err != nil {
 		return health.Report{}, err
@@ -71,18 +71,17 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	return p.report, err
 }
 
-// look reads what there is, and plans.
-func (c *Checker) look(ctx context.Context, reader client.Reader, q question) (plan, error) {
+// look reads what there is, from the cache or live from the API server, and plans.
+func (c *Checker) look(ctx context.Context, q question, live bool) (plan, error) {
 	// Recalled before the Jobs are listed: a run that another caller starts in between is in neither, so it is not taken for deleted.
 	known, trouble := c.memory.recall(q), map[types.UID]string{}
-	var list batchv1.JobList
 	var w world
-	inNamespace, ofCheck := client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}
-	if err := reader.List(ctx, &list, inNamespace, ofCheck); err != nil {
-		return plan{}, fmt.Errorf("listing Jobs: %w", err)
+	jobs, err := c.jobs(ctx, q, live)
+	if err != nil {
+		return plan{}, err
 	}
-	for i := range list.Items {
-		job := &list.Items[i]
+	for i := range jobs {
+		job := &jobs[i]
 		switch {
 		case q.answers(job):
 			r := runOf(job)
@@ -106,6 +105,36 @@ func (c *Checker) look(ctx context.Context, reader client.Reader, q question) (p
 		w.runs = append(w.runs, r)
 	}
 	return q.plan(w), nil
+}
+
+// jobs lists the Jobs that have the label of the check, with what is read of them. The cache holds nothing else.
+func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Job, error) {
+	ofCheck := []client.ListOption{client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}}
+	if !live {
+		var list batchv1.JobList
+		if err := c.Client.List(ctx, &list, ofCheck...); err != nil {
+			return nil, fmt.Errorf("listing Jobs: %w", err)
+		}
+		return list.Items, nil
+	}
+	var found []batchv1.Job
+	for next, page := "", 0; page < mostPages; page++ {
+		var list batchv1.JobList
+		if err := c.Live.List(ctx, &list, append(ofCheck, client.Limit(atOnce), client.Continue(next))...); err != nil {
+			return nil, fmt.Errorf("listing Jobs: %w", err)
+		}
+		for i := range list.Items {
+			Trim(&list.Items[i])
+			if _, err := kube.Trim(&list.Items[i]); err != nil {
+				return nil, fmt.Errorf("reading Job %q: %w", list.Items[i].Name, err)
+			}
+		}
+		found = append(found, list.Items...)
+		if next = list.Continue; next == "" {
+			return found, nil
+		}
+	}
+	return nil, fmt.Errorf("more than %d Jobs have the label %s=%s: delete those that are not needed", atOnce*mostPages, LabelCheck, version.LabelValue(q.Check.Name))
 }
 
 // start makes the Job of a run. If it exists, somebody was faster.

@@ -77,11 +77,11 @@ func wait(job *batchv1.Job, stage, trouble string) outcome {
 	return outcome{phase: going, trouble: trouble, report: pending("Job " + job.Name + " " + stage)}
 }
 
-// podsAtOnce is how many pods are read at once, and mostPages how often: whoever may create pods decides how many have the labels of a Job,
-// and how large they are.
+// atOnce is how many pods or Jobs are read at once, and mostPages how often: whoever may create them decides how many have the labels of a
+// Job or of a check, and how large they are.
 const (
-	podsAtOnce = 16
-	mostPages  = 32
+	atOnce    = 8
+	mostPages = 64
 )
 
 // pods of a Job, the newest first, with what is read of them.
@@ -90,7 +90,7 @@ func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, err
 	for next, page := "", 0; page < mostPages; page++ {
 		var list corev1.PodList
 		ofJob := client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
-		if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), ofJob, client.Limit(podsAtOnce), client.Continue(next)); err != nil {
+		if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), ofJob, client.Limit(atOnce), client.Continue(next)); err != nil {
 			return nil, fmt.Errorf("listing the pods of Job %q: %w", job.Name, err)
 		}
 		for i := range list.Items {
@@ -122,7 +122,7 @@ func slim(p *corev1.Pod) corev1.Pod {
 func (c *Checker) denied(ctx context.Context, job *batchv1.Job) string {
 	var list corev1.EventList
 	about := client.MatchingFields{"involvedObject.uid": string(job.UID), "reason": "FailedCreate"}
-	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(podsAtOnce)); err != nil || len(list.Items) == 0 {
+	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(atOnce)); err != nil || len(list.Items) == 0 {
 		return "" // it is only help for the reader
 	}
 	latest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
 )
 
 // shelf is a reader of a few pods and events.
@@ -367,35 +370,67 @@ func TestATrimmedJobIsJudgedTheSame(t *testing.T) {
 	Trim(&corev1.Pod{})
 }
 
-// pages is a reader of pods as the API server serves them: at most as many at once as are asked for.
+// pages is a reader of pods and Jobs as the API server serves them: at most as many at once as are asked for.
 type pages struct {
-	client.Reader
+	client.Client
 	pods []corev1.Pod
-	most int64
+	jobs []batchv1.Job
+	most int
 }
 
 func (p *pages) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	switch list := list.(type) {
+	case *corev1.PodList:
+		list.Items, list.Continue = page(p, p.pods, opts)
+	case *batchv1.JobList:
+		list.Items, list.Continue = page(p, p.jobs, opts)
+	}
+	return nil
+}
+
+// page is what is served of a list, and where the next page begins.
+func page[T any](p *pages, all []T, opts []client.ListOption) (items []T, next string) {
 	var o client.ListOptions
 	o.ApplyOptions(opts)
-	pods, ok := list.(*corev1.PodList)
-	if !ok {
-		return nil
-	}
-	from := 0
+	from, to := 0, len(all)
 	if o.Continue != "" {
-		if _, err := fmt.Sscan(o.Continue, &from); err != nil {
-			return err
-		}
+		from, _ = strconv.Atoi(o.Continue) //nolint:errcheck // it was written below
 	}
-	to := len(p.pods)
 	if o.Limit > 0 {
 		to = min(to, from+int(o.Limit))
 	}
-	if pods.Items = p.pods[from:to]; to < len(p.pods) {
-		pods.Continue = fmt.Sprint(to)
+	if to < len(all) {
+		next = strconv.Itoa(to)
 	}
-	p.most = max(p.most, int64(len(pods.Items)))
-	return nil
+	p.most = max(p.most, to-from)
+	return slices.Clone(all[from:to]), next
+}
+
+// TestJobsAreReadAFewAtOnce: anybody who may create Jobs can give thousands of them the label of a check, and a megabyte each.
+func TestJobsAreReadAFewAtOnce(t *testing.T) {
+	t.Parallel()
+	shelf := &pages{}
+	for range 50 {
+		j := job()
+		j.Annotations = map[string]string{"large": strings.Repeat("a", 1000)}
+		j.Spec.Template.Spec.Containers = []corev1.Container{{Args: []string{strings.Repeat("x", 1000)}}}
+		shelf.jobs = append(shelf.jobs, *j)
+	}
+	c := New(Options{Live: shelf, Client: shelf})
+	q := question{Subject: health.Subject{Check: &v1alpha1.HealthCheck{}}}
+	found, err := c.jobs(t.Context(), q, true)
+	if err != nil || len(found) != 50 || found[0].Annotations["large"] != "" || len(found[0].Spec.Template.Spec.Containers) > 0 {
+		t.Errorf("%v: found %d Jobs", err, len(found))
+	}
+	if shelf.most != atOnce {
+		t.Errorf("it reads %d Jobs at once", shelf.most)
+	}
+	for len(shelf.jobs) <= atOnce*mostPages {
+		shelf.jobs = append(shelf.jobs, *job())
+	}
+	if _, err := c.jobs(t.Context(), q, true); err == nil || !strings.Contains(err.Error(), "more than 512 Jobs have the label kuberik.com/health-check") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestPodsAreReadAFewAtOnce: anybody who may create pods can give thousands of them the labels of a Job, and a megabyte each.
@@ -415,7 +450,7 @@ func TestPodsAreReadAFewAtOnce(t *testing.T) {
 	if err != nil || len(found) != 25 || found[0].Name != "pod-48" || found[0].Annotations != nil || found[0].Status.Phase != corev1.PodFailed {
 		t.Errorf("%v: found %d pods: %v", err, len(found), found)
 	}
-	if shelf.most != podsAtOnce {
+	if shelf.most != atOnce {
 		t.Errorf("it reads %d pods at once", shelf.most)
 	}
 }
