@@ -15,6 +15,8 @@ const (
 	ByRelease = "kuberik.release"
 	// ByApplication finds Environments by their application.
 	ByApplication = "kuberik.application"
+	// ByGroup finds the namespaces whose Environments meet.
+	ByGroup = "kuberik.group"
 	// ByPolicy finds Rollouts by their ImagePolicy.
 	ByPolicy = "kuberik.policy"
 	// BySource finds Kustomizations by the OCIRepository they are made from.

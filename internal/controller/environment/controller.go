@@ -25,6 +25,7 @@ import (
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/environment/cluster"
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
@@ -74,7 +75,6 @@ func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock
 //+kubebuilder:rbac:groups=kuberik.com,resources=rollouts,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch;create;patch;delete
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates/status,verbs=patch
-//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 //+kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=httproutes,verbs=get
 
@@ -167,7 +167,7 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 		ctx, cancel = context.WithTimeout(ctx, enough)
 		defer cancel()
 	}
-	b, err := c.backends.For(ctx, e)
+	b, err := c.backend(ctx, e)
 	if err != nil {
 		v.heard(err)
 		return v
@@ -183,4 +183,17 @@ func (c *Controller) look(ctx context.Context, e *environments.Environment) *vie
 		v.cycle(path)
 	}
 	return v
+}
+
+// backend opens the backend of an Environment, unless its Rollout has too many: each event of the Rollout reaches all of them.
+func (c *Controller) backend(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
+	var list environments.EnvironmentList
+	ofRollout := client.MatchingFields{kube.ByRollout: e.Spec.RolloutRef.Name}
+	if err := c.client.List(ctx, &list, client.InNamespace(e.Namespace), ofRollout, client.Limit(cluster.Most+1), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Environments: %w", err)
+	}
+	if len(list.Items) > cluster.Most {
+		return nil, &environment.RefusedError{Err: fmt.Errorf("more than %d Environments are of Rollout %s: delete those that are not needed", cluster.Most, e.Spec.RolloutRef.Name)}
+	}
+	return c.backends.For(ctx, e)
 }

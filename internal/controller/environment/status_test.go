@@ -149,3 +149,23 @@ func TestWhoIsReached(t *testing.T) {
 		}
 	}
 }
+
+// TestTooManyEnvironmentsOfARollout: whoever may write Environments could make each event of a Rollout reach thousands of them, in the one
+// place where the events of all tenants are handled.
+func TestTooManyEnvironmentsOfARollout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range cluster.Most + 20 {
+		e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("e-%d", i)}}
+		e.Spec.Name, e.Spec.Environment, e.Spec.RolloutRef.Name = fmt.Sprintf("app-%d", i), "production", "app"
+		if err := w.client.Create(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.condition(v1alpha1.ConditionStalled); !strings.Contains(c.Message, "more than 100 Environments are of Rollout app") {
+		t.Errorf("it says %+v", c)
+	}
+}

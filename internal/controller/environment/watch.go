@@ -70,7 +70,9 @@ func (c *Controller) ofSibling(ctx context.Context, e *environments.Environment)
 
 func (c *Controller) around(ctx context.Context, namespace string, opts ...client.ListOption) []reconcile.Request {
 	var list environments.EnvironmentList
-	if err := c.client.List(ctx, &list, append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)...); err != nil {
+	// Beyond so many, Environments of one Rollout are not served, see backend.
+	opts = append(opts, client.InNamespace(namespace), client.Limit(cluster.Most+1), client.UnsafeDisableDeepCopy)
+	if err := c.client.List(ctx, &list, opts...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
 		return nil
 	}

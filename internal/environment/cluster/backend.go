@@ -20,6 +20,9 @@ import (
 // Environments in one namespace meet. Whoever may label a namespace decides.
 const LabelGroup = "environments.kuberik.com/group"
 
+// Most is how many Environments of one application meet at most. Each of them looks at all others.
+const Most = 100
+
 // Backend is the view of the cluster by one namespace.
 type Backend struct {
 	// Client reads the cache, with the Indexes.
@@ -36,8 +39,12 @@ var _ environment.Backend = Backend{}
 func Indexes() []kube.Index {
 	return []kube.Index{
 		kube.IndexOf(&environments.Environment{}, kube.ByApplication, func(e *environments.Environment) []string {
+			if e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster {
+				return nil // it meets others elsewhere
+			}
 			return []string{environment.Application(e.Spec.Name)}
 		}),
+		kube.IndexOf(&corev1.Namespace{}, kube.ByGroup, func(ns *corev1.Namespace) []string { return []string{ns.Labels[LabelGroup]} }),
 	}
 }
 
@@ -86,7 +93,8 @@ func (b Backend) unknown(group string) string {
 		"or correct the name in the Environment", LabelGroup, group, LabelGroup, group)
 }
 
-// Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them.
+// Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them. Where
+// there are more than Most, it returns some more than that with an *environment.RefusedError.
 func (b Backend) Neighbours(ctx context.Context, application string) ([]*environments.Environment, error) {
 	group, err := b.group(ctx, b.Namespace)
 	if err != nil {
@@ -96,36 +104,45 @@ func (b Backend) Neighbours(ctx context.Context, application string) ([]*environ
 }
 
 func (b Backend) neighbours(ctx context.Context, application, group string) ([]*environments.Environment, error) {
-	var list environments.EnvironmentList
-	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByApplication: application}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing Environments: %w", err)
+	namespaces, err := b.namespaces(ctx, group)
+	if err != nil {
+		return nil, err
 	}
 	var near []*environments.Environment
-	for i := range list.Items {
-		meets, err := b.meets(ctx, &list.Items[i], group)
+	for _, namespace := range namespaces {
+		var list environments.EnvironmentList
+		// The index is asked for one namespace at a time: how many Environments other tenants have of the same application costs nothing.
+		err := b.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{kube.ByApplication: application},
+			client.Limit(Most+1), client.UnsafeDisableDeepCopy)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("listing Environments: %w", err)
 		}
-		if meets {
+		for i := range list.Items {
 			near = append(near, &list.Items[i])
+		}
+		if len(near) > Most {
+			return near, &environment.RefusedError{Err: fmt.Errorf("more than %d Environments of the application %s meet: delete those that are not needed", Most, application)}
 		}
 	}
 	return near, nil
 }
 
-// meets reports whether the namespace may read an Environment: its own, or one of its group.
-func (b Backend) meets(ctx context.Context, e *environments.Environment, group string) (bool, error) {
-	if e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster {
-		return false, nil
-	}
-	if e.Namespace == b.Namespace {
-		return true, nil
-	}
+// namespaces lists the namespaces whose Environments the namespace may read: its own, and those of its group.
+func (b Backend) namespaces(ctx context.Context, group string) ([]string, error) {
+	names := []string{b.Namespace}
 	if group == "" {
-		return false, nil
+		return names, nil
 	}
-	other, err := b.group(ctx, e.Namespace)
-	return other == group, err
+	var list corev1.NamespaceList
+	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByGroup: group}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	for i := range list.Items {
+		if name := list.Items[i].Name; name != b.Namespace {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // group returns the group of a namespace, or "" if the namespace does not exist: a deleted one must not be an error for the others.

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,46 @@ func TestWhoMeets(t *testing.T) {
 	}
 }
 
+// TestManyOfAnotherNamespaceCostNothing: whoever may write Environments can have thousands of the application of another tenant.
+func TestManyOfAnotherNamespaceCostNothing(t *testing.T) {
+	t.Parallel()
+	objects := []client.Object{namespace("here", "shop"), namespace("there", "shop"), namespace("attacker", "-"), env("here", "production"), env("there", "staging"), rollout("here")}
+	for i := range 2 * cluster.Most {
+		objects = append(objects, env("attacker", fmt.Sprintf("e-%d", i)))
+	}
+	looked := 0
+	b := open(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		err := c.List(ctx, list, opts...)
+		if found, ok := list.(*environments.EnvironmentList); ok {
+			looked += len(found.Items)
+		}
+		return err
+	}}, objects...)
+	near, err := b.Neighbours(t.Context(), "shop")
+	if err != nil || len(near) != 2 || looked != 2 {
+		t.Errorf("it looked at %d and found %d: %v", looked, len(near), err)
+	}
+}
+
+func TestTooManyThatMeetAreRefused(t *testing.T) {
+	t.Parallel()
+	objects := []client.Object{namespace("here", "shop"), namespace("there", "shop")}
+	for i := range cluster.Most {
+		objects = append(objects, env([]string{"here", "there"}[i%2], fmt.Sprintf("e-%d", i)))
+	}
+	if near, err := open(t, interceptor.Funcs{}, objects...).Neighbours(t.Context(), "shop"); err != nil || len(near) != cluster.Most {
+		t.Errorf("%d meet: %v", len(near), err)
+	}
+	var refused *environment.RefusedError
+	b := open(t, interceptor.Funcs{}, append(objects, env("there", "more"))...)
+	if _, err := b.Neighbours(t.Context(), "shop"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "more than 100 Environments of the application shop meet") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := b.Read(t.Context(), "shop"); !errors.As(err, &refused) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestNewsAreWhatTheEnvironmentsSay(t *testing.T) {
 	t.Parallel()
 	b := open(t, interceptor.Funcs{}, namespace("here", "-"), rollout("here"), env("here", "staging"), env("here", "production"))
@@ -225,15 +266,22 @@ func TestWhatCannotBeReadIsNotNothing(t *testing.T) {
 		}}
 	}
 	for name, funcs := range map[string]interceptor.Funcs{
-		"listing Environments": {List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return broken }},
+		"listing Environments": {List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*environments.EnvironmentList); ok {
+				return broken
+			}
+			return c.List(ctx, list, opts...)
+		}},
 		`reading namespace "here"`: get(func(k client.ObjectKey, o client.Object) bool {
 			_, ok := o.(*corev1.Namespace)
 			return ok && k.Name == "here"
 		}),
-		`reading namespace "there"`: get(func(k client.ObjectKey, o client.Object) bool {
-			_, ok := o.(*corev1.Namespace)
-			return ok && k.Name == "there"
-		}),
+		"listing namespaces": {List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*corev1.NamespaceList); ok {
+				return broken
+			}
+			return c.List(ctx, list, opts...)
+		}},
 		`reading the Rollout of Environment "there/staging"`: get(func(k client.ObjectKey, o client.Object) bool {
 			_, ok := o.(*v1alpha1.Rollout)
 			return ok && k.Namespace == "there"
