@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -33,6 +34,8 @@ type Ref struct {
 	Digest string
 	// Insecure allows plain HTTP.
 	Insecure bool
+	// MaySend returns why credentials may not be sent to a URL of plain HTTP; nil if they may. Default: they may not.
+	MaySend func(*url.URL) error
 }
 
 // String names the image as people write it.
@@ -126,7 +129,7 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRequests*r.timeout, errTimeout)
 	defer cancel()
-	d, err := r.read(ctx, parsed, auth, ref.Insecure)
+	d, err := r.read(ctx, parsed, auth, ref)
 	if err != nil {
 		return Details{}, fmt.Errorf("reading image %q: %w", parsed, safe(err))
 	}
@@ -136,11 +139,11 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	return d, nil
 }
 
-func (r *Reader) read(ctx context.Context, ref name.Reference, auth authn.Authenticator, insecure bool) (Details, error) {
+func (r *Reader) read(ctx context.Context, ref name.Reference, auth authn.Authenticator, how Ref) (Details, error) {
 	puller, err := remote.NewPuller(
 		remote.WithAuth(auth),
 		remote.WithUserAgent(r.userAgent),
-		remote.WithTransport(&guard{next: r.transport, timeout: r.timeout, insecure: insecure}),
+		remote.WithTransport(&guard{next: r.transport, timeout: r.timeout, insecure: how.Insecure, maySend: how.MaySend}),
 		// Trying again is up to the caller, who knows how urgent it is; the library would sleep past the context.
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	)

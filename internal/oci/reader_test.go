@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func (w *world) push(repo, tag string, img v1.Image) oci.Ref {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true}
+	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true, MaySend: anywhere}
 }
 
 func (w *world) pushIndex(repo, tag string, idx v1.ImageIndex) oci.Ref {
@@ -128,7 +129,7 @@ func (w *world) pushIndex(repo, tag string, idx v1.ImageIndex) oci.Ref {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true}
+	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true, MaySend: anywhere}
 }
 
 func image(t *testing.T, annotations, labels map[string]string) v1.Image {
@@ -321,6 +322,68 @@ func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
 	}
 }
 
+func anywhere(*url.URL) error { return nil }
+
+// TestCredentialsAreNotSentInClearText: whoever may write an ImageRepository, or sit between the controller and the registry, must not make
+// a Secret go out without TLS.
+func TestCredentialsAreNotSentInClearText(t *testing.T) {
+	forbidden := errors.New("the Secret does not allow it")
+	for name, c := range map[string]struct {
+		maySend func(*url.URL) error
+		open    bool
+		says    string
+	}{
+		"by default":           {nil, false, "credentials are not sent without TLS"},
+		"to another host":      {func(*url.URL) error { return forbidden }, false, forbidden.Error()},
+		"where it is allowed":  {anywhere, false, ""},
+		"nobody asks for them": {nil, true, "credentials are not sent without TLS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
+			sent := false
+			w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				sent = sent || r.Header.Get("Authorization") != ""
+				if c.open {
+					next.ServeHTTP(rw, r)
+					return
+				}
+				requireBasic(rw, r, next)
+			})
+			ref.MaySend = c.maySend
+			_, err := newReader().Details(t.Context(), ref, parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret)))
+			if c.says == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+			if c.says != "" && sent {
+				t.Error("the credentials were sent")
+			}
+		})
+	}
+}
+
+// TestTokensAreNotBoughtInClearText: a registry, or whoever answers for it, sends the reader to a token server of plain HTTP.
+func TestTokensAreNotBoughtInClearText(t *testing.T) {
+	w := newWorld(t)
+	ref := w.push("app", "1", image(t, nil, nil))
+	ref.MaySend = nil
+	for _, config := range []string{`"username":"u","password":%q`, `"identitytoken":%q`} {
+		sent := ""
+		w.misbehave(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+			if r.URL.Path == "/token" {
+				body, _ := io.ReadAll(r.Body) //nolint:errcheck // then it is not sent
+				sent += r.Header.Get("Authorization") + string(body)
+			}
+			rw.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="x"`, w.host))
+			rw.WriteHeader(http.StatusUnauthorized)
+		})
+		_, err := newReader().Details(t.Context(), ref, parse(t, fmt.Sprintf(`{"auths":{%q:{`+config+`}}}`, w.host, secret)))
+		if err == nil || !strings.Contains(err.Error(), "credentials are not sent without TLS") || sent != "" {
+			t.Errorf("got %v, and %q was sent", err, sent)
+		}
+	}
+}
+
 func TestOthersCredentialsOpenNothing(t *testing.T) {
 	w := newWorld(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
@@ -447,8 +510,10 @@ func TestErrors(t *testing.T) {
 		},
 		"Missing": {
 			reason: "a status is said in words",
-			ref:    func(r oci.Ref) oci.Ref { return oci.Ref{Image: r.Image, Tag: "missing", Insecure: true} },
-			want:   "the registry answered 404 Not Found",
+			ref: func(r oci.Ref) oci.Ref {
+				return oci.Ref{Image: r.Image, Tag: "missing", Insecure: true, MaySend: anywhere}
+			},
+			want: "the registry answered 404 Not Found",
 		},
 		"PlainHTTP": {
 			reason: "an unencrypted registry has to be asked for, even on a private address",

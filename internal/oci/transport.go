@@ -22,23 +22,28 @@ const (
 	maxBody = 4 << 20
 	// maxValues is how many objects and lists the JSON of an answer may hold. An empty object takes two bytes there and a hundred in memory.
 	maxValues = 20_000
+	// maxHeaders bounds the headers of an answer.
+	maxHeaders = 64 << 10
 )
 
 var (
 	errTooLarge = errors.New("the answer is too large")
 	errPlain    = errors.New("plain HTTP is not allowed; mark the repository insecure if that is meant")
-	errTimeout  = fmt.Errorf("the registry did not answer in time: %w", context.DeadlineExceeded)
+	// errClearText is for callers that allow no host at all.
+	errClearText = errors.New("credentials are not sent without TLS")
+	errTimeout   = fmt.Errorf("the registry did not answer in time: %w", context.DeadlineExceeded)
 )
 
 // dialer connects to registries, public or private. Who may write an ImageRepository chooses the address, so the same policy holds as for
 // everything else that is called for users, and no proxy that the environment names stands between the policy and the address.
 func dialer(policy outbound.Policy) http.RoundTripper {
 	return &http.Transport{
-		DialContext:         policy.Dialer(defaultTimeout).DialContext,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        100,
-		IdleConnTimeout:     90 * time.Second,
-		TLSHandshakeTimeout: defaultTimeout,
+		DialContext:            policy.Dialer(defaultTimeout).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           100,
+		MaxResponseHeaderBytes: maxHeaders,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    defaultTimeout,
 	}
 }
 
@@ -47,12 +52,17 @@ type guard struct {
 	next     http.RoundTripper
 	timeout  time.Duration
 	insecure bool
+	// maySend says why credentials may not go to a URL of plain HTTP.
+	maySend func(*url.URL) error
 }
 
 // RoundTrip implements http.RoundTripper.
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !g.insecure {
 		return nil, errPlain
+	}
+	if err := g.exposes(req); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(req.Context(), g.timeout, errTimeout)
 	resp, err := g.next.RoundTrip(req.WithContext(ctx))
@@ -64,6 +74,26 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, left: maxBody, values: maxValues}
 	return resp, nil
 }
+
+// exposes returns why a request is not sent: it carries credentials without TLS. They are in a header, or, to get a token, in the body.
+func (g *guard) exposes(req *http.Request) error {
+	if req.URL.Scheme == "https" || req.Header.Get("Authorization") == "" && (req.Body == nil || req.Body == http.NoBody) {
+		return nil
+	}
+	if g.maySend == nil {
+		return errClearText
+	}
+	if err := g.maySend(req.URL); err != nil {
+		return &clearTextError{err}
+	}
+	return nil
+}
+
+// clearTextError is why credentials are not sent, with what its owner has to change.
+type clearTextError struct{ why error }
+
+// Error implements error.
+func (c *clearTextError) Error() string { return c.why.Error() }
 
 // body carries the request's deadline to the last byte, and its size limit.
 type body struct {
@@ -114,7 +144,7 @@ var ErrNotFound = errors.New("the registry answered 404 Not Found")
 
 // safe keeps what helps a person and was not written by the registry. An answer may quote the credentials it was sent.
 func safe(err error) error {
-	for _, known := range []error{errTooLarge, errPlain, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
+	for _, known := range []error{errTooLarge, errPlain, errClearText, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -122,6 +152,10 @@ func safe(err error) error {
 	var refused *outbound.RefusedError
 	if errors.As(err, &refused) {
 		return refused
+	}
+	var exposed *clearTextError
+	if errors.As(err, &exposed) {
+		return exposed
 	}
 	if absent(err) {
 		return ErrNotFound

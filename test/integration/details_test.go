@@ -82,7 +82,9 @@ func repository(w *env.World, name, image, secret string) {
 func pullSecret(host, pass string) *corev1.Secret {
 	auth := base64.StdEncoding.EncodeToString([]byte("kuberik:" + pass))
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "pull"}, Type: corev1.SecretTypeDockerConfigJson,
+		// The registries of tests speak no TLS.
+		ObjectMeta: metav1.ObjectMeta{Name: "pull", Annotations: map[string]string{v1alpha1.AnnotationAllowedHosts: "http://" + host}},
+		Type:       corev1.SecretTypeDockerConfigJson,
 		StringData: map[string]string{corev1.DockerConfigJsonKey: fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, auth)},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,7 @@ import (
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/oci"
+	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -51,7 +53,6 @@ func New(c client.Client, live client.Reader, reader *oci.Reader) *Controller {
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases/status,verbs=patch
 //+kubebuilder:rbac:groups=image.toolkit.fluxcd.io,resources=imagepolicies;imagerepositories,verbs=get;list;watch
-//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
 
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
@@ -111,12 +112,12 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 	case pull == nil:
 		return nil, fmt.Errorf("image details: %s", why)
 	}
-	auth, err := c.auth(ctx, pull.Secret)
+	auth, maySend, err := c.auth(ctx, pull.Secret)
 	if err != nil {
 		return nil, err
 	}
 	d, err := c.reader.Details(ctx, oci.Ref{
-		Image: pull.Image, Tag: rel.Spec.Version.Tag, Digest: rel.Spec.Version.Digest, Insecure: pull.Insecure,
+		Image: pull.Image, Tag: rel.Spec.Version.Tag, Digest: rel.Spec.Version.Digest, Insecure: pull.Insecure, MaySend: maySend,
 	}, auth)
 	if err != nil {
 		return nil, err
@@ -125,20 +126,21 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 }
 
 // auth reads the credentials that the ImageRepository names. Without any, the registry is asked anonymously: those of the
-// controller itself are nobody's to use.
-func (c *Controller) auth(ctx context.Context, key types.NamespacedName) (oci.Auth, error) {
+// controller itself are nobody's to use. Whoever writes an ImageRepository may set insecure; that the credentials go out in clear text is
+// for the owner of the Secret to allow.
+func (c *Controller) auth(ctx context.Context, key types.NamespacedName) (oci.Auth, func(*url.URL) error, error) {
 	if key.Name == "" {
-		return oci.Auth{}, nil
+		return oci.Auth{}, nil, nil
 	}
 	var secret corev1.Secret
 	if err := c.live.Get(ctx, key, &secret); err != nil {
-		return oci.Auth{}, fmt.Errorf("reading Secret %q of the ImageRepository: %w", key.Name, err)
+		return oci.Auth{}, nil, fmt.Errorf("reading Secret %q of the ImageRepository: %w", key.Name, err)
 	}
 	auth, err := oci.ParseAuth(secret.Data[corev1.DockerConfigJsonKey])
 	if err != nil {
-		return oci.Auth{}, fmt.Errorf("reading Secret %q of the ImageRepository: %w", key.Name, err)
+		return oci.Auth{}, nil, fmt.Errorf("reading Secret %q of the ImageRepository: %w", key.Name, err)
 	}
-	return auth, nil
+	return auth, func(to *url.URL) error { return outbound.MaySend(&secret, to) }, nil
 }
 
 func status(d oci.Details) *v1alpha1.ReleaseDetails {
