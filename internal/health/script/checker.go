@@ -26,9 +26,6 @@ type Options struct {
 	Live client.Reader
 	// Logs of the containers. Without, what a script printed is not shown.
 	Logs LogReader
-	// AllowPrivileged lets a jobTemplate ask for what reaches beyond its namespace: the host's network, processes, files, ports and
-	// devices, privileged containers and capabilities. Default: it is refused, so that creating HealthChecks is no way to a node.
-	AllowPrivileged bool
 }
 
 // Checker judges checks of class script.

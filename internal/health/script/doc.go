@@ -16,7 +16,7 @@
 // Whoever may create HealthChecks of this class may thereby run pods in the namespace of the check, with its Secrets, and as each of
 // its service accounts if spec.script.serviceAccountName or a jobTemplate says so. Grant it as you would grant the creation of Jobs.
 // Nobody gets further than the namespace: what is made from an image meets the restricted Pod Security Standard and has no token
-// unless a service account is named, and a jobTemplate that asks for the node is refused (see Options.AllowPrivileged). The image
+// unless a service account is named, and a jobTemplate that the baseline Pod Security Standard refuses is refused here too. The image
 // is run as user 65532 whatever it says itself, since many images that are good for a script say root.
 //
 // The last lines of a script that failed are shown in the status of the check, to everybody who may read it: a script should not

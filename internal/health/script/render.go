@@ -36,7 +36,7 @@ func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
 	var t batchv1.JobTemplateSpec
 	var err error
 	if q.script.JobTemplate != nil {
-		t, err = fromTemplate(q.script, c.AllowPrivileged)
+		t, err = fromTemplate(q.script)
 	} else {
 		t, err = fromImage(q.script)
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // fromTemplate reads a jobTemplate. What it does not say gets a default, what it says of security stays, and what reaches beyond
-// the namespace is refused unless that is allowed.
-func fromTemplate(s *v1alpha1.ScriptCheck, privileged bool) (batchv1.JobTemplateSpec, error) {
+// the namespace is refused.
+func fromTemplate(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	var t batchv1.JobTemplateSpec
 	if field := besides(s); field != "" {
 		return t, fmt.Errorf("%s does not go with jobTemplate: write it into the template", field)
@@ -26,8 +26,8 @@ func fromTemplate(s *v1alpha1.ScriptCheck, privileged bool) (batchv1.JobTemplate
 	if t.Spec.Selector != nil || t.Spec.ManualSelector != nil {
 		return t, errors.New("jobTemplate: leave out selector and manualSelector: Kubernetes writes them")
 	}
-	if wish := beyond(&t.Spec.Template); wish != "" && !privileged {
-		return t, fmt.Errorf("jobTemplate asks for %s, and health checks may not reach beyond their namespace", wish)
+	if err := confined(&t.Spec.Template); err != nil {
+		return t, fmt.Errorf("jobTemplate: %w", err)
 	}
 	pod := &t.Spec.Template.Spec
 	if pod.RestartPolicy == "" {
