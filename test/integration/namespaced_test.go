@@ -1,15 +1,19 @@
 package integration
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/controller"
 	"github.com/kuberik/kuberik/test/env"
 )
 
@@ -18,7 +22,7 @@ func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 	t.Parallel()
 	w := env.Elsewhere(t)
 	account := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "kuberik-controller", Namespace: "kuberik-system"}}
-	for _, name := range []string{"kuberik-controller", "kuberik-health-reader", "kuberik-health-reader-builtin"} {
+	for _, name := range []string{"kuberik-controller", "kuberik-controller-secrets-and-jobs", "kuberik-health-reader", "kuberik-health-reader-builtin"} {
 		w.Delete(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}})
 		w.Create(&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}, Subjects: account,
@@ -52,4 +56,43 @@ func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 			t.Errorf("a Secret of %s: %v", namespace, err)
 		}
 	}
+}
+
+// TestSecretsAndJobsOfSomeNamespacesOnly: with the bindings of the guide the controller works in every namespace, and reads Secrets and starts
+// Jobs in some.
+func TestSecretsAndJobsOfSomeNamespacesOnly(t *testing.T) {
+	t.Parallel()
+	w := env.Elsewhere(t)
+	const role = "kuberik-controller-secrets-and-jobs"
+	w.Delete(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role}})
+	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "other"}}
+	if err := w.Admin.Create(w.Ctx(), other); err != nil {
+		t.Fatal(err)
+	}
+	w.Create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "kuberik-controller", Namespace: "kuberik-system"}},
+	})
+	w.Run(func(s *controller.Settings) { s.Namespaces = nil })
+	thief := stolen(w)
+	for namespace, refused := range map[string]bool{other.Name: true, w.Namespace: false} {
+		if err := thief.Get(w.Ctx(), client.ObjectKey{Namespace: namespace, Name: "any"}, &corev1.Secret{}); apierrors.IsForbidden(err) != refused {
+			t.Errorf("a Secret of %s: %v", namespace, err)
+		}
+	}
+	check := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Name: "api"}, Spec: v1alpha1.HealthCheckSpec{
+		Class: ptr.To(v1alpha1.HealthClassHTTP), HTTP: &v1alpha1.HTTPCheck{HTTPRequest: v1alpha1.HTTPRequest{
+			URL: "https://api.example.com", HeadersFrom: []v1alpha1.HeaderFrom{{Header: "X-Key", SecretKeyRef: v1alpha1.KeyRef{Name: "key", Key: "key"}}},
+		}},
+	}}
+	check.Namespace = other.Name
+	if err := w.Admin.Create(w.Ctx(), check); err != nil {
+		t.Fatal(err)
+	}
+	w.Await(check, "says that the Secret may not be read", func() error {
+		if check.Status.Message != nil && strings.Contains(*check.Status.Message, "Secret key may not be read by the controller") {
+			return nil
+		}
+		return fmt.Errorf("it says %v", check.Status.Message)
+	})
 }

@@ -65,7 +65,7 @@ func rightsMatch(c *env.Cluster) error {
 	if flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" {
 		return errors.Join(problems...)
 	}
-	shipped, err := roles(env.File("config/rbac/role.yaml"))
+	shipped, err := roles(env.File("config/rbac/role.yaml"), env.File("config/rbac/secrets-and-jobs.yaml"))
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func narrow(t *testing.T, role string, r env.Right) {
 		t.Errorf("%s has a wildcard: %s", role, r)
 	case slices.Contains([]string{"escalate", "bind", "impersonate"}, r.Verb):
 		t.Errorf("%s may raise itself: %s", role, r)
-	case r.Resource == "secrets" && (r.Verb != "get" || role != "ClusterRole kuberik-controller"):
+	case r.Resource == "secrets" && (r.Verb != "get" || role != "ClusterRole kuberik-controller-secrets-and-jobs"):
 		t.Errorf("%s may %s", role, r)
 	case forPeople && !reads && (strings.Contains(r.Resource, "/") || r.Resource == "releases"):
 		t.Errorf("%s lets people write the record: %s", role, r)

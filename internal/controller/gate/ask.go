@@ -49,9 +49,6 @@ func Within(b *fair.Budget) Option {
 	return func(c *Controller) { c.budget = b }
 }
 
-//+kubebuilder:rbac:groups="",resources=configmaps,verbs=get
-//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
-
 // ask writes what the URL of a gate says of the releases in question, and asks about those that it has not let pass yet.
 func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
 	if c.asker == nil || !g.DeletionTimestamp.IsZero() {

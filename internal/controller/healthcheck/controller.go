@@ -79,12 +79,8 @@ func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks/status,verbs=patch
-//+kubebuilder:rbac:groups="",resources=configmaps,verbs=get
-//+kubebuilder:rbac:groups="",resources=secrets,verbs=get
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-//+kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
-//+kubebuilder:rbac:groups="",resources=pods;events,verbs=get;list
-//+kubebuilder:rbac:groups="",resources=pods/log,verbs=get
+//+kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
 
 // Register adds two controllers to a manager: one for the checks that call out, and one for all others.
