@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health/script"
@@ -27,6 +28,7 @@ func caches(namespaces []string) (cache.Options, error) {
 		ByObject: map[client.Object]cache.ByObject{
 			&batchv1.Job{}:          {Label: ofChecks, Transform: trimming(script.Trim)},
 			flux.NewKustomization(): {Transform: trimming(flux.Trim)},
+			&v1alpha1.HealthCheck{}: {Transform: trimming(script.TrimCheck)},
 		},
 	}
 	for _, n := range namespaces {

@@ -131,16 +131,16 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if !ours {
 		return kube.Finish(0, c.reset(ctx, check))
 	}
+	now := c.clock.Now()
+	if wait := c.budget.Wait(check.Namespace, now); wait > 0 {
+		return kube.Finish(spread(wait), nil)
+	}
 	releases, err := c.deployed(ctx, check)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	now := c.clock.Now()
 	if wait := c.streaks.due(check, releases, kind.Binding == health.ByRevision, now); wait > 0 {
 		return kube.Finish(wait, nil)
-	}
-	if wait := c.budget.Wait(check.Namespace, now); wait > 0 {
-		return kube.Finish(spread(wait), nil)
 	}
 	ctx, end := c.probes.Begin(ctx, check)
 	defer end()

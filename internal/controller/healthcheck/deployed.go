@@ -39,6 +39,9 @@ func (c *Controller) deployed(ctx context.Context, check *v1alpha1.HealthCheck) 
 
 // selecting lists the Rollouts that select a check.
 func (c *Controller) selecting(ctx context.Context, check *v1alpha1.HealthCheck) ([]*v1alpha1.Rollout, error) {
+	start := c.clock.Now()
+	// Every check looks at every Rollout, whose selectors may be of any form: with thousands of both, that is the work of a whole core.
+	defer func() { c.budget.Spend(check.Namespace, c.clock.Since(start), c.clock.Now()) }()
 	namespace, queries, err := c.reach(ctx, check)
 	if err != nil {
 		return nil, err

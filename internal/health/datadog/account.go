@@ -29,6 +29,11 @@ const (
 	appKey = "app-key"
 
 	defaultSite = "datadoghq.com"
+	// mostAnswer and mostValues bound an answer, in bytes and in objects and lists, and answersAtOnce how many answers of one namespace are in
+	// memory at the same time: whoever writes a query decides how much comes back.
+	mostAnswer    = 2 << 20
+	mostValues    = 50_000
+	answersAtOnce = 4
 	// longestQuote is how much of what Datadog says is wrong is told.
 	longestQuote = 256
 )
@@ -92,7 +97,14 @@ type request struct {
 func (c *Checker) ask(ctx context.Context, a account, now time.Time, r request) (answer, error) {
 	r.server, r.credentials = a.server.Host, a.credentials
 	return c.desk.ask(ctx, r.question, now, r.keep, func() (answer, error) {
-		httpClient, redactor, err := c.out.HTTPClient(ctx, a.namespace, outbound.Access{Host: a.server.Host, HeadersFrom: a.headers()})
+		done, err := c.slots.Take(ctx, a.namespace)
+		if err != nil {
+			return answer{}, fmt.Errorf("asking %s: %w", a.server.Host, outbound.Cause(ctx, err))
+		}
+		defer done()
+		httpClient, redactor, err := c.out.HTTPClient(ctx, a.namespace, outbound.Access{
+			Host: a.server.Host, HeadersFrom: a.headers(), MaxBody: mostAnswer, MaxValues: mostValues,
+		})
 		if err != nil {
 			return answer{}, err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
@@ -28,6 +29,7 @@ type Checker struct {
 	// conditions that were compiled before.
 	conditions *expr.Cache
 	desk       *desk
+	slots      *fair.Slots
 	config     *datadog.Configuration
 	// server finds the server of a site.
 	server func(v1alpha1.DatadogSite) (*url.URL, error)
@@ -39,7 +41,7 @@ func New(objects client.Reader, out Doorway, keys outbound.Keys) *Checker {
 	config := datadog.NewConfiguration()
 	config.Compress = false
 	config.RetryConfiguration.EnableRetry = false
-	c := &Checker{objects: objects, out: out, keys: keys, conditions: expr.NewCache(mostLines), desk: newDesk(), config: config}
+	c := &Checker{objects: objects, out: out, keys: keys, conditions: expr.NewCache(mostLines), desk: newDesk(), slots: fair.NewSlots(answersAtOnce), config: config}
 	c.server = c.known
 	return c
 }

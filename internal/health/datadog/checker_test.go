@@ -332,6 +332,9 @@ func TestFaults(t *testing.T) {
 		"429Ever":  {"or too long", byID(), func(f *fake) { f.fails(429, "X-RateLimit-Reset", "1e300") }, "Datadog limits requests until 2025-11-22T11:00:01Z"},
 		"500":      {"Datadog is broken", byID(), func(f *fake) { f.fails(500) }, "HOST answered 500"},
 		"302":      {"a redirect is not followed", byID(), func(f *fake) { f.fails(302, "Location", "http://169.254.169.254/") }, "HOST answered 302"},
+		"Bomb": {"the answer takes more memory than text", byQuery("true"), func(f *fake) {
+			f.with(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"series":[` + strings.Repeat("{},", mostValues) + `{}]}`)) })
+		}, "asking HOST: answer holds more than 50000 objects and lists"},
 		"TimeOut": {"Datadog is slow", byID(), func(f *fake) {
 			f.with(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		}, "asking HOST: timed out after 50ms"},
@@ -344,7 +347,7 @@ func TestFaults(t *testing.T) {
 		}, "asking HOST: timed out after 50ms"},
 		"Reset": {"the connection breaks", byID(), func(f *fake) { f.with(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }) },
 			"asking HOST: connection closed without an answer"},
-		"Huge":       {"the answer is too long", byTags("a:b"), func(f *fake) { f.says("[" + tooLong + "]") }, "asking HOST: answer is larger than 4 MiB"},
+		"Huge":       {"the answer is too long", byTags("a:b"), func(f *fake) { f.says("[" + tooLong + "]") }, "asking HOST: answer is larger than 2 MiB"},
 		"Malformed":  {"no JSON", byID(), func(f *fake) { f.says(`{"id": `) }, unreadable},
 		"HTML":       {"a page of a proxy", byQuery("true"), func(f *fake) { f.says(`<html>`) }, unreadable},
 		"Nothing":    {"an empty body is no empty list", byTags("a:b"), func(f *fake) { f.says(``) }, unreadable},
@@ -438,6 +441,42 @@ func TestLimitsAreOfTheirEndpoint(t *testing.T) {
 	if got, err := f.check(subject(byID())); err != nil || got.State != v1alpha1.HealthHealthy {
 		t.Errorf("monitors are not limited: got %v, %v", got, err)
 	}
+}
+
+// TestAnswersOfANamespaceAreFewAtOnce: whoever writes queries decides how much comes back, and how many ask at once.
+func TestAnswersOfANamespaceAreFewAtOnce(t *testing.T) {
+	f := newFake(t)
+	f.secret("other", "datadog", theAPIKey, theAppKey)
+	held, arrived := make(chan struct{}), make(chan struct{}, 20)
+	f.with(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-held
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	var all sync.WaitGroup
+	ask := func(namespace string, i int64) {
+		s := subject(v1alpha1.DatadogCheck{MonitorID: new(i), APIKeyFrom: byID().APIKeyFrom})
+		s.Check.Namespace = namespace
+		s.Check.Spec.Timeout = new(v1alpha1.Duration("30s"))
+		all.Go(func() {
+			if _, err := f.check(s); err == nil {
+				t.Error("there is an answer")
+			}
+		})
+	}
+	for i := range int64(10) {
+		ask("shop", i+1)
+	}
+	for range answersAtOnce {
+		<-arrived
+	}
+	ask("other", 100)
+	<-arrived // another namespace does not wait
+	if n := f.requests(); n != answersAtOnce+1 {
+		t.Errorf("%d answers are read at once", n)
+	}
+	close(held)
+	all.Wait()
 }
 
 func TestAnswersAreShared(t *testing.T) {

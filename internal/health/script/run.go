@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
@@ -49,8 +51,11 @@ type question struct {
 
 func ask(s health.Subject) (question, error) {
 	q := question{Subject: s, script: s.Check.Spec.Script}
-	if q.script == nil {
+	switch {
+	case q.script == nil:
 		return q, errors.New("class script needs the field script")
+	case large(q.script):
+		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image", mostScript>>10)
 	}
 	fields, raw := *q.script, ""
 	if t := q.script.JobTemplate; t != nil {
@@ -164,6 +169,30 @@ func count(job *batchv1.Job, annotation string) int {
 		return 1
 	}
 	return max(n, 1)
+}
+
+// mostScript is how large spec.script may be, as JSON. It is in memory all the time.
+const mostScript = 64 << 10
+
+// tooLarge stands in the cache for a script that is larger than that.
+var tooLarge = runtime.RawExtension{Raw: []byte(`"too large"`)}
+
+// large reports whether a script is larger than it may be.
+func large(s *v1alpha1.ScriptCheck) bool {
+	if s.JobTemplate != nil && (bytes.Equal(s.JobTemplate.Raw, tooLarge.Raw) || len(s.JobTemplate.Raw) > mostScript) {
+		return true
+	}
+	rest := *s
+	rest.JobTemplate = nil // which may not be JSON
+	data, err := json.Marshal(rest)
+	return err == nil && len(data) > mostScript
+}
+
+// TrimCheck takes a script that is too large out of a HealthCheck, before it is cached. What is not a HealthCheck stays as it is.
+func TrimCheck(o any) {
+	if check, ok := o.(*v1alpha1.HealthCheck); ok && check.Spec.Script != nil && large(check.Spec.Script) {
+		check.Spec.Script = &v1alpha1.ScriptCheck{JobTemplate: tooLarge.DeepCopy()}
+	}
 }
 
 // Trim takes out of a Job what nobody reads of one that exists, before it is cached: all of its pods but how long they may take. What is
