@@ -30,7 +30,7 @@ type narrator interface {
 // newNarrator draws on a terminal, and writes lines to everything else.
 func newNarrator(out io.Writer) narrator {
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		return newScreen(f, os.Getenv("NO_COLOR") == "")
+		return newScreen(f)
 	}
 	return &lines{out: out, began: time.Now()}
 }

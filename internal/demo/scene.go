@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -191,7 +190,7 @@ func (s *scene) picture(style view.Style, d detail, now time.Time) []string {
 		if len(lines) > 0 {
 			lines = append(lines, "")
 		}
-		n := view.Tree(view.Subject{Rollout: p.rollout, Releases: p.releases, Now: now})
+		n := view.Tree(p.rollout, p.releases, now)
 		n = reduced(n, p.detail(d))
 		if w := p.workload(); d != terse || w.Tone != view.Good {
 			n.Children = append(n.Children, w)
@@ -226,25 +225,20 @@ func reduced(n view.Node, d detail) view.Node {
 	return n
 }
 
-// overview says what runs where, in the columns of kubectl get env -A but for the age. It is empty before anything is there.
+// overview returns what runs where, in the columns of kubectl get env -A but for the age. It is empty until every Environment exists.
 func (s *scene) overview() []string {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
-	row := func(cells ...string) {
-		// A Builder takes everything.
-		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) //nolint:errcheck // see above
-	}
-	row("NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS")
+	var rows [][]string
 	for _, p := range s.places() {
 		if p.environment == nil || p.environment.Name == "" {
 			return nil
 		}
 		e := p.environment
 		ready := readiness(e)
-		row(e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, e.Status.CurrentState, string(ready.Status), ready.Message)
+		rows = append(rows, []string{
+			e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, e.Status.CurrentState, string(ready.Status), ready.Message,
+		})
 	}
-	_ = table.Flush() //nolint:errcheck // see above
-	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
+	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"}, rows, view.Style{})
 }
 
 // ending shows how things stand in the end.

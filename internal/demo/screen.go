@@ -8,19 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// What a terminal is told. Lines are cut at the edge rather than wrapped, and a frame appears as a whole where the terminal knows
-// how to do that.
+// The terminal cuts lines at its edge instead of wrapping them, and shows a frame as a whole if it can.
 const (
-	enterScreen = "\x1b[?1049h\x1b[?7l\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?7h\x1b[?1049l"
-	beginFrame  = "\x1b[?2026h\x1b[H"
-	endLine     = "\x1b[K\r\n"
-	endFrame    = "\x1b[K\x1b[J\x1b[?2026l"
+	enterScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeAutoWrap + ansi.ResetModeTextCursorEnable
+	leaveScreen = ansi.SetModeTextCursorEnable + ansi.SetModeAutoWrap + ansi.ResetModeAltScreenSaveCursor
+	beginFrame  = ansi.SetModeSynchronizedOutput + ansi.CursorHomePosition
+	endLine     = ansi.EraseLineRight + "\r\n"
+	endFrame    = ansi.EraseLineRight + ansi.EraseScreenBelow + ansi.ResetModeSynchronizedOutput
 )
 
 const (
@@ -58,11 +58,12 @@ type entry struct {
 	text  string
 }
 
-func newScreen(out *os.File, color bool) *screen {
+func newScreen(out *os.File) *screen {
 	s := &screen{
-		out: out, style: view.Style{Color: color}, end: make(chan struct{}),
+		out: out, end: make(chan struct{}),
 		page: page{began: time.Now(), below: []string{"A local cluster is started."}},
 	}
+	s.style, _ = s.size()
 	s.write([]byte(enterScreen))
 	s.ended.Go(s.keepDrawing)
 	return s
@@ -99,9 +100,7 @@ func (s *screen) size() (view.Style, int) {
 	if err != nil {
 		width, height = 80, 24
 	}
-	style := s.style
-	style.Width = width - 1
-	return style, height
+	return view.NewStyle(max(width-1, 1), os.Getenv), height
 }
 
 func (s *screen) write(text []byte) {
@@ -198,11 +197,19 @@ func (p page) top(style view.Style, d detail, now time.Time) []string {
 	return top
 }
 
-// command breaks a line that people may copy into a shell, so that the shell takes it as one.
+// command breaks a line that people may copy into a shell so that the shell reads it as one. It breaks at blanks only: anywhere
+// else the blank before the backslash would change the command.
 func command(line string, width int) []string {
-	pieces := view.Wrap(line, width-len(` \`))
-	for i := range pieces[:len(pieces)-1] {
-		pieces[i] += ` \`
+	words := strings.Split(line, " ")
+	pieces := words[:1:1]
+	for _, word := range words[1:] {
+		last := &pieces[len(pieces)-1]
+		if view.Width(*last+" "+word+` \`) <= width {
+			*last += " " + word
+			continue
+		}
+		*last += ` \`
+		pieces = append(pieces, word)
 	}
 	return pieces
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -441,6 +442,19 @@ func TestPage(t *testing.T) {
 			}
 			golden(t, filepath.Join("testdata", "page-"+name+".txt"), strings.Join(frame, "\n")+"\n")
 		})
+	}
+}
+
+// TestCommandBreaks checks that a shell runs a command in the same way wherever it is broken.
+func TestCommandBreaks(t *testing.T) {
+	line := `printf "kind: Approval\nspec: {releaseName: hello-1.2.0-c6453d96, user: alice}" | cat -`
+	const want = "kind: Approval\nspec: {releaseName: hello-1.2.0-c6453d96, user: alice}"
+	for width := 1; width < len(line)+10; width++ {
+		pieces := command(line, width)
+		got, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Join(pieces, "\n")).CombinedOutput()
+		if err != nil || string(got) != want {
+			t.Errorf("%d columns: got %q, %v from\n%s", width, got, err, strings.Join(pieces, "\n"))
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package view
 
 import (
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -13,18 +12,19 @@ import (
 
 // Change is something that happened to a Rollout, in one line.
 type Change struct {
-	// Tone of what happened.
+	// Tone of the line.
 	Tone Tone
-	// Text for people.
+	// Text of the line, without a sign.
 	Text string
 }
 
-// Changes says what happened between two readings of a Rollout, in the order in which it makes sense. Before is nil at the first.
+// Changes returns what happened between two observations of a Rollout: discoveries, deployments, quarantines, then blockers.
+// Before is nil for the first observation.
 func Changes(before, after *v1alpha1.Rollout) []Change {
 	if before == nil {
 		before = &v1alpha1.Rollout{}
 	}
-	return slices.Concat(discovered(before, after), deployments(before, after), quarantine(before, after), holds(before, after))
+	return slices.Concat(discovered(before, after), deployments(before, after), quarantines(before, after), waits(before, after))
 }
 
 func discovered(before, after *v1alpha1.Rollout) []Change {
@@ -35,17 +35,11 @@ func discovered(before, after *v1alpha1.Rollout) []Change {
 		}
 		text := clean(v.Tag) + " is discovered"
 		if v.Digest != "" {
-			text += " (" + clean(short(v.Digest)) + ")"
+			text += " (" + clean(shortDigest(v.Digest)) + ")"
 		}
 		list = append(list, Change{Idle, text})
 	}
 	return list
-}
-
-// short is as much of a digest as people compare.
-func short(digest string) string {
-	algorithm, hex, _ := strings.Cut(digest, ":")
-	return algorithm + ":" + hex[:min(len(hex), 12)]
 }
 
 func deployments(before, after *v1alpha1.Rollout) []Change {
@@ -63,41 +57,41 @@ func deployments(before, after *v1alpha1.Rollout) []Change {
 	return list
 }
 
-func quarantine(before, after *v1alpha1.Rollout) []Change {
+func quarantines(before, after *v1alpha1.Rollout) []Change {
 	var list []Change
 	for _, q := range after.Status.Quarantined {
-		if !isolated(before, q.ReleaseIdentity) {
+		if !quarantined(before, q.ReleaseIdentity) {
 			list = append(list, Change{Bad, clean(q.Tag) + " is quarantined: it is never deployed automatically again"})
 		}
 	}
 	for _, q := range before.Status.Quarantined {
-		if !isolated(after, q.ReleaseIdentity) {
+		if !quarantined(after, q.ReleaseIdentity) {
 			list = append(list, Change{Idle, clean(q.Tag) + " is no longer quarantined"})
 		}
 	}
 	return list
 }
 
-func isolated(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+func quarantined(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	return slices.ContainsFunc(ro.Status.Quarantined, func(q v1alpha1.Quarantine) bool {
 		return version.Matches(q.ReleaseIdentity, id)
 	})
 }
 
-// holds says what a release that is not in flight waits for, each time that becomes something else.
-func holds(before, after *v1alpha1.Rollout) []Change {
+// waits returns what a release that is not in flight waits for, if that changed.
+func waits(before, after *v1alpha1.Rollout) []Change {
 	st := after.Status
-	if len(st.History) > 0 && release.InFlight(&st.History[0]) || slices.Equal(chain(before), chain(after)) {
+	if len(st.History) > 0 && release.InFlight(&st.History[0]) || slices.Equal(blockerKeys(before), blockerKeys(after)) {
 		return nil
 	}
 	var list []Change
 	for _, b := range st.BlockedBy {
 		if st.PendingVersion == "" && b.Reason == v1alpha1.ReasonPreviousFailed {
-			continue // that it failed was told
+			continue // the failure is a change of its own
 		}
 		text := clean(b.Message)
 		if b.Kind != "Rollout" {
-			text = waitsFor(b) + ": " + text
+			text = blockerName(b) + ": " + text
 		}
 		if st.PendingVersion != "" {
 			text = clean(st.PendingVersion) + " waits: " + text
@@ -110,8 +104,8 @@ func holds(before, after *v1alpha1.Rollout) []Change {
 	return list
 }
 
-// chain is what makes a list of blockers another one.
-func chain(ro *v1alpha1.Rollout) []string {
+// blockerKeys identifies the pending version and its blockers, whatever their messages are.
+func blockerKeys(ro *v1alpha1.Rollout) []string {
 	list := []string{ro.Status.PendingVersion}
 	for _, b := range ro.Status.BlockedBy {
 		list = append(list, b.Kind+"/"+b.Name+"/"+b.Reason)

@@ -2,209 +2,140 @@ package view
 
 import (
 	"strings"
-	"unicode/utf8"
-)
 
-// Style says how a picture becomes text.
-type Style struct {
-	// Color marks tones with the colours of a terminal.
-	Color bool
-	// Width is where lines are wrapped; 0: nowhere.
-	Width int
-	// Brief cuts at Width what would be wrapped there.
-	Brief bool
-}
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+	"charm.land/lipgloss/v2/tree"
+	"github.com/charmbracelet/x/ansi"
+)
 
 const (
-	// narrowest is the least room that a note is given, however narrow the terminal.
-	narrowest = 20
-	// widestTitle is how far short titles are moved to stand below long ones.
-	widestTitle = 36
+	// indent is how many columns a level of the tree takes.
+	indent = 3
+	// minNote is how many columns a note needs to stand beside its title. With less it goes below.
+	minNote = 20
+	// maxTitle is how wide the titles of siblings are padded at most.
+	maxTitle = 36
+	// minTable is the width below which a table is cut at the edge of the terminal instead of made narrower.
+	minTable = 40
+	// gap is how many columns are between the columns of a table.
+	gap = 3
 )
 
-var signs = map[Tone]string{Idle: "○", Good: "✓", Bad: "✗", Busy: "◆", Held: "●"}
-
-// colours are those of every terminal; how they look is the user's choice.
-var colours = map[Tone]string{Idle: "2", Good: "32", Bad: "31", Busy: "36", Held: "33"}
-
-// Render turns a picture into lines.
+// Render turns a tree into lines. No line is wider than the Style allows.
 func Render(n Node, s Style) []string {
-	return s.lines(n, "", "", columns{})
+	last := func(c tree.Children, i int) bool { return i == c.Length()-1 }
+	t := s.tree(n, columns{}, 0).
+		Enumerator(func(c tree.Children, i int) string {
+			if last(c, i) {
+				return "└─"
+			}
+			return "├─"
+		}).
+		Indenter(func(c tree.Children, i int) string {
+			if last(c, i) {
+				return "  "
+			}
+			return "│ "
+		})
+	return s.lines(t.String())
 }
 
-// Line is one change as a line.
-func (s Style) Line(c Change) string {
-	if sign := signs[c.Tone]; sign != "" {
-		return s.Paint(c.Tone, sign) + " " + c.Text
+func (s Style) tree(n Node, c columns, depth int) *tree.Tree {
+	t := tree.Root(s.item(n, c, depth))
+	inner := widths(n.Children)
+	for _, child := range n.Children {
+		t.Child(s.tree(child, inner, depth+1))
 	}
-	return c.Text
+	return t
 }
 
-// Paint marks text with the colour of a tone.
-func (s Style) Paint(t Tone, text string) string {
-	if c := colours[t]; s.Color && c != "" && text != "" {
-		return "\x1b[" + c + "m" + text + "\x1b[0m"
-	}
-	return text
-}
-
-// Strong makes text stand out.
-func (s Style) Strong(text string) string {
-	if s.Color {
-		return "\x1b[1m" + text + "\x1b[0m"
-	}
-	return text
-}
-
-// columns are how wide the titles and states of neighbours are.
+// columns are how wide the titles and states of siblings are.
 type columns struct{ title, state int }
 
 func widths(nodes []Node) columns {
 	var c columns
 	for _, n := range nodes {
-		c.title, c.state = max(c.title, min(Width(n.Title), widestTitle)), max(c.state, Width(n.State))
+		c.title, c.state = max(c.title, min(Width(n.Title), maxTitle)), max(c.state, Width(n.State))
 	}
 	return c
 }
 
-// lines renders a node; lead goes before its first line and rest before all others.
-func (s Style) lines(n Node, lead, rest string, c columns) []string {
-	head := lead
-	if sign := signs[n.Tone]; sign != "" {
-		head += s.Paint(n.Tone, sign) + " "
-	}
+// item renders a node without its children. If it has any, a line on the left leads to them.
+func (s Style) item(n Node, c columns, depth int) string {
+	head := s.sign(n.Tone)
 	if n.Title != "" {
 		head += pad(n.Title, c.title) + "  "
 	}
 	if n.State != "" {
-		head += s.Paint(n.Tone, pad(n.State, c.state)) + "  "
+		head += pad(s.Paint(n.Tone, n.State), c.state) + "  "
 	}
-	below := rest
+	left := ""
 	if len(n.Children) > 0 {
-		below += "│"
+		left = "│"
 	}
-	out := s.note(strings.TrimRight(head, " "), head, below, n)
-	inner := widths(n.Children)
-	for i, child := range n.Children {
-		branch, trunk := "├─ ", "│  "
-		if i == len(n.Children)-1 {
-			branch, trunk = "└─ ", "   "
-		}
-		out = append(out, s.lines(child, rest+branch, rest+trunk, inner)...)
-	}
-	return out
+	lines, column := s.note(n, s.Width-indent*depth, Width(head))
+	return head + strings.Join(lines, "\n"+pad(left, column))
 }
 
-// note puts a note behind a head, wrapped into the column where it begins.
-func (s Style) note(bare, head, below string, n Node) []string {
-	if n.Note == "" {
-		return []string{bare}
+// note returns the lines of a note for a line of that width, of which the title takes some columns, and the column in which all
+// of its lines but the first begin. The first is empty if the note has to go below the title.
+func (s Style) note(n Node, width, title int) (lines []string, column int) {
+	switch {
+	case n.Note == "":
+		return []string{""}, 0
+	case s.Width <= 0 || s.Brief:
+		return []string{s.shade(n.Tone, n.Note)}, 0
+	case n.Title != "" && width-title < minNote:
+		lines, column = []string{""}, indent
+	default:
+		column = title
 	}
-	column := Width(head)
-	room := 0
-	if s.Width > 0 {
-		room = max(s.Width-column, narrowest)
+	for _, line := range Wrap(n.Note, max(width-column, 1)) {
+		lines = append(lines, s.shade(n.Tone, line))
 	}
-	var out []string
-	text := Wrap(n.Note, room)
-	if s.Brief && len(text) > 1 {
-		text = []string{cut(n.Note, room-1) + "…"}
-	}
-	for i, line := range text {
-		if n.Tone == Plain {
-			line = s.Paint(Idle, line)
-		}
-		if i == 0 {
-			out = append(out, head+line)
-			continue
-		}
-		out = append(out, pad(below, column)+line)
-	}
-	return out
+	return lines, column
 }
 
-// Wrap breaks text into lines of at most width columns, between words where that is possible; 0 breaks nowhere. Colours take no
-// room.
-func Wrap(text string, width int) []string {
-	if width <= 0 || Width(text) <= width {
-		return []string{text}
+// shade dims the note of a line that has no sign.
+func (s Style) shade(t Tone, note string) string {
+	if t == Plain {
+		return s.Paint(Idle, note)
 	}
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && Width(line)+1+Width(word) <= width {
-			line += " " + word
-			continue
+	return note
+}
+
+// Table renders rows below a heading. On a terminal that is too narrow, cells of the widest columns are cut.
+func Table(heading []string, rows [][]string, s Style) []string {
+	t := table.New().Headers(heading...).Wrap(false).Border(lipgloss.Border{}).
+		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).BorderColumn(false).
+		StyleFunc(func(_, column int) lipgloss.Style {
+			if column == len(heading)-1 {
+				return lipgloss.NewStyle()
+			}
+			return lipgloss.NewStyle().PaddingRight(gap)
+		})
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = clean(cell)
 		}
-		if line != "" {
-			lines = append(lines, line)
-		}
-		for Width(word) > width {
-			head := cut(word, width)
-			lines, word = append(lines, head), word[len(head):]
-		}
-		line = word
+		t.Row(cells...)
 	}
-	if line != "" || len(lines) == 0 {
-		lines = append(lines, line)
+	if text := t.Render(); s.Width > 0 && lipgloss.Width(text) > s.Width {
+		t.Width(max(s.Width, minTable))
+	}
+	return s.lines(t.Render())
+}
+
+// lines splits text into lines, without blanks at their ends, and cuts those that are wider than the Style allows.
+func (s Style) lines(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if s.Width > 0 {
+			line = ansi.Truncate(line, s.Width, "…")
+		}
+		lines[i] = strings.TrimRight(line, " ")
 	}
 	return lines
-}
-
-// cut is as much of a text as fits into width columns, but at least a character.
-func cut(text string, width int) string {
-	used := 0
-	for i, r := range text {
-		if used += columnsOf(r); used > width && i > 0 {
-			return text[:i]
-		}
-	}
-	return text
-}
-
-// Width is how many columns a text takes on a terminal.
-func Width(text string) int {
-	n := 0
-	for _, r := range strip(text) {
-		n += columnsOf(r)
-	}
-	return n
-}
-
-// wide are the scripts whose characters take two columns, roughly, as first and last character.
-var wide = [][2]rune{
-	{0x1100, 0x115f}, {0x2e80, 0xa4cf}, {0xac00, 0xd7a3}, {0xf900, 0xfaff}, {0xfe30, 0xfe6f}, {0xff00, 0xff60}, {0x1f300, 0x3fffd},
-}
-
-func columnsOf(r rune) int {
-	for _, w := range wide {
-		if r >= w[0] && r <= w[1] {
-			return 2
-		}
-	}
-	return 1
-}
-
-func pad(text string, width int) string {
-	return text + strings.Repeat(" ", max(0, width-Width(text)))
-}
-
-// strip takes the colours out of a text.
-func strip(text string) string {
-	if !strings.Contains(text, "\x1b") {
-		return text
-	}
-	var out strings.Builder
-	for text != "" {
-		if strings.HasPrefix(text, "\x1b[") {
-			if end := strings.IndexByte(text, 'm'); end >= 0 {
-				text = text[end+1:]
-				continue
-			}
-		}
-		r, size := utf8.DecodeRuneInString(text)
-		out.WriteRune(r)
-		text = text[size:]
-	}
-	return out.String()
 }

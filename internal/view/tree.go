@@ -14,36 +14,33 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// shown is how many releases, and how many deployments, a picture shows: the newest.
-const shown = 8
+// maxReleases is how many releases a tree shows: the newest.
+const maxReleases = 8
 
-// Subject is what a picture of a Rollout is made from.
-type Subject struct {
-	// Rollout that is shown.
-	Rollout *v1alpha1.Rollout
-	// Releases of the Rollout. One whose object is not there yet is read off the Rollout.
-	Releases []v1alpha1.Release
-	// Now is when the picture is made.
-	Now time.Time
+// rollout is a Rollout at a moment.
+type rollout struct {
+	*v1alpha1.Rollout
+	releases []v1alpha1.Release
+	now      time.Time
 }
 
-// Tree shows what runs, what waits and why: the releases in the order of their discovery, one of them with what it waits for, and
-// then the gates, checks and Flux objects that are not waited for.
-func Tree(s Subject) Node {
-	ro := s.Rollout
+// Tree shows what a Rollout runs, what waits, and why: the releases in the order of their discovery, one of them with what blocks
+// it, then the gates, checks and Flux objects that block nothing. A release without an object is read from the Rollout.
+func Tree(ro *v1alpha1.Rollout, releases []v1alpha1.Release, now time.Time) Node {
+	r := rollout{ro, releases, now}
 	root := Node{
 		Tone: phaseTone(ro.Status.Phase), Title: "Rollout " + ro.Namespace + "/" + ro.Name, State: string(ro.Status.Phase),
 		Note: clean(ro.Status.CurrentVersion),
 	}
-	chain := slices.DeleteFunc(slices.Clone(ro.Status.BlockedBy), func(b v1alpha1.Blocker) bool {
-		return b.Reason == v1alpha1.ReasonBaking // the release says how long it has baked
+	blockers := slices.DeleteFunc(slices.Clone(ro.Status.BlockedBy), func(b v1alpha1.Blocker) bool {
+		return b.Reason == v1alpha1.ReasonBaking // the line of the release says how long it has baked
 	})
-	why := Why(chain, s.Now)
+	why := Why(blockers, now)
 	known := ro.Status.AvailableReleases
-	known = known[max(0, len(known)-shown):]
+	known = known[max(0, len(known)-maxReleases):]
 	at := version.Index(known, blocked(ro))
 	for i, v := range known {
-		n := s.release(v)
+		n := r.release(v)
 		if i == at && len(why) > 0 {
 			n.Children, why = why, nil
 		}
@@ -51,15 +48,15 @@ func Tree(s Subject) Node {
 	}
 	root.Children = append(root.Children, why...)
 	for _, n := range slices.Concat(gates(ro), checks(ro), targets(ro)) {
-		if !slices.ContainsFunc(chain, func(b v1alpha1.Blocker) bool { return waitsFor(b) == n.Title }) {
+		if !slices.ContainsFunc(blockers, func(b v1alpha1.Blocker) bool { return blockerName(b) == n.Title }) {
 			root.Children = append(root.Children, n)
 		}
 	}
 	return root
 }
 
-// blocked is the release that the blockers of a Rollout are about: the one in flight, else the one that waits, else the one that
-// was deployed last.
+// blocked returns the release that the blockers of a Rollout are about: the one in flight, else the one that waits, else the one
+// that was deployed last.
 func blocked(ro *v1alpha1.Rollout) v1alpha1.ReleaseIdentity {
 	h, pending := ro.Status.History, ro.Status.PendingVersion
 	if len(h) > 0 && (release.InFlight(&h[0]) || pending == "") {
@@ -68,34 +65,33 @@ func blocked(ro *v1alpha1.Rollout) v1alpha1.ReleaseIdentity {
 	return v1alpha1.ReleaseIdentity{Tag: pending}
 }
 
-// release shows one release.
-func (s Subject) release(v v1alpha1.VersionInfo) Node {
-	rel := s.find(version.Identity(v))
+func (r rollout) release(v v1alpha1.VersionInfo) Node {
+	rel := r.find(version.Identity(v))
 	st := rel.Status
 	n := Node{Tone: releaseTone(st.Phase), Title: clean(v.Tag), State: cmp.Or(string(st.Phase), "Discovered")}
 	var notes []string
 	if st.DeploymentID != nil {
 		notes = append(notes, fmt.Sprintf("deployment %d", *st.DeploymentID))
 	}
-	notes = append(notes, s.progress(&st)...)
+	notes = append(notes, r.progress(&st)...)
 	if st.Quarantine != nil {
 		notes = append(notes, "quarantined")
 	}
 	n.Note = strings.Join(notes, ", ")
-	if why := clean(st.Message); why != "" && tells(st.Phase) {
+	if why := clean(st.Message); why != "" && explains(st.Phase) {
 		n.Children = []Node{{Note: why}}
 	}
 	return n
 }
 
-// tells says whether the message of a release in this phase tells more than the phase.
-func tells(p v1alpha1.ReleasePhase) bool {
+// explains reports whether the message of a release in this phase adds to the phase.
+func explains(p v1alpha1.ReleasePhase) bool {
 	return p == v1alpha1.ReleaseFailed || p == v1alpha1.ReleaseCancelled || p == v1alpha1.ReleaseSuperseded
 }
 
-// progress says how far a release has got.
-func (s Subject) progress(st *v1alpha1.ReleaseStatus) []string {
-	now := metav1.NewTime(s.Now)
+// progress returns how far a release has got.
+func (r rollout) progress(st *v1alpha1.ReleaseStatus) []string {
+	now := metav1.NewTime(r.now)
 	switch st.Phase {
 	case v1alpha1.ReleaseDeploying:
 		if d := between(st.DeployedAt, &now); d != "" {
@@ -103,7 +99,7 @@ func (s Subject) progress(st *v1alpha1.ReleaseStatus) []string {
 		}
 	case v1alpha1.ReleaseBaking:
 		if d := between(st.BakeStartTime, &now); d != "" {
-			return []string{"bakes for " + d + s.ofBakeTime()}
+			return []string{"bakes for " + d + r.ofBakeTime()}
 		}
 	case v1alpha1.ReleaseAvailable:
 		if d := between(st.BakeStartTime, st.BakeEndTime); d != "" {
@@ -113,29 +109,29 @@ func (s Subject) progress(st *v1alpha1.ReleaseStatus) []string {
 	return nil
 }
 
-func (s Subject) ofBakeTime() string {
-	if s.Rollout.Spec.BakeTime == nil {
+func (r rollout) ofBakeTime() string {
+	if r.Spec.BakeTime == nil {
 		return ""
 	}
-	return " of " + clean(string(*s.Rollout.Spec.BakeTime))
+	return " of " + clean(string(*r.Spec.BakeTime))
 }
 
-// find returns the object of a release; one that is not there yet is read off the Rollout.
-func (s Subject) find(id v1alpha1.ReleaseIdentity) v1alpha1.Release {
-	for i := range s.Releases {
-		if version.Identity(s.Releases[i].Spec.Version) == id {
-			return s.Releases[i]
+// find returns the object of a release, or one that is derived from the Rollout if there is none yet.
+func (r rollout) find(id v1alpha1.ReleaseIdentity) v1alpha1.Release {
+	for i := range r.releases {
+		if version.Identity(r.releases[i].Spec.Version) == id {
+			return r.releases[i]
 		}
 	}
 	rel := v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: id.Tag, Digest: id.Digest}}}
-	rel.Status = release.Standing(s.Rollout, &rel)
+	rel.Status = release.Standing(r.Rollout, &rel)
 	return rel
 }
 
 func gates(ro *v1alpha1.Rollout) []Node {
 	var nodes []Node
 	for _, g := range ro.Status.Gates {
-		n := Node{Tone: Held, Title: "RolloutGate " + clean(g.Name), State: "shut", Note: clean(g.Message)}
+		n := Node{Tone: Held, Title: "RolloutGate " + clean(g.Name), State: "closed", Note: clean(g.Message)}
 		if g.Passing != nil && *g.Passing {
 			n.Tone, n.State = Good, "open"
 		}
@@ -166,7 +162,7 @@ func targets(ro *v1alpha1.Rollout) []Node {
 	for _, t := range ro.Status.Targets {
 		n := Node{Tone: Good, Title: t.Kind + " " + clean(t.Name), State: "applied", Note: clean(t.Message)}
 		if t.Variable != "" && t.Applied {
-			n.Note = clean(t.Variable + "=" + shortValue(cmp.Or(t.Value, ro.Status.CurrentVersion)))
+			n.Note = clean(t.Variable + "=" + shortDigest(cmp.Or(t.Value, ro.Status.CurrentVersion)))
 		}
 		if !t.Applied {
 			n.Tone, n.State = Held, "waits"
@@ -176,34 +172,12 @@ func targets(ro *v1alpha1.Rollout) []Node {
 	return nodes
 }
 
-// shortValue cuts the digest of what a target carries.
-func shortValue(value string) string {
-	if colon := strings.IndexByte(value, ':'); colon >= 0 { // no tag holds one
+// shortDigest shortens a digest, or the one behind a tag, to what people compare.
+func shortDigest(value string) string {
+	if colon := strings.IndexByte(value, ':'); colon >= 0 { // no tag contains one
 		return value[:min(len(value), colon+13)]
 	}
 	return value
-}
-
-// History shows the deployments, newest first.
-func History(ro *v1alpha1.Rollout) Node {
-	n := Node{Title: "History of " + ro.Namespace + "/" + ro.Name}
-	for i := range ro.Status.History[:min(len(ro.Status.History), shown)] {
-		e := &ro.Status.History[i]
-		row := Node{Title: clean(e.Version.Tag), State: deref(e.BakeStatus), Note: clean(deref(e.Message))}
-		if e.ID != nil {
-			row.Title = fmt.Sprintf("%d  %s", *e.ID, row.Title)
-		}
-		row.Tone = bakeTone(v1alpha1.BakeStatus(row.State))
-		n.Children = append(n.Children, row)
-	}
-	return n
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 func phaseTone(p v1alpha1.Phase) Tone {
@@ -218,16 +192,6 @@ func releaseTone(p v1alpha1.ReleasePhase) Tone {
 		v1alpha1.ReleasePending: Held, v1alpha1.ReleaseDeploying: Busy, v1alpha1.ReleaseBaking: Busy, v1alpha1.ReleaseAvailable: Good,
 		v1alpha1.ReleaseFailed: Bad,
 	}[p]
-	if !ok {
-		return Idle
-	}
-	return tone
-}
-
-func bakeTone(b v1alpha1.BakeStatus) Tone {
-	tone, ok := map[v1alpha1.BakeStatus]Tone{
-		v1alpha1.BakeDeploying: Busy, v1alpha1.BakeInProgress: Busy, v1alpha1.BakeSucceeded: Good, v1alpha1.BakeFailed: Bad,
-	}[b]
 	if !ok {
 		return Idle
 	}

@@ -7,17 +7,17 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Why shows a chain of blockers, in its order: what, why, since when, until when, and who or what can clear it.
-func Why(chain []v1alpha1.Blocker, now time.Time) []Node {
+// Why shows blockers in their order: what blocks, why, for how long, how long it will last, and who or what can clear it.
+func Why(blockers []v1alpha1.Blocker, now time.Time) []Node {
 	var nodes []Node
-	for _, b := range chain {
-		n := Node{Tone: Held, Title: waitsFor(b), Note: clean(b.Message)}
+	for _, b := range blockers {
+		n := Node{Tone: Held, Title: blockerName(b), Note: clean(b.Message)}
 		var facts []string
 		if b.Since != nil {
-			facts = append(facts, "since "+span(now.Sub(b.Since.Time)))
+			facts = append(facts, "for "+age(now.Sub(b.Since.Time)))
 		}
 		if b.Until != nil {
-			facts = append(facts, span(b.Until.Sub(now))+" left")
+			facts = append(facts, age(b.Until.Sub(now))+" left")
 		}
 		if b.ClearedBy != "" {
 			facts = append(facts, "cleared by "+clean(b.ClearedBy))
@@ -30,8 +30,8 @@ func Why(chain []v1alpha1.Blocker, now time.Time) []Node {
 	return nodes
 }
 
-// waitsFor names a blocker. A Rollout that blocks itself is named by the reason.
-func waitsFor(b v1alpha1.Blocker) string {
+// blockerName returns the kind and name of a blocker. A Rollout that blocks itself goes by the reason.
+func blockerName(b v1alpha1.Blocker) string {
 	if b.Kind == "Rollout" {
 		return clean(b.Reason)
 	}
