@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"syscall"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -64,7 +63,7 @@ func (p *Plane) Failed() <-chan error { return p.failed }
 // PID is the process id of a component, by the names of package component.
 func (p *Plane) PID(name string) (int, bool) { return p.supervisor.PID(name) }
 
-// Kill ends a component as a crash would; Restart brings it back.
+// Kill ends a component as a crash would. Restart brings it back.
 func (p *Plane) Kill(name string) error { return p.supervisor.Kill(name) }
 
 // Restart kills a component, if it runs, and starts it again with the same
@@ -72,13 +71,6 @@ func (p *Plane) Kill(name string) error { return p.supervisor.Kill(name) }
 func (p *Plane) Restart(ctx context.Context, name string) error {
 	return p.supervisor.Restart(ctx, name)
 }
-
-// Freeze stops a component from doing anything, its connections staying open,
-// as an overloaded machine does; Thaw lets it go on.
-func (p *Plane) Freeze(name string) error { return p.supervisor.Signal(name, syscall.SIGSTOP) }
-
-// Thaw ends a Freeze.
-func (p *Plane) Thaw(name string) error { return p.supervisor.Signal(name, syscall.SIGCONT) }
 
 // Stop ends everything and removes the state folder if Start made it. It may
 // be called more than once.

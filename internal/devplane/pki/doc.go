@@ -1,4 +1,3 @@
-// Package pki makes the certificates and keys of one local cluster: its own
-// authority, the serving certificate for loopback that it signs, and the key
-// of the service account tokens. They live as long as the state folder.
+// Package pki writes the certificates and keys of a local cluster: its own certificate authority, the serving certificate for
+// loopback that this signs, and the key that signs service account tokens.
 package pki

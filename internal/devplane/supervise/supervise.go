@@ -103,18 +103,6 @@ func (s *Supervisor) Kill(name string) error {
 	return s.save()
 }
 
-// Signal sends a signal to a process and its children, without waiting: to
-// freeze and thaw it, for instance.
-func (s *Supervisor) Signal(name string, signal syscall.Signal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.all[name]
-	if !ok {
-		return fmt.Errorf("no component %q was started", name)
-	}
-	return syscall.Kill(-p.cmd.Process.Pid, signal)
-}
-
 // PID is the process id of a process that was started.
 func (s *Supervisor) PID(name string) (int, bool) {
 	s.mu.Lock()

@@ -127,7 +127,7 @@ func TestFrozenProcessIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid, _ := s.PID("server")
-	if err := s.Signal("server", syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(t.Context()); err != nil || !gone(pid) {
@@ -155,7 +155,8 @@ func TestUnexpectedEndIsTold(t *testing.T) {
 	if err := s.Start(t.Context(), server(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Signal("server", syscall.SIGKILL); err != nil {
+	pid, _ := s.PID("server")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	select {
