@@ -33,8 +33,8 @@ build: ## Build the controller and the CLI into bin/.
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: components
-components: ## Build the local cluster's components into bin/devplane/ (minutes the first time).
-	hack/components/build.sh
+components: ## Put the programs of the local cluster into bin/devplane/ (minutes the first time).
+	$(GO) run ./internal/devplane/build
 
 .PHONY: generate
 generate: $(BIN)/controller-gen ## Generate deep copies, CRDs and RBAC from the types and markers.
