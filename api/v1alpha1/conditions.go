@@ -104,7 +104,7 @@ const (
 	ReasonNoTargets = "NoTargets"
 	// ReasonTargetNotApplied: Flux has not applied the version yet.
 	ReasonTargetNotApplied = "NotApplied"
-	// ReasonTargetOverridden: another field of the Flux object wins over what is written.
+	// ReasonTargetOverridden: another field of the Flux object, or somebody else who writes the same field, wins over what is written.
 	ReasonTargetOverridden = "Overridden"
 	// ReasonWorkloadsNotReady: Flux has applied the version, and a Deployment, StatefulSet or DaemonSet has not rolled out yet.
 	ReasonWorkloadsNotReady = "WorkloadsNotReady"
@@ -112,6 +112,10 @@ const (
 	ReasonWorkloadsUnknown = "WorkloadsUnknown"
 	// ReasonTargetSuspended: the Flux object is suspended.
 	ReasonTargetSuspended = "FluxSuspended"
+	// ReasonTargetNotReady: the source or a dependency of the Flux object is not ready.
+	ReasonTargetNotReady = "FluxNotReady"
+	// ReasonTargetMisconfigured: Flux can apply no version, because of the manifests or of the Flux object itself.
+	ReasonTargetMisconfigured = "FluxMisconfigured"
 	// ReasonTargetsApplied: every Flux object carries the version.
 	ReasonTargetsApplied = "Applied"
 	// ReasonWriteFailed: the API server refused a write to a Flux object.

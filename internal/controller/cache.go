@@ -26,10 +26,12 @@ func caches(namespaces []string) (cache.Options, error) {
 		DefaultTransform:  kube.Trim,
 		DefaultNamespaces: map[string]cache.Config{},
 		ByObject: map[client.Object]cache.ByObject{
-			&batchv1.Job{}:          {Label: ofChecks, Transform: trimming(script.Trim)},
-			flux.NewKustomization(): {Transform: trimming(flux.Trim)},
-			&v1alpha1.HealthCheck{}: {Transform: trimming(script.TrimCheck)},
+			&batchv1.Job{}:          {Label: ofChecks, Transform: trimming(script.Trim, kube.Trim)},
+			&v1alpha1.HealthCheck{}: {Transform: trimming(script.TrimCheck, kube.Trim)},
 		},
+	}
+	for _, kind := range flux.Watched() { // their managed fields tell who else writes the version
+		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.TrimAnnotations)}
 	}
 	for _, n := range namespaces {
 		o.DefaultNamespaces[n] = cache.Config{}
@@ -40,10 +42,10 @@ func caches(namespaces []string) (cache.Options, error) {
 	return o, nil
 }
 
-// trimming trims more than kube.Trim does.
-func trimming(more func(any)) func(any) (any, error) {
+// trimming trims what only one kind has, before it trims what all kinds have.
+func trimming(own func(any), all func(any) (any, error)) func(any) (any, error) {
 	return func(o any) (any, error) {
-		more(o)
-		return kube.Trim(o)
+		own(o)
+		return all(o)
 	}
 }

@@ -7,12 +7,14 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -74,15 +76,59 @@ func Judge(k *kustomizev1.Kustomization) (Progress, string) {
 
 // failed returns how far a reconcile that failed has got.
 func failed(k *kustomizev1.Kustomization, ready *metav1.Condition) Progress {
-	stalled := apimeta.FindStatusCondition(k.Status.Conditions, meta.StalledCondition)
 	switch {
-	case stalled != nil && stalled.Status == metav1.ConditionTrue && stalled.ObservedGeneration == k.Generation,
-		ready.Reason == meta.HealthCheckFailedReason, ready.Reason == meta.BuildFailedReason:
+	case stalled(k), ready.Reason == meta.HealthCheckFailedReason, ready.Reason == meta.BuildFailedReason:
 		return Broken
 	case slices.Contains(notBegun, ready.Reason):
 		return Waiting
 	}
 	return Hindered
+}
+
+// setup returns why a reconcile that failed says nothing about the version, as one of the ReasonTarget constants. Empty: it did not fail, or
+// the version may be why. Where the source of the Kustomization is the release itself, what is wrong with the manifests is the fault of the
+// release. Otherwise the version comes in with the variables, after the build, and reaches the cluster when the objects are applied. So
+// manifests that Flux has never applied, with whatever version, are not the fault of the version.
+func setup(k *kustomizev1.Kustomization, own bool) string {
+	if progress, _ := Judge(k); progress != Waiting && progress != Broken && progress != Hindered {
+		return ""
+	}
+	ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
+	switch {
+	case stalled(k):
+		return v1alpha1.ReasonTargetMisconfigured
+	case ready.Reason == meta.DependencyNotReadyReason, ready.Reason == sourcev1.DirCreationFailedReason, ready.Reason == meta.ArtifactFailedReason && !own:
+		return v1alpha1.ReasonTargetNotReady
+	case own || !slices.Contains(ofManifests, ready.Reason):
+		return ""
+	case k.Status.LastAttemptedRevision != k.Status.LastAppliedRevision, ready.Reason == meta.BuildFailedReason && !substituting(ready.Message):
+		return v1alpha1.ReasonTargetMisconfigured
+	}
+	return ""
+}
+
+// ofManifests are the reasons of a Ready condition that kustomize-controller sets when it cannot build or apply what the source holds.
+var ofManifests = []string{meta.BuildFailedReason, meta.ReconciliationFailedReason, meta.PruneFailedReason}
+
+// substituting reports whether a build failed in the step that puts the variables in, and not because other variables could not be read.
+func substituting(message string) bool {
+	return strings.Contains(message, "post build failed") && !strings.Contains(message, "substitute from")
+}
+
+// unreachable returns why source-controller does not even ask the registry for an OCIRepository, as a ReasonTarget constant, or "".
+func unreachable(repo *sourcev1.OCIRepository) string {
+	ready := apimeta.FindStatusCondition(repo.Status.Conditions, meta.ReadyCondition)
+	if ready != nil && ready.Status == metav1.ConditionFalse && ready.ObservedGeneration == repo.Generation &&
+		(ready.Reason == sourcev1.AuthenticationFailedReason || ready.Reason == sourcev1.URLInvalidReason) {
+		return v1alpha1.ReasonTargetMisconfigured
+	}
+	return ""
+}
+
+// stalled reports whether Flux has given up on a Kustomization as it is now.
+func stalled(k *kustomizev1.Kustomization) bool {
+	c := apimeta.FindStatusCondition(k.Status.Conditions, meta.StalledCondition)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == k.Generation
 }
 
 // settled reports whether the last revision that Flux attempted is the one it applied.

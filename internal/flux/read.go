@@ -9,12 +9,37 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
 )
+
+// AddToScheme registers the Flux kinds that Kuberik reads and writes.
+func AddToScheme(s *runtime.Scheme) error {
+	for _, add := range []func(*runtime.Scheme) error{imagev1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
+		if err := add(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Indexes that the controllers need to get from a Rollout to its targets.
+func Indexes() []kube.Index {
+	return []kube.Index{
+		{Object: &kustomizev1.Kustomization{}, Key: kube.ByRollout, Values: Rollouts},
+		{Object: &sourcev1.OCIRepository{}, Key: kube.ByRollout, Values: Rollouts},
+		kube.IndexOf(&kustomizev1.Kustomization{}, kube.BySource, func(k *kustomizev1.Kustomization) []string {
+			if s := Source(k); s != "" {
+				return []string{s}
+			}
+			return nil
+		}),
+	}
+}
 
 // Reader reads Flux objects.
 type Reader struct {
@@ -103,7 +128,7 @@ func (r Reader) Policy(ctx context.Context, key types.NamespacedName) (release.P
 	return Policy(&p), Image(&p), nil
 }
 
-// Applied reads what a Kustomization has come to. Nil: it does not exist.
+// Applied reads what a Kustomization has come to. Nil: it does not exist. A failure that is not the fault of a version is one that may pass.
 func (r Reader) Applied(ctx context.Context, key types.NamespacedName) (*Applied, error) {
 	var k kustomizev1.Kustomization
 	switch err := r.Get(ctx, key, &k); {
@@ -112,7 +137,15 @@ func (r Reader) Applied(ctx context.Context, key types.NamespacedName) (*Applied
 	case err != nil:
 		return nil, fmt.Errorf("reading Kustomization %q: %w", key, err)
 	}
-	return applied(&k), nil
+	a := applied(&k)
+	if a.Progress != Broken {
+		return a, nil
+	}
+	writers, err := r.SourceRollouts(ctx, &k)
+	if err == nil && setup(&k, len(writers) > 0) != "" {
+		a.Progress = Hindered
+	}
+	return a, err
 }
 
 // Pull is how an image is read from its registry.

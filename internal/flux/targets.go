@@ -108,8 +108,9 @@ func Targets(w World, want Want) []release.Target {
 	}
 	for i := range w.Kustomizations {
 		k := &w.Kustomizations[i]
+		others := rivals(k, substitutePath...)
 		for _, v := range variables(k, want.Rollout) {
-			targets = append(targets, substitution(k, v, want))
+			targets = append(targets, substitution(k, v, others[v], want))
 		}
 	}
 	slices.SortStableFunc(targets, func(a, b release.Target) int {
@@ -118,8 +119,8 @@ func Targets(w World, want Want) []release.Target {
 	return targets
 }
 
-// substitution is one variable of a Kustomization.
-func substitution(k *kustomizev1.Kustomization, variable string, want Want) release.Target {
+// substitution is one variable of a Kustomization. The rival is the field manager that puts its own value back there, or "".
+func substitution(k *kustomizev1.Kustomization, variable, rival string, want Want) release.Target {
 	t := release.Target{
 		Kind: kustomizev1.KustomizationKind, Name: k.Name, Variable: variable,
 	}
@@ -134,6 +135,8 @@ func substitution(k *kustomizev1.Kustomization, variable string, want Want) rele
 		t.Problem = "Flux does not accept " + version.Clean(variable, 63) + " as the name of a variable: use letters, digits and '_'"
 	case err != nil:
 		t.Problem = "annotation " + annotation + ": " + err.Error()
+	case rival != "":
+		t.Problem = contested(k, rival, append(slices.Clone(substitutePath), variable)...)
 	}
 	t.Asked = k.Annotations[annotationDeployment+"."+variable] == want.Token
 	t.Reached = t.Asked && t.Carries(want.Version) && t.Problem == ""
@@ -155,6 +158,7 @@ func repository(repo *sourcev1.OCIRepository, all []kustomizev1.Kustomization, w
 		t.Message = "it is suspended: flux resume source oci " + repo.Name + " --namespace " + repo.Namespace
 	}
 	t.Form, t.Problem = referenced(repo, want)
+	t.Setup = unreachable(repo)
 	if ref := repo.Spec.Reference; ref != nil {
 		t.Value = map[bool]string{true: ref.Digest, false: ref.Tag}[t.Form.HasDigest()]
 	}
@@ -182,10 +186,11 @@ func repository(repo *sourcev1.OCIRepository, all []kustomizev1.Kustomization, w
 // follow takes into account how far Flux has got with a Kustomization that was handed the version.
 func follow(t *release.Target, k *kustomizev1.Kustomization, want Want) {
 	progress, message := Judge(k)
-	t.Reached = t.Reached && progress.Tried()
+	t.Setup = cmp.Or(t.Setup, setup(k, t.Kind == sourcev1.OCIRepositoryKind))
+	t.Reached = t.Reached && progress.Tried() && t.Setup == ""
 	t.Applied = t.Applied && (progress == Done || progress == Repeating && want.recorded(t))
 	// What Flux says of a reconcile before is about an earlier version, and what it says during one changes all the time.
-	if progress == Waiting || t.Reached && progress != Repeating {
+	if progress == Waiting || (t.Reached || t.Setup != "") && progress != Repeating {
 		t.Message = cmp.Or(t.Message, message)
 	}
 }
@@ -217,12 +222,15 @@ func (w World) Carriers(t release.Target) []*Applied {
 // referenced is the form in which an OCIRepository takes a version, and why it cannot; empty if it can.
 func referenced(repo *sourcev1.OCIRepository, want Want) (version.Form, string) {
 	form, err := version.ParseForm(repo.Annotations[v1alpha1.AnnotationRef], version.FormTag, version.FormDigest)
+	field := map[bool]string{true: fieldDigest, false: fieldTag}[form.HasDigest()]
 	switch {
 	case err != nil:
 		return form, "annotation " + v1alpha1.AnnotationRef + ": " + err.Error()
-	case !form.HasDigest():
+	case !form.HasDigest() && overridden(repo.Spec.Reference) != "":
 		return form, overridden(repo.Spec.Reference)
-	case want.Image != "" && repo.Spec.URL != sourcev1.OCIRepositoryPrefix+want.Image:
+	case rivals(repo, refPath...)[field] != "":
+		return form, contested(repo, rivals(repo, refPath...)[field], append(slices.Clone(refPath), field)...)
+	case form.HasDigest() && want.Image != "" && repo.Spec.URL != sourcev1.OCIRepositoryPrefix+want.Image:
 		return form, "annotation " + v1alpha1.AnnotationRef + ": the digest is that of " + want.Image + ", and spec.url is " +
 			version.Clean(repo.Spec.URL, 256) + ": use tag, or select from that image in the ImagePolicy"
 	}

@@ -88,10 +88,10 @@ func TestD2SubstitutionEvidence(t *testing.T) {
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 			k.Status.LastAttemptedRevision = "main@sha1:2"
 		}, true, false, false, ""},
-		"the build failed":             {broken(meta.BuildFailedReason), true, true, false, "BuildFailed: said Flux"},
-		"a dependency is not ready":    {broken(meta.DependencyNotReadyReason), true, false, false, "DependencyNotReady: said Flux"},
-		"the source is not ready":      {broken(meta.ArtifactFailedReason), true, false, false, "ArtifactFailed: said Flux"},
-		"health checks of Flux failed": {broken(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: said Flux"},
+		"the manifests cannot be built": {broken(meta.BuildFailedReason), true, false, false, "BuildFailed: said Flux"},
+		"a dependency is not ready":     {broken(meta.DependencyNotReadyReason), true, false, false, "DependencyNotReady: said Flux"},
+		"the source is not ready":       {broken(meta.ArtifactFailedReason), true, false, false, "ArtifactFailed: said Flux"},
+		"health checks of Flux failed":  {broken(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: said Flux"},
 		// The first reconcile of the generation succeeded, one for a later request of the same generation did not.
 		"health checks of Flux failed, of a retry": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionFalse, meta.HealthCheckFailedReason, 3) }, true, true, false, "HealthCheckFailed: said Flux"},
 		"health checks were cancelled by a newer revision": {func(k *kustomizev1.Kustomization) {
@@ -132,6 +132,77 @@ func TestD2SubstitutionEvidence(t *testing.T) {
 					got.Asked, got.Reached, got.Applied, got.Message, c.asked, c.reached, c.applied, c.says)
 			}
 		})
+	}
+}
+
+// TestSetup: which failures of Flux are not the fault of the version, where the variable is handed over and where the source is the release.
+func TestSetup(t *testing.T) {
+	t.Parallel()
+	const misconfigured, notReady = v1alpha1.ReasonTargetMisconfigured, v1alpha1.ReasonTargetNotReady
+	const substituting = "post build failed for 'apps/v1/app': "
+	for name, c := range map[string]struct {
+		reason, message string
+		// applied is the revision that Flux has applied before; it attempts main@sha1:2.
+		applied string
+		stalled bool
+		// variable and source are what it means for a variable, and where the source of the Kustomization is the release.
+		variable, source string
+	}{
+		"the source has no artifact":                               {meta.ArtifactFailedReason, "Source artifact not found", "", false, notReady, ""},
+		"the path is not in the artifact":                          {meta.ArtifactFailedReason, "kustomization path not found", "main@sha1:1", false, notReady, ""},
+		"a dependency is not ready":                                {meta.DependencyNotReadyReason, "dependency is not ready", "main@sha1:1", false, notReady, notReady},
+		"the disk of Flux is full":                                 {sourcev1.DirCreationFailedReason, "tmp dir error", "main@sha1:2", false, notReady, notReady},
+		"new manifests do not parse":                               {meta.BuildFailedReason, "kustomize build failed", "main@sha1:1", false, misconfigured, ""},
+		"the first manifests do not parse":                         {meta.BuildFailedReason, "kustomize build failed", "", false, misconfigured, ""},
+		"a patch of the Kustomization is wrong now":                {meta.BuildFailedReason, "kustomize build failed", "main@sha1:2", false, misconfigured, ""},
+		"a key for decryption is gone":                             {meta.BuildFailedReason, "decryption failed", "main@sha1:2", false, misconfigured, ""},
+		"another variable cannot be read":                          {meta.BuildFailedReason, substituting + "substitute from 'ConfigMap/settings' error: not found", "main@sha1:2", false, misconfigured, ""},
+		"the version cannot be put into new manifests":             {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:1", false, misconfigured, ""},
+		"the version cannot be put in where another one could":     {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:2", false, "", ""},
+		"the API server refuses new manifests":                     {meta.ReconciliationFailedReason, "dry-run failed", "main@sha1:1", false, misconfigured, ""},
+		"the API server refuses the first manifests":               {meta.ReconciliationFailedReason, "namespaces not found", "", false, misconfigured, ""},
+		"the API server refuses the version":                       {meta.ReconciliationFailedReason, "dry-run failed", "main@sha1:2", false, "", ""},
+		"objects of older manifests cannot be deleted":             {meta.PruneFailedReason, "forbidden", "main@sha1:1", false, misconfigured, ""},
+		"objects of the version before cannot be deleted":          {meta.PruneFailedReason, "forbidden", "main@sha1:2", false, "", ""},
+		"the workloads do not get healthy":                         {meta.HealthCheckFailedReason, "timeout", "main@sha1:1", false, "", ""},
+		"the health checks were cancelled":                         {meta.HealthCheckCanceledReason, "New reconciliation", "main@sha1:1", false, "", ""},
+		"the source is of another namespace, which is not allowed": {"AccessDenied", "acl", "main@sha1:2", true, misconfigured, misconfigured},
+		"an expression does not compile":                           {meta.InvalidCELExpressionReason, "cel", "main@sha1:2", true, misconfigured, misconfigured},
+		"a feature is turned off":                                  {meta.FeatureGateDisabledReason, "gate", "main@sha1:2", true, misconfigured, misconfigured},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := carrying(func(k *kustomizev1.Kustomization) {
+				k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = c.applied, "main@sha1:2"
+				apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionFalse, Reason: c.reason, Message: c.message, ObservedGeneration: 3})
+				if c.stalled {
+					apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: c.reason, ObservedGeneration: 3})
+				}
+			})
+			for own, want := range map[bool]string{false: c.variable, true: c.source} {
+				if got := setup(&k, own); got != want {
+					t.Errorf("the source is the release: %t; it is %q, want %q", own, got, want)
+				}
+			}
+			got := Targets(World{Kustomizations: []kustomizev1.Kustomization{k}}, want)[0]
+			if got.Setup != c.variable || got.Applied || got.Setup != "" && (got.Reached || !strings.HasPrefix(got.Message, c.reason+": "+c.message)) {
+				t.Errorf("%q, reached %t, applied %t: %q", got.Setup, got.Reached, got.Applied, got.Message)
+			}
+			k.Spec.Suspend = true
+			if got := setup(&k, false); got != "" {
+				t.Errorf("%q while it is suspended", got)
+			}
+		})
+	}
+	for reason, want := range map[string]string{sourcev1.AuthenticationFailedReason: misconfigured, sourcev1.URLInvalidReason: misconfigured, sourcev1.OCIPullFailedReason: ""} {
+		for generation, want := range map[int64]string{2: want, 1: ""} {
+			w := source(func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+				apimeta.SetStatusCondition(&r.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionFalse, Reason: reason, ObservedGeneration: generation})
+			})
+			if got := Targets(w, Want{Rollout: "app"})[0].Setup; got != want {
+				t.Errorf("%s of generation %d is %q, want %q", reason, generation, got, want)
+			}
+		}
 	}
 }
 

@@ -28,11 +28,18 @@ var domains = []string{"kuberik.com", "fluxcd.io"}
 // Trim takes out of an object what nobody reads of it, before it is cached: its managed fields, and most annotations. The objects of the
 // cache are never written as they are, but as patches, in which what is neither here nor there does not occur.
 func Trim(o any) (any, error) {
+	if m, err := meta.Accessor(o); err == nil {
+		m.SetManagedFields(nil)
+	}
+	return TrimAnnotations(o)
+}
+
+// TrimAnnotations is Trim for objects whose managed fields are read.
+func TrimAnnotations(o any) (any, error) {
 	m, err := meta.Accessor(o)
 	if err != nil {
 		return o, nil //nolint:nilerr // what has no metadata is no object: a cache may hand in a note that one was deleted
 	}
-	m.SetManagedFields(nil)
 	kept, most := read, mostAnnotations
 	switch o.(type) {
 	case *metav1.PartialObjectMetadata: // a DatadogMonitor, whose annotations are copied to its HealthCheck

@@ -217,7 +217,7 @@ func impassable() []string {
 func setUp() []string {
 	return []string{
 		v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden,
-		v1alpha1.ReasonTargetSuspended,
+		v1alpha1.ReasonTargetSuspended, v1alpha1.ReasonTargetMisconfigured,
 	}
 }
 

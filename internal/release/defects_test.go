@@ -34,6 +34,12 @@ func before(r health.Report) health.Report {
 	return r
 }
 
+// late is a deployTimeout that has passed.
+func late(o *Observation) {
+	d := v1alpha1.Duration("1s")
+	o.Spec.DeployTimeout = &d
+}
+
 // Each test stands for a defect that an older product of this kind has, and is named after it.
 
 func TestD2BakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
@@ -47,6 +53,12 @@ func TestD2BakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
 			[]string{"awaitTargets", "waits for Kustomization app: NotApplied"}},
 		"suspended": {"Flux never will", given(bakes("1m"), deploying(), target(func(t *Target) { t.Applied, t.Suspended = false, true })),
 			[]string{"awaitTargets", "waits for Kustomization app: FluxSuspended"}},
+		"not set up": {"it is not the fault of the release, however long it lasts", given(bakes("1m"), deploying(), reports(unhealthy), late, target(func(t *Target) { t.Applied, t.Setup = false, v1alpha1.ReasonTargetMisconfigured })),
+			[]string{"awaitTargets", "waits for Kustomization app: FluxMisconfigured", "waits for HealthCheck check-0: CheckUnhealthy"}},
+		"not ready": {"nor is that", given(deploying(), late, target(func(t *Target) { t.Applied, t.Setup = false, v1alpha1.ReasonTargetNotReady })),
+			[]string{"awaitTargets", "waits for Kustomization app: FluxNotReady"}},
+		"not ready in the bake": {"it is interrupted for as long as that lasts", given(bakes("1m"), baking(time.Hour), late, target(func(t *Target) { t.Applied, t.Setup = false, v1alpha1.ReasonTargetNotReady })),
+			[]string{"interruptBake", "amend 2 InProgress", "waits for Kustomization app: FluxNotReady"}},
 		"without a bake time": {"it is not Available either", given(deploying(), reports(before(healthy))), []string{"awaitChecks", waits}},
 		"no target": {"nothing carries it", given(deploying(), func(o *Observation) { o.Targets = nil }),
 			[]string{"awaitTargets", "waits for Rollout app: NoTargets"}},
@@ -144,7 +156,9 @@ func TestD13DriftAndLateTargets(t *testing.T) {
 		"drift while suspended":          {"nothing is written", given(known("1.1.0"), target(func(t *Target) { t.Value = "0.9" }), spec(func(s *v1alpha1.RolloutSpec) { s.Suspend = true })), []string{"suspend", "waits for Rollout app: Suspended"}},
 		"D16 every variable":             {"not one of them at random", given(known("1.1.0"), func(o *Observation) { o.Targets = []Target{{Variable: "A"}, {Variable: "B"}} }), []string{"pinTargets", "pin 1.1.0 u/1/0 first", "waits for  : NotApplied", "waits for  : NotApplied"}},
 		"D17 an overridden target":       {"is reported, and the release is not Available", given(deploying(), target(func(t *Target) { *t = Target{Kind: "OCIRepository", Name: "app", Asked: true, Problem: "semver wins"} })), []string{"awaitTargets", "waits for OCIRepository app: Overridden"}},
-		"D17 is no reason to write more": {"it would never end", given(known("1.1.0"), target(func(t *Target) { t.Value, t.Problem = "0.9", "digest wins" })), []string{"rest"}},
+		"D17 is no reason to write more": {"it would never end", given(known("1.1.0"), target(func(t *Target) { t.Value, t.Problem = "0.9", "digest wins" })), []string{"rest", "waits for Kustomization app: Overridden"}},
+		"D17 the same version":           {"what was deployed runs", given(known("1.1.0"), target(func(t *Target) { t.Problem = "digest wins" })), []string{"rest"}},
+		"another owner in the bake":      {"the version that it put back is not the release", given(bakes("1m"), baking(time.Second), reports(unhealthy), target(func(t *Target) { t.Value, t.Applied, t.Problem = "0.9", false, "Git holds it" })), []string{"interruptBake", "amend 2 InProgress", "waits for Kustomization app: Overridden", "waits for HealthCheck check-0: CheckUnhealthy"}},
 		"not what failed and never ran":  {"a late target is not given what was never handed over", given(failing(func(e *v1alpha1.DeploymentHistoryEntry) { e.InterruptedTime = ceil(now) }), target(func(t *Target) { *t = Target{Value: "1.1.0"} })), []string{"blockAfterFailure", "waits for Rollout app: PreviousFailed"}},
 	})
 }

@@ -208,7 +208,7 @@ func failOnCheck(s *situation) (Decision, bool) {
 	baking := statusOf(h) == v1alpha1.BakeInProgress
 	bad := slices.DeleteFunc(slices.Clone(s.Health.Reports), func(r health.Report) bool {
 		if baking {
-			return r.State != v1alpha1.HealthUnhealthy && !r.FailedSince(h.BakeStartTime.Time)
+			return !s.failsBake(r, h)
 		}
 		return h.Recovery || s.inert() || !s.blames(r, h) // what does not run yet is not to blame
 	})
@@ -222,9 +222,9 @@ func failOnCheck(s *situation) (Decision, bool) {
 	return s.fail(h, s.Spec.OnFailure, message+describe(bad[0]), failed(bad)), true
 }
 
-// inert reports whether Flux cannot put the release into the cluster before a person acts.
-func (s *situation) inert() bool {
-	return len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended })
+// failsBake reports whether a check was unhealthy during a bake, and what it judges is the release.
+func (s *situation) failsBake(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
+	return !s.ousted(h) && (r.State == v1alpha1.HealthUnhealthy || r.FailedSince(h.BakeStartTime.Time))
 }
 
 // blames says whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the

@@ -214,10 +214,7 @@ func rest(s *situation) (Decision, bool) {
 		b.ClearedBy = "a newer release, or " + clearedByPerson
 		return s.halt(b), true
 	}
-	if b := s.divergence(); b != nil {
-		return Decision{Blocked: []v1alpha1.Blocker{*b}}, true
-	}
-	return Decision{}, true
+	return Decision{Blocked: s.unrest()}, true
 }
 
 // policyBlocker says why the ImagePolicy selects nothing.

@@ -109,6 +109,9 @@ type Target struct {
 	Problem string
 	// Suspended reports whether the Flux object, or a Kustomization made from it, is suspended.
 	Suspended bool
+	// Setup is what keeps Flux from applying any version, as ReasonTargetNotReady or ReasonTargetMisconfigured; empty if nothing does, or if
+	// it may be the fault of the version.
+	Setup string
 	// Held is why what Flux has applied is not known to run, as ReasonWorkloadsNotReady or ReasonWorkloadsUnknown; empty if it runs.
 	Held string
 	// Message of Flux, or why Flux will not apply the version.
@@ -123,6 +126,8 @@ func (t Target) SetupProblem() string {
 		return v1alpha1.ReasonTargetOverridden
 	case t.Suspended:
 		return v1alpha1.ReasonTargetSuspended
+	case t.Setup != "":
+		return t.Setup
 	case t.Held == v1alpha1.ReasonWorkloadsUnknown:
 		return t.Held
 	}
@@ -137,6 +142,10 @@ func (t Target) blocker() v1alpha1.Blocker {
 		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
 	case t.Suspended:
 		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"), "flux resume"
+	case t.Setup == v1alpha1.ReasonTargetNotReady:
+		b.Reason, b.ClearedBy = t.Setup, "Flux, once the source and the dependencies of the object are ready"
+	case t.Setup != "":
+		b.Reason, b.ClearedBy = t.Setup, "whoever may edit the manifests or the object"
 	case t.Held == v1alpha1.ReasonWorkloadsUnknown:
 		b.Reason, b.ClearedBy = t.Held, "whoever may edit the object or grant the controller the right"
 	case t.Held != "":
@@ -150,6 +159,16 @@ func (t Target) blocker() v1alpha1.Blocker {
 // NotSetUp reports whether no target exists or one has a SetupProblem. Then deployTimeout stands still.
 func NotSetUp(targets []Target) bool {
 	return len(targets) == 0 || slices.ContainsFunc(targets, func(t Target) bool { return t.SetupProblem() != "" })
+}
+
+// inert reports whether Flux cannot put the release into the cluster before a person acts.
+func (s *situation) inert() bool {
+	return len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended || t.Setup != "" })
+}
+
+// ousted reports whether a target holds another version than a deployment, and what is written to it takes no effect.
+func (s *situation) ousted(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" && !t.shows(h.Version) })
 }
 
 // Details are what an image says of itself.

@@ -47,7 +47,7 @@ func (s *situation) unsettle() {
 	s.Targets, s.Health.Reports = slices.Clone(s.Targets), slices.Clone(s.Health.Reports)
 	for i := range s.Targets {
 		s.Targets[i].Asked, s.Targets[i].Reached, s.Targets[i].Applied = false, false, false
-		s.Targets[i].Held, s.Targets[i].Message = "", ""
+		s.Targets[i].Setup, s.Targets[i].Held, s.Targets[i].Message = "", "", ""
 	}
 	for i := range s.Health.Reports {
 		s.Health.Reports[i].Current = false

@@ -98,6 +98,21 @@ func (s *situation) diverges() bool {
 	return ok && (runs == nil || !matches(runs.Version, v))
 }
 
+// unrest says why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
+func (s *situation) unrest() []v1alpha1.Blocker {
+	if runs := s.runs(); runs != nil {
+		for _, t := range s.Targets {
+			if t.Problem != "" && !t.shows(runs.Version) {
+				return []v1alpha1.Blocker{t.blocker()}
+			}
+		}
+	}
+	if b := s.divergence(); b != nil {
+		return []v1alpha1.Blocker{*b}
+	}
+	return nil
+}
+
 // divergence says why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
 // what to type; nil if it runs or is a candidate.
 func (s *situation) divergence() *v1alpha1.Blocker {

@@ -269,7 +269,7 @@ func ofAction(a Action) []Event {
 	case Pin:
 		if a.Drift {
 			return []Event{{corev1.EventTypeWarning, "DriftCorrected", "put " + a.Version.Tag +
-				" back where it had been changed; to run something else use force-deploy or spec.wantedVersion", version.Identity(a.Version)}}
+				" back where it had been changed: deploy another version with force-deploy or spec.wantedVersion, and keep the field out of manifests and charts", version.Identity(a.Version)}}
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -111,17 +112,22 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 		state  v1alpha1.HealthState
 		says   string
 	}{
-		"all well":                             {k: applied([]string{web}), objs: []client.Object{good}, state: "Healthy", says: "all 1 objects of Kustomization app are healthy"},
-		"no such Kustomization":                {state: "Pending", says: "Kustomization app does not exist"},
-		"never reconciled":                     {k: applied(nil, func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }), state: "Pending", says: "Flux has not applied it yet"},
-		"an older generation":                  {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Generation = 3 }), objs: []client.Object{good}, state: "Pending", says: "Flux has not applied it yet"},
-		"the build failed":                     {k: applied([]string{web}, failing(meta.BuildFailedReason)), objs: []client.Object{good}, state: "Unhealthy", says: "BuildFailed: said Flux"},
+		"all well":                  {k: applied([]string{web}), objs: []client.Object{good}, state: "Healthy", says: "all 1 objects of Kustomization app are healthy"},
+		"no such Kustomization":     {state: "Pending", says: "Kustomization app does not exist"},
+		"never reconciled":          {k: applied(nil, func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }), state: "Pending", says: "Flux has not applied it yet"},
+		"an older generation":       {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Generation = 3 }), objs: []client.Object{good}, state: "Pending", says: "Flux has not applied it yet"},
+		"manifests cannot be built": {k: applied([]string{web}, failing(meta.BuildFailedReason)), objs: []client.Object{good}, state: "Pending", says: "BuildFailed: said Flux"},
+		"a release cannot be built": {k: applied([]string{web}, failing(meta.BuildFailedReason), func(k *kustomizev1.Kustomization) {
+			k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: sourcev1.OCIRepositoryKind, Name: "release"}
+		}), objs: []client.Object{good, &sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: "release", Annotations: map[string]string{v1alpha1.AnnotationRollout: "hello"},
+		}}}, state: "Unhealthy", says: "BuildFailed: said Flux"},
 		"its own health checks":                {k: applied([]string{web}, failing(meta.HealthCheckFailedReason)), objs: []client.Object{good}, state: "Unhealthy", says: "HealthCheckFailed"},
 		"D21 it could not be applied just now": {k: applied([]string{web}, failing(meta.ReconciliationFailedReason)), objs: []client.Object{good}, state: "Pending", says: "ReconciliationFailed"},
 		"stalled": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) {
 			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "InvalidSpec", ObservedGeneration: 2})
 			failing("InvalidSpec")(k)
-		}), objs: []client.Object{good}, state: "Unhealthy", says: "InvalidSpec"},
+		}), objs: []client.Object{good}, state: "Pending", says: "InvalidSpec"},
 		"suspended": {k: applied([]string{web}, func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }), objs: []client.Object{good},
 			state: "Pending", says: "Kustomization app: it is suspended: flux resume kustomization app --namespace ns"},
 		"suspended, whatever it says of itself": {k: applied([]string{web}, failing(meta.BuildFailedReason), func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }),
