@@ -15,8 +15,12 @@ const (
 
 // ApprovalSpec is what a person says of a release. It never changes; to take it back, delete it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Approval cannot be changed: delete it and make another"
+// +kubebuilder:validation:XValidation:rule="has(self.user)",fieldPath=".user",reason=FieldValueRequired,message="name yourself, as kubectl auth whoami does"
+// +kubebuilder:validation:XValidation:rule="has(self.decision)",fieldPath=".decision",reason=FieldValueRequired,message="write Approve or Reject"
+// +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Approval is about: kubectl get rel lists them"
 type ApprovalSpec struct {
 	// ReleaseName is the Release it is about, in the same namespace. A Release is bound to a digest, and so is its approval.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
@@ -30,6 +34,7 @@ type ApprovalSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	GateName string `json:"gateName,omitempty"`
 	// Decision is Approve or Reject.
+	// +optional
 	Decision ApprovalDecision `json:"decision"`
 	// Comment for others, in one line.
 	// +optional
@@ -37,6 +42,7 @@ type ApprovalSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="comment is one line of text: it holds a control character, or one that changes the direction of text"
 	Comment string `json:"comment,omitempty"`
 	// User who decides. It has to be who the API server knows you as: kubectl auth whoami.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"
@@ -49,15 +55,30 @@ type ApprovalSpec struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
+// ApprovalStatus says whether an Approval is counted. Only the controller writes it, and decides nothing by it.
+type ApprovalStatus struct {
+	// Conditions of the Approval: Counted.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ConditionCounted is True if a manual gate counts an Approval, and False if none does. The message names the gates, and says what to do.
+const ConditionCounted = "Counted"
+
 // Approval is what a person says of a release that waits at a manual gate. The right to create approvals is the right to approve.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=appr,categories=kuberik
 // +kubebuilder:selectablefield:JSONPath=`.spec.releaseName`
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
 // +kubebuilder:printcolumn:name="Gate",type=string,JSONPath=`.spec.gateName`
 // +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Counted",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].message`
 // +kubebuilder:printcolumn:name="Comment",type=string,JSONPath=`.spec.comment`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Approval has no spec: write spec.releaseName, spec.decision (Approve or Reject) and spec.user"
@@ -68,6 +89,9 @@ type Approval struct {
 	// Spec identifies the release and holds the decision and its author. It is required.
 	// +optional
 	Spec ApprovalSpec `json:"spec"`
+	// Status says whether it is counted.
+	// +optional
+	Status ApprovalStatus `json:"status,omitempty"`
 }
 
 // ApprovalList is a list of Approvals.
@@ -93,12 +117,20 @@ const (
 
 // OverrideSpec lets one release past what holds it. It never changes; to take it back, delete it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Override cannot be changed: delete it and make another"
+// +kubebuilder:validation:XValidation:rule="has(self.user)",fieldPath=".user",reason=FieldValueRequired,message="name yourself, as kubectl auth whoami does"
+// +kubebuilder:validation:XValidation:rule="has(self.expiresAt)",fieldPath=".expiresAt",reason=FieldValueRequired,message="say when the Override ends, at most 24 hours ahead, such as 2030-01-31T12:00:00Z"
+// +kubebuilder:validation:XValidation:rule="has(self.reason)",fieldPath=".reason",reason=FieldValueRequired,message="give a reason, at least 8 characters long"
+// +kubebuilder:validation:XValidation:rule="has(self.bypass)",fieldPath=".bypass",reason=FieldValueRequired,message="list what the Override skips: Gates, Schedules, Health"
+// +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Override is for: kubectl get rel lists them"
+// +kubebuilder:validation:XValidation:rule="has(self.rolloutName)",fieldPath=".rolloutName",reason=FieldValueRequired,message="name the Rollout that the Override is for"
 type OverrideSpec struct {
 	// RolloutName is the Rollout, in the same namespace.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	RolloutName string `json:"rolloutName"`
 	// ReleaseName is the Release that is let past, in the same namespace.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
@@ -108,18 +140,22 @@ type OverrideSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	ReleaseUID string `json:"releaseUID,omitempty"`
 	// Bypass says what it goes past.
+	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
 	Bypass []Bypass `json:"bypass"`
 	// Reason why, for those who ask later, in one line.
+	// +optional
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="reason is one line of text: it holds a control character, or one that changes the direction of text"
 	Reason string `json:"reason"`
 	// ExpiresAt is when it ends, at most 24 hours ahead.
+	// +optional
 	ExpiresAt metav1.Time `json:"expiresAt"`
 	// User who breaks the glass. It has to be who the API server knows you as: kubectl auth whoami.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"

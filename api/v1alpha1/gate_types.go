@@ -107,8 +107,10 @@ type HTTPGate struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.class) || self.class != 'http' || has(self.http)",message="class http needs the field http"
 // +kubebuilder:validation:XValidation:rule="!has(self.approvals) || !has(self.passing) || !self.passing",message="passing: true opens the gate for everybody: leave it out where approvals are asked for"
 // +kubebuilder:validation:XValidation:rule="!has(self.approvals) || (!has(self.http) && (!has(self.class) || self.class == 'manual'))",message="the field approvals is for class manual"
+// +kubebuilder:validation:XValidation:rule="has(self.rolloutRef)",fieldPath=".rolloutRef",reason=FieldValueRequired,message="name the Rollout that the gate is for: rolloutRef.name"
 type RolloutGateSpec struct {
 	// RolloutRef is the Rollout whose releases are held, in the same namespace.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 

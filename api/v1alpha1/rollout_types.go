@@ -75,8 +75,10 @@ type HealthCheckSelector struct {
 }
 
 // RolloutSpec says what is released and how.
+// +kubebuilder:validation:XValidation:rule="has(self.releasesImagePolicy)",fieldPath=".releasesImagePolicy",reason=FieldValueRequired,message="name an ImagePolicy of the same namespace: releasesImagePolicy.name"
 type RolloutSpec struct {
 	// ReleasesImagePolicy is the Flux ImagePolicy, in the same namespace, whose latest tag becomes a release.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="releasesImagePolicy.name is empty: name an ImagePolicy of the same namespace"
 	ReleasesImagePolicy corev1.LocalObjectReference `json:"releasesImagePolicy"`
 

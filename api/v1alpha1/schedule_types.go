@@ -121,8 +121,10 @@ type ScheduleRule struct {
 
 // ScheduleSpec says when the Rollouts that it selects may release.
 // +kubebuilder:validation:XValidation:rule="has(self.rules) != (has(self.always) && self.always)",message="give either rules, or always: true for a schedule that needs no calendar, such as a freeze"
+// +kubebuilder:validation:XValidation:rule="has(self.rolloutSelector)",fieldPath=".rolloutSelector",reason=FieldValueRequired,message="select Rollouts by their labels; rolloutSelector: {} selects all"
 type ScheduleSpec struct {
 	// RolloutSelector selects Rollouts by their labels. An empty selector selects all.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
 	RolloutSelector metav1.LabelSelector `json:"rolloutSelector"`
 

@@ -48,6 +48,18 @@ func Indexes() []kube.Index {
 	}
 }
 
+// Misses returns why an Approval is not about the Release that has its name now; empty if it is.
+func Misses(a *v1alpha1.Approval, rel *v1alpha1.Release) string {
+	switch {
+	case a.CreationTimestamp.Before(&rel.CreationTimestamp):
+		return "the Approval is older than Release " + rel.Name + ": look at the Release, and approve again"
+	case a.Spec.ReleaseUID != "" && a.Spec.ReleaseUID != string(rel.UID):
+		return "spec.releaseUID is " + a.Spec.ReleaseUID + ", and the uid of Release " + rel.Name + " is " + string(rel.UID) +
+			": look at the Release, and approve again"
+	}
+	return ""
+}
+
 // Releases lists the Release objects of a Rollout.
 func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
@@ -102,7 +114,7 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 			continue
 		}
 		given := gate.Approval{
-			Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
+			Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
 			User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 		}
 		switch {

@@ -58,7 +58,7 @@ func world(t *testing.T, live bool, laws map[string]law, said ...client.Object) 
 func TestApprovalsOfARelease(t *testing.T) {
 	t.Parallel()
 	counts := gate.Approval{
-		Release: identity, Gate: "g", Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"}, At: made.Add(time.Minute),
+		Name: "a", Release: identity, Gate: "g", Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"}, At: made.Add(time.Minute),
 	}
 	doubted := counts
 	doubted.Doubt = "it was given before the policy that proves who gave it was in force; give it again"

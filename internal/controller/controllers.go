@@ -18,6 +18,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/buildinfo"
 	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/controller/approval"
 	"github.com/kuberik/kuberik/internal/controller/datadog"
 	"github.com/kuberik/kuberik/internal/controller/details"
 	"github.com/kuberik/kuberik/internal/controller/environment"
@@ -108,14 +109,15 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	budget := &fair.Budget{}
+	budget, people := &fair.Budget{}, consent.Reader{From: c, Guard: o.Rollout.Guard}
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version), oci.WithPolicy(policy))),
 		gate.New(c, o.Clock,
-			gate.Hearing(consent.Reader{From: c, Guard: o.Rollout.Guard}),
+			gate.Hearing(people),
 			gate.Asking(apicheck.Asker{Client: asks.out, Conditions: asks.conditions}), gate.Within(budget)),
+		approval.New(c, o.Clock, people),
 		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces, Budget: budget}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),

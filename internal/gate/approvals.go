@@ -13,6 +13,8 @@ import (
 
 // Approval is what a person says of a release, proved by the API server.
 type Approval struct {
+	// Name of the object.
+	Name string
 	// Release that it is about.
 	Release v1alpha1.ReleaseIdentity
 	// Gate that it is for; empty: every manual gate of the Rollout.

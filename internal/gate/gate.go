@@ -34,6 +34,14 @@ const (
 	ReasonUnproven = "ApprovalsUnproven"
 	// ReasonAuthorUnknown: the image was not read, so nobody knows whether an approval is its author's own.
 	ReasonAuthorUnknown = "AuthorUnknown"
+	// ReasonCounted: the gate counts the Approval.
+	ReasonCounted = "Counted"
+	// ReasonNotCounted: the gate does not count the Approval.
+	ReasonNotCounted = "NotCounted"
+	// ReasonReplaced: the same person has created another Approval, which counts instead.
+	ReasonReplaced = "Replaced"
+	// ReasonCountsNone: the gate counts no Approval of anybody.
+	ReasonCountsNone = "GateCountsNone"
 	// ReasonVerdictExpired: what was written of the release is over.
 	ReasonVerdictExpired = "VerdictExpired"
 	// ReasonNoGate: the gate that a schedule or an Environment is to keep is not there.

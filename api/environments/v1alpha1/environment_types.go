@@ -98,11 +98,15 @@ type Backend struct {
 }
 
 // EnvironmentSpec says where a Rollout runs, and after whom.
+// +kubebuilder:validation:XValidation:rule="has(self.name)",fieldPath=".name",reason=FieldValueRequired,message="name the application; all of its environments have the same name"
+// +kubebuilder:validation:XValidation:rule="has(self.rolloutRef)",fieldPath=".rolloutRef",reason=FieldValueRequired,message="name the Rollout whose releases run here: rolloutRef.name"
 type EnvironmentSpec struct {
 	// RolloutRef is the Rollout whose releases run here, in the same namespace.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 	// Name of the application, the same in all of its environments.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	Name string `json:"name"`
