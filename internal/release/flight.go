@@ -461,7 +461,8 @@ func (s *situation) checkWaits() []v1alpha1.Blocker {
 
 func checkBlocker(r health.Report) v1alpha1.Blocker {
 	b := v1alpha1.Blocker{
-		Kind: "HealthCheck", Name: r.Name, Reason: v1alpha1.ReasonCheckPending, Message: r.Message, ClearedBy: "the check",
+		Kind: "HealthCheck", Name: r.Name, Reason: v1alpha1.ReasonCheckPending, Message: r.Message,
+		ClearedBy: "HealthCheck " + r.Name + " reporting healthy",
 	}
 	switch {
 	case r.State == v1alpha1.HealthUnhealthy:

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/health"
 )
 
 // TestLiftQuarantine is about what a person who lifts a quarantine is told, and what is put on record.
@@ -109,6 +110,15 @@ func TestEveryHaltHasABlocker(t *testing.T) {
 	} {
 		if d := Decide(o); len(d.Blocked) == 0 || d.Blocked[0].ClearedBy == "" || d.Blocked[0].Message == "" {
 			t.Errorf("%s: %s blocks with %+v", name, d.Rule, d.Blocked)
+		}
+	}
+}
+
+// TestCheckBlockerNamesTheCheck checks that clearedBy says which HealthCheck has to report.
+func TestCheckBlockerNamesTheCheck(t *testing.T) {
+	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthPending, v1alpha1.HealthUnhealthy, v1alpha1.HealthHealthy} {
+		if b := checkBlocker(health.Report{Name: "smoke", State: state}); b.ClearedBy != "HealthCheck smoke reporting healthy" {
+			t.Errorf("%s: cleared by %s", state, b.ClearedBy)
 		}
 	}
 }
