@@ -117,7 +117,7 @@ func TestVerdicts(t *testing.T) {
 		"Redirect":       {302, "", "", "", "closed AnsweredNo: answered 302, expected 200-299"},
 		"Condition":      {200, kind, `{"allowed": true}`, `body.allowed`, "open AnsweredYes: answered 200"},
 		"ConditionAlone": {503, kind, `{"allowed": true}`, `body.allowed`, "open AnsweredYes: answered 503"},
-		"False":          {200, kind, `{"allowed": false}`, `body.allowed`, "closed AnsweredNo: success is false for status 200"},
+		"False":          {200, kind, `{"allowed": false}`, `body.allowed`, "closed AnsweredNo: success is false for status 200: body.allowed is false"},
 		"Release":        {200, kind, `{"digest": "sha256:abc"}`, `body.digest == release.digest`, "open AnsweredYes: answered 200"},
 		"OtherDigest":    {200, kind, `{"digest": "sha256:def"}`, `body.digest == release.digest`, "closed AnsweredNo: success is false for status 200"},
 		"Header":         {200, "text/x-yes", "", `headers["content-type"] == "text/x-yes"`, "open AnsweredYes: answered 200"},

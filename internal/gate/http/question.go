@@ -106,9 +106,8 @@ func byStatus(_ context.Context, answer outbound.Answer) gate.Verdict {
 
 func byCondition(program *expr.Program, r expr.Release) judge {
 	return func(ctx context.Context, answer outbound.Answer) gate.Verdict {
-		holds, err := program.EvalAnswer(ctx, expr.Answer{
-			Status: answer.Status, Headers: answer.Headers, Body: answer.Body, Truncated: answer.Truncated,
-		}, r)
+		data := expr.Answer{Status: answer.Status, Headers: answer.Headers, Body: answer.Body, Truncated: answer.Truncated}
+		holds, err := program.EvalAnswer(ctx, data, r)
 		switch {
 		case errors.Is(err, expr.ErrTruncated):
 			return closed(ReasonBadAnswer, err.Error())
@@ -119,7 +118,7 @@ func byCondition(program *expr.Program, r expr.Release) judge {
 		case err != nil:
 			return closed(ReasonExpressionFailed, fmt.Sprintf("success has no value for status %d: %s", answer.Status, err))
 		case !holds:
-			return closed(ReasonAnsweredNo, fmt.Sprintf("success is false for status %d", answer.Status))
+			return closed(ReasonAnsweredNo, fmt.Sprintf("success is false for status %d%s", answer.Status, program.Compared(ctx, data)))
 		}
 		return yes(answer)
 	}

@@ -71,7 +71,7 @@ func byCondition(program *expr.Program, r health.Release) judge {
 		case err != nil:
 			return unhealthy(fmt.Sprintf("success has no value for status %d: %s", a.Status, err)), nil
 		case !holds:
-			return unhealthy(fmt.Sprintf("success is false for status %d", a.Status)), nil
+			return unhealthy(fmt.Sprintf("success is false for status %d%s", a.Status, program.Compared(ctx, answer))), nil
 		}
 		return healthy(fmt.Sprintf("answered %d", a.Status)), nil
 	}

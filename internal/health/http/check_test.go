@@ -112,7 +112,7 @@ func TestVerdicts(t *testing.T) {
 		"Nonsense":        {200, "", "", []string{"ok"}, "", `error: expectedStatus "ok" is neither a status code nor a range such as 200-299`},
 		"Condition":       {200, kind, `{"ok": true}`, nil, `status == 200 && body.ok`, "Healthy: answered 200"},
 		"ConditionAlone":  {500, kind, `{"ok": true}`, []string{"200"}, `body.ok`, "Healthy: answered 500"},
-		"False":           {200, kind, `{"ok": false}`, nil, `body.ok`, "Unhealthy: success is false for status 200"},
+		"False":           {200, kind, `{"ok": false}`, nil, `body.ok`, "Unhealthy: success is false for status 200: body.ok is false"},
 		"Version":         {200, kind, `{"version": "v1.1.0"}`, nil, `body.version == release.tag`, "Healthy: answered 200"},
 		"OldVersion":      {200, kind, `{"version": "v1.0.0"}`, nil, `body.version == release.tag`, "Unhealthy: success is false for status 200"},
 		"Header":          {200, "text/x-special", "", nil, `headers["content-type"] == "text/x-special"`, "Healthy: answered 200"},

@@ -1,0 +1,94 @@
+package expr
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/cel-go/common/ast"
+
+	"github.com/kuberik/kuberik/internal/fair"
+)
+
+// maxCompared is how many values of an answer Compared names.
+const maxCompared = 3
+
+// Compared names the numbers and booleans of the body that the condition refers to, as in ": body.errors is 12". It is
+// for the message of a condition that does not hold; empty if there are none. Text of the body and headers are left out,
+// since they may repeat what was sent, such as a token. Numbers are rounded, so that the message seldom changes.
+func (p *Program) Compared(ctx context.Context, a Answer) string {
+	paths := p.bodyPaths()
+	if len(paths) == 0 || a.Truncated {
+		return ""
+	}
+	start := time.Now()
+	body, err := Body(a.Headers["content-type"], a.Body)
+	fair.Charge(ctx, time.Since(start))
+	if err != nil {
+		return ""
+	}
+	var texts []string
+	for _, e := range paths {
+		text := scalar(valueAt(body, e))
+		if text = path(e) + " is " + text; !strings.HasSuffix(text, " ") && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(texts[:min(len(texts), maxCompared)], ", ")
+}
+
+// bodyPaths lists the fields of the body that the condition refers to, in the order of the condition.
+func (p *Program) bodyPaths() []ast.Expr {
+	var paths []ast.Expr
+	inner := map[int64]bool{} // a path that is the beginning of another
+	visit(p.tree.Expr(), func(e ast.Expr) {
+		if operand, field := step(e); operand != nil && field != "" && root(e) == "body" {
+			inner[operand.ID()] = true
+			paths = append(paths, e)
+		}
+	})
+	return slices.DeleteFunc(paths, func(e ast.Expr) bool { return inner[e.ID()] })
+}
+
+// root is the variable that a path begins with; empty if an entry of it is no field that the condition names.
+func root(e ast.Expr) string {
+	for {
+		if e.Kind() == ast.IdentKind {
+			return e.AsIdent()
+		}
+		operand, field := step(e)
+		if operand == nil || field == "" {
+			return ""
+		}
+		e = operand
+	}
+}
+
+// valueAt is the value of the body at a path, or nil.
+func valueAt(body any, e ast.Expr) any {
+	operand, field := step(e)
+	if operand == nil {
+		return body
+	}
+	fields, ok := valueAt(body, operand).(map[string]any)
+	if !ok {
+		return nil
+	}
+	return fields[field]
+}
+
+// scalar is the text of a number or a boolean; empty for every other value.
+func scalar(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return fmt.Sprint(v)
+	case float64:
+		return fmt.Sprintf("%.3g", v)
+	}
+	return ""
+}
