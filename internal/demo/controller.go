@@ -15,17 +15,17 @@ import (
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// controllerName is the program, its log file, and its service account.
+// controllerName names the program, its log file and its service account.
 const controllerName = "kuberik-controller"
 
-// controller is the controller of Kuberik, as a process of its own.
+// controller runs the controller as a process of its own.
 type controller struct {
 	supervisor *supervise.Supervisor
 	process    component.Process
 	ports      *port.Pool
 }
 
-// startController runs the program against the local cluster, as whoever the kubeconfig says, and waits until it is ready.
+// startController starts the program with a kubeconfig and waits until it is ready.
 func startController(ctx context.Context, plane *devplane.Plane, program, kubeconfig string) (*controller, error) {
 	c := &controller{ports: &port.Pool{}}
 	probes, err := c.ports.Take()
@@ -51,7 +51,7 @@ func startController(ctx context.Context, plane *devplane.Plane, program, kubeco
 	return c, c.supervisor.Start(ctx, c.process)
 }
 
-// failed delivers an error, with the end of the log, when the controller ends that nobody ended.
+// failed delivers an error with the end of the log when the controller ends by itself.
 func (c *controller) failed() <-chan error { return c.supervisor.Failed() }
 
 func (c *controller) close(ctx context.Context) error {
@@ -61,11 +61,11 @@ func (c *controller) close(ctx context.Context) error {
 	return c.supervisor.Close(ctx)
 }
 
-// torment kills the controller without warning and starts it again, again and again: at moments that nobody chose, and right when
-// something happens, which is when it is in the middle of its work.
-func (c *controller) torment(ctx context.Context, watched audience, n narrator) error {
+// killRepeatedly kills and restarts the controller until ctx ends: at random moments, and right after a change, when
+// the controller is likely to be in the middle of its work.
+func (c *controller) killRepeatedly(ctx context.Context, watched snapshotSource, n display) error {
 	for i := 1; ; i++ {
-		time.Sleep(300 * time.Millisecond) // so long it lives at the least, or nothing would ever get done
+		time.Sleep(300 * time.Millisecond) // with less the controller makes no progress
 		_, changed := watched.now()
 		if i%2 == 0 {
 			changed = nil

@@ -14,23 +14,24 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Options say how the story is told.
+// Options configure the demo.
 type Options struct {
-	// Once ends when the story is told, well or badly. Else the local cluster stays up until ctx ends.
+	// Once ends the demo after the last step, with an error if a step failed. Otherwise the local cluster runs until
+	// ctx ends.
 	Once bool
-	// KillController kills the controller again and again while the story is told, and starts it anew each time.
+	// KillController kills and restarts the controller again and again.
 	KillController bool
-	// Timeout bounds the story. Default 4 minutes.
+	// Timeout bounds all steps together. Defaults to 4 minutes.
 	Timeout time.Duration
-	// Program is how the person at the terminal calls kuberik.
+	// Program is how the user calls kuberik. Defaults to "kuberik".
 	Program string
-	// Controller is the program that is run. Default: kuberik-controller beside the executable.
+	// Controller is the path of the controller. Defaults to kuberik-controller beside the executable.
 	Controller string
-	// Out is where the story is told. A terminal is drawn on, everything else gets a line for each thing that happens.
+	// Out receives the output. A terminal shows one page that is redrawn; everything else gets one line per event.
 	Out io.Writer
 }
 
-// pace is how long people have to read what happened before the story goes on.
+// pace is the pause between steps, so that people can read what happened.
 const pace = 3 * time.Second
 
 func (o Options) complete() (Options, error) {
@@ -53,25 +54,25 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-// Run tells the story.
+// Run runs the demo.
 func Run(ctx context.Context, o Options) error {
 	_, err := perform(ctx, o)
 	switch {
 	case ctx.Err() == nil:
 		return err
 	case o.Once:
-		return errors.New("interrupted before the story was over")
+		return errors.New("interrupted before the last step")
 	}
-	return nil // somebody has seen enough
+	return nil // the user ended it
 }
 
-// perform tells the story and returns what was found at its end.
+// perform runs the demo and returns the facts that it found at the end.
 func perform(ctx context.Context, o Options) (found []string, err error) {
 	o, err = o.complete()
 	if err != nil {
 		return nil, err
 	}
-	n := newNarrator(o.Out)
+	n := newDisplay(o.Out)
 	defer n.close()
 	w, err := build(ctx, o, n)
 	if err != nil {
@@ -95,15 +96,15 @@ func indented(text []string) []string {
 	return list
 }
 
-// live lets everything run beside each other until the story has ended, or something breaks.
-func (w *world) live(ctx context.Context, o Options, n narrator) ([]string, error) {
+// live runs everything concurrently until the last step is done or something fails.
+func (w *demoCluster) live(ctx context.Context, o Options, n display) ([]string, error) {
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return w.scenes.run(ctx) })
+	group.Go(func() error { return w.snapshots.run(ctx) })
 	group.Go(func() error { return w.watchOver(ctx) })
 	if o.KillController {
-		group.Go(func() error { return w.controller.torment(ctx, w.scenes, n) })
+		group.Go(func() error { return w.controller.killRepeatedly(ctx, w.snapshots, n) })
 	}
 	var found []string
 	group.Go(func() (err error) {
@@ -118,11 +119,11 @@ func (w *world) live(ctx context.Context, o Options, n narrator) ([]string, erro
 	return found, group.Wait()
 }
 
-// tell tells the story and looks whether it happened.
-func (w *world) tell(ctx context.Context, o Options, n narrator) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the story was not over after %s", o.Timeout))
+// tell runs the steps and checks their result.
+func (w *demoCluster) tell(ctx context.Context, o Options, n display) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the steps took longer than %s", o.Timeout))
 	defer cancel()
-	s := story{people: w, scenes: w.scenes, narrator: n, calendar: w.calendar()}
+	s := story{actors: w, snapshots: w.snapshots, display: n, calendar: w.calendar()}
 	if !o.Once {
 		s.pace = pace
 	}
@@ -136,8 +137,8 @@ func (w *world) tell(ctx context.Context, o Options, n narrator) ([]string, erro
 	return found, nil
 }
 
-// watchOver ends with an error when something ends that nobody ended.
-func (w *world) watchOver(ctx context.Context) error {
+// watchOver returns an error when a component ends by itself.
+func (w *demoCluster) watchOver(ctx context.Context) error {
 	select {
 	case err := <-w.plane.Failed():
 		return err
@@ -150,8 +151,8 @@ func (w *world) watchOver(ctx context.Context) error {
 	}
 }
 
-// next says what can be done once the story is told.
-func (w *world) next(program string) []string {
+// next returns what the user can try after the last step.
+func (w *demoCluster) next(program string) []string {
 	const tag = "1.3.0"
 	release := fmt.Sprintf("$(kubectl get rel -n %s -o name | grep -o '%s-%s-.*')", production, app, tag)
 	return []string{
@@ -160,7 +161,7 @@ func (w *world) next(program string) []string {
 		"  kubectl get ro,rel,gate,appr,check,env -A",
 		"  kubectl describe ro " + app + " -n " + production,
 		"  " + program + " demo push " + tag,
-		"  " + word{by: approver, user: approver, tag: tag, release: release}.command(),
+		"  " + attempt{by: approver, user: approver, tag: tag, release: release}.command(),
 		"Logs are in " + w.plane.Logs() + ". Press Ctrl-C to stop.",
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
-// TestDemoOnce tells the story while the controller is killed again and again. It ends as the undisturbed story does, which ends
-// well only with exactly these facts.
+// TestDemoOnce tells the story while the controller is killed again and again. It ends as the undisturbed story does,
+// which ends well only with exactly these facts.
 func TestDemoOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a local cluster")

@@ -15,7 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// expected is what has to be found at the end of the story.
+// expected returns the facts that must hold at the end.
 func expected() []string {
 	return []string{
 		"staging: the Rollout is Available and runs 1.2.0; nothing waits",
@@ -45,10 +45,10 @@ func expected() []string {
 	}
 }
 
-// facts says what a scene comes to, with the events that people were told by.
-func facts(s scene, events []eventsv1.Event) []string {
+// facts describes a snapshot and the events that were emitted.
+func facts(s snapshot, events []eventsv1.Event) []string {
 	var found []string
-	for i, p := range s.places() {
+	for i, p := range s.namespaceStates() {
 		for _, fact := range p.facts(events) {
 			found = append(found, namespaces()[i]+": "+fact)
 		}
@@ -56,7 +56,7 @@ func facts(s scene, events []eventsv1.Event) []string {
 	return found
 }
 
-func (p *place) facts(events []eventsv1.Event) []string {
+func (p *namespaceState) facts(events []eventsv1.Event) []string {
 	st := p.rollout.Status
 	first := fmt.Sprintf("the Rollout is %s and runs %s", st.Phase, st.CurrentVersion)
 	if st.PendingVersion == "" && len(st.BlockedBy) == 0 {
@@ -82,8 +82,8 @@ func (p *place) facts(events []eventsv1.Event) []string {
 		fmt.Sprintf("the Environment says %s, %s; it %s", told.CurrentTag, told.CurrentState, readiness(p.environment).Message))
 }
 
-// never says of a release that was not deployed whether people were asked to approve it all the same.
-func (p *place) never(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
+// never describes a release that was not deployed: whether its approval was requested.
+func (p *namespaceState) never(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
 	id := version.Identity(v)
 	deployed := func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Identity(e.Version) == id }
 	told := func(e eventsv1.Event) bool { return p.asks(e) && strings.HasPrefix(e.Note, v.Tag+" ") }
@@ -96,9 +96,9 @@ func (p *place) never(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
 	return ", never deployed; nobody was asked to approve it"
 }
 
-// called says for what people were asked for approval. Of what is over the record says nothing, and an event may be lost with a controller
-// that was killed.
-func (p *place) called(events []eventsv1.Event) string {
+// called describes for which release approval was requested. The status forgets requests that are over, and an event
+// may be lost when the controller is killed.
+func (p *namespaceState) called(events []eventsv1.Event) string {
 	asked := p.rollout.Status.ApprovalRequested
 	switch {
 	case len(asked) > 0:
@@ -109,13 +109,13 @@ func (p *place) called(events []eventsv1.Event) string {
 	return "nobody was asked for approval"
 }
 
-// asks says whether an event asks people for approval here.
-func (p *place) asks(e eventsv1.Event) bool {
+// asks reports whether an event requests approval in this namespace.
+func (p *namespaceState) asks(e eventsv1.Event) bool {
 	return e.Reason == "ApprovalRequested" && e.Regarding.Namespace == p.rollout.Namespace
 }
 
-// approvers says who approved what, and in whose name.
-func approvers(p *place) string {
+// approvers describes which user approved what.
+func approvers(p *namespaceState) string {
 	said := map[string][]string{}
 	for i := range p.approvals {
 		tag := "something else"
@@ -187,8 +187,8 @@ func released(rel *v1alpha1.Release, tag string) string {
 	return text
 }
 
-// settle reads the end of the story from the API server, past every cache, until it is as it should be, and shows that.
-func (w *world) settle(ctx context.Context, n narrator) ([]string, error) {
+// settle reads the final state from the API server, without a cache, until all expected facts hold, and shows it.
+func (w *demoCluster) settle(ctx context.Context, n display) ([]string, error) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		s, err := look(ctx, w.admin)
@@ -201,7 +201,7 @@ func (w *world) settle(ctx context.Context, n narrator) ([]string, error) {
 			return found, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return found, fmt.Errorf("the story did not end as it should:\n%w", problem)
+			return found, fmt.Errorf("the demo did not end as expected:\n%w", problem)
 		}
 		select {
 		case <-ctx.Done():
@@ -210,7 +210,7 @@ func (w *world) settle(ctx context.Context, n narrator) ([]string, error) {
 	}
 }
 
-// compare names what is missing, and what should not be there.
+// compare returns an error that lists missing and unexpected facts.
 func compare(want, got []string) error {
 	var lines []string
 	extra := slices.Clone(got)

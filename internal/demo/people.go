@@ -22,8 +22,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// push publishes a version, as a pipeline does, and tells Flux to look, in staging and in production.
-func (w *world) push(ctx context.Context, tag string) error {
+// push publishes a version as a pipeline would and requests a scan from Flux in both namespaces.
+func (w *demoCluster) push(ctx context.Context, tag string) error {
 	return push(ctx, w.admin, w.plane.Registry()+"/"+app, tag)
 }
 
@@ -50,7 +50,7 @@ func push(ctx context.Context, c client.Client, image, tag string) error {
 	return errors.Join(problems...)
 }
 
-// Push publishes a version to a demo that runs. Config is the way to its API server, which knows where its registry is.
+// Push publishes a version to a running demo. It finds the registry through the API server that config points to.
 func Push(ctx context.Context, config *rest.Config, tag string) error {
 	if err := version.CheckTag(tag); err != nil {
 		return err
@@ -67,7 +67,7 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 	if err := c.Get(ctx, client.ObjectKey{Namespace: staging, Name: app}, &repository); err != nil {
 		return fmt.Errorf("looking for the demo: %w; export KUBECONFIG as the demo says", err)
 	}
-	// What a demo made is on this machine. Anything else of that name is somebody's own.
+	// The registry of a demo is on this machine. Any other object of that name belongs to somebody else.
 	host, _, err := net.SplitHostPort(strings.TrimSuffix(repository.Spec.Image, "/"+app))
 	if err != nil || !net.ParseIP(host).IsLoopback() {
 		return fmt.Errorf("the cluster that KUBECONFIG names is not that of a demo: its images are in %s", repository.Spec.Image)
@@ -75,9 +75,8 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 	return push(ctx, c, repository.Spec.Image, tag)
 }
 
-// approve says that a release may go out. It waits until such words count: until then the policy that proves who says them may not
-// be in force.
-func (w *world) approve(ctx context.Context, said word) error {
+// approve creates an Approval. It waits until the admission policy that checks the user is in force.
+func (w *demoCluster) approve(ctx context.Context, said attempt) error {
 	select {
 	case <-time.After(time.Until(w.proves)):
 	case <-ctx.Done():
@@ -86,8 +85,8 @@ func (w *world) approve(ctx context.Context, said word) error {
 	return client.IgnoreAlreadyExists(w.persons[said.by].Create(ctx, said.approval()))
 }
 
-// allow tells the change calendar that a version may go out.
-func (w *world) allow(ctx context.Context, tag string) error {
+// allow makes the change calendar accept a version.
+func (w *demoCluster) allow(ctx context.Context, tag string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, w.calendar()+"?"+url.Values{"tag": {tag}}.Encode(), http.NoBody)
 	if err != nil {
 		return err
@@ -103,8 +102,8 @@ func (w *world) allow(ctx context.Context, tag string) error {
 	return nil
 }
 
-// unblock lets staging take the next version although the last one failed there, as alice.
-func (w *world) unblock(ctx context.Context) error {
+// unblock lets staging deploy the next version after a failure, as alice.
+func (w *demoCluster) unblock(ctx context.Context) error {
 	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: staging, Name: app}}
 	return merge(ctx, w.persons[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
 }

@@ -24,13 +24,13 @@ const (
 )
 
 const (
-	// redraw is how often the screen is brought up to date, if there is anything new.
+	// redraw is how often the screen is redrawn if anything changed.
 	redraw = 100 * time.Millisecond
-	// leastLog is how many lines of what happened are shown however high the rest is.
+	// leastLog is how many lines of the log are shown at least.
 	leastLog = 4
 )
 
-// screen shows on one page how things stand, what happened last, and what comes next. The page is drawn over itself.
+// screen shows one page that is drawn over itself: the state, the latest events and the next step.
 type screen struct {
 	out   *os.File
 	style view.Style
@@ -44,15 +44,15 @@ type screen struct {
 	once  sync.Once
 }
 
-// page is what a screen shows.
+// page is the content of a screen.
 type page struct {
-	began time.Time
-	scene scene
-	log   []entry
-	below []string
+	began    time.Time
+	snapshot snapshot
+	log      []entry
+	below    []string
 }
 
-// entry is something that happened, and when.
+// entry is a line of the log.
 type entry struct {
 	since time.Duration
 	text  string
@@ -61,7 +61,7 @@ type entry struct {
 func newScreen(out *os.File) *screen {
 	s := &screen{
 		out: out, end: make(chan struct{}),
-		page: page{began: time.Now(), below: []string{"A local cluster is started."}},
+		page: page{began: time.Now(), below: []string{"Starting a local cluster."}},
 	}
 	s.style, _ = s.size()
 	s.write([]byte(enterScreen))
@@ -93,8 +93,8 @@ func (s *screen) draw() {
 	}
 }
 
-// size is how a picture fits the terminal as it is now. The last column is left free: a terminal that does not wrap would
-// overwrite it with what ends the line.
+// size is how a picture fits the terminal as it is now. The last column is left free: a terminal that does not wrap
+// would overwrite it with what ends the line.
 func (s *screen) size() (view.Style, int) {
 	width, height, err := term.GetSize(int(s.out.Fd()))
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *screen) size() (view.Style, int) {
 }
 
 func (s *screen) write(text []byte) {
-	// A terminal that is gone is nobody's loss; what is told does not depend on it.
+	// The demo does not depend on its output.
 	_, _ = s.out.Write(text) //nolint:errcheck // see above
 }
 
@@ -121,10 +121,10 @@ func (s *screen) chapter(title, command string) {
 	s.page.below = []string{s.style.Strong(title), s.style.Paint(view.Idle, "$ "+command)}
 }
 
-func (s *screen) show(now scene) {
+func (s *screen) show(now snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.page.scene = now
+	s.page.snapshot = now
 }
 
 func (s *screen) ending(text []string) {
@@ -133,7 +133,7 @@ func (s *screen) ending(text []string) {
 	s.page.below = text
 }
 
-// close gives the terminal back, and leaves on it what happened and how it ended.
+// close restores the terminal and leaves the log and the final state on it.
 func (s *screen) close() {
 	s.once.Do(func() {
 		close(s.end)
@@ -145,13 +145,13 @@ func (s *screen) close() {
 			rest = append(rest, stamp(e.since)+e.text)
 		}
 		style, _ := s.size()
-		rest = append(append(rest, ""), s.page.scene.ending(style, time.Now())...)
+		rest = append(append(rest, ""), s.page.snapshot.ending(style, time.Now())...)
 		s.write([]byte(leaveScreen + strings.Join(rest, "\n") + "\n"))
 	})
 }
 
-// frame lays the page out for a terminal: how things stand at the top, what comes next at the bottom, and between them as much of
-// what happened as there is room for, the newest last.
+// frame lays the page out for a terminal: the state at the top, the next step at the bottom, and the end of the log
+// between them.
 func (p page) frame(style view.Style, height int, now time.Time) []string {
 	bottom := []string{""}
 	for _, line := range p.below {
@@ -187,18 +187,18 @@ func (p page) frame(style view.Style, height int, now time.Time) []string {
 	return slices.Concat(top, log, filler, bottom)[:max(height, 0)]
 }
 
-// top is how things stand.
+// top returns the title and the state.
 func (p page) top(style view.Style, d detail, now time.Time) []string {
 	title := style.Strong("Kuberik demo") + style.Paint(view.Idle, "  "+now.Sub(p.began).Truncate(time.Second).String())
 	top := []string{title, ""}
-	if picture := p.scene.picture(style, d, now); len(picture) > 0 {
+	if picture := p.snapshot.picture(style, d, now); len(picture) > 0 {
 		top = append(append(top, picture...), "")
 	}
 	return top
 }
 
-// command breaks a line that people may copy into a shell so that the shell reads it as one. It breaks at blanks only: anywhere
-// else the blank before the backslash would change the command.
+// command breaks a line that people may copy into a shell so that the shell reads it as one. It breaks at blanks only:
+// anywhere else the blank before the backslash would change the command.
 func command(line string, width int) []string {
 	words := strings.Split(line, " ")
 	pieces := words[:1:1]

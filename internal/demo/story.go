@@ -18,51 +18,51 @@ import (
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// people do what the story needs people for.
-type people interface {
+// actors do what people do in the demo.
+type actors interface {
 	// push publishes a version.
 	push(ctx context.Context, tag string) error
-	// approve says that a release may go out to production. Saying it again changes nothing.
-	approve(ctx context.Context, w word) error
-	// unblock lets a release follow one that failed in staging.
+	// approve approves a release for production. Repeating it changes nothing.
+	approve(ctx context.Context, w attempt) error
+	// unblock lets staging deploy the next release after a failure.
 	unblock(ctx context.Context) error
-	// allow tells the change calendar that a version may go out to production.
+	// allow makes the change calendar accept a version.
 	allow(ctx context.Context, tag string) error
 }
 
-// audience sees scenes.
-type audience interface {
-	// now is the latest scene, and a channel that is closed when there is another.
-	now() (scene, <-chan struct{})
+// snapshotSource provides snapshots.
+type snapshotSource interface {
+	// now returns the latest snapshot and a channel that is closed when there is a newer one.
+	now() (snapshot, <-chan struct{})
 }
 
-// step is a part of the story: somebody acts, and something comes of it.
+// step is an action and its expected result.
 type step struct {
-	// title says what is done.
+	// title describes the action.
 	title string
-	// command does the same by hand.
-	command func(scene) string
-	// act does it. It may be done again without harm.
-	act func(ctx context.Context, s story, now scene) error
-	// lacks says what is missing until the step is over, or "".
-	lacks func(scene) string
+	// command returns a shell command that does the same.
+	command func(snapshot) string
+	// act performs the action. It is idempotent.
+	act func(ctx context.Context, s story, now snapshot) error
+	// lacks returns what is missing from the result, or "" once the step is done.
+	lacks func(snapshot) string
 }
 
-// story is how steps are told.
+// story runs steps.
 type story struct {
-	people   people
-	scenes   audience
-	narrator narrator
+	actors    actors
+	snapshots snapshotSource
+	display   display
 	// pace is the pause between steps.
 	pace time.Duration
-	// calendar is where the change calendar is.
+	// calendar is the URL of the change calendar.
 	calendar string
 }
 
-// promotion stands for the gate that the Environment keeps, whatever its name is.
+// promotion stands for the name of the gate that the Environment owns.
 const promotion = "promotion"
 
-// What is told of a gate that holds a release: its name, and why.
+// A gate that blocks a release, and the reason.
 const (
 	unapproved  = gateName + ": " + gate.ReasonAwaitingApproval
 	notAllowed  = calendarName + ": " + apicheck.ReasonAnsweredNo
@@ -70,7 +70,7 @@ const (
 	quarantined = promotion + ": " + environment.ReasonQuarantinedUpstream
 )
 
-// steps are the story. A step ends when the API server says what it was to bring about, no matter what ran or died meanwhile.
+// steps returns the steps of the demo. A step is done when the API server has its result, whatever crashed in between.
 func (s story) steps() []step {
 	return []step{
 		pushing("1.0.0", author+" publishes a first version; staging takes it by itself", both(
@@ -88,39 +88,39 @@ func (s story) steps() []step {
 	}
 }
 
-func pushing(tag, title string, lacks func(scene) string) step {
+func pushing(tag, title string, lacks func(snapshot) string) step {
 	return step{
 		title: title, lacks: lacks,
-		command: func(scene) string { return "docker push registry/" + app + ":" + tag },
-		act:     func(ctx context.Context, s story, _ scene) error { return s.people.push(ctx, tag) },
+		command: func(snapshot) string { return "docker push registry/" + app + ":" + tag },
+		act:     func(ctx context.Context, s story, _ snapshot) error { return s.actors.push(ctx, tag) },
 	}
 }
 
-func approving(tag string, lacks func(*place) string) step {
-	said := func(now scene) word {
+func approving(tag string, lacks func(*namespaceState) string) step {
+	said := func(now snapshot) attempt {
 		rel := now.production.release(tag)
-		return word{by: approver, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
+		return attempt{by: approver, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
 		title: approver + " approves " + tag + " for production", lacks: in(production, lacks),
-		command: func(now scene) string { return said(now).command() },
-		act:     func(ctx context.Context, s story, now scene) error { return s.people.approve(ctx, said(now)) },
+		command: func(now snapshot) string { return said(now).command() },
+		act:     func(ctx context.Context, s story, now snapshot) error { return s.actors.approve(ctx, said(now)) },
 	}
 }
 
-// forging: somebody who may approve, but whom the gate does not ask, does so in the name of somebody whom it does ask.
+// forging is a step in which a user whom the gate does not list approves in the name of one whom it lists.
 func forging(tag string) step {
-	said := func(now scene) word {
+	said := func(now snapshot) attempt {
 		rel := now.production.release(tag)
-		return word{by: impostor, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
+		return attempt{by: impostor, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
 		title:   fmt.Sprintf("%s, whom the gate does not ask, tries to approve %s as %s", impostor, tag, approver),
-		command: func(now scene) string { return said(now).command() },
-		act: func(ctx context.Context, s story, now scene) error {
-			why, err := refusal(s.people.approve(ctx, said(now)))
+		command: func(now snapshot) string { return said(now).command() },
+		act: func(ctx context.Context, s story, now snapshot) error {
+			why, err := refusal(s.actors.approve(ctx, said(now)))
 			if err == nil {
-				s.narrator.say(view.Change{Tone: view.Bad, Text: "the API server refuses: " + why})
+				s.display.say(view.Change{Tone: view.Bad, Text: "the API server refuses: " + why})
 			}
 			return err
 		},
@@ -128,43 +128,43 @@ func forging(tag string) step {
 	}
 }
 
-func allowing(tag, calendar string, lacks func(*place) string) step {
+func allowing(tag, calendar string, lacks func(*namespaceState) string) step {
 	return step{
 		title: "the sale is over, and the change calendar lets " + tag + " into production", lacks: in(production, lacks),
-		command: func(scene) string { return fmt.Sprintf("curl -X PUT '%s?tag=%s'", calendar, tag) },
-		act:     func(ctx context.Context, s story, _ scene) error { return s.people.allow(ctx, tag) },
+		command: func(snapshot) string { return fmt.Sprintf("curl -X PUT '%s?tag=%s'", calendar, tag) },
+		act:     func(ctx context.Context, s story, _ snapshot) error { return s.actors.allow(ctx, tag) },
 	}
 }
 
-func unblocking(title string, lacks func(scene) string) step {
+func unblocking(title string, lacks func(snapshot) string) step {
 	return step{
 		title: title, lacks: lacks,
-		command: func(scene) string {
+		command: func(snapshot) string {
 			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, staging, v1alpha1.AnnotationUnblockFailed)
 		},
-		act: func(ctx context.Context, s story, _ scene) error { return s.people.unblock(ctx) },
+		act: func(ctx context.Context, s story, _ snapshot) error { return s.actors.unblock(ctx) },
 	}
 }
 
-// in says what is missing in a namespace.
-func in(namespace string, lacks func(*place) string) func(scene) string {
-	return func(s scene) string {
+// in returns what is missing in a namespace.
+func in(namespace string, lacks func(*namespaceState) string) func(snapshot) string {
+	return func(s snapshot) string {
 		at := slices.Index(namespaces(), namespace)
-		if missing := lacks(s.places()[at]); missing != "" {
+		if missing := lacks(s.namespaceStates()[at]); missing != "" {
 			return namespace + ": " + missing
 		}
 		return ""
 	}
 }
 
-// both says what is missing in the one, else in the other.
-func both(one, other func(scene) string) func(scene) string {
-	return func(s scene) string { return cmp.Or(one(s), other(s)) }
+// both returns what is missing in the first, else in the second.
+func both(one, other func(snapshot) string) func(snapshot) string {
+	return func(s snapshot) string { return cmp.Or(one(s), other(s)) }
 }
 
-// waitsAt: the release is known and held by these gates, each for its reason, and by nothing else.
-func waitsAt(tag string, gates ...string) func(*place) string {
-	return func(p *place) string {
+// waitsAt expects a release to be blocked by exactly these gates, each for its reason.
+func waitsAt(tag string, gates ...string) func(*namespaceState) string {
+	return func(p *namespaceState) string {
 		if got := p.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
 			return fmt.Sprintf("release %s is %q, not Pending", tag, got)
 		}
@@ -176,8 +176,8 @@ func waitsAt(tag string, gates ...string) func(*place) string {
 	}
 }
 
-// held lists the gates that hold the release that comes next, each with its reason.
-func (p *place) held() []string {
+// held lists the gates that block the next release, each with its reason.
+func (p *namespaceState) held() []string {
 	var held []string
 	for _, b := range p.rollout.Status.BlockedBy {
 		name := b.Name
@@ -189,9 +189,9 @@ func (p *place) held() []string {
 	return held
 }
 
-// waitsFor: the release is known and held for a reason.
-func waitsFor(tag, reason string) func(*place) string {
-	return func(p *place) string {
+// waitsFor expects a release to be blocked for a reason.
+func waitsFor(tag, reason string) func(*namespaceState) string {
+	return func(p *namespaceState) string {
 		if got := p.release(tag).Status.Phase; got != v1alpha1.ReleasePending {
 			return fmt.Sprintf("release %s is %q, not Pending", tag, got)
 		}
@@ -203,9 +203,9 @@ func waitsFor(tag, reason string) func(*place) string {
 	}
 }
 
-// becomes: the release came to that, and the Deployment runs it.
-func becomes(tag string, phase v1alpha1.ReleasePhase) func(*place) string {
-	return func(p *place) string {
+// becomes expects a release to reach a phase and the Deployment to run it.
+func becomes(tag string, phase v1alpha1.ReleasePhase) func(*namespaceState) string {
+	return func(p *namespaceState) string {
 		if got := p.release(tag).Status.Phase; got != phase {
 			return fmt.Sprintf("release %s is %q, not %s: %s", tag, got, phase, blockers(p.rollout.Status))
 		}
@@ -216,9 +216,9 @@ func becomes(tag string, phase v1alpha1.ReleasePhase) func(*place) string {
 	}
 }
 
-// fails: the release failed and is quarantined, although the Deployment runs it and all of its pods are ready.
-func fails(tag string) func(*place) string {
-	return func(p *place) string {
+// fails expects a release to fail and to be quarantined although all of its pods are ready.
+func fails(tag string) func(*namespaceState) string {
+	return func(p *namespaceState) string {
 		if missing := becomes(tag, v1alpha1.ReleaseFailed)(p); missing != "" {
 			return missing
 		}
@@ -240,11 +240,11 @@ func blockers(st v1alpha1.RolloutStatus) string {
 	return text
 }
 
-// tell tells the steps one after the other.
+// tell runs the steps in order.
 func (s story) tell(ctx context.Context, steps []step) error {
 	for i, st := range steps {
-		now, _ := s.scenes.now()
-		s.narrator.chapter(fmt.Sprintf("%d/%d %s", i+1, len(steps), st.title), st.command(now))
+		now, _ := s.snapshots.now()
+		s.display.chapter(fmt.Sprintf("%d/%d %s", i+1, len(steps), st.title), st.command(now))
 		if err := st.act(ctx, s, now); err != nil {
 			return fmt.Errorf("%s: %w", st.title, err)
 		}
@@ -260,9 +260,9 @@ func (s story) tell(ctx context.Context, steps []step) error {
 	return nil
 }
 
-// unexpected names a release that failed although only the broken one is to fail: waiting would not help.
-func unexpected(now scene) string {
-	for i, p := range now.places() {
+// unexpected names a release that failed although only the broken one should fail. Waiting for it would not help.
+func unexpected(now snapshot) string {
+	for i, p := range now.namespaceStates() {
 		for _, e := range p.rollout.Status.History {
 			if e.Version.Tag != broken && ptr.Deref(e.BakeStatus, "") == string(v1alpha1.BakeFailed) {
 				return fmt.Sprintf("%s failed in %s: %s", e.Version.Tag, namespaces()[i], ptr.Deref(e.BakeStatusMessage, "no reason is given"))
@@ -273,9 +273,9 @@ func unexpected(now scene) string {
 }
 
 // await waits until nothing is missing.
-func (s story) await(ctx context.Context, lacks func(scene) string) error {
+func (s story) await(ctx context.Context, lacks func(snapshot) string) error {
 	for {
-		now, changed := s.scenes.now()
+		now, changed := s.snapshots.now()
 		missing := lacks(now)
 		if missing == "" {
 			return nil

@@ -34,10 +34,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // stage is a world without a cluster: what people do has at once the effect that the story waits for.
 type stage struct {
-	scene   scene
-	changed chan struct{}
-	did     []string
-	events  []eventsv1.Event
+	snapshot snapshot
+	changed  chan struct{}
+	did      []string
+	events   []eventsv1.Event
 	// lost is the tag of a version that nothing comes of.
 	lost string
 	// gullible believes whoever says something.
@@ -45,8 +45,8 @@ type stage struct {
 }
 
 func newStage() *stage {
-	s := &stage{changed: make(chan struct{}), scene: bare()}
-	for i, p := range s.scene.places() {
+	s := &stage{changed: make(chan struct{}), snapshot: emptySnapshot()}
+	for i, p := range s.snapshot.namespaceStates() {
 		p.rollout.Namespace, p.rollout.Name = namespaces()[i], app
 		p.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("3s"))
 		p.environment = &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: namespaces()[i], Name: app}}
@@ -56,19 +56,19 @@ func newStage() *stage {
 		}}
 		runs(p, "0.9.0")
 	}
-	told := &s.scene.production.environment.Status
+	told := &s.snapshot.production.environment.Status
 	told.RolloutGateRef = &corev1.LocalObjectReference{Name: promotionGate}
 	told.Conditions[0].Message = "takes releases after staging"
-	s.scene.production.calendar.Name = calendarName
+	s.snapshot.production.calendar.Name = calendarName
 	return s
 }
 
 // promotionGate is the gate of the Environment on a stage.
 const promotionGate = "production-after-staging"
 
-func (s *stage) now() (scene, <-chan struct{}) { return s.scene, s.changed }
+func (s *stage) now() (snapshot, <-chan struct{}) { return s.snapshot, s.changed }
 
-func runs(p *place, tag string) {
+func runs(p *namespaceState, tag string) {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app}}
 	d.Spec.Replicas = ptr.To(int32(2))
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Image: "127.0.0.1:5000/" + app + ":" + tag}}
@@ -82,7 +82,7 @@ func (s *stage) push(_ context.Context, tag string) error {
 	if tag == s.lost {
 		return nil
 	}
-	for _, p := range s.scene.places() {
+	for _, p := range s.snapshot.namespaceStates() {
 		st := &p.rollout.Status
 		st.PendingVersion = tag
 		st.AvailableReleases = append(st.AvailableReleases, v1alpha1.VersionInfo{Tag: tag})
@@ -98,8 +98,8 @@ func (s *stage) push(_ context.Context, tag string) error {
 	} else {
 		s.passes(tag)
 	}
-	s.scene.production.rollout.Status.BlockedBy = held
-	if st := &s.scene.staging.rollout.Status; st.Phase == v1alpha1.PhaseFailed {
+	s.snapshot.production.rollout.Status.BlockedBy = held
+	if st := &s.snapshot.staging.rollout.Status; st.Phase == v1alpha1.PhaseFailed {
 		st.BlockedBy = []v1alpha1.Blocker{{Kind: "Rollout", Name: app, Reason: v1alpha1.ReasonPreviousFailed}}
 		return nil
 	}
@@ -113,8 +113,8 @@ func holds(gate, reason string) v1alpha1.Blocker {
 
 // staged: staging takes a version, and the gate of production says what came of that.
 func (s *stage) staged(tag string) {
-	comesOf(&s.scene.staging, tag)
-	held := &s.scene.production.rollout.Status.BlockedBy
+	comesOf(&s.snapshot.staging, tag)
+	held := &s.snapshot.production.rollout.Status.BlockedBy
 	at := slices.IndexFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == promotionGate })
 	if tag == broken {
 		(*held)[at].Reason = environment.ReasonQuarantinedUpstream
@@ -126,7 +126,7 @@ func (s *stage) staged(tag string) {
 
 // asks calls people to approve a release that waits for nothing else.
 func (s *stage) asks() {
-	if st := &s.scene.production.rollout.Status; len(st.BlockedBy) == 1 {
+	if st := &s.snapshot.production.rollout.Status; len(st.BlockedBy) == 1 {
 		st.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: st.PendingVersion}}
 		s.events = append(s.events, asksFor(production, st.PendingVersion))
 	}
@@ -140,13 +140,13 @@ func asksFor(namespace, tag string) eventsv1.Event {
 
 // passes: the change calendar says yes.
 func (s *stage) passes(tag string) {
-	st := &s.scene.production.calendar.Status
+	st := &s.snapshot.production.calendar.Status
 	st.Verdicts = slices.Insert(st.Verdicts, 0, v1alpha1.GateVerdict{Release: tag, State: v1alpha1.GateOpen})
 }
 
 func (s *stage) allow(_ context.Context, tag string) error {
 	s.did = append(s.did, "allow "+tag)
-	held := &s.scene.production.rollout.Status.BlockedBy
+	held := &s.snapshot.production.rollout.Status.BlockedBy
 	*held = slices.DeleteFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == calendarName })
 	s.passes(tag)
 	s.asks()
@@ -155,14 +155,14 @@ func (s *stage) allow(_ context.Context, tag string) error {
 
 func (s *stage) unblock(context.Context) error {
 	s.did = append(s.did, "unblock")
-	s.staged(s.scene.staging.rollout.Status.PendingVersion)
+	s.staged(s.snapshot.staging.rollout.Status.PendingVersion)
 	return nil
 }
 
 // approve refuses what the policy of a cluster refuses, unless the stage is gullible.
-func (s *stage) approve(_ context.Context, said word) error {
+func (s *stage) approve(_ context.Context, said attempt) error {
 	s.did = append(s.did, said.by+" approves "+said.release+" as "+said.user)
-	switch p := &s.scene.production; {
+	switch p := &s.snapshot.production; {
 	case said.by == said.user:
 		p.approvals = append(p.approvals, *said.approval())
 		comesOf(p, said.tag)
@@ -182,7 +182,7 @@ func denied(why string) error {
 }
 
 // comesOf does what comes of a release that goes out.
-func comesOf(p *place, tag string) {
+func comesOf(p *namespaceState, tag string) {
 	st := &p.rollout.Status
 	st.PendingVersion, st.CurrentVersion, st.BlockedBy, st.Phase = "", tag, nil, v1alpha1.PhaseAvailable
 	runs(p, tag)
@@ -215,7 +215,7 @@ func tell(t *testing.T, s *stage) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("time is up"))
 	defer cancel()
 	var out bytes.Buffer
-	told := story{people: s, scenes: s, narrator: &lines{out: &out, began: time.Now()}, calendar: "http://127.0.0.1:1/changes"}
+	told := story{actors: s, snapshots: s, display: &lines{out: &out, began: time.Now()}, calendar: "http://127.0.0.1:1/changes"}
 	err := told.tell(ctx, told.steps())
 	return out.String(), err
 }
@@ -234,7 +234,7 @@ func TestStory(t *testing.T) {
 	if diff := cmp.Diff(want, s.did); diff != "" {
 		t.Errorf("what people did:\n%s", diff)
 	}
-	if err := compare(expected(), facts(s.scene, s.events)); err != nil {
+	if err := compare(expected(), facts(s.snapshot, s.events)); err != nil {
 		t.Errorf("what came of it:\n%v", err)
 	}
 	for _, line := range []string{
@@ -247,7 +247,8 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestStoryStops shows that a story that does not happen says what is missing, where it got stuck, and nothing else is done.
+// TestStoryStops shows that a story that does not happen says what is missing, where it got stuck, and nothing else is
+// done.
 func TestStoryStops(t *testing.T) {
 	s := newStage()
 	s.lost = "1.1.0"
@@ -307,64 +308,64 @@ func TestFacts(t *testing.T) {
 	}{
 		"Bad release went through": {
 			"a verdict that should be Failed is the whole point",
-			func(s *stage) { s.scene.staging.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
+			func(s *stage) { s.snapshot.staging.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
 			"staging: release 1.1.0 is Available, by the evidence of hello, quarantined",
 		},
 		"No quarantine": {
-			"what failed must not be picked again", func(s *stage) { s.scene.staging.release("1.1.0").Status.Quarantine = nil },
+			"what failed must not be picked again", func(s *stage) { s.snapshot.staging.release("1.1.0").Status.Quarantine = nil },
 			"staging: release 1.1.0 is Failed, by the evidence of hello-http",
 		},
 		"Short bake": {
 			"Available means that it baked",
 			func(s *stage) {
-				s.scene.production.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
+				s.snapshot.production.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
 			},
 			"production: deployment 2 of 1.2.0: Succeeded, baked for 2s only",
 		},
 		"No evidence": {
 			"Available means that a check said so, for that release",
-			func(s *stage) { s.scene.production.release("1.2.0").Status.Checks[0].Current = false },
+			func(s *stage) { s.snapshot.production.release("1.2.0").Status.Checks[0].Current = false },
 			"production: release 1.2.0 is Available, by the evidence of hello-http",
 		},
 		"Deployed twice": {
 			"each version is deployed once",
 			func(s *stage) {
-				st := &s.scene.staging.rollout.Status
+				st := &s.snapshot.staging.rollout.Status
 				st.History = append(st.History, st.History[0])
 			},
 			"staging: deployment 3 of 1.2.0: Succeeded, baked for its time",
 		},
 		"Something else runs": {
-			"the record is not enough", func(s *stage) { runs(&s.scene.staging, broken) },
+			"the record is not enough", func(s *stage) { runs(&s.snapshot.staging, broken) },
 			"staging: the Deployment runs hello:1.1.0, 2 of 2 pods ready",
 		},
 		"Never ran": {
 			"what was never there cannot have failed by its own answer",
-			func(s *stage) { s.scene.staging.sets = slices.Delete(s.scene.staging.sets, 2, 3) },
+			func(s *stage) { s.snapshot.staging.sets = slices.Delete(s.snapshot.staging.sets, 2, 3) },
 			"staging: the Deployment has run hello:1.0.0, hello:1.2.0",
 		},
 		"Ran in production": {
 			"staging is there to keep it out",
-			func(s *stage) { s.scene.production.sets = s.scene.staging.sets },
+			func(s *stage) { s.snapshot.production.sets = s.snapshot.staging.sets },
 			"production: the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		},
 		"Failed by another check": {
 			"it was to fail by its own answer",
-			func(s *stage) { s.scene.staging.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
+			func(s *stage) { s.snapshot.staging.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
 			"staging: deployment 2 of 1.1.0: Failed, never baked, by hello",
 		},
 		"Somebody else approved": {
 			"only the word of alice was to count",
 			func(s *stage) {
-				p := &s.scene.production
-				p.approvals = append(p.approvals, *word{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
+				p := &s.snapshot.production
+				p.approvals = append(p.approvals, *attempt{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
 			},
 			"production: alice approved 1.0.0, 1.2.0; bob approved 1.0.0; nobody else approved anything",
 		},
 		"Approved twice": {
 			"one of the two is not by alice",
 			func(s *stage) {
-				s.scene.production.approvals = append(s.scene.production.approvals, s.scene.production.approvals[0])
+				s.snapshot.production.approvals = append(s.snapshot.production.approvals, s.snapshot.production.approvals[0])
 			},
 			"production: alice approved 1.0.0, 1.0.0, 1.2.0; nobody else approved anything",
 		},
@@ -375,7 +376,7 @@ func TestFacts(t *testing.T) {
 		"Asked on record": {
 			"an event may have been lost",
 			func(s *stage) {
-				s.scene.production.rollout.Status.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: "1.1.0"}, {Tag: "1.2.0"}}
+				s.snapshot.production.rollout.Status.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: "1.1.0"}, {Tag: "1.2.0"}}
 			},
 			"production: release 1.1.0 is Superseded, never deployed; people were asked to approve it",
 		},
@@ -385,26 +386,26 @@ func TestFacts(t *testing.T) {
 		},
 		"Never asked": {
 			"who is never asked for anything was not spared 1.1.0",
-			func(s *stage) { s.scene.production.rollout.Status.ApprovalRequested, s.events = nil, nil },
+			func(s *stage) { s.snapshot.production.rollout.Status.ApprovalRequested, s.events = nil, nil },
 			"production: nobody was asked for approval",
 		},
 		"Past the calendar": {
 			"nothing goes out before the calendar has said yes",
-			func(s *stage) { s.scene.production.calendar.Status.Verdicts[0].State = v1alpha1.GateClosed },
+			func(s *stage) { s.snapshot.production.calendar.Status.Verdicts[0].State = v1alpha1.GateClosed },
 			"production: change-calendar let pass 1.0.0, 1.1.0",
 		},
 		"Old pods": {
 			"a pod of the old version that is ready does not count",
-			func(s *stage) { s.scene.production.deployment.Status.UpdatedReplicas = 1 },
+			func(s *stage) { s.snapshot.production.deployment.Status.UpdatedReplicas = 1 },
 			"production: the Deployment runs hello:1.2.0, 1 of 2 pods ready",
 		},
 		"Still waits": {
-			"the story is over", func(s *stage) { s.scene.production.rollout.Status.PendingVersion = "1.3.0" },
+			"the story is over", func(s *stage) { s.snapshot.production.rollout.Status.PendingVersion = "1.3.0" },
 			"production: the Rollout is Available and runs 1.2.0; 1.3.0 waits: the Rollout is Available",
 		},
 		"Environment lags": {
 			"people look there for what runs where",
-			func(s *stage) { s.scene.production.environment.Status.CurrentTag = "1.0.0" },
+			func(s *stage) { s.snapshot.production.environment.Status.CurrentTag = "1.0.0" },
 			"production: the Environment says 1.0.0, Succeeded; it takes releases after staging",
 		},
 	}
@@ -415,7 +416,7 @@ func TestFacts(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.spoil(s)
-			err := compare(expected(), facts(s.scene, s.events))
+			err := compare(expected(), facts(s.snapshot, s.events))
 			if err == nil || !strings.Contains(err.Error(), "  found:   "+c.want+"\n") && !strings.HasSuffix(err.Error(), "  found:   "+c.want) {
 				t.Errorf("%s: got %v, want %s", c.reason, err, c.want)
 			}
@@ -429,8 +430,8 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Unix(2000, 0)
-	said := word{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
-	p := page{began: began, scene: s.scene, below: []string{"8/8 alice approves 1.2.0 for production", "$ " + said.command()}}
+	said := attempt{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
+	p := page{began: began, snapshot: s.snapshot, below: []string{"8/8 alice approves 1.2.0 for production", "$ " + said.command()}}
 	for i := range 12 {
 		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to be told as it should be told"})
 	}
@@ -478,14 +479,14 @@ func golden(t *testing.T, path, got string) {
 func TestUnexpectedFailure(t *testing.T) {
 	t.Parallel()
 	s := newStage()
-	comesOf(s.scene.places()[0], "1.0.0")
-	comesOf(s.scene.places()[0], broken)
-	if got := unexpected(s.scene); got != "" {
+	comesOf(s.snapshot.namespaceStates()[0], "1.0.0")
+	comesOf(s.snapshot.namespaceStates()[0], broken)
+	if got := unexpected(s.snapshot); got != "" {
 		t.Errorf("the broken release is to fail: %s", got)
 	}
-	e := &s.scene.places()[0].rollout.Status.History[1]
+	e := &s.snapshot.namespaceStates()[0].rollout.Status.History[1]
 	e.BakeStatus, e.BakeStatusMessage = ptr.To("Failed"), ptr.To("Deploy timeout reached")
-	if got, want := unexpected(s.scene), "1.0.0 failed in staging: Deploy timeout reached"; got != want {
+	if got, want := unexpected(s.snapshot), "1.0.0 failed in staging: Deploy timeout reached"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -91,8 +91,8 @@ func (s *state) close(keep bool) error {
 	return errors.Join(err, s.lock.Close())
 }
 
-// awaitLock waits a little for the lock of a folder: a process that was killed holds its own until the last of its threads is gone,
-// which may be after the programs it started have ended.
+// awaitLock waits a little for the lock of a folder: a process that was killed holds its own until the last of its
+// threads is gone, which may be after the programs it started have ended.
 func awaitLock(dir string) (*os.File, error) {
 	for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 100) {
 		lock, err := lockDir(dir)

@@ -18,8 +18,8 @@ type Change struct {
 	Text string
 }
 
-// Changes returns what happened between two observations of a Rollout: discoveries, deployments, quarantines, then blockers.
-// Before is nil for the first observation.
+// Changes returns what happened between two observations of a Rollout: discoveries, deployments, quarantines, then
+// blockers. Before is nil for the first observation.
 func Changes(before, after *v1alpha1.Rollout) []Change {
 	if before == nil {
 		before = &v1alpha1.Rollout{}

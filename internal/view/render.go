@@ -78,8 +78,8 @@ func (s Style) item(n Node, c columns, depth int) string {
 	return head + strings.Join(lines, "\n"+pad(left, column))
 }
 
-// note returns the lines of a note for a line of that width, of which the title takes some columns, and the column in which all
-// of its lines but the first begin. The first is empty if the note has to go below the title.
+// note returns the lines of a note for a line of that width, of which the title takes some columns, and the column in
+// which all of its lines but the first begin. The first is empty if the note has to go below the title.
 func (s Style) note(n Node, width, title int) (lines []string, column int) {
 	switch {
 	case n.Note == "":

@@ -46,8 +46,8 @@ type Style struct {
 	Brief bool
 }
 
-// NewStyle returns the Style for a terminal with that many columns, or for an output that is not a terminal if columns is 0.
-// It follows the environment variables NO_COLOR, whatever its value, and TERM=dumb.
+// NewStyle returns the Style for a terminal with that many columns, or for an output that is not a terminal if columns
+// is 0. It follows the environment variables NO_COLOR, whatever its value, and TERM=dumb.
 func NewStyle(columns int, getenv func(string) string) Style {
 	return Style{Color: columns > 0 && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb", Width: columns}
 }

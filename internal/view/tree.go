@@ -24,8 +24,9 @@ type rollout struct {
 	now      time.Time
 }
 
-// Tree shows what a Rollout runs, what waits, and why: the releases in the order of their discovery, one of them with what blocks
-// it, then the gates, checks and Flux objects that block nothing. A release without an object is read from the Rollout.
+// Tree shows what a Rollout runs, what waits, and why: the releases in the order of their discovery, one of them with
+// what blocks it, then the gates, checks and Flux objects that block nothing. A release without an object is read from
+// the Rollout.
 func Tree(ro *v1alpha1.Rollout, releases []v1alpha1.Release, now time.Time) Node {
 	r := rollout{ro, releases, now}
 	root := Node{
@@ -55,8 +56,8 @@ func Tree(ro *v1alpha1.Rollout, releases []v1alpha1.Release, now time.Time) Node
 	return root
 }
 
-// blocked returns the release that the blockers of a Rollout are about: the one in flight, else the one that waits, else the one
-// that was deployed last.
+// blocked returns the release that the blockers of a Rollout are about: the one in flight, else the one that waits,
+// else the one that was deployed last.
 func blocked(ro *v1alpha1.Rollout) v1alpha1.ReleaseIdentity {
 	h, pending := ro.Status.History, ro.Status.PendingVersion
 	if len(h) > 0 && (release.InFlight(&h[0]) || pending == "") {

@@ -136,8 +136,8 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// TestFits checks on terminals of every width that no line is wider, that no line has blanks at its end, and that nothing but our own
-// colours reaches the terminal.
+// TestFits checks on terminals of every width that no line is wider, that no line has blanks at its end, and that
+// nothing but our own colours reaches the terminal.
 func TestFits(t *testing.T) {
 	for name, ro := range rollouts() {
 		for width := 1; width <= 130; width += 3 {

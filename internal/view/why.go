@@ -7,7 +7,8 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Why shows blockers in their order: what blocks, why, for how long, how long it will last, and who or what can clear it.
+// Why shows blockers in their order: what blocks, why, for how long, how long it will last, and who or what can clear
+// it.
 func Why(blockers []v1alpha1.Blocker, now time.Time) []Node {
 	var nodes []Node
 	for _, b := range blockers {

@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// linkWeight is what linking a program counts for in the estimate, in bytes of source: about as long as compiling that much takes.
+// linkWeight is what linking a program counts for in the estimate, in bytes of source: about as long as compiling that
+// much takes.
 const linkWeight = 4 << 20
 
 // compile builds programs from source with one go build and installs them.

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// imageAPI is the module whose Go types the image CRDs are generated from. The module of the controller, which carries the
-	// CRDs, is not available from the module proxy.
+	// imageAPI is the module whose Go types the image CRDs are generated from. The module of the controller, which
+	// carries the CRDs, is not available from the module proxy.
 	imageAPI = "github.com/fluxcd/image-reflector-controller/api"
 	// controllerGen runs in its own version, apart from both modules.
 	controllerGen = "sigs.k8s.io/controller-tools/cmd/controller-gen@v0.20.1"

@@ -67,8 +67,9 @@ func (b builder) fetch(ctx context.Context, binaries []binary, scratch string) (
 // image is the official image of the version, by its tag.
 func (b binary) image() string { return b.repository + ":" + b.tag() }
 
-// takeBinary puts a program from an image, which is named by digest, into a folder. It is executable only once everything about it
-// has been verified: the digests of the manifest and of the layer, and the build information in the program.
+// takeBinary puts a program from an image, which is named by digest, into a folder. It is executable only once
+// everything about it has been verified: the digests of the manifest and of the layer, and the build information in the
+// program.
 func takeBinary(ctx context.Context, b binary, image, dir string, patience time.Duration) error {
 	ref, err := name.NewDigest(image)
 	if err != nil {
@@ -198,8 +199,8 @@ func save(open func() (io.ReadCloser, error), target string) error {
 	return errors.Join(err, f.Close())
 }
 
-// verify reports what is wrong with a program by its build information. Official builds often leave out the version of their main
-// module, which is why an image is named by digest: build information finds mistakes, not forgeries.
+// verify reports what is wrong with a program by its build information. Official builds often leave out the version of
+// their main module, which is why an image is named by digest: build information finds mistakes, not forgeries.
 func verify(info *debug.BuildInfo, b binary) error {
 	version, _, _ := strings.Cut(info.Main.Version, "+")
 	settings := map[string]string{}

@@ -61,7 +61,8 @@ func layer(t *testing.T, files ...file) v1.Layer {
 	return l
 }
 
-// publish pushes an image with those layers to a registry and returns the program that it stands for, and the image by digest.
+// publish pushes an image with those layers to a registry and returns the program that it stands for, and the image by
+// digest.
 func publish(t *testing.T, server *httptest.Server, layers ...v1.Layer) (b binary, image string) {
 	t.Helper()
 	img, err := mutate.AppendLayers(empty.Image, layers...)
@@ -134,7 +135,8 @@ func TestTakeBinary(t *testing.T) {
 	}
 }
 
-// TestNothingUnverifiedCanRun publishes and serves what is wrong in every way. None of it ends as a file that can be executed.
+// TestNothingUnverifiedCanRun publishes and serves what is wrong in every way. None of it ends as a file that can be
+// executed.
 func TestNothingUnverifiedCanRun(t *testing.T) {
 	linuxOnly(t)
 	self := program(t)
@@ -214,7 +216,8 @@ func tampering(inner http.Handler, change func(path string, body []byte) []byte)
 	})
 }
 
-// TestHangingRegistry hangs at each point of a download. The patience of a real build is below what people should have to wait.
+// TestHangingRegistry hangs at each point of a download. The patience of a real build is below what people should have
+// to wait.
 func TestHangingRegistry(t *testing.T) {
 	linuxOnly(t)
 	if patience >= 5*time.Second {

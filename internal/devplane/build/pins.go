@@ -19,7 +19,8 @@ const pinsHeader = `# The official images of the local cluster's programs, by di
 #   go run ./internal/devplane/build -pin
 `
 
-// readPins returns the pinned images by their tags. Lines of tags that no program needs do no harm: they are never looked up.
+// readPins returns the pinned images by their tags. Lines of tags that no program needs do no harm: they are never
+// looked up.
 func readPins(file string) (map[string]string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {

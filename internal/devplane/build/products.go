@@ -52,7 +52,8 @@ func (b binary) tag() string {
 	return b.version
 }
 
-// ldflags leave out symbols, and make a Kubernetes program report its version, which its own release build sets in the same way.
+// ldflags leave out symbols, and make a Kubernetes program report its version, which its own release build sets in the
+// same way.
 func (b binary) ldflags() string {
 	const strip = "-s -w"
 	parts := strings.SplitN(strings.TrimPrefix(b.version, "v"), ".", 3)
@@ -88,8 +89,8 @@ func resolve(ctx context.Context, dir string) ([]binary, error) {
 	return list, nil
 }
 
-// outOfDate returns the programs that have to be made, each with its stamp. If KUBEBUILDER_ASSETS is set, the etcd and the API
-// server in that folder serve instead of our own.
+// outOfDate returns the programs that have to be made, each with its stamp. If KUBEBUILDER_ASSETS is set, the etcd and
+// the API server in that folder serve instead of our own.
 func (b builder) outOfDate(base string, list []binary) ([]binary, error) {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	var todo []binary

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far a build is: as one bar on a terminal, which is drawn over itself, and as a line now and then elsewhere.
+// progress shows how far a build is: as one bar on a terminal, which is drawn over itself, and as a line now and then
+// elsewhere.
 type progress struct {
 	out     io.Writer
 	weights map[string]int64

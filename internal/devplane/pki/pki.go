@@ -10,8 +10,8 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// Write writes ca.crt, server.crt, server.key and sa.key to dir and returns the certificate of the authority as PEM. The
-// certificates are valid for a year.
+// Write writes ca.crt, server.crt, server.key and sa.key to dir and returns the certificate of the authority as PEM.
+// The certificates are valid for a year.
 func Write(dir string) ([]byte, error) {
 	server, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv6loopback},
 		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"})

@@ -24,21 +24,25 @@ import (
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// scene is what the API server says at one moment.
-type scene struct {
-	staging, production place
+// snapshot is the state in the API server at one moment.
+type snapshot struct {
+	staging, production namespaceState
 }
 
-// bare is a scene before anything is there.
-func bare() scene { return scene{staging: nowhere(), production: nowhere()} }
+// emptySnapshot returns a snapshot before anything exists.
+func emptySnapshot() snapshot {
+	return snapshot{staging: emptyNamespace(), production: emptyNamespace()}
+}
 
-// places are those of a scene, in the order in which releases come to them.
-func (s *scene) places() []*place { return []*place{&s.staging, &s.production} }
+// namespaceStates returns the states in the order of promotion.
+func (s *snapshot) namespaceStates() []*namespaceState {
+	return []*namespaceState{&s.staging, &s.production}
+}
 
-// look reads a scene.
-func look(ctx context.Context, r client.Reader) (scene, error) {
-	s := bare()
-	for i, p := range s.places() {
+// look reads a snapshot from the API server or a cache.
+func look(ctx context.Context, r client.Reader) (snapshot, error) {
+	s := emptySnapshot()
+	for i, p := range s.namespaceStates() {
 		if err := p.look(ctx, r, namespaces()[i]); err != nil {
 			return s, err
 		}
@@ -46,8 +50,8 @@ func look(ctx context.Context, r client.Reader) (scene, error) {
 	return s, nil
 }
 
-// place is what the API server says of one environment. No pointer in it is nil.
-type place struct {
+// namespaceState is the state of one environment. No pointer in it is nil.
+type namespaceState struct {
 	environment *environments.Environment
 	rollout     *v1alpha1.Rollout
 	releases    []v1alpha1.Release
@@ -59,15 +63,15 @@ type place struct {
 	sets []appsv1.ReplicaSet
 }
 
-// nowhere is a place before anything is there.
-func nowhere() place {
-	return place{
+// emptyNamespace returns the state before anything exists.
+func emptyNamespace() namespaceState {
+	return namespaceState{
 		environment: &environments.Environment{}, rollout: &v1alpha1.Rollout{}, calendar: &v1alpha1.RolloutGate{},
 		deployment: &appsv1.Deployment{},
 	}
 }
 
-func (p *place) look(ctx context.Context, r client.Reader, namespace string) error {
+func (p *namespaceState) look(ctx context.Context, r client.Reader, namespace string) error {
 	key := client.ObjectKey{Namespace: namespace, Name: app}
 	calendar := client.ObjectKey{Namespace: namespace, Name: calendarName}
 	for _, one := range []struct {
@@ -92,8 +96,8 @@ func (p *place) look(ctx context.Context, r client.Reader, namespace string) err
 	return err
 }
 
-// release finds the Release object of a tag, or an empty one.
-func (p *place) release(tag string) *v1alpha1.Release {
+// release returns the Release of a tag, or an empty one.
+func (p *namespaceState) release(tag string) *v1alpha1.Release {
 	for i := range p.releases {
 		if p.releases[i].Spec.Version.Tag == tag {
 			return &p.releases[i]
@@ -102,13 +106,13 @@ func (p *place) release(tag string) *v1alpha1.Release {
 	return &v1alpha1.Release{}
 }
 
-// image is what the Deployment runs, without the registry.
-func (p *place) image() string {
+// image returns the image of the Deployment without the registry.
+func (p *namespaceState) image() string {
 	return imageOf(p.deployment.Spec.Template)
 }
 
-// ran are the images that the Deployment has run of the versions that were released, the newest last.
-func (p *place) ran() []string {
+// ran returns the images of released versions that the Deployment has run, the newest last.
+func (p *namespaceState) ran() []string {
 	var images []string
 	for _, set := range p.sets {
 		image := imageOf(set.Spec.Template)
@@ -119,8 +123,8 @@ func (p *place) ran() []string {
 	return images
 }
 
-// passed are the versions that the change calendar has let pass.
-func (p *place) passed() []string {
+// passed returns the versions that the change calendar accepted.
+func (p *namespaceState) passed() []string {
 	var tags []string
 	for _, v := range p.calendar.Status.Verdicts {
 		if v.State == v1alpha1.GateOpen {
@@ -138,8 +142,8 @@ func imageOf(t corev1.PodTemplateSpec) string {
 	return "nothing"
 }
 
-// workload shows the Deployment.
-func (p *place) workload() view.Node {
+// workload returns the line of the Deployment.
+func (p *namespaceState) workload() view.Node {
 	n := view.Node{Tone: view.Idle, Title: "Deployment " + app, State: "absent"}
 	if p.deployment.Name == "" {
 		return n
@@ -153,8 +157,8 @@ func (p *place) workload() view.Node {
 	return n
 }
 
-// replicas are those that are wanted, and those of the present version that are ready.
-func (p *place) replicas() (want, ready int32) {
+// replicas returns the desired replicas and the ready ones of the current version.
+func (p *namespaceState) replicas() (want, ready int32) {
 	d := p.deployment
 	if d.Spec.Replicas != nil {
 		want = *d.Spec.Replicas
@@ -166,24 +170,25 @@ func (p *place) replicas() (want, ready int32) {
 	return want, max(0, d.Status.ReadyReplicas-(d.Status.Replicas-d.Status.UpdatedReplicas))
 }
 
-// detail is how much of a picture is shown.
+// detail is how much of a tree is shown.
 type detail int
 
 const (
-	// everything there is.
+	// everything shows all lines.
 	everything detail = iota
-	// lively: all of a place where something waits or is under way, and what is notable of others.
+	// lively shows all lines of a namespace in which something waits or is in progress, and the notable lines of
+	// others.
 	lively
-	// notable: what fails, waits or is under way, and what runs.
+	// notable shows what fails, waits or is in progress, and what runs.
 	notable
-	// terse: the same without explanations.
+	// terse shows the same without explanations.
 	terse
 )
 
-// picture of a scene, a tree for each place. Before a Rollout is there, there is nothing to see.
-func (s *scene) picture(style view.Style, d detail, now time.Time) []string {
+// picture renders a tree for each namespace that has a Rollout.
+func (s *snapshot) picture(style view.Style, d detail, now time.Time) []string {
 	var lines []string
-	for _, p := range s.places() {
+	for _, p := range s.namespaceStates() {
 		if p.rollout == nil || p.rollout.Name == "" {
 			continue
 		}
@@ -200,8 +205,8 @@ func (s *scene) picture(style view.Style, d detail, now time.Time) []string {
 	return lines
 }
 
-// detail is how much of a place is shown in a picture.
-func (p *place) detail(d detail) detail {
+// detail returns how much of a namespace is shown.
+func (p *namespaceState) detail(d detail) detail {
 	switch st := p.rollout.Status; {
 	case d != lively:
 		return d
@@ -211,7 +216,7 @@ func (p *place) detail(d detail) detail {
 	return everything
 }
 
-// reduced leaves out of a picture what it need not show.
+// reduced removes the lines that a level of detail does not show.
 func reduced(n view.Node, d detail) view.Node {
 	var children []view.Node
 	for _, child := range n.Children {
@@ -225,10 +230,11 @@ func reduced(n view.Node, d detail) view.Node {
 	return n
 }
 
-// overview returns what runs where, in the columns of kubectl get env -A but for the age. It is empty until every Environment exists.
-func (s *scene) overview() []string {
+// overview returns what runs where, in the columns of kubectl get env -A but for the age. It is empty until every
+// Environment exists.
+func (s *snapshot) overview() []string {
 	var rows [][]string
-	for _, p := range s.places() {
+	for _, p := range s.namespaceStates() {
 		if p.environment == nil || p.environment.Name == "" {
 			return nil
 		}
@@ -241,8 +247,8 @@ func (s *scene) overview() []string {
 	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"}, rows, view.Style{})
 }
 
-// ending shows how things stand in the end.
-func (s *scene) ending(style view.Style, now time.Time) []string {
+// ending returns the final state.
+func (s *snapshot) ending(style view.Style, now time.Time) []string {
 	lines := s.picture(style, everything, now)
 	if table := s.overview(); len(table) > 0 {
 		lines = append(append(lines, "", "What runs where (kubectl get env -A):", ""), table...)
@@ -250,7 +256,7 @@ func (s *scene) ending(style view.Style, now time.Time) []string {
 	return lines
 }
 
-// readiness is what an Environment says of itself.
+// readiness returns the condition Ready of an Environment.
 func readiness(e *environments.Environment) metav1.Condition {
 	if c := apimeta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		return *c
@@ -258,24 +264,24 @@ func readiness(e *environments.Environment) metav1.Condition {
 	return metav1.Condition{}
 }
 
-// scenes watches the API server.
-type scenes struct {
-	cache    cache.Cache
-	narrator narrator
+// snapshots watches the API server and keeps the latest snapshot.
+type snapshots struct {
+	cache   cache.Cache
+	display display
 
 	mu      sync.Mutex
-	latest  scene
+	latest  snapshot
 	changed chan struct{}
-	// told is what was said of releases that wait.
+	// told holds the lines about waiting releases that were shown already.
 	told map[string]bool
 }
 
-func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, error) {
+func newSnapshots(ctx context.Context, config *rest.Config, n display) (*snapshots, error) {
 	known, err := scheme()
 	if err != nil {
 		return nil, err
 	}
-	s := &scenes{narrator: n, changed: make(chan struct{}), latest: bare(), told: map[string]bool{}}
+	s := &snapshots{display: n, changed: make(chan struct{}), latest: emptySnapshot(), told: map[string]bool{}}
 	watched := map[string]cache.Config{}
 	for _, namespace := range namespaces() {
 		watched[namespace] = cache.Config{}
@@ -304,10 +310,10 @@ func newScenes(ctx context.Context, config *rest.Config, n narrator) (*scenes, e
 	return s, nil
 }
 
-func (s *scenes) run(ctx context.Context) error { return s.cache.Start(ctx) }
+func (s *snapshots) run(ctx context.Context) error { return s.cache.Start(ctx) }
 
-// happened tells what changed. Each reading of an object gets here, so that nothing is missed however short it was.
-func (s *scenes) happened(ctx context.Context, before, after any) {
+// happened shows what changed. It sees each update of an object, so that it misses no short-lived state.
+func (s *snapshots) happened(ctx context.Context, before, after any) {
 	switch after := after.(type) {
 	case *v1alpha1.Rollout:
 		old, _ := before.(*v1alpha1.Rollout)
@@ -326,8 +332,9 @@ func (s *scenes) happened(ctx context.Context, before, after any) {
 	s.refresh(ctx)
 }
 
-// say tells what happened in a namespace. What a release waits for is told once: most of it is still so when another part of it is over.
-func (s *scenes) say(namespace string, c view.Change) {
+// say shows a change in a namespace. What a release waits for is shown once, as most of it stays when one blocker is
+// gone.
+func (s *snapshots) say(namespace string, c view.Change) {
 	c.Text = namespace + ": " + c.Text
 	if c.Tone == view.Held {
 		s.mu.Lock()
@@ -338,10 +345,10 @@ func (s *scenes) say(namespace string, c view.Change) {
 			return
 		}
 	}
-	s.narrator.say(c)
+	s.display.say(c)
 }
 
-// calls says for which releases people have been asked for their approval.
+// calls returns the releases for which approval was requested since.
 func calls(before, after *v1alpha1.Rollout) []view.Change {
 	var list []view.Change
 	for _, id := range after.Status.ApprovalRequested {
@@ -352,8 +359,7 @@ func calls(before, after *v1alpha1.Rollout) []view.Change {
 	return list
 }
 
-// settled is a Rollout that says what holds a release once everybody has been asked. Before that, while an image is not read or a URL
-// has not answered yet, it says nothing: so it stands for a moment, and is no news.
+// settled hides the blockers of a Rollout while a gate has no result yet, which is not worth a line.
 func settled(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
 	unasked := func(b v1alpha1.Blocker) bool {
 		return b.Reason == gate.ReasonNoVerdict || b.Reason == gate.ReasonAuthorUnknown
@@ -366,8 +372,8 @@ func settled(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
 	return ro
 }
 
-// refresh takes a new scene and wakes everybody who waits for one.
-func (s *scenes) refresh(ctx context.Context) {
+// refresh takes a new snapshot and wakes everybody who waits for one.
+func (s *snapshots) refresh(ctx context.Context) {
 	now, err := look(ctx, s.cache)
 	if err != nil {
 		return // the cache is not filled yet; it calls again when it is
@@ -377,11 +383,11 @@ func (s *scenes) refresh(ctx context.Context) {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()
-	s.narrator.show(now)
+	s.display.show(now)
 }
 
-// now is the latest scene, and a channel that is closed when there is another.
-func (s *scenes) now() (scene, <-chan struct{}) {
+// now returns the latest snapshot and a channel that is closed when there is a newer one.
+func (s *snapshots) now() (snapshot, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.latest, s.changed

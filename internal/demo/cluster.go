@@ -24,7 +24,7 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// What the manifests are about. They hold the placeholder NAMESPACE where the namespace belongs.
+// Names in the manifests, which have the placeholder NAMESPACE for the namespace.
 const (
 	staging      = "staging"
 	production   = "production"
@@ -32,47 +32,46 @@ const (
 	checkName    = "hello-http"
 	gateName     = "release-manager"
 	calendarName = "change-calendar"
-	// broken is the version whose pods become ready, and that does not work.
+	// broken is the version whose pods become ready although it does not work.
 	broken = "1.1.0"
-	// mended is the version that mends it. The change calendar does not let it into production at first.
+	// mended is the version that fixes it. The change calendar rejects it at first.
 	mended = "1.2.0"
 )
 
-// namespaces are those of the environments, in the order in which releases come to them.
+// namespaces returns the namespaces of the environments in the order of promotion.
 func namespaces() []string { return []string{staging, production} }
 
-// Who is in the story.
+// The users of the demo.
 const (
-	// author makes the versions, and so may not approve them.
+	// author publishes the versions and so may not approve them.
 	author = "dana"
-	// approver is whom the gate asks.
+	// approver is the user that the gate lists.
 	approver = "alice"
-	// impostor may approve as well, but the gate does not ask for it.
+	// impostor may create Approvals but is not listed by the gate.
 	impostor = "bob"
 )
 
-// settling is how long after it was installed the policy that proves who people are may not be in force yet: what is said in that time
-// does not count.
+// settling is how long an admission policy may take to come into force after it was installed.
 const settling = 3 * time.Second
 
-// account is what the controller acts as, here as on every cluster.
+// account is the service account of the controller.
 var account = client.ObjectKey{Namespace: "kuberik-system", Name: controllerName}
 
-// dirPattern makes a folder of the kind that the next local cluster removes if this one crashes.
+// dirPattern names a folder that the next local cluster removes if this one crashes.
 const dirPattern = "kuberik-devplane-*"
 
 //go:embed manifests/*.yaml
 var manifests embed.FS
 
 // world is a local cluster with Kuberik on it, and an application in two environments.
-type world struct {
+type demoCluster struct {
 	plane      *devplane.Plane
 	admin      client.Client
 	persons    map[string]client.Client
 	controller *controller
 	endpoint   *endpoint.Server
-	scenes     *scenes
-	// proves is since when the API server proves who says something.
+	snapshots  *snapshots
+	// proves is when the admission policy that checks users is in force.
 	proves time.Time
 }
 
@@ -88,13 +87,13 @@ func scheme() (*runtime.Scheme, error) {
 	return s, nil
 }
 
-// build starts the local cluster, installs Kuberik as it is installed anywhere, and publishes and applies the application.
-func build(ctx context.Context, o Options, n narrator) (*world, error) {
+// build starts the local cluster, installs Kuberik, and publishes and applies the application.
+func build(ctx context.Context, o Options, n display) (*demoCluster, error) {
 	dir, err := os.MkdirTemp("", dirPattern)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{}
+	w := &demoCluster{}
 	w.plane, err = devplane.Start(ctx, devplane.Options{Dir: dir, Flux: true, Workloads: true, Log: progress{n}})
 	if err != nil {
 		if errors.Is(err, devplane.ErrNotBuilt) || ctx.Err() != nil {
@@ -106,16 +105,19 @@ func build(ctx context.Context, o Options, n narrator) (*world, error) {
 		w.connect, w.serve, w.install,
 		func(ctx context.Context) error { return w.startController(ctx, o.Controller) },
 		w.publish, w.apply,
-		func(ctx context.Context) (err error) { w.scenes, err = newScenes(ctx, w.plane.Config(), n); return err },
+		func(ctx context.Context) (err error) {
+			w.snapshots, err = newSnapshots(ctx, w.plane.Config(), n)
+			return err
+		},
 	} {
 		if err := part(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("setting the stage (logs are in %s): %w", w.plane.Logs(), err), w.close(ctx, true))
+			return nil, errors.Join(fmt.Errorf("preparing the demo (logs are in %s): %w", w.plane.Logs(), err), w.close(ctx, true))
 		}
 	}
 	return w, nil
 }
 
-func (w *world) connect(context.Context) error {
+func (w *demoCluster) connect(context.Context) error {
 	known, err := scheme()
 	if err != nil {
 		return err
@@ -134,20 +136,19 @@ func (w *world) connect(context.Context) error {
 	return nil
 }
 
-// serve answers for the application, as its pods are simulated, and for the change calendar.
-func (w *world) serve(ctx context.Context) (err error) {
+// serve starts the HTTP endpoints of the application, whose pods are simulated, and of the change calendar.
+func (w *demoCluster) serve(ctx context.Context) (err error) {
 	w.endpoint, err = endpoint.Serve(ctx, endpoint.Application{
 		Reader: w.admin, Deployment: app, Broken: []string{broken},
 	}, endpoint.NewCalendar(map[string]string{mended: "nothing goes out while the sale is on"}))
 	return err
 }
 
-// calendar is where the change calendar is.
-func (w *world) calendar() string { return w.endpoint.URL() + endpoint.CalendarPath }
+// calendar returns the URL of the change calendar.
+func (w *demoCluster) calendar() string { return w.endpoint.URL() + endpoint.CalendarPath }
 
-// install does what the manifests of the installation do on a cluster, but for the Deployment of the controller: pods are
-// simulated here.
-func (w *world) install(ctx context.Context) error {
+// install applies the installation manifests except the Deployment of the controller, because pods are simulated.
+func (w *demoCluster) install(ctx context.Context) error {
 	dir := filepath.Join(w.plane.Dir(), "install")
 	if err := os.CopyFS(dir, config.Install); err != nil {
 		return err
@@ -176,7 +177,7 @@ func (w *world) install(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) startController(ctx context.Context, program string) error {
+func (w *demoCluster) startController(ctx context.Context, program string) error {
 	kubeconfig, err := w.plane.ServiceAccountKubeconfig(ctx, account.Namespace, account.Name)
 	if err != nil {
 		return err
@@ -185,8 +186,8 @@ func (w *world) startController(ctx context.Context, program string) error {
 	return err
 }
 
-// publish pushes the manifests of the application, as a pipeline does.
-func (w *world) publish(ctx context.Context) error {
+// publish pushes the manifests of the application as a pipeline would.
+func (w *demoCluster) publish(ctx context.Context) error {
 	data, err := w.manifest("app.yaml", "")
 	if err != nil {
 		return err
@@ -197,8 +198,8 @@ func (w *world) publish(ctx context.Context) error {
 	return err
 }
 
-// apply creates what a team has on its cluster: the same in both namespaces, and what is special about each.
-func (w *world) apply(ctx context.Context) error {
+// apply creates the objects of the application: the same in both namespaces, and those of each.
+func (w *demoCluster) apply(ctx context.Context) error {
 	for _, namespace := range namespaces() {
 		for _, file := range []string{"flux.yaml", namespace + ".yaml", "kuberik.yaml"} {
 			data, err := w.manifest(file, namespace)
@@ -213,14 +214,14 @@ func (w *world) apply(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) manifest(name, namespace string) (string, error) {
+func (w *demoCluster) manifest(name, namespace string) (string, error) {
 	data, err := manifests.ReadFile("manifests/" + name)
 	fill := strings.NewReplacer("NAMESPACE", namespace, "REGISTRY", w.plane.Registry(), "ENDPOINT", w.endpoint.URL())
 	return fill.Replace(string(data)), err
 }
 
-// close ends everything, and removes what it left unless somebody has to read it.
-func (w *world) close(ctx context.Context, keep bool) error {
+// close stops everything. It removes the state folder unless somebody has to read it.
+func (w *demoCluster) close(ctx context.Context, keep bool) error {
 	var problems []error
 	if w.controller != nil {
 		problems = append(problems, w.controller.close(ctx))

@@ -13,30 +13,30 @@ import (
 	"github.com/kuberik/kuberik/internal/view"
 )
 
-// narrator tells people what happens. It may be called from anywhere.
-type narrator interface {
-	// say tells that something happened.
+// display shows what happens. It is safe for concurrent use.
+type display interface {
+	// say shows a change.
 	say(view.Change)
-	// chapter tells what the story does next, and how to do it by hand.
+	// chapter shows the next step and the command that does the same.
 	chapter(title, command string)
-	// show shows how things stand.
-	show(scene)
-	// ending tells what people can do, or should know, after the story.
+	// show shows the current state.
+	show(snapshot)
+	// ending shows what the user can try after the last step.
 	ending(text []string)
-	// close ends the telling with how things stand. It may be called more than once.
+	// close ends the display with the final state. It may be called more than once.
 	close()
 }
 
-// newNarrator draws on a terminal, and writes lines to everything else.
-func newNarrator(out io.Writer) narrator {
+// newDisplay returns a screen for a terminal and lines for everything else.
+func newDisplay(out io.Writer) display {
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		return newScreen(f)
 	}
 	return &lines{out: out, began: time.Now()}
 }
 
-// progress hands on the progress of the local cluster.
-type progress struct{ narrator }
+// progress shows the progress of the local cluster.
+type progress struct{ display }
 
 // Write takes whole lines, as the local cluster writes them.
 func (p progress) Write(text []byte) (int, error) {
@@ -46,13 +46,13 @@ func (p progress) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// lines tells everything in lines that are only ever added, with the time since the beginning.
+// lines writes a line for each event, with the time since the start.
 type lines struct {
 	out   io.Writer
 	began time.Time
 
 	mu   sync.Mutex
-	last scene
+	last snapshot
 	once sync.Once
 }
 
@@ -64,7 +64,7 @@ func (l *lines) chapter(title, command string) {
 	l.print("", stamp(time.Since(l.began))+title, stamp(-1)+"$ "+command)
 }
 
-func (l *lines) show(s scene) {
+func (l *lines) show(s snapshot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = s
@@ -74,7 +74,7 @@ func (l *lines) ending(text []string) {
 	l.print(append([]string{""}, text...)...)
 }
 
-// close shows how things stand at the end.
+// close writes the final state.
 func (l *lines) close() {
 	l.once.Do(func() {
 		l.mu.Lock()
@@ -89,11 +89,11 @@ func (l *lines) close() {
 func (l *lines) print(text ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Nothing depends on anybody reading it.
+	// The demo does not depend on its output.
 	_, _ = fmt.Fprintln(l.out, strings.Join(text, "\n")) //nolint:errcheck // see above
 }
 
-// stamp is the time since the beginning, or as many blanks.
+// stamp formats the time since the start. A negative one becomes blanks.
 func stamp(since time.Duration) string {
 	if since < 0 {
 		return strings.Repeat(" ", stampWidth)
