@@ -22,20 +22,19 @@ import (
 const (
 	adminName     = "admin"
 	reflectorName = "image-reflector-controller"
-	// mastersGroup may do everything.
+	// mastersGroup has all rights.
 	mastersGroup = "system:masters"
 	// tokenLifetime is longer than a local cluster lives.
 	tokenLifetime = 365 * 24 * 3600
 )
 
-// user is somebody the API server knows by a static token.
+// user is a user that the API server authenticates by a static token.
 type user struct {
 	name, user, group string
 }
 
-// users are the components by the names they have on a real cluster, so that
-// the audit log tells them apart. Kubernetes' own have the roles that come with
-// it; the others may do everything.
+// users are the components under the names that they have on a real cluster, so that the audit log distinguishes them.
+// The components of Kubernetes have their built-in roles; all others have all rights.
 var users = []user{
 	{adminName, adminName, mastersGroup},
 	{component.ControllerManager, "system:kube-controller-manager", ""},
@@ -50,7 +49,7 @@ func fluxAccount(name string) string {
 	return "system:serviceaccount:" + component.FluxNamespace + ":" + name
 }
 
-// identities are the ways into one API server.
+// identities holds the credentials for one API server.
 type identities struct {
 	server    string
 	authority []byte
@@ -97,15 +96,14 @@ func (ids identities) write(path, token string) error {
 	return clientcmd.WriteToFile(*config, path)
 }
 
-// ServiceAccountKubeconfig writes a kubeconfig by which one acts as a service
-// account that exists, and returns its path.
+// ServiceAccountKubeconfig writes a kubeconfig for an existing service account and returns its path.
 func (p *Plane) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	request := &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](tokenLifetime)},
 	}
 	if err := p.client.SubResource("token").Create(ctx, account, request); err != nil {
-		return "", fmt.Errorf("asking a token for service account %s/%s: %w", namespace, name, err)
+		return "", fmt.Errorf("requesting a token for service account %s/%s: %w", namespace, name, err)
 	}
 	path := p.config.Kubeconfig("serviceaccount-" + namespace + "-" + name)
 	if err := p.ids.write(path, request.Status.Token); err != nil {

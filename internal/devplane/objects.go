@@ -24,13 +24,13 @@ import (
 const (
 	// owner is the field owner of what Apply writes.
 	owner = client.FieldOwner("kuberik-devplane")
-	// look is how often a condition is looked at while waiting for it.
+	// look is the interval between checks of a condition.
 	look = 50 * time.Millisecond
-	// settle is how long an object of ours may take to be usable.
+	// settle is how long an object may take to become usable.
 	settle = time.Minute
 )
 
-// Apply applies manifests, in the order they are given in.
+// Apply applies manifests in their order.
 func (p *Plane) Apply(ctx context.Context, manifests []byte) error {
 	objects, err := decode(manifests)
 	if err != nil {
@@ -39,8 +39,8 @@ func (p *Plane) Apply(ctx context.Context, manifests []byte) error {
 	return p.applyAll(ctx, objects)
 }
 
-// InstallCRDs applies all CustomResourceDefinitions of the folders' YAML files
-// and waits until the API server serves them.
+// InstallCRDs applies all CustomResourceDefinitions in the YAML files of the folders and waits until the API server
+// serves them.
 func (p *Plane) InstallCRDs(ctx context.Context, dirs ...string) error {
 	var crds []*unstructured.Unstructured
 	for _, dir := range dirs {
@@ -100,9 +100,9 @@ func (p *Plane) createNamespace(ctx context.Context, name string) error {
 	return client.IgnoreAlreadyExists(err)
 }
 
-// createNodes registers the fake nodes, which KWOK then brings to life.
+// createNodes creates the fake nodes, which KWOK keeps ready.
 func (p *Plane) createNodes(ctx context.Context) error {
-	room := corev1.ResourceList{
+	capacity := corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("64"),
 		corev1.ResourceMemory: resource.MustParse("256Gi"),
 		corev1.ResourcePods:   resource.MustParse("1000"),
@@ -113,7 +113,7 @@ func (p *Plane) createNodes(ctx context.Context) error {
 				Name:        fmt.Sprintf("fake-%d", i+1),
 				Annotations: map[string]string{"kwok.x-k8s.io/node": "fake"},
 			},
-			Status: corev1.NodeStatus{Capacity: room, Allocatable: room},
+			Status: corev1.NodeStatus{Capacity: capacity, Allocatable: capacity},
 		}
 		if err := p.client.Create(ctx, node); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating node %q: %w", node.Name, err)
@@ -148,7 +148,7 @@ func isReady(node corev1.Node) bool {
 	})
 }
 
-// readDir reads all objects of a folder's YAML files.
+// readDir returns all objects in the YAML files of a folder.
 func readDir(dir string) ([]*unstructured.Unstructured, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -169,7 +169,7 @@ func readDir(dir string) ([]*unstructured.Unstructured, error) {
 	return all, nil
 }
 
-// decode reads the objects of a YAML stream.
+// decode returns the objects of a YAML stream.
 func decode(manifests []byte) ([]*unstructured.Unstructured, error) {
 	stream := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
 	var objects []*unstructured.Unstructured

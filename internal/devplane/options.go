@@ -15,30 +15,27 @@ import (
 // BinDirEnv names the folder of the components' binaries.
 const BinDirEnv = "KUBERIK_DEVPLANE_BIN"
 
-// assetsEnv names a folder whose etcd and kube-apiserver are used instead of
-// our own, as in every project that tests with controller-runtime's envtest.
+// assetsEnv names a folder whose etcd and kube-apiserver replace our own, as for controller-runtime's envtest.
 const assetsEnv = "KUBEBUILDER_ASSETS"
 
-// ErrNotBuilt says that a program of the local cluster is not there.
+// ErrNotBuilt means that a program of the local cluster is missing.
 var ErrNotBuilt = errors.New("the local cluster is not built, run: make components")
 
-// Options say what to start. The zero value starts etcd and the API server.
+// Options select what to start. The zero value starts etcd and the API server.
 type Options struct {
-	// Dir is the state folder: data, certificates, kubeconfigs, logs. What an
-	// earlier local cluster left in it is removed. By default a fresh folder
-	// that is removed by Stop.
+	// Dir is the state folder: data, certificates, kubeconfigs, logs. The state of an earlier local cluster in it is
+	// removed. Defaults to a new folder that Stop removes.
 	Dir string
-	// BinDir holds the programs. By default the folder that KUBERIK_DEVPLANE_BIN
-	// names, else bin/devplane of the repository, else devplane beside the
-	// executable.
+	// BinDir holds the programs. Defaults to the folder that KUBERIK_DEVPLANE_BIN names, else bin/devplane of the
+	// repository, else devplane beside the executable.
 	BinDir string
-	// Log is told the progress.
+	// Log receives the progress. Defaults to none.
 	Log io.Writer
 	// Flux starts source-controller, kustomize-controller and the reflector.
 	Flux bool
 	// Workloads starts the controller manager, the scheduler and KWOK.
 	Workloads bool
-	// Nodes is the number of fake nodes, by default one. Only with Workloads.
+	// Nodes is the number of fake nodes, with Workloads. Defaults to 1.
 	Nodes int
 }
 
@@ -58,7 +55,7 @@ func (o Options) complete() (Options, error) {
 	return o, o.check()
 }
 
-// check tells at once what is missing, rather than at the start of the program.
+// check reports a missing program before anything is started.
 func (o Options) check() error {
 	for _, name := range o.files() {
 		path := filepath.Join(o.BinDir, name)
@@ -86,7 +83,7 @@ func (o Options) files() []string {
 	return files
 }
 
-// findBinDir returns the first folder that is given, or exists.
+// findBinDir returns the folder that is given, else the first one that exists.
 func findBinDir(given string) (string, error) {
 	if given != "" {
 		return filepath.Abs(given)

@@ -26,41 +26,39 @@ type Plane struct {
 	client     client.Client
 	registry   *artifact.Registry
 
-	// life is that of the parts inside this process.
+	// life ends the parts that run inside this process.
 	life    context.Context //nolint:containedctx // it is the lifetime of the plane itself
 	end     context.CancelFunc
 	running sync.WaitGroup
 	failed  chan error
 
-	// keep leaves the state folder behind: something in it explains an error.
+	// keep leaves the state folder behind, because something in it explains an error.
 	keep bool
 	stop sync.Once
 }
 
-// Config is the administrator's way to the API server.
+// Config returns the configuration of a client with all rights.
 func (p *Plane) Config() *rest.Config { return p.ids.config(adminName) }
 
-// Kubeconfig is the path of the administrator's kubeconfig.
+// Kubeconfig returns the path of a kubeconfig with all rights.
 func (p *Plane) Kubeconfig() string { return p.config.Kubeconfig(adminName) }
 
-// Registry is the host and port of the registry, which speaks HTTP without
-// TLS.
+// Registry returns the host and port of the registry, which serves plain HTTP.
 func (p *Plane) Registry() string { return p.registry.Address() }
 
-// Dir is the state folder.
+// Dir returns the state folder.
 func (p *Plane) Dir() string { return p.config.Dir }
 
-// Logs is the folder of the components' logs.
+// Logs returns the folder of the components' logs.
 func (p *Plane) Logs() string { return p.config.Logs() }
 
-// AuditLog is the path of the API server's audit log: a JSON object per line
-// and request.
+// AuditLog returns the path of the API server's audit log, which has a JSON object per line and request.
 func (p *Plane) AuditLog() string { return p.config.AuditLog() }
 
-// Failed delivers an error when a component ends that nobody ended.
+// Failed delivers an error when a component ends by itself.
 func (p *Plane) Failed() <-chan error { return p.failed }
 
-// PID is the process id of a component, by the names of package component.
+// PID returns the process id of a component, by the names in package component.
 func (p *Plane) PID(name string) (int, bool) { return p.supervisor.PID(name) }
 
 // Kill ends a component as a crash would. Restart brings it back.
@@ -72,8 +70,7 @@ func (p *Plane) Restart(ctx context.Context, name string) error {
 	return p.supervisor.Restart(ctx, name)
 }
 
-// Stop ends everything and removes the state folder if Start made it. It may
-// be called more than once.
+// Stop ends everything and removes the state folder if Start created it. It may be called more than once.
 func (p *Plane) Stop(ctx context.Context) error {
 	var err error
 	p.stop.Do(func() { err = p.shutdown(ctx) })
@@ -81,8 +78,7 @@ func (p *Plane) Stop(ctx context.Context) error {
 }
 
 func (p *Plane) shutdown(ctx context.Context) error {
-	// A context that has ended is why most callers stop; it must not make
-	// stopping rough.
+	// Most callers stop because their context has ended. The components still get time to end.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	var problems []error

@@ -13,8 +13,7 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/reflector"
 )
 
-// startReflector runs the image reflector inside this process until Stop, and
-// returns once it sees the cluster.
+// startReflector runs the image reflector inside this process until Stop. It returns once its cache is filled.
 func (p *Plane) startReflector(ctx context.Context) error {
 	path := filepath.Join(p.Logs(), reflectorName+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -36,7 +35,7 @@ func (p *Plane) startReflector(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	if !manager.GetCache().WaitForCacheSync(ctx) {
-		return fmt.Errorf("%s does not see the cluster; its log is %s", reflectorName, path)
+		return fmt.Errorf("the cache of %s is not filled; its log is %s", reflectorName, path)
 	}
 	return nil
 }

@@ -7,8 +7,7 @@ import (
 	"io"
 )
 
-// Run keeps a local cluster up until ctx ends or a component ends by itself,
-// telling out how to reach it, and leaves nothing running.
+// Run runs a local cluster until ctx ends or a component ends by itself. It writes to out how to reach the cluster.
 func Run(ctx context.Context, options Options, out io.Writer) error {
 	if options.Log == nil {
 		options.Log = out

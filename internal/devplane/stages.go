@@ -8,13 +8,12 @@ import (
 	"path/filepath"
 )
 
-// Pods of a Deployment that say one of these never become ready.
+// A pod with one of these never becomes ready.
 const (
 	// NeverReadyLabel, if "true", keeps the pod from becoming ready.
 	NeverReadyLabel = "devplane.kuberik.com/never-ready"
-	// NeverReadyTags is an annotation that lists image tags, with commas
-	// between them: a pod with a container of such a tag never becomes ready.
-	// So one manifest serves good and bad versions alike.
+	// NeverReadyTags is an annotation with a comma-separated list of image tags. A pod with a container of such a tag
+	// never becomes ready, so that one manifest serves good and bad versions.
 	NeverReadyTags = "devplane.kuberik.com/never-ready-tags"
 )
 
@@ -24,7 +23,7 @@ const stagesDir = "stages"
 //go:embed stages/pod-never-ready.yaml
 var neverReadyStage []byte
 
-// writeStages gathers KWOK's own stages and ours into one file.
+// writeStages writes KWOK's own stages and ours to one file.
 func writeStages(dir, target string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {

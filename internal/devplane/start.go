@@ -22,8 +22,8 @@ import (
 // crdsDir holds Flux's CRDs, inside BinDir.
 const crdsDir = "crds"
 
-// Start brings a local cluster up and returns when all of it is ready. If that
-// fails nothing is left running, and the error says where the logs are.
+// Start starts a local cluster and returns when all of it is ready. If it fails, nothing is left running, and the error
+// says where the logs are.
 func Start(ctx context.Context, options Options) (*Plane, error) {
 	options, err := options.complete()
 	if err != nil {
@@ -44,7 +44,7 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 	return p, nil
 }
 
-// prepare does what needs no process.
+// prepare does everything that starts no process.
 func prepare(options Options) (*Plane, error) {
 	state, err := openState(options.Dir)
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *Plane) equip() error {
 	return err
 }
 
-// probe is the client that asks components whether they are ready.
+// probe returns the client for readiness probes.
 func probe(authority []byte) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(authority)
@@ -84,7 +84,7 @@ func probe(authority []byte) *http.Client {
 	}}
 }
 
-// up starts the components in the order in which they need each other.
+// up starts the components in the order of their dependencies.
 func (p *Plane) up(ctx context.Context) error {
 	began := time.Now()
 	for _, process := range []component.Process{component.NewEtcd(p.config), component.NewAPIServer(p.config)} {
@@ -139,7 +139,7 @@ func (p *Plane) startFlux(ctx context.Context) error {
 	return p.startAll(ctx, component.NewSourceController(p.config), component.NewKustomizeController(p.config))
 }
 
-// startAll starts processes that do not need each other.
+// startAll starts processes that do not depend on each other.
 func (p *Plane) startAll(ctx context.Context, processes ...component.Process) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, process := range processes {
@@ -157,7 +157,7 @@ func (p *Plane) start(ctx context.Context, process component.Process) error {
 	return nil
 }
 
-// watch hands on the news that a component ended by itself.
+// watch reports a component that ends by itself.
 func (p *Plane) watch() {
 	p.running.Go(func() {
 		select {
@@ -171,11 +171,11 @@ func (p *Plane) watch() {
 func (p *Plane) fail(err error) {
 	select {
 	case p.failed <- err:
-	default: // an earlier failure is already to be told
+	default: // an earlier failure is reported
 	}
 }
 
-// say reports progress. Nothing depends on anybody reading it.
+// say reports progress. The cluster does not depend on it.
 func (p *Plane) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.options.Log, format+"\n", args...) //nolint:errcheck // see above
 }

@@ -18,22 +18,21 @@ const (
 	// tempPattern names the folders that Start makes itself.
 	tempPattern = "kuberik-devplane-*"
 	lockFile    = "lock"
-	// processFile lists what runs; it is there while a local cluster lives.
+	// processFile lists what runs. It exists as long as the local cluster.
 	processFile = "processes.json"
 	// lockPatience is how long a folder may stay locked after its owner was killed.
 	lockPatience = 2 * time.Second
 )
 
-// state is the state folder of one local cluster, held by a lock that ends
-// with this process.
+// state is the state folder of one local cluster, under a lock that ends with this process.
 type state struct {
 	dir string
-	// own says that Start made the folder and Stop removes it.
+	// own means that Start created the folder and Stop removes it.
 	own  bool
 	lock *os.File
 }
 
-// openState makes or takes over the state folder and empties it.
+// openState creates or takes over the state folder and empties it.
 func openState(dir string) (*state, error) {
 	own := dir == ""
 	if own {
@@ -61,8 +60,7 @@ func openState(dir string) (*state, error) {
 	return s, nil
 }
 
-// clear ends what an earlier local cluster left running and removes its data;
-// other files in the folder are not ours to touch.
+// clear ends what an earlier local cluster left running and removes its data. It touches no other files in the folder.
 func (s *state) clear() error {
 	if err := supervise.KillLeftovers(s.processes()); err != nil {
 		return err
@@ -82,7 +80,7 @@ func (s *state) clear() error {
 
 func (s *state) processes() string { return filepath.Join(s.dir, processFile) }
 
-// close gives the folder back and removes it, unless it is wanted or not ours.
+// close releases the folder, and removes it if Start created it and it is not to be kept.
 func (s *state) close(keep bool) error {
 	var err error
 	if s.own && !keep {
@@ -114,9 +112,8 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the folders of local clusters whose process is dead, and what
-// still runs of them. One that could not start is left alone: its logs are
-// what somebody is going to read.
+// sweep removes the folders of local clusters whose process has ended, and ends what still runs of them. It keeps the
+// folder of one that could not start, because somebody may read its logs.
 func sweep() error {
 	found, err := filepath.Glob(filepath.Join(os.TempDir(), tempPattern))
 	if err != nil {
@@ -128,7 +125,7 @@ func sweep() error {
 		}
 		lock, err := lockDir(dir)
 		if err != nil {
-			continue // alive, or another user's
+			continue // it runs, or belongs to another user
 		}
 		dead := &state{dir: dir, own: true, lock: lock}
 		if err := supervise.KillLeftovers(dead.processes()); err != nil {

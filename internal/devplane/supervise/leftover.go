@@ -15,12 +15,11 @@ import (
 type record struct {
 	Name string `json:"name"`
 	PID  int    `json:"pid"`
-	// Command is the whole command line. A process id alone says nothing: the
-	// system may have given it to somebody else since.
+	// Command is the whole command line, because the system reuses process ids.
 	Command string `json:"command"`
 }
 
-// save writes down what runs, for whoever cleans up after a crash.
+// save records what runs, for the cleanup after a crash.
 func (s *Supervisor) save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +38,7 @@ func (s *Supervisor) save() error {
 	}
 	fresh := s.options.State + ".new"
 	if err := os.WriteFile(fresh, data, 0o600); err != nil {
-		return fmt.Errorf("noting what runs: %w", err)
+		return fmt.Errorf("recording what runs: %w", err)
 	}
 	return os.Rename(fresh, s.options.State)
 }
@@ -65,8 +64,7 @@ func KillLeftovers(state string) error {
 	return os.Remove(state)
 }
 
-// kill ends the recorded program, if it is still the one that was recorded,
-// and waits until it is gone.
+// kill ends the recorded program, if the process is still the same, and waits for its end.
 func (r record) kill() error {
 	deadline := time.Now().Add(grace)
 	for commandLine(r.PID) == r.Command {

@@ -10,23 +10,22 @@ import (
 )
 
 const (
-	// patience is how long a program may take to be ready. A laptop that
-	// compiles beside it is slow.
-	patience = 2 * time.Minute
-	// step is how often a program is asked.
+	// readyTimeout is how long a program may take to become ready, on a machine that may be busy compiling.
+	readyTimeout = 2 * time.Minute
+	// step is the interval between probes.
 	step = 50 * time.Millisecond
-	// tailLines and tailBytes bound what of a log is quoted in an error.
+	// tailLines and tailBytes limit the part of a log that an error quotes.
 	tailLines = 12
 	tailBytes = 4096
 )
 
-// awaitReady asks the program until it is ready, has ended, or time is up.
+// awaitReady probes the program until it is ready, has ended, or the time is up.
 func (s *Supervisor) awaitReady(ctx context.Context, p *program) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not ready after %s", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
 	defer cancel()
 	tick := time.NewTicker(step)
 	defer tick.Stop()
-	answer := "it was not asked"
+	answer := "it was not probed"
 	for {
 		select {
 		case <-p.gone:
@@ -36,14 +35,14 @@ func (s *Supervisor) awaitReady(ctx context.Context, p *program) error {
 		case <-tick.C:
 		}
 		var ready bool
-		if ready, answer = s.ask(ctx, p.process.ReadyURL); ready {
+		if ready, answer = s.probe(ctx, p.process.ReadyURL); ready {
 			return nil
 		}
 	}
 }
 
-// ask returns whether the program is ready, and what it answered.
-func (s *Supervisor) ask(ctx context.Context, url string) (bool, string) {
+// probe reports whether the program is ready, and its response.
+func (s *Supervisor) probe(ctx context.Context, url string) (bool, string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -58,11 +57,11 @@ func (s *Supervisor) ask(ctx context.Context, url string) (bool, string) {
 	return response.StatusCode == http.StatusOK, url + " answers " + response.Status
 }
 
-// quote names a log and shows its end.
+// quote returns the path and the end of a log.
 func quote(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Sprintf("its log %s can not be read: %v", path, err)
+		return fmt.Sprintf("its log %s cannot be read: %v", path, err)
 	}
 	if len(data) > tailBytes {
 		data = data[len(data)-tailBytes:]

@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// spawner starts all programs from one thread that lives as long as it does.
-// The kernel's promise to kill a child when its parent dies looks at the thread
-// that started it, not at the process, and Go ends threads as it likes.
+// spawner starts all programs from one thread that it keeps. The kernel kills a child when the thread that started it
+// ends, not the process, and Go ends threads at any time.
 type spawner struct {
 	jobs chan job
 	quit chan struct{}

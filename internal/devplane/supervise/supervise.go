@@ -19,13 +19,13 @@ import (
 // grace is how long a program has to end by itself before it is killed.
 const grace = 10 * time.Second
 
-// Options say where a Supervisor keeps its files.
+// Options configure a Supervisor.
 type Options struct {
 	// Logs is the folder of log files.
 	Logs string
 	// State is the file that lists the running programs.
 	State string
-	// Client asks whether a program is ready.
+	// Client sends the readiness probes.
 	Client *http.Client
 }
 
@@ -45,15 +45,14 @@ type program struct {
 	process component.Process
 	cmd     *exec.Cmd
 	log     string
-	// wanted is false once somebody asked it to end.
+	// wanted is false once its end was requested.
 	wanted bool
-	// gone is closed when it has ended; ended says how.
+	// gone is closed when it has ended. ended is the error of Wait.
 	gone  chan struct{}
 	ended error
 }
 
-// New returns a Supervisor, after ending what an earlier one of the same state
-// file left running.
+// New returns a Supervisor. It ends what an earlier one with the same state file left running.
 func New(options Options) (*Supervisor, error) {
 	if err := KillLeftovers(options.State); err != nil {
 		return nil, fmt.Errorf("ending what an earlier run left: %w", err)
@@ -81,7 +80,7 @@ func (s *Supervisor) Start(ctx context.Context, process component.Process) error
 	return nil
 }
 
-// Restart ends a process without warning, if it runs, and starts it again.
+// Restart kills a process, if it runs, and starts it again.
 func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	if err := s.Kill(name); err != nil {
 		return err
@@ -103,7 +102,7 @@ func (s *Supervisor) Kill(name string) error {
 	return s.save()
 }
 
-// PID is the process id of a process that was started.
+// PID returns the process id of a process that was started.
 func (s *Supervisor) PID(name string) (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +113,7 @@ func (s *Supervisor) PID(name string) (int, bool) {
 	return p.cmd.Process.Pid, true
 }
 
-// Failed delivers the first end of a process that nobody asked for.
+// Failed delivers an error when a process ends by itself.
 func (s *Supervisor) Failed() <-chan error { return s.failed }
 
 // Close ends all processes, the last started first, and waits for them.
@@ -136,10 +135,10 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	return errors.Join(append(problems, os.RemoveAll(s.options.State))...)
 }
 
-// end asks the program to end and kills it when it takes too long.
+// end terminates the program and kills it if that takes too long.
 func (p *program) end(ctx context.Context) {
 	signalGroup(p.cmd, syscall.SIGTERM)
-	// A frozen process could not even see the request.
+	// A stopped process does not handle SIGTERM.
 	signalGroup(p.cmd, syscall.SIGCONT)
 	select {
 	case <-p.gone:
@@ -150,7 +149,7 @@ func (p *program) end(ctx context.Context) {
 	<-p.gone
 }
 
-// dismiss finds a program and notes that its end is wanted.
+// dismiss returns a program whose end is expected from now on.
 func (s *Supervisor) dismiss(name string) (*program, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +187,7 @@ func (s *Supervisor) launch(process component.Process) (*program, error) {
 	return p, s.save()
 }
 
-// watch waits for the program's end and tells it if nobody wanted it.
+// watch waits for the end of the program and reports it if it was not expected.
 func (s *Supervisor) watch(p *program) {
 	err := p.cmd.Wait()
 	s.mu.Lock()
@@ -201,7 +200,7 @@ func (s *Supervisor) watch(p *program) {
 	}
 	select {
 	case s.failed <- fmt.Errorf("%s ended by itself: %s; %s", p.process.Name, outcome(err), quote(p.log)):
-	default: // an earlier end is already to be told
+	default: // an earlier failure is reported
 	}
 }
 
@@ -212,8 +211,7 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// signalGroup signals the program and its children. One that is already gone
-// needs no signal.
+// signalGroup signals the program and its children.
 func signalGroup(cmd *exec.Cmd, signal syscall.Signal) {
-	_ = syscall.Kill(-cmd.Process.Pid, signal) //nolint:errcheck // gone already is what is wanted
+	_ = syscall.Kill(-cmd.Process.Pid, signal) //nolint:errcheck // it has ended already
 }
