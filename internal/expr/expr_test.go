@@ -280,24 +280,41 @@ func TestUses(t *testing.T) {
 	}
 }
 
+// TestCompilingIsCharged: whoever has more conditions than are remembered has them compiled for each probe.
+func TestCompilingIsCharged(t *testing.T) {
+	cache := expr.NewCache(2)
+	var meter fair.Meter
+	ctx := fair.WithMeter(t.Context(), &meter)
+	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() == 0 {
+		t.Errorf("it took %s: %v", meter.Taken(), err)
+	}
+	once := meter.Taken()
+	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() != once {
+		t.Errorf("what is remembered took %s: %v", meter.Taken()-once, err)
+	}
+	if _, err := cache.CompileValue(ctx, `release.tag`); err != nil || meter.Taken() == once {
+		t.Errorf("a value takes nothing: %v", err)
+	}
+}
+
 func TestCache(t *testing.T) {
 	cache := expr.NewCache(2)
-	first, err := cache.Compile(`status == 200`, expr.HTTPAnswer)
+	first, err := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := cache.Compile(`status == 200`, expr.HTTPAnswer); again != first {
+	if again, _ := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer); again != first {
 		t.Error("compiled twice")
 	}
-	if _, err := cache.Compile(`status == 200`, expr.Result); err == nil {
+	if _, err := cache.Compile(t.Context(), `status == 200`, expr.Result); err == nil {
 		t.Error("took a condition over other variables for the same")
 	}
 	for i := range 10 {
-		if _, err := cache.Compile(fmt.Sprintf("status == %d", i), expr.HTTPAnswer); err != nil {
+		if _, err := cache.Compile(t.Context(), fmt.Sprintf("status == %d", i), expr.HTTPAnswer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if again, _ := cache.Compile(`status == 200`, expr.HTTPAnswer); again == first {
+	if again, _ := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer); again == first {
 		t.Error("remembers more than it may")
 	}
 }

@@ -15,7 +15,7 @@ import (
 // made is the text that an expression makes, or what is wrong with it.
 func made(t *testing.T, cache *expr.Cache, source string) string {
 	t.Helper()
-	value, err := cache.CompileValue(source)
+	value, err := cache.CompileValue(t.Context(), source)
 	if err != nil {
 		return "no expression: " + err.Error()
 	}
@@ -106,10 +106,10 @@ func TestValueCancelled(t *testing.T) {
 
 func TestValueIsNoCondition(t *testing.T) {
 	cache := expr.NewCache(64)
-	if _, err := cache.CompileValue(`release.tag`); err != nil {
+	if _, err := cache.CompileValue(t.Context(), `release.tag`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cache.Compile(`release.tag`, expr.HTTPAnswer); err == nil {
+	if _, err := cache.Compile(t.Context(), `release.tag`, expr.HTTPAnswer); err == nil {
 		t.Error("took an expression for a condition")
 	}
 }

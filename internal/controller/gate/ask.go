@@ -33,7 +33,7 @@ const (
 type Asker interface {
 	Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) gate.Verdict
 	// Compile returns what is wrong with the expressions of a gate, before any release is in question.
-	Compile(spec *v1alpha1.HTTPGate) error
+	Compile(ctx context.Context, spec *v1alpha1.HTTPGate) error
 }
 
 // Option is what New may be given besides what every Controller needs.

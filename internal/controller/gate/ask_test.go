@@ -72,7 +72,7 @@ func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ..
 }
 
 // Compile finds nothing wrong.
-func (*voice) Compile(*v1alpha1.HTTPGate) error { return nil }
+func (*voice) Compile(context.Context, *v1alpha1.HTTPGate) error { return nil }
 
 // set changes the gate, as the API server stores it.
 func (s *store) set(edit func(*v1alpha1.RolloutGate)) {

@@ -72,7 +72,7 @@ func (a Asker) verdict(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Rele
 		return closed(ReasonRefused, "spec.http is missing")
 	}
 	// What cannot be judged is not asked for.
-	judge, err := a.judge(spec, r)
+	judge, err := a.judge(ctx, spec, r)
 	if err != nil {
 		return closed(ReasonExpressionFailed, err.Error())
 	}

@@ -393,7 +393,7 @@ func TestCompile(t *testing.T) {
 		"Body":    {v1alpha1.HTTPGate{BodyExpression: "releas.tag"}, "bodyExpression: "},
 	} {
 		t.Run(label, func(t *testing.T) {
-			err := newBench(t).Compile(&tc.gate)
+			err := newBench(t).Compile(t.Context(), &tc.gate)
 			if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}

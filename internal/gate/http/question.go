@@ -43,19 +43,19 @@ func (a Asker) request(ctx context.Context, spec *v1alpha1.HTTPGate, r expr.Rele
 }
 
 // Compile returns what is wrong with the expressions of a gate, whatever release it is asked about.
-func (a Asker) Compile(spec *v1alpha1.HTTPGate) error {
+func (a Asker) Compile(ctx context.Context, spec *v1alpha1.HTTPGate) error {
 	if spec.Success != "" {
-		if _, err := a.Conditions.Compile(spec.Success, expr.HTTPAnswer); err != nil {
+		if _, err := a.Conditions.Compile(ctx, spec.Success, expr.HTTPAnswer); err != nil {
 			return fmt.Errorf("success: %w", err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
-		if _, err := a.Conditions.CompileValue(spec.Query[name]); err != nil {
+		if _, err := a.Conditions.CompileValue(ctx, spec.Query[name]); err != nil {
 			return fmt.Errorf("query.%s: %w", name, err)
 		}
 	}
 	if spec.BodyExpression != "" {
-		if _, err := a.Conditions.CompileValue(spec.BodyExpression); err != nil {
+		if _, err := a.Conditions.CompileValue(ctx, spec.BodyExpression); err != nil {
 			return fmt.Errorf("bodyExpression: %w", err)
 		}
 	}
@@ -63,7 +63,7 @@ func (a Asker) Compile(spec *v1alpha1.HTTPGate) error {
 }
 
 func (a Asker) text(ctx context.Context, source string, r expr.Release) (string, error) {
-	value, err := a.Conditions.CompileValue(source)
+	value, err := a.Conditions.CompileValue(ctx, source)
 	if err != nil {
 		return "", err
 	}
@@ -86,11 +86,11 @@ func with(raw string, parameters url.Values) string {
 // judge turns an answer into a verdict.
 type judge func(context.Context, outbound.Answer) gate.Verdict
 
-func (a Asker) judge(spec *v1alpha1.HTTPGate, r expr.Release) (judge, error) {
+func (a Asker) judge(ctx context.Context, spec *v1alpha1.HTTPGate, r expr.Release) (judge, error) {
 	if spec.Success == "" {
 		return byStatus, nil
 	}
-	program, err := a.Conditions.Compile(spec.Success, expr.HTTPAnswer)
+	program, err := a.Conditions.Compile(ctx, spec.Success, expr.HTTPAnswer)
 	if err != nil {
 		return nil, fmt.Errorf("success: %w", err)
 	}

@@ -333,7 +333,9 @@ func TestFaults(t *testing.T) {
 		"500":      {"Datadog is broken", byID(), func(f *fake) { f.fails(500) }, "HOST answered 500"},
 		"302":      {"a redirect is not followed", byID(), func(f *fake) { f.fails(302, "Location", "http://169.254.169.254/") }, "HOST answered 302"},
 		"Bomb": {"the answer takes more memory than text", byQuery("true"), func(f *fake) {
-			f.with(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"series":[` + strings.Repeat("{},", mostValues) + `{}]}`)) })
+			f.with(func(w http.ResponseWriter, _ *http.Request) {
+				w.Write([]byte(`{"series":[` + strings.Repeat("{},", mostValues) + `{}]}`))
+			})
 		}, "asking HOST: answer holds more than 50000 objects and lists"},
 		"TimeOut": {"Datadog is slow", byID(), func(f *fake) {
 			f.with(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })

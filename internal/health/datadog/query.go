@@ -51,7 +51,7 @@ func looks(d *v1alpha1.DatadogCheck, s health.Subject) (span, time.Duration) {
 
 // query asks for metrics and judges them by the expression of the check.
 func (c *Checker) query(ctx context.Context, s health.Subject, a account, d *v1alpha1.DatadogCheck) (health.Report, error) {
-	success, err := c.conditions.Compile(d.Success, expr.SeriesList)
+	success, err := c.conditions.Compile(ctx, d.Success, expr.SeriesList)
 	if err != nil {
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	}

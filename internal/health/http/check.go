@@ -26,7 +26,7 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 		return health.Report{}, errors.New("spec.http is missing")
 	}
 	// What cannot be judged is not asked for.
-	judge, err := c.judge(spec, s.Release)
+	judge, err := c.judge(ctx, spec, s.Release)
 	if err != nil {
 		return health.Report{}, err
 	}
@@ -44,11 +44,11 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 // judge turns an answer into a verdict.
 type judge func(context.Context, outbound.Answer) (health.Report, error)
 
-func (c Checker) judge(spec *v1alpha1.HTTPCheck, r health.Release) (judge, error) {
+func (c Checker) judge(ctx context.Context, spec *v1alpha1.HTTPCheck, r health.Release) (judge, error) {
 	if spec.Success == "" {
 		return byStatus(spec.ExpectedStatus)
 	}
-	program, err := c.Conditions.Compile(spec.Success, expr.HTTPAnswer)
+	program, err := c.Conditions.Compile(ctx, spec.Success, expr.HTTPAnswer)
 	if err != nil {
 		return nil, fmt.Errorf("success: %w", err)
 	}
