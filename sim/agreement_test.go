@@ -17,7 +17,9 @@ func (m *monitor) judgeAgreement(ro *Rollout) {
 	st := ro.status
 	is := func(kind string) bool { return apimeta.IsStatusConditionTrue(st.Conditions, kind) }
 	blocked := func(kinds ...string) bool {
-		return slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return slices.Contains(kinds, b.Kind) })
+		return slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool {
+			return slices.Contains(kinds, b.Kind) && b.Reason != v1alpha1.ReasonNoDigest // which may be about the next release
+		})
 	}
 	failed := len(st.History) > 0 && failed(&st.History[0])
 	switch {

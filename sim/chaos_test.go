@@ -26,6 +26,7 @@ func swarm(r *Rand) Faults {
 func (w *World) populate() {
 	r := &w.rng
 	w.faults = swarm(r)
+	w.faults.LateDigests = w.digestRng.oneIn(3) && !w.paired
 	if r.oneIn(3) {
 		w.settled = w.wall.Add(r.seconds(1, 30))
 	}
@@ -272,6 +273,9 @@ var minds = []behaviour{good, good, good, good, bad, bad, neverReady, flapping, 
 
 func (w *World) publish() {
 	r := &w.rng
+	if w.faults.LateDigests && w.digestRng.oneIn(2) {
+		w.reflect()
+	}
 	switch {
 	case r.oneIn(3):
 		w.learn()
@@ -317,7 +321,11 @@ func (w *World) learn() {
 		}
 	}
 	d := release.Details{Release: version.Identity(v)}
-	d.Revision, d.Created = "commit of "+v.Tag, w.stored()
+	d.Revision, d.Created, d.Digest = "commit of "+v.Tag, w.stored(), v.Digest
+	if v.Digest == "" {
+		d.Digest = digestOf(v.Tag, w.moved[v.Tag])
+		w.contents[d.Digest] = w.content(v.Tag)
+	}
 	if w.rng.oneIn(8) {
 		d.RollbackFloor = w.someKnownTag()
 	}

@@ -33,6 +33,8 @@ type monitor struct {
 	written map[int64]time.Duration
 	// asked holds what people asked for once, and whether that was used.
 	asked map[string]*request
+	// learned holds the releases that got their digest, by their tag alone.
+	learned map[v1alpha1.ReleaseIdentity]v1alpha1.ReleaseIdentity
 	// bound is what the tags of spec.allowedVersions stand for, by gate and tag.
 	bound map[string]string
 
@@ -79,7 +81,7 @@ type waitLedger struct {
 func newMonitor(w *World) *monitor {
 	return &monitor{
 		w: w, order: map[v1alpha1.ReleaseIdentity]int{}, failed: map[v1alpha1.ReleaseIdentity]bool{},
-		good: map[v1alpha1.ReleaseIdentity]bool{}, pushed: map[v1alpha1.ReleaseIdentity]bool{},
+		good: map[v1alpha1.ReleaseIdentity]bool{}, pushed: map[v1alpha1.ReleaseIdentity]bool{}, learned: map[v1alpha1.ReleaseIdentity]v1alpha1.ReleaseIdentity{},
 		handed: map[int64]bool{}, held: map[int64]bool{}, mark: map[int64]int{}, written: map[int64]time.Duration{}, asked: map[string]*request{},
 	}
 }
@@ -138,10 +140,12 @@ func (m *monitor) use(key, value string) bool {
 }
 
 func (m *monitor) statusWritten(old, now *Rollout) {
+	m.identified(old, now)
 	for _, v := range now.status.AvailableReleases {
 		id := identity(v)
-		if !slices.ContainsFunc(old.status.AvailableReleases, func(v v1alpha1.VersionInfo) bool { return identity(v) == id }) {
+		if !slices.ContainsFunc(old.status.AvailableReleases, func(v v1alpha1.VersionInfo) bool { return alike(identity(v), id) }) {
 			m.last++ // one that was forgotten and is found again is now
+			delete(m.learned, id)
 			m.order[id] = m.last
 			m.w.Counts.Releases++
 			m.w.note("discover", "%s", v.Tag)
@@ -170,6 +174,31 @@ func (m *monitor) statusWritten(old, now *Rollout) {
 	m.followPin(old, head)
 	m.followBake(head)
 	m.followWait(head)
+}
+
+// identified: invariant 20. A release that gets its digest is the same one at the same place. Nothing has failed less than before.
+func (m *monitor) identified(old, now *Rollout) {
+	for at, was := range old.status.AvailableReleases {
+		if was.Digest != "" {
+			continue
+		}
+		for i, is := range now.status.AvailableReleases {
+			id := identity(is)
+			if is.Tag != was.Tag || is.Digest == "" || m.order[id] > 0 {
+				continue
+			}
+			if gone := len(old.status.AvailableReleases) - at; len(now.status.AvailableReleases)-i > gone+1 || len(now.status.AvailableReleases)-i < gone {
+				m.breaks(20, "%s got its digest, and another place among the releases", is.Tag)
+			}
+			if !m.pushed[id] {
+				m.breaks(12, "%v is no digest that anybody pushed", id)
+			}
+			m.learned[identity(was)] = id
+			m.order[id] = m.order[identity(was)]
+			m.failed[id] = m.failed[identity(was)]
+			m.w.note("identify", "%s", is.Tag)
+		}
+	}
 }
 
 // followPin notes what was known when a person pinned the newest deployment.
@@ -240,6 +269,8 @@ func (m *monitor) judgeLength(old *Rollout, before, after int) {
 
 func (m *monitor) judgeEntry(old, now *v1alpha1.DeploymentHistoryEntry, head bool) {
 	switch {
+	case number(old) == number(now) && old.Version.Tag == now.Version.Tag && old.Version.Digest == "" && now.Version.Digest != "":
+		m.judgeIdentified(old, head)
 	case number(old) != number(now) || identity(old.Version) != identity(now.Version) || old.Cause != now.Cause:
 		m.breaks(7, "deployment %d of %s became %d of %s", number(old), old.Version.Tag, number(now), now.Version.Tag)
 	case old.Version.Revision != nil && (now.Version.Revision == nil || *now.Version.Revision != *old.Version.Revision):
@@ -255,13 +286,25 @@ func (m *monitor) judgeEntry(old, now *v1alpha1.DeploymentHistoryEntry, head boo
 	}
 }
 
+// forgive forgets that a release failed, also by its tag alone.
+func (m *monitor) forgive(id v1alpha1.ReleaseIdentity) {
+	maps.DeleteFunc(m.failed, func(other v1alpha1.ReleaseIdentity, _ bool) bool { return alike(other, id) })
+}
+
+// judgeIdentified: invariant 20. Only what is not handed over yet gets its digest.
+func (m *monitor) judgeIdentified(e *v1alpha1.DeploymentHistoryEntry, head bool) {
+	if !head || !running(e) || m.carriedBy(e) && !m.w.faults.Lag {
+		m.breaks(20, "deployment %d of %s got a digest after it was handed over", number(e), e.Version.Tag)
+	}
+}
+
 // judgeStep looks at what became of the newest deployment.
 func (m *monitor) judgeStep(old *Rollout, before, head *v1alpha1.DeploymentHistoryEntry) {
 	if before != nil && retried(before, head) {
 		if !m.use(v1alpha1.AnnotationRetry, "") {
 			m.breaks(8, "deployment %d was retried, and nobody asked for it", number(head))
 		}
-		delete(m.failed, identity(head.Version))
+		m.forgive(identity(head.Version))
 		m.w.note("retry", "%s", head.Version.Tag)
 	}
 	if before != nil && before.PausedTime == nil && head.PausedTime != nil {
@@ -276,7 +319,7 @@ func (m *monitor) judgeStep(old *Rollout, before, head *v1alpha1.DeploymentHisto
 		m.w.Counts.Available++
 		m.w.note("available", "%s", head.Version.Tag)
 		m.judgeAvailable(old, head)
-		delete(m.failed, identity(head.Version))
+		m.forgive(identity(head.Version))
 		m.good[identity(head.Version)] = true
 	case v1alpha1.BakeFailed:
 		m.w.Counts.Failed++
@@ -356,7 +399,7 @@ func (m *monitor) judgeHandOver(ro *Rollout, e *v1alpha1.DeploymentHistoryEntry)
 	m.judgeIdentity(e)
 	if e.Cause == v1alpha1.CauseAutomatic {
 		p := m.obs.Policy
-		if !legal(p) || p.Problem != "" || m.beyond(identity(e.Version), v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}) {
+		if !legal(p) || p.Problem != "" || m.beyond(identity(e.Version), m.means(p)) {
 			m.breaks(16, "%s was handed to Flux, and the policy selects %q", e.Version.Tag, p.Tag)
 		}
 	}

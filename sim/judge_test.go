@@ -187,7 +187,7 @@ func (m *monitor) judgeAutomatic(old *Rollout, e, last *v1alpha1.DeploymentHisto
 // spec says that the policy is followed.
 func (m *monitor) judgeSelected(ro *Rollout, id v1alpha1.ReleaseIdentity) {
 	p := m.obs.Policy
-	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	selected := m.means(p)
 	runs := m.visible(ro)
 	switch {
 	case !p.Found || !legal(p) || p.Problem != "":
@@ -200,11 +200,30 @@ func (m *monitor) judgeSelected(ro *Rollout, id v1alpha1.ReleaseIdentity) {
 	}
 }
 
+// means is the release that the policy selects: one without a digest is the newest of its tag.
+func (m *monitor) means(p release.Policy) v1alpha1.ReleaseIdentity {
+	id := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	for known, at := range m.order {
+		if p.Digest == "" && known.Tag == p.Tag && at >= m.order[id] {
+			id = known
+		}
+	}
+	return m.named(id)
+}
+
+// named is a release with the digest that it got.
+func (m *monitor) named(id v1alpha1.ReleaseIdentity) v1alpha1.ReleaseIdentity {
+	if learned, ok := m.learned[id]; ok {
+		return learned
+	}
+	return id
+}
+
 // returns reports whether a release that was known before what was deployed last may be deployed: the policy selects it, and it is
 // higher than what runs, or what the policy selects is followed.
 func (m *monitor) returns(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
 	p, runs := m.obs.Policy, m.visible(ro)
-	return id == v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest} &&
+	return id == m.means(p) &&
 		(runs == "" || above(id.Tag, runs) || ro.spec.OnDowngrade == v1alpha1.OnDowngradeFollow)
 }
 
@@ -261,13 +280,14 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 		}
 	}
 	for _, v := range old.status.AvailableReleases {
-		other := identity(v)
+		other := m.named(identity(v)) // it may have got its digest by the same write
+		v.Digest = other.Digest
 		at := m.order[other]
 		switch {
-		case m.passedOver(old, other), deployedUnknown(old, other.Tag), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
+		case m.passedOver(old, other), deployedUnknown(old, other), ambiguous(m.w.targets.cached(), old.status, m.obs.Policy, v):
 		case at <= from || m.failed[other] || m.failed[v1alpha1.ReleaseIdentity{Tag: other.Tag}] || other.Tag == id.Tag:
 		case every && turnedDown(m.obs, other):
-		case every && at < m.order[id] && slices.Contains(old.status.AvailableReleases, v):
+		case every && at < m.order[id]:
 			m.breaks(5, "%s was deployed before %s", id.Tag, other.Tag)
 		case !every && at > m.order[id] && (skipped || heard(m.obs).open(m.obs.Gates, other)):
 			m.breaks(5, "%s was deployed although %s is newer", id.Tag, other.Tag)
@@ -278,7 +298,7 @@ func (m *monitor) judgeChoice(old *Rollout, id v1alpha1.ReleaseIdentity, skipped
 // passedOver reports whether a release is not selected any more, or is lower than what runs.
 func (m *monitor) passedOver(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
 	p := m.obs.Policy
-	selected := v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+	selected := m.means(p)
 	return m.beyond(id, selected) || above(m.visible(ro), id.Tag)
 }
 
@@ -305,10 +325,15 @@ func turnedDown(o release.Observation, id v1alpha1.ReleaseIdentity) bool {
 		})
 }
 
-// deployedUnknown says whether what runs was deployed by its tag, before a release of that tag was known.
-func deployedUnknown(ro *Rollout, tag string) bool {
+// deployedUnknown says whether what runs was deployed by its tag, or is known by its tag, so that it may be a release.
+func deployedUnknown(ro *Rollout, id v1alpha1.ReleaseIdentity) bool {
 	h := ro.status.History
-	return len(h) > 0 && identity(h[0].Version) == v1alpha1.ReleaseIdentity{Tag: tag}
+	return len(h) > 0 && (h[0].Version.Digest == "" || id.Digest == "") && alike(identity(h[0].Version), id)
+}
+
+// alike reports whether two identities may be of one release: one of them has no digest.
+func alike(a, b v1alpha1.ReleaseIdentity) bool {
+	return a.Tag == b.Tag && (a.Digest == b.Digest || a.Digest == "" || b.Digest == "")
 }
 
 // judgeEnvironment: nothing is deployed automatically while a check is unhealthy, unless what failed is to blame.

@@ -64,6 +64,9 @@ func (w *World) calm() {
 	if len(w.targets.live()) == 0 {
 		w.newTarget()
 	}
+	if !w.digestRng.oneIn(4) {
+		w.reflect()
+	}
 	w.takeTags()
 	if !r.oneIn(3) {
 		w.push(good)
@@ -79,12 +82,19 @@ func (w *World) calm() {
 // takeTags has the targets take the tag alone where what was deployed last has no digest: a person does that, or deploys something else.
 func (w *World) takeTags() {
 	h := w.rollout.live().status.History
-	if pin := w.rollout.live().spec.WantedVersion; pin == nil && (len(h) == 0 || h[0].Version.Digest != "") {
+	pin := w.rollout.live().spec.WantedVersion
+	if pin == nil && (len(h) == 0 || h[0].Version.Digest != "" || w.willLearn(&h[0])) {
 		return
 	}
 	for _, t := range w.targets.live() {
 		w.editTarget(t.id(), func(t *Target) { t.Form = version.FormTag })
 	}
+}
+
+// willLearn reports whether a deployment without a digest gets it from the policy before it is handed over.
+func (w *World) willLearn(e *v1alpha1.DeploymentHistoryEntry) bool {
+	p := w.policy.live()
+	return running(e) && e.PausedTime == nil && !w.mon.carriedBy(e) && legal(p) && p.Problem == "" && p.Tag == e.Version.Tag && p.Digest != ""
 }
 
 // gone reports whether a target can be handed the tag alone, says which content it fetched, and gets another than that of a deployment.
@@ -198,6 +208,7 @@ func (m *monitor) judgeRest() {
 	}
 	m.judgeRecord(ro)
 	m.judgeSilence(ro)
+	m.judgeDigests(ro)
 	if pin := ro.spec.WantedVersion; pin != nil {
 		m.rests(len(st.History) > 0 && st.History[0].Version.Tag == *pin, "it is pinned to %s", *pin)
 	}
@@ -237,6 +248,24 @@ func (m *monitor) judgeSilence(ro *Rollout) {
 	}
 }
 
+// judgeDigests: invariant 20. What the policy reports the digest of is known by it, and so is what waits to be handed over.
+func (m *monitor) judgeDigests(ro *Rollout) {
+	p := m.w.policy.live()
+	if !legal(p) || p.Digest == "" {
+		return
+	}
+	for _, v := range ro.status.AvailableReleases {
+		if v.Tag == p.Tag && v.Digest == "" {
+			m.breaks(20, "the policy reports the digest of %s, and the release has none", v.Tag)
+		}
+	}
+	if len(ro.status.History) > 0 {
+		if h := &ro.status.History[0]; h.Version.Tag == p.Tag && h.Version.Digest == "" && m.w.willLearn(h) {
+			m.breaks(20, "the policy reports the digest of %s, and it is to be handed over without", p.Tag)
+		}
+	}
+}
+
 // judgeUnreturned: a release that failed is rolled back where the spec says so and nothing forbids it.
 func (m *monitor) judgeUnreturned(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) {
 	if !failed(h) || chosen(h) || h.Cause == v1alpha1.CauseRollback || ro.spec.OnFailure != v1alpha1.OnFailureRollback ||
@@ -270,7 +299,7 @@ func (m *monitor) judgeRecord(ro *Rollout) {
 		m.rests(!strings.Contains(v, " "), "%q was asked to be lifted", v)
 	}
 	if p := m.w.policy.live(); legal(p) {
-		m.rests(m.order[v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}] > 0, "%s was not discovered", p.Tag)
+		m.rests(m.order[m.means(p)] > 0, "%s was not discovered", p.Tag)
 	}
 	for _, v := range st.AvailableReleases {
 		for _, d := range m.w.details.live() {
@@ -367,7 +396,7 @@ func (m *monitor) judgeRunning(ro *Rollout, h *v1alpha1.DeploymentHistoryEntry) 
 	case ambiguous(w.targets.live(), ro.status, w.policy.live(), h.Version) && !m.carriedBy(h):
 	case !m.handed[number(h)] || !m.carriedBy(h): // it may have reached only what was deleted since
 		p := w.policy.live()
-		lost := !legal(p) || p.Problem != "" || identity(h.Version) != v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest}
+		lost := !legal(p) || p.Problem != "" || !alike(identity(h.Version), m.means(p))
 		held := !chosen(h) && (lost || len(m.shut(w.gates.live(), w.people.live(), h)) > 0 || m.sick(ro))
 		m.rests(held, "no gate holds %s", h.Version.Tag)
 	case ro.spec.DeployTimeout != nil:

@@ -60,9 +60,17 @@ var commands = map[string]func(*World, []string) error{
 		w.pushAgain(a[0], behaviour(strings.Join(a[1:], " ")))
 		return w.wake()
 	},
-	"select": func(w *World, a []string) error { w.select_(a[0]); return w.wake() },
-	"mind":   func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
-	"rest":   func(w *World, _ []string) error { w.mon.judgeCarried(w.rollout.live()); return nil },
+	"late": func(w *World, a []string) error { // the policy selects a new tag, and does not report its digest yet
+		w.tags++
+		tag := fmt.Sprintf("1.%d.0", w.tags)
+		w.minds[tag] = behaviour(strings.Join(a, " "))
+		w.reports(tag, false)
+		return w.wake()
+	},
+	"reflect": func(w *World, _ []string) error { w.reflect(); return w.wake() },
+	"select":  func(w *World, a []string) error { w.select_(a[0]); return w.wake() },
+	"mind":    func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
+	"rest":    func(w *World, _ []string) error { w.mon.judgeCarried(w.rollout.live()); return nil },
 	"settle": func(w *World, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.settled = w.wall.Add(d)

@@ -64,7 +64,7 @@ func (s *shell) pass() bool {
 	obs := s.observe(ro)
 	w.mon.passBegins(obs)
 	dec := s.decide(obs)
-	if dec.Fails && s.faulty != "fails on the cache" {
+	if dec.Rereads && s.faulty != "fails on the cache" {
 		w.targets.catchUp(maxLag)
 		w.checks.catchUp(maxLag)
 		obs.Targets, obs.Health = nil, release.Health{}

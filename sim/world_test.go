@@ -23,6 +23,8 @@ type Faults struct {
 	Lag, Crash, WriteErrors, Outages, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
 	Gates, People, Health, MovedTags, ByDigest, Dips, PolicyLost, HealthLost                                bool
 	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                                   bool
+	// LateDigests has the policy report a tag before its digest.
+	LateDigests bool
 }
 
 // Counts of what happened.
@@ -51,9 +53,11 @@ type World struct {
 	rng Rand
 	// gateRng is for what the gate controller does, so that the rest of a world stays as it is when that changes.
 	gateRng Rand
-	faults  Faults
-	quiet   bool
-	paired  bool // whether another world promotes from this one, or to it
+	// digestRng is for when the policy reports digests, for the same reason.
+	digestRng Rand
+	faults    Faults
+	quiet     bool
+	paired    bool // whether another world promotes from this one, or to it
 
 	rollout lane[*Rollout]
 	policy  lane[release.Policy]
@@ -115,7 +119,7 @@ type work struct {
 // newWorld makes a world with one Rollout in it.
 func newWorld(seed uint64, chain release.Chain) *World {
 	w := &World{
-		Clock: newClock(), rng: Rand{state: seed}, gateRng: Rand{state: seed ^ 0x6a7e}, mood: moodMixed,
+		Clock: newClock(), rng: Rand{state: seed}, gateRng: Rand{state: seed ^ 0x6a7e}, digestRng: Rand{state: seed ^ 0xd16e57}, mood: moodMixed,
 		flux: map[string]*work{}, minds: map[string]behaviour{}, moved: map[string]int{}, contents: map[string]string{}, digest: 14695981039346656037,
 	}
 	w.mon = newMonitor(w)
@@ -247,13 +251,30 @@ func (w *World) pushAgain(tag string, b behaviour) {
 
 var bySemver = version.NewOrder(version.OrderSemver, false, "", "")
 
-// select_ makes a tag the one that the policy selects.
+// select_ makes a tag the one that the policy selects. Its digest may come later.
 func (w *World) select_(tag string) {
+	late := w.faults.LateDigests && !w.quiet && w.digestRng.oneIn(2)
+	w.reports(tag, !late)
+}
+
+// reports has the policy report a tag, with what it stands for or without.
+func (w *World) reports(tag string, digest bool) {
 	p := release.Policy{Found: true, Tag: tag, Digest: digestOf(tag, w.moved[tag]), Order: bySemver}
 	w.contents[p.Digest] = w.content(tag)
-	w.setPolicy(p)
 	w.mon.published(p)
-	w.note("policy", "selects %s", w.content(tag))
+	if !digest {
+		p.Digest = ""
+		w.mon.published(p)
+	}
+	w.setPolicy(p)
+	w.note("policy", "selects %s%s", w.content(tag), map[bool]string{false: ", without a digest"}[digest])
+}
+
+// reflect has the policy report the digest of what it selects, if it did not.
+func (w *World) reflect() {
+	if p := w.policy.live(); p.Found && legal(p) && p.Digest == "" && p.Problem == "" {
+		w.reports(p.Tag, true)
+	}
 }
 
 // work off what Flux is at, and look at what is new.

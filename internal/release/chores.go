@@ -116,6 +116,72 @@ func noted(value string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
 }
 
+// identify fills in the digest of a release that became known by its tag alone, once the ImagePolicy reports it. Where a person asks for the
+// release and a target needs the digest, the answer of the registry does.
+func identify(s *situation) []Action {
+	p := s.Policy
+	if p.Digest != "" && s.illegal == "" && s.knownByTag(p.Tag) {
+		return []Action{s.identification(p.Tag, p.Digest)}
+	}
+	forced, _ := s.asked(v1alpha1.AnnotationForceDeploy)
+	for _, tag := range []string{s.pinned(), forced} {
+		if digest := s.registered(tag); digest != "" && s.knownByTag(tag) {
+			return []Action{s.identification(tag, digest)}
+		}
+	}
+	return nil
+}
+
+// identifyHead fills in the digest of a deployment that was decided by its tag alone and is not handed over yet. That is stored before it is
+// handed over, so that the record and the Flux objects never name different content.
+func identifyHead(s *situation) (Decision, bool) {
+	h := s.judged()
+	if h == nil || h.Version.Digest != "" || statusOf(h) != v1alpha1.BakeDeploying || s.reached(h) {
+		return Decision{}, false
+	}
+	digest := s.known(h.Version.Tag).Digest
+	if digest == "" && ByHand(h) {
+		digest = s.registered(h.Version.Tag)
+	}
+	if digest == "" {
+		return Decision{}, false
+	}
+	a := s.identification(h.Version.Tag, digest)
+	a.Head = true
+	return Decision{Actions: []Action{a}, Again: s.Now, Rereads: true}, true
+}
+
+func (s *situation) identification(tag, digest string) Identify {
+	d := s.detailsByTag(tag)
+	return Identify{Release: v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}, Anew: d == nil || d.Digest != digest}
+}
+
+// knownByTag reports whether a release is known by its tag alone.
+func (s *situation) knownByTag(tag string) bool {
+	i := s.newest(tag)
+	return i >= 0 && s.status.AvailableReleases[i].Digest == ""
+}
+
+// registered is the digest of a tag in the registry, if a target needs one and the registry was asked; empty if not. It is the one that the tag
+// stood for when its image was read.
+func (s *situation) registered(tag string) string {
+	d := s.detailsByTag(tag)
+	needs := slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Form.HasDigest() })
+	if d == nil || !needs || version.CheckDigest(d.Digest) != nil {
+		return ""
+	}
+	return d.Digest
+}
+
+// detailsByTag is what was read of an image by its tag, or nil.
+func (s *situation) detailsByTag(tag string) *Details {
+	i := slices.IndexFunc(s.Details, func(d Details) bool { return d.Release == v1alpha1.ReleaseIdentity{Tag: tag} })
+	if i < 0 {
+		return nil
+	}
+	return &s.Details[i]
+}
+
 // discover makes the tag that the policy selected a release, once. The same tag with another digest is another release. Text
 // that is no legal tag or digest never becomes one.
 func discover(s *situation) []Action {

@@ -418,11 +418,11 @@ func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFail
 	if how == v1alpha1.OnFailurePause {
 		e.PausedTime = ceil(s.Now)
 		setStatus(&e, statusOf(h), message)
-		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e), Again: s.Now, Fails: true}
+		return Decision{Actions: []Action{Amend{e}}, Blocked: s.paused(&e), Again: s.Now, Rereads: true}
 	}
 	e.PausedTime, e.BakeEndTime = nil, ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeFailed, message)
-	return Decision{Again: s.Now, Fails: true, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
+	return Decision{Again: s.Now, Rereads: true, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
 		ReleaseIdentity: version.Identity(e.Version), Reason: version.Clean(text(e.BakeStatusMessage), 128), Since: *ceil(s.Now), By: system,
 	}}}}
 }

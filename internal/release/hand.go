@@ -194,12 +194,12 @@ func (s *situation) newest(tag string) int {
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag})
 }
 
-// known is the newest known release of a tag, or just the tag.
+// known is the newest known release of a tag, or just the tag, with its digest if a target needs that and the registry has told it.
 func (s *situation) known(tag string) v1alpha1.VersionInfo {
 	if i := s.newest(tag); i >= 0 {
 		return s.status.AvailableReleases[i]
 	}
-	return v1alpha1.VersionInfo{Tag: tag}
+	return v1alpha1.VersionInfo{Tag: tag, Digest: s.registered(tag)}
 }
 
 // record is the intent to deploy a version: what is in flight is cancelled, the entry is put at the head of the history, and

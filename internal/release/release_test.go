@@ -140,6 +140,8 @@ func says(d Decision) []string {
 			list = append(list, fmt.Sprintf("clear %d", len(a.Handled)))
 		case Discover:
 			list = append(list, "discover "+a.Version.Tag)
+		case Identify:
+			list = append(list, "identify "+a.Release.Tag+mark(a.Head, " head"))
 		case Learn:
 			list = append(list, fmt.Sprintf("learn %d", len(a.Details)))
 		case Record:

@@ -40,6 +40,7 @@ func Rules() Chain {
 		Chores: []Chore{
 			{"forgetHandled", forgetHandled},
 			{"clearHandled", clearHandled},
+			{"identify", identify},
 			{"discover", discover},
 			{"learnDetails", learnDetails},
 			{"notePin", notePin},
@@ -56,6 +57,8 @@ func Rules() Chain {
 			{"ignoreForceUnderPin", ignoreForceUnderPin},
 			{"forceDeploy", forceDeploy},
 			{"ignoreUnblock", ignoreUnblock},
+
+			{"identifyHead", identifyHead},
 
 			// One release is in flight at a time. A verdict comes before another write to Flux, so that a write which is refused
 			// for ever cannot keep a release from failing.
@@ -232,8 +235,8 @@ func duration(d *v1alpha1.Duration) time.Duration {
 type Decision struct {
 	// Rule that decided.
 	Rule string
-	// Fails is whether a release fails by it, or is paused because it would. What it rests on has to be read past the cache first.
-	Fails bool
+	// Rereads is whether what it rests on has to be read past the cache first: a release fails or is paused by it, or gets its digest.
+	Rereads bool
 	// Actions to take, bookkeeping and outward ones.
 	Actions []Action
 	// Blocked lists what the next step waits for.
@@ -272,6 +275,13 @@ type (
 type (
 	// Discover adds a release to those known.
 	Discover struct{ Version v1alpha1.VersionInfo }
+	// Identify fills in the digest of a release that was known by its tag alone, and of the newest deployment if Head is true.
+	Identify struct {
+		Release v1alpha1.ReleaseIdentity
+		Head    bool
+		// Anew is whether what was read of the image by its tag is of other content, and is to be learned again.
+		Anew bool
+	}
 	// Learn fills in what an image says of itself.
 	Learn struct{ Details []Details }
 	// Record puts a deployment at the head of the history: the intent, stored before anything outside is touched.
@@ -311,6 +321,31 @@ func (ClearAnnotations) apply(*v1alpha1.RolloutStatus) {}
 
 func (a Discover) apply(s *v1alpha1.RolloutStatus) {
 	s.AvailableReleases = append(slices.Clip(s.AvailableReleases), a.Version)
+}
+
+func (a Identify) apply(s *v1alpha1.RolloutStatus) {
+	s.AvailableReleases, s.History = slices.Clone(s.AvailableReleases), slices.Clone(s.History)
+	for i := range s.AvailableReleases {
+		a.name(&s.AvailableReleases[i])
+	}
+	for i := range s.History {
+		if known := s.History[i].NewestKnown; known != nil && *known == (v1alpha1.ReleaseIdentity{Tag: a.Release.Tag}) {
+			s.History[i].NewestKnown = &v1alpha1.ReleaseIdentity{Tag: a.Release.Tag, Digest: a.Release.Digest}
+		}
+	}
+	if a.Head && len(s.History) > 0 {
+		a.name(&s.History[0].Version)
+	}
+}
+
+// name fills in the digest of a version that has none.
+func (a Identify) name(v *v1alpha1.VersionInfo) {
+	if version.Identity(*v) != (v1alpha1.ReleaseIdentity{Tag: a.Release.Tag}) {
+		return
+	}
+	if v.Digest = a.Release.Digest; a.Anew {
+		v.Version, v.Revision, v.Created = nil, nil, nil
+	}
 }
 
 func (a Learn) apply(s *v1alpha1.RolloutStatus) {

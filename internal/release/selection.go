@@ -413,10 +413,21 @@ func (s *situation) targetWaits() []v1alpha1.Blocker {
 func (s *situation) targetBlocker(t Target) v1alpha1.Blocker {
 	b := t.blocker()
 	if h := s.head(); t.Problem == "" && h != nil && !t.Takes(h.Version) {
-		b.Reason, b.Message = v1alpha1.ReasonNoDigest, t.lacks(h.Version)
-		b.ClearedBy = "digestReflectionPolicy: Always on the ImagePolicy, and then " + forceDeployOf(h.Version)
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonNoDigest, t.lacks(h.Version), s.digestOf(h)
 	}
 	return b
+}
+
+// digestOf says how a deployment gets the digest that a target needs. What was handed to another target by its tag keeps what it was handed.
+func (s *situation) digestOf(h *v1alpha1.DeploymentHistoryEntry) string {
+	reflects := "digestReflectionPolicy: Always on the ImagePolicy that selects " + h.Version.Tag
+	switch {
+	case !s.reached(h):
+		return reflects + ", the registry when it answers, or the annotation that takes the version as tag"
+	case s.pinned() != "":
+		return "the annotation that takes the version as tag; or " + reflects + ", then unsetting spec.wantedVersion and " + forceDeployOf(h.Version)
+	}
+	return reflects + ", and then " + forceDeployOf(h.Version)
 }
 
 // pointless says why deploying a release would change nothing; empty if it would.

@@ -137,10 +137,23 @@ func failures() []string {
 	return []string{v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor}
 }
 
-// Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined.
+// Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined. The object of a
+// tag alone goes once the digest is known: the object of the tag and the digest takes its place, and nobody has approved that yet.
 func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
+	if id.Digest == "" && identified(ro, id.Tag) {
+		return false
+	}
 	return version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro.Status.History, id) >= 0 || pinnedOnly(ro, id) ||
 		quarantine(ro.Status.Quarantined, id) != nil
+}
+
+// identified reports whether a release of a tag is known by its digest, or was deployed by it, and none is known by the tag alone.
+func identified(ro *v1alpha1.Rollout, tag string) bool {
+	if i := version.Index(ro.Status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag}); i >= 0 {
+		return ro.Status.AvailableReleases[i].Digest != ""
+	}
+	i := lastAttempt(ro.Status.History, v1alpha1.ReleaseIdentity{Tag: tag})
+	return i >= 0 && ro.Status.History[i].Version.Digest != ""
 }
 
 // lastAttempt is the position in the history of the newest deployment of a release, or -1.

@@ -151,7 +151,7 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 		return 0, false, fmt.Errorf("observing: %w", err)
 	}
 	dec := release.Decide(obs)
-	if dec.Fails {
+	if dec.Rereads {
 		if obs, dec, err = c.reconsider(ctx, ro, obs); err != nil {
 			return 0, false, fmt.Errorf("observing past the cache: %w", err)
 		}
