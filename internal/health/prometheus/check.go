@@ -16,15 +16,15 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Checker judges by queries.
+// Checker evaluates the result of a query.
 type Checker struct {
-	// Client asks.
+	// Client makes the HTTP requests.
 	Client *outbound.Client
-	// Conditions remembers what was compiled.
+	// Conditions caches compiled expressions.
 	Conditions *expr.Cache
 }
 
-// Check asks the query of a check.
+// Check runs the query of a check and evaluates its success expression.
 func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
 	spec := s.Check.Spec.Prometheus
 	if spec == nil {
@@ -34,7 +34,7 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	if err != nil {
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	}
-	value, err := c.ask(ctx, s)
+	value, err := c.query(ctx, s)
 	if err != nil {
 		return health.Report{}, err
 	}
@@ -43,36 +43,40 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	case err != nil:
 		return health.Report{}, err
 	case len(list) == 0:
-		return health.Report{State: health.NoData, Message: "the query has no result"}, nil
+		return health.Report{State: health.NoData, Message: "the query returned no result"}, nil
 	}
-	if list = numbers(list); len(list) == 0 {
-		return health.Report{State: health.NoData, Message: "the query has no result but NaN"}, nil
+	if list = withoutNaN(list); len(list) == 0 {
+		return health.Report{State: health.NoData, Message: "the query returned only NaN"}, nil
 	}
-	return judge(ctx, program, list, s.Release)
+	return evaluate(ctx, program, list, s.Release)
 }
 
 const (
-	// mostAnswer and mostValues bound the answer to a query. Each series has two objects and a list, and takes up to a hundred times the
-	// memory of its text; the checks of one namespace may ask 32 servers at once.
-	mostAnswer = 256 << 10
-	mostValues = 4000
+	// maxBody and maxValues limit the response to a query. A series has two objects and a list and needs up to a hundred
+	// times the memory of its text. The checks of one namespace may query 32 servers concurrently.
+	maxBody   = 256 << 10
+	maxValues = 4000
 )
 
-// ask runs the query, at the time of the check.
-func (c Checker) ask(ctx context.Context, s health.Subject) (model.Value, error) {
+var errAddress = errors.New(
+	"spec.prometheus.address is not a URL: use one such as http://prometheus.monitoring.svc:9090")
+
+// query runs the query for the time of the check.
+func (c Checker) query(ctx context.Context, s health.Subject) (model.Value, error) {
 	spec := s.Check.Spec.Prometheus
 	address, err := url.Parse(spec.Address)
 	if err != nil || address.Hostname() == "" || address.Scheme != "http" && address.Scheme != "https" {
-		return nil, errors.New("address is not a URL such as http://prometheus.monitoring.svc:9090")
+		return nil, errAddress
 	}
 	httpClient, redactor, err := c.Client.HTTPClient(ctx, s.Check.Namespace,
-		outbound.Access{Host: address.Host, HeadersFrom: spec.HeadersFrom, TLS: spec.TLS, MaxBody: mostAnswer, MaxValues: mostValues})
+		outbound.Access{Host: address.Host, HeadersFrom: spec.HeadersFrom, TLS: spec.TLS,
+			MaxBody: maxBody, MaxValues: maxValues})
 	if err != nil {
 		return nil, err
 	}
 	client, err := api.NewClient(api.Config{Address: spec.Address, Client: httpClient})
 	if err != nil {
-		return nil, errors.New("address is not a URL such as http://prometheus.monitoring.svc:9090")
+		return nil, errAddress
 	}
 	timeout := outbound.Timeout(s.Check.Spec.Timeout)
 	ctx, cancel := outbound.WithTimeout(ctx, timeout)
@@ -84,7 +88,8 @@ func (c Checker) ask(ctx context.Context, s health.Subject) (model.Value, error)
 	return value, nil
 }
 
-func judge(ctx context.Context, program *expr.Program, list []expr.Sample, r health.Release) (health.Report, error) {
+// evaluate returns the report for the values of a result.
+func evaluate(ctx context.Context, program *expr.Program, list []expr.Sample, r health.Release) (health.Report, error) {
 	holds, err := program.Eval(ctx, expr.OfResult(list, expr.Release{
 		Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace,
 	}))
@@ -92,7 +97,8 @@ func judge(ctx context.Context, program *expr.Program, list []expr.Sample, r hea
 	case err != nil:
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	case !holds:
-		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "success is false: the query returned " + shown(list)}, nil
+		message := "success is false: the query returned " + formatValues(list)
+		return health.Report{State: v1alpha1.HealthUnhealthy, Message: message}, nil
 	}
 	return health.Report{State: v1alpha1.HealthHealthy, Message: "success is true for the result of the query"}, nil
 }

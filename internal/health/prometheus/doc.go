@@ -1,5 +1,5 @@
-// Package prometheus judges by the result of a query to a Prometheus, or to what speaks its API.
+// Package prometheus checks health with a query to Prometheus, or to a server with the same API.
 //
-// The monitoring is not what is being checked: a Prometheus that is down, slow or cannot run the query says nothing about the
-// release, and is an error. An empty result is no data. So is one of nothing but NaN, which is what dividing by no requests gives.
+// A Prometheus that is down, slow or cannot run the query says nothing about the release, so the check returns an
+// error. An empty result is NoData. So is a result of only NaN, which is the value of a division by zero requests.
 package prometheus

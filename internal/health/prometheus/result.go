@@ -15,7 +15,9 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// samples are the values of a result.
+var errNotNumeric = errors.New("the query returned no numbers")
+
+// samples returns the values of a result.
 func samples(value model.Value) ([]expr.Sample, error) {
 	switch v := value.(type) {
 	case *model.Scalar:
@@ -24,15 +26,17 @@ func samples(value model.Value) ([]expr.Sample, error) {
 		list := make([]expr.Sample, len(v))
 		for i, s := range v {
 			if s.Histogram != nil {
-				return nil, errors.New("the query gives histograms: take a number from them, with histogram_quantile or histogram_count")
+				return nil, errors.New("the query returned histograms: " +
+					"convert them to numbers with histogram_quantile or histogram_count")
 			}
 			list[i] = expr.Sample{Labels: labels(s.Metric), Value: float64(s.Value)}
 		}
 		return list, nil
 	case model.Matrix:
-		return nil, errors.New("the query gives a range of values: take one from it, with last_over_time or max_over_time")
+		return nil, errors.New("the query returned a range of values: " +
+			"reduce it to one value with last_over_time or max_over_time")
 	}
-	return nil, errors.New("the query gives no numbers")
+	return nil, errNotNumeric
 }
 
 func labels(metric model.Metric) map[string]string {
@@ -43,38 +47,40 @@ func labels(metric model.Metric) map[string]string {
 	return m
 }
 
-// numbers leaves out what is NaN. Nothing can be said about it, and every comparison with it is false.
-func numbers(list []expr.Sample) []expr.Sample {
+// withoutNaN removes NaN, because every comparison with it is false.
+func withoutNaN(list []expr.Sample) []expr.Sample {
 	return slices.DeleteFunc(list, func(s expr.Sample) bool { return math.IsNaN(s.Value) })
 }
 
-// explain says why there is no result. Of what the server says, its kind of error is kept: the rest is text from outside.
+// explain returns the message for an error. It uses the error type of the response and omits its text, which is
+// untrusted.
 func explain(ctx context.Context, err error) string {
 	if cause := outbound.Cause(ctx, err); cause != nil {
-		return "asking Prometheus: " + cause.Error()
+		return "querying Prometheus: " + cause.Error()
 	}
-	var answer *promv1.Error
-	if !errors.As(err, &answer) {
-		return "the query gives no numbers"
+	var apiErr *promv1.Error
+	if !errors.As(err, &apiErr) {
+		return errNotNumeric.Error()
 	}
-	switch answer.Type {
+	switch apiErr.Type {
 	case promv1.ErrBadData:
-		return "Prometheus does not understand the query"
+		return "Prometheus rejected the query as invalid"
 	case promv1.ErrExec:
-		return "Prometheus cannot run the query"
+		return "Prometheus failed to run the query"
 	case promv1.ErrTimeout:
-		return "Prometheus took too long to run the query"
+		return "the query timed out in Prometheus"
 	case promv1.ErrCanceled:
-		return "Prometheus gave the query up"
+		return "Prometheus canceled the query"
 	}
-	if code := status(answer.Msg); code != 0 {
-		return fmt.Sprintf("Prometheus answered %d", code)
+	if code := statusCode(apiErr.Msg); code != 0 {
+		return fmt.Sprintf("Prometheus returned status %d", code)
 	}
-	return "asking Prometheus: the answer is not that of a Prometheus"
+	return "querying Prometheus: the response is not in the format of the Prometheus API"
 }
 
-// status finds the code in what the client's library says of an answer that is no result. It has no other place for it.
-func status(message string) int {
+// statusCode parses the HTTP status in an error message of the client library, which does not expose it otherwise. It
+// returns 0 if there is none.
+func statusCode(message string) int {
 	for _, form := range []string{"server error: %d", "client error: %d", "bad response code %d"} {
 		var code int
 		if n, err := fmt.Sscanf(message, form, &code); err == nil && n == 1 {
@@ -84,18 +90,18 @@ func status(message string) int {
 	return 0
 }
 
-// mostShown is how many values of a result a message names.
-const mostShown = 3
+// maxShownValues is the number of values of a result in a message.
+const maxShownValues = 3
 
-// shown lists the first values of a result. They are rounded, so that the message does not change with every probe; labels are text from
-// outside and are left out.
-func shown(list []expr.Sample) string {
+// formatValues returns the first values of a result. It rounds them, so that the message does not change with every
+// probe, and omits labels, which are untrusted.
+func formatValues(list []expr.Sample) string {
 	var texts []string
-	for _, s := range list[:min(len(list), mostShown)] {
+	for _, s := range list[:min(len(list), maxShownValues)] {
 		texts = append(texts, fmt.Sprintf("%.3g", s.Value))
 	}
 	text := strings.Join(texts, ", ")
-	if more := len(list) - mostShown; more > 0 {
+	if more := len(list) - maxShownValues; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
