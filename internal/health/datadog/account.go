@@ -29,25 +29,26 @@ const (
 	appKey = "app-key"
 
 	defaultSite = "datadoghq.com"
-	// mostAnswer and mostValues bound an answer, in bytes and in objects and lists, and answersAtOnce how many answers of one namespace are in
-	// memory at the same time: whoever writes a query decides how much comes back.
-	mostAnswer    = 2 << 20
-	mostValues    = 50_000
-	answersAtOnce = 4
-	// longestQuote is how much of what Datadog says is wrong is told.
-	longestQuote = 256
+	// maxBody and maxValues limit a response in bytes, and in objects and lists. The size of a response depends on the
+	// query of a user.
+	maxBody   = 2 << 20
+	maxValues = 50_000
+	// responsesPerNamespace is the number of responses for one namespace that are in memory concurrently.
+	responsesPerNamespace = 4
+	// maxQuotedLength limits error messages of Datadog in a message, in bytes.
+	maxQuotedLength = 256
 )
 
-// account is the way to Datadog of one check.
+// account is the Datadog site and the keys of a check.
 type account struct {
 	namespace, secret string
 	site              v1alpha1.DatadogSite
 	server            *url.URL
-	// credentials is a hash of the keys and of where they are good for.
+	// credentials is a hash of the keys and the server.
 	credentials string
 }
 
-// account finds the way to Datadog of a check.
+// account returns the account of a check.
 func (c *Checker) account(ctx context.Context, check *v1alpha1.HealthCheck) (account, error) {
 	d := check.Spec.Datadog
 	if d.APIKeyFrom == nil || d.APIKeyFrom.Name == "" {
@@ -59,7 +60,7 @@ func (c *Checker) account(ctx context.Context, check *v1alpha1.HealthCheck) (acc
 		return account{}, err
 	}
 	a.credentials = a.server.Host + "\x00" + a.namespace + "/" + a.secret
-	// Where the Secret cannot be read there is nothing to remember, and who makes the request says why.
+	// A missing Secret is reported by the request itself. Responses are then cached by the name of the Secret.
 	if s, err := c.keys.Secret(ctx, types.NamespacedName{Namespace: a.namespace, Name: a.secret}); err == nil {
 		a.credentials = hash(a.server.Host, string(s.Data[apiKey]), string(s.Data[appKey]))
 	}
@@ -71,52 +72,52 @@ func hash(parts ...string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// known finds the server of a site among those that Datadog's client knows.
-func (c *Checker) known(site v1alpha1.DatadogSite) (*url.URL, error) {
+// siteURL returns the URL of the API of a site. It returns an error if the client library does not know the site.
+func (c *Checker) siteURL(site v1alpha1.DatadogSite) (*url.URL, error) {
 	address, err := c.config.Servers.URL(0, map[string]string{"site": string(site)})
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a site of Datadog", version.Clean(string(site), 64))
+		return nil, fmt.Errorf("%q is not a Datadog site", version.Clean(string(site), 64))
 	}
 	return url.Parse(address)
 }
 
-// request is one question, and how it is put.
+// request describes a request to Datadog.
 type request struct {
-	question
-	// needs is the permission that the application key needs.
-	needs string
-	// about is what a 404 says does not exist.
-	about string
-	// keep is how long the answer counts.
-	keep time.Duration
-	// put asks, and takes from the answer what counts.
-	put func(ctx context.Context, api *datadog.APIClient) (answer, *http.Response, error)
+	queryKey
+	// permission is the permission that the application key needs.
+	permission string
+	// resource is the name of the resource that does not exist if the status is 404.
+	resource string
+	// ttl is how long the result is cached.
+	ttl time.Duration
+	// do makes the request and parses the response.
+	do func(ctx context.Context, api *datadog.APIClient) (queryResult, *http.Response, error)
 }
 
-// ask puts a question to Datadog, or takes the answer that somebody else has just got.
-func (c *Checker) ask(ctx context.Context, a account, now time.Time, r request) (answer, error) {
+// send makes a request, or returns the cached result of the same request.
+func (c *Checker) send(ctx context.Context, a account, now time.Time, r request) (queryResult, error) {
 	r.server, r.credentials = a.server.Host, a.credentials
-	return c.desk.ask(ctx, r.question, now, r.keep, func() (answer, error) {
-		done, err := c.slots.Take(ctx, a.namespace)
+	return c.cache.get(ctx, r.queryKey, now, r.ttl, func() (queryResult, error) {
+		release, err := c.slots.Take(ctx, a.namespace)
 		if err != nil {
-			return answer{}, fmt.Errorf("asking %s: %w", a.server.Host, outbound.Cause(ctx, err))
+			return queryResult{}, fmt.Errorf("querying %s: %w", a.server.Host, outbound.Cause(ctx, err))
 		}
-		defer done()
+		defer release()
 		httpClient, redactor, err := c.out.HTTPClient(ctx, a.namespace, outbound.Access{
-			Host: a.server.Host, HeadersFrom: a.headers(), MaxBody: mostAnswer, MaxValues: mostValues,
+			Host: a.server.Host, HeadersFrom: a.headers(), MaxBody: maxBody, MaxValues: maxValues,
 		})
 		if err != nil {
-			return answer{}, err
+			return queryResult{}, err
 		}
-		got, resp, err := r.put(ctx, c.api(a, httpClient)) //nolint:bodyclose // the client has read it into memory, and closed it
-		if err = a.explain(ctx, r, resp, err, redactor, now); err != nil {
-			return answer{}, err
+		got, resp, err := r.do(ctx, c.api(a, httpClient)) //nolint:bodyclose // the client has closed it
+		if err = a.toError(ctx, r, resp, err, redactor, now); err != nil {
+			return queryResult{}, err
 		}
 		return got.redact(redactor), nil
 	})
 }
 
-// headers are added on the way, where it is seen to that the Secret may go there.
+// headers returns the headers with the keys. The transport adds them if the Secret allows the host.
 func (a account) headers() []v1alpha1.HeaderFrom {
 	return []v1alpha1.HeaderFrom{
 		{Header: "DD-API-KEY", SecretKeyRef: v1alpha1.KeyRef{Name: a.secret, Key: apiKey}},
@@ -131,48 +132,52 @@ func (c *Checker) api(a account, httpClient *http.Client) *datadog.APIClient {
 	return datadog.NewAPIClient(&config)
 }
 
-// explain says what went wrong, in words of ours but for what Datadog says of a query.
-func (a account) explain(ctx context.Context, r request, resp *http.Response, err error, redactor *outbound.Redactor, now time.Time) error {
+// toError returns the error of a request. Its text is ours, except for the error messages of Datadog about a query.
+func (a account) toError(
+	ctx context.Context, r request, resp *http.Response, err error, redactor *outbound.Redactor, now time.Time,
+) error {
 	if resp != nil && resp.StatusCode >= http.StatusMultipleChoices {
-		return a.refused(r, resp, err, redactor, now)
+		return a.statusError(r, resp, err, redactor, now)
 	}
 	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
-		<-ctx.Done() // the connection may notice a moment sooner that time is up
+		<-ctx.Done() // the connection may time out slightly before the context
 	}
 	switch cause := outbound.Cause(ctx, err); {
 	case err == nil:
 		return nil
 	case cause != nil:
-		return fmt.Errorf("asking %s: %w", a.server.Host, cause)
+		return fmt.Errorf("querying %s: %w", a.server.Host, cause)
 	case resp == nil:
-		return fmt.Errorf("asking %s: no answer", a.server.Host)
+		return fmt.Errorf("querying %s: no response", a.server.Host)
 	}
-	var plain *complaint
-	if errors.As(err, &plain) {
-		return errors.New(redactor.Text(plain.message))
+	var respErr *responseError
+	if errors.As(err, &respErr) {
+		return errors.New(redactor.Text(respErr.message))
 	}
-	return fmt.Errorf("the answer of %s cannot be read: it is not what Datadog's API describes", a.server.Host)
+	return fmt.Errorf("the response of %s is not in the format of the Datadog API", a.server.Host)
 }
 
-// refused says what a status code means.
-func (a account) refused(r request, resp *http.Response, err error, redactor *outbound.Redactor, now time.Time) error {
+// statusError returns the error for a status code.
+func (a account) statusError(
+	r request, resp *http.Response, err error, redactor *outbound.Redactor, now time.Time,
+) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests:
-		return &limited{wait: patience(resp.Header, now)}
+		return &rateLimitError{wait: retryAfter(resp.Header, now)}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return fmt.Errorf("Datadog refuses the keys of Secret %s (%d): both have to be of %s, and the application key needs the permission %s", //nolint:staticcheck // a name
-			a.secret, code, a.site, r.needs)
-	case code == http.StatusNotFound && r.about != "":
-		return fmt.Errorf("%s does not exist", r.about)
+		return fmt.Errorf("Datadog rejected the keys of Secret %s with status %d: "+ //nolint:staticcheck // a name
+			"use keys of the site %s and an application key with the permission %s", a.secret, code, a.site, r.permission)
+	case code == http.StatusNotFound && r.resource != "":
+		return fmt.Errorf("%s does not exist", r.resource)
 	case code == http.StatusBadRequest:
-		return fmt.Errorf("Datadog refuses the question%s", said(err, redactor)) //nolint:staticcheck // a name
+		return fmt.Errorf("Datadog rejected the request%s", errorDetails(err, redactor)) //nolint:staticcheck // a name
 	default:
-		return fmt.Errorf("%s answered %d", a.server.Host, code)
+		return fmt.Errorf("%s returned status %d", a.server.Host, code)
 	}
 }
 
-// said is what Datadog says is wrong with a question.
-func said(err error, redactor *outbound.Redactor) string {
+// errorDetails returns the error messages of a response, or "".
+func errorDetails(err error, redactor *outbound.Redactor) string {
 	var e datadog.GenericOpenAPIError
 	if !errors.As(err, &e) {
 		return ""
@@ -181,33 +186,34 @@ func said(err error, redactor *outbound.Redactor) string {
 	if !ok || len(model.Errors) == 0 {
 		return ""
 	}
-	return ": " + version.Clean(redactor.Text(few(model.Errors, "; ")), longestQuote)
+	return ": " + version.Clean(redactor.Text(joinFirst(model.Errors, "; ")), maxQuotedLength)
 }
 
-// complaint is an answer that is no use although it can be read.
-type complaint struct{ message string }
+// responseError is an error in a response that has the right format.
+type responseError struct{ message string }
 
 // Error implements error.
-func (c *complaint) Error() string { return c.message }
+func (c *responseError) Error() string { return c.message }
 
-var errUnreadable = errors.New("not what was asked for")
+var errFormat = errors.New("unexpected format")
 
-// begins makes sure that there is an answer of the kind that was asked for: to the client, nothing at all is an empty list.
-func begins(resp *http.Response, with byte) error {
-	body, err := io.ReadAll(resp.Body) // it is in memory
+// checkBody returns an error if a body does not start with a character. The client library accepts an empty body as an
+// empty list.
+func checkBody(resp *http.Response, with byte) error {
+	body, err := io.ReadAll(resp.Body) // the client has read it into memory
 	if err != nil {
 		return err
 	}
 	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != with {
-		return errUnreadable
+		return errFormat
 	}
 	return nil
 }
 
-// redact takes secrets out of what is quoted.
-func (a answer) redact(r *outbound.Redactor) answer {
-	for i := range a.findings {
-		a.findings[i].message = r.Text(a.findings[i].message)
+// redact removes secrets from the texts of a result.
+func (a queryResult) redact(r *outbound.Redactor) queryResult {
+	for i := range a.reports {
+		a.reports[i].message = r.Text(a.reports[i].message)
 	}
 	for i := range a.series {
 		a.series[i].Scope = r.Text(a.series[i].Scope)

@@ -16,37 +16,41 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Doorway makes clients that may call one host. An outbound.Client is one.
-type Doorway interface {
+// ClientFactory returns HTTP clients that are limited to one host. An outbound.Client implements it.
+type ClientFactory interface {
 	HTTPClient(ctx context.Context, namespace string, a outbound.Access) (*http.Client, *outbound.Redactor, error)
 }
 
-// Checker answers for checks of class datadog.
+// Checker implements health.Checker for the class datadog.
 type Checker struct {
 	objects client.Reader
-	out     Doorway
+	out     ClientFactory
 	keys    outbound.Keys
-	// conditions that were compiled before.
+	// conditions caches compiled expressions.
 	conditions *expr.Cache
-	desk       *desk
-	slots      *fair.Slots
-	config     *datadog.Configuration
-	// server finds the server of a site.
+	cache      *queryCache
+	// slots limits the concurrent responses of each namespace.
+	slots  *fair.Slots
+	config *datadog.Configuration
+	// server returns the URL of the API of a site.
 	server func(v1alpha1.DatadogSite) (*url.URL, error)
 }
 
-// New makes a Checker. Objects reads DatadogMonitors, as unstructured objects; out makes the requests; keys tells checks with the same
-// keys from others.
-func New(objects client.Reader, out Doorway, keys outbound.Keys) *Checker {
+// New returns a Checker. Objects reads DatadogMonitors as unstructured objects, out makes the requests, and keys
+// identifies checks with the same keys.
+func New(objects client.Reader, out ClientFactory, keys outbound.Keys) *Checker {
 	config := datadog.NewConfiguration()
 	config.Compress = false
 	config.RetryConfiguration.EnableRetry = false
-	c := &Checker{objects: objects, out: out, keys: keys, conditions: expr.NewCache(mostLines), desk: newDesk(), slots: fair.NewSlots(answersAtOnce), config: config}
-	c.server = c.known
+	c := &Checker{
+		objects: objects, out: out, keys: keys, conditions: expr.NewCache(maxCachedQueries), cache: newQueryCache(),
+		slots: fair.NewSlots(responsesPerNamespace), config: config,
+	}
+	c.server = c.siteURL
 	return c
 }
 
-// Check asks what a check names.
+// Check reads the monitor, the monitors or the query of a check.
 func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
 	d := s.Check.Spec.Datadog
 	if d == nil {
@@ -55,7 +59,7 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	ctx, cancel := outbound.WithTimeout(ctx, outbound.Timeout(s.Check.Spec.Timeout))
 	defer cancel()
 	if d.MonitorRef != nil {
-		return c.object(ctx, s, d.MonitorRef.Name)
+		return c.monitorRef(ctx, s, d.MonitorRef.Name)
 	}
 	a, err := c.account(ctx, s.Check)
 	if err != nil {
@@ -69,5 +73,5 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	case d.Query != "":
 		return c.query(ctx, s, a, d)
 	}
-	return health.Report{}, errors.New("spec.datadog names neither a monitor nor a query")
+	return health.Report{}, errors.New("spec.datadog has no source: set monitorRef, monitorID, monitorTags or query")
 }

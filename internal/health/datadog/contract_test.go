@@ -18,39 +18,42 @@ import (
 )
 
 const (
-	canary  = "canary-7f3b9c"
-	silence = 200 * time.Millisecond
+	canary        = "canary-7f3b9c"
+	silentTimeout = 200 * time.Millisecond
 )
 
-// play makes a Datadog that is in a situation, and repeats the keys in whatever it answers.
-func play(t *testing.T, d v1alpha1.DatadogCheck, s healthtest.Situation, answers map[healthtest.Situation]any) (health.Checker, health.Subject) {
+// newContractFake returns a fake Datadog for a situation. Its responses contain the keys.
+func newContractFake(t *testing.T, d v1alpha1.DatadogCheck, s healthtest.Situation, answers map[healthtest.Situation]any) (health.Checker, health.Subject) {
 	t.Helper()
 	f := newFake(t)
 	f.secret("shop", "datadog", canary, canary)
 	switch s {
 	case healthtest.Failing:
-		f.fails(http.StatusInternalServerError)
+		f.respondWithStatus(http.StatusInternalServerError)
 	case healthtest.Silent:
-		f.with(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		f.handle(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	case healthtest.Slow:
-		f.with(func(w http.ResponseWriter, _ *http.Request) {
+		f.handle(func(w http.ResponseWriter, _ *http.Request) {
 			<-time.After(100 * time.Millisecond)
 			f.write(w, answers[healthtest.Healthy])
 		})
 	default:
-		f.says(answers[s])
+		f.respondWith(answers[s])
 	}
 	subject := subject(d)
 	timeout := v1alpha1.Duration("5s")
 	if s == healthtest.Silent {
-		timeout = v1alpha1.Duration(silence.String())
+		timeout = v1alpha1.Duration(silentTimeout.String())
 	}
 	subject.Check.Spec.Timeout = &timeout
-	subject.Release = health.Release{Namespace: "shop", Rollout: "hello", Tag: "1.2.3", Revision: "main@sha1:1", Token: "1", DeployedAt: now.Add(-time.Hour), InFlight: true}
+	subject.Release = health.Release{
+		Namespace: "shop", Rollout: "hello", Tag: "1.2.3", Revision: "main@sha1:1", Token: "1",
+		DeployedAt: now.Add(-time.Hour), InFlight: true,
+	}
 	return f, subject
 }
 
-func named(m *datadogV1.Monitor) { m.SetName("errors " + canary) }
+func withCanaryName(m *datadogV1.Monitor) { m.SetName("errors " + canary) }
 
 func TestContract(t *testing.T) {
 	states := map[healthtest.Situation]datadogV1.MonitorOverallStates{
@@ -58,13 +61,15 @@ func TestContract(t *testing.T) {
 	}
 	one, all := map[healthtest.Situation]any{}, map[healthtest.Situation]any{}
 	for situation, state := range states {
-		one[situation] = monitorIs(123, state, named)
-		all[situation] = []datadogV1.Monitor{monitorIs(123, state, named), monitorIs(124, "OK", named)}
+		one[situation] = newMonitor(123, state, withCanaryName)
+		all[situation] = []datadogV1.Monitor{newMonitor(123, state, withCanaryName), newMonitor(124, "OK", withCanaryName)}
 	}
 	all[healthtest.NoData] = []datadogV1.Monitor{}
 	graphs := map[healthtest.Situation]any{
-		healthtest.Healthy: graph(seriesOf("env:"+canary, 0.001)), healthtest.Unhealthy: graph(seriesOf("env:"+canary, 0.5)),
-		healthtest.NoData: graph(),
+		healthtest.Healthy: queryResponse(newSeries("env:"+canary, 0.001)), healthtest.Unhealthy: queryResponse(
+			newSeries("env:"+canary, 0.5),
+		),
+		healthtest.NoData: queryResponse(),
 	}
 	cases := map[string]struct {
 		check   v1alpha1.DatadogCheck
@@ -73,7 +78,10 @@ func TestContract(t *testing.T) {
 	}{
 		"Monitor":  {byID(), one, nil},
 		"Monitors": {byTags("team:shop"), all, nil},
-		"Query":    {byQuery("series.all(s, s.last < 0.01)"), graphs, map[healthtest.Situation]string{healthtest.Pending: "a condition holds or does not"}},
+		"Query": {
+			byQuery("series.all(s, s.last < 0.01)"), graphs,
+			map[healthtest.Situation]string{healthtest.Pending: "an expression is either true or false"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -81,22 +89,22 @@ func TestContract(t *testing.T) {
 			healthtest.Run(t, healthtest.Harness{
 				Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 					t.Helper()
-					return play(t, tc.check, s, tc.answers)
+					return newContractFake(t, tc.check, s, tc.answers)
 				},
-				Cannot: tc.cannot, Canary: canary, Timeout: silence,
+				Cannot: tc.cannot, Canary: canary, Timeout: silentTimeout,
 			})
 		})
 	}
 }
 
-// cluster reads DatadogMonitors in a situation.
-type cluster struct {
+// objectReader returns DatadogMonitors for a situation.
+type objectReader struct {
 	*fake
 	healthtest.Situation
 }
 
 // Get implements client.Reader.
-func (c cluster) Get(ctx context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+func (c objectReader) Get(ctx context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 	state := map[healthtest.Situation]string{
 		healthtest.Healthy: "OK", healthtest.Slow: "OK", healthtest.Unhealthy: "Alert", healthtest.Pending: "Warn", healthtest.NoData: "No Data",
 	}[c.Situation]
@@ -104,7 +112,7 @@ func (c cluster) Get(ctx context.Context, _ client.ObjectKey, o client.Object, _
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case c.Situation == healthtest.Failing:
-		return errors.New("away")
+		return errors.New("unavailable")
 	case c.Situation == healthtest.Silent:
 		<-ctx.Done()
 		return ctx.Err()
@@ -115,17 +123,19 @@ func (c cluster) Get(ctx context.Context, _ client.ObjectKey, o client.Object, _
 	if !ok {
 		return errors.New("DatadogMonitors are read as unstructured objects")
 	}
-	object(map[string]any{"monitorState": state}).DeepCopyInto(u)
+	newMonitorObject(map[string]any{"monitorState": state}).DeepCopyInto(u)
 	return nil
 }
 
-func TestContractOfObjects(t *testing.T) {
+func TestContractOfDatadogMonitors(t *testing.T) {
 	t.Parallel()
-	healthtest.Run(t, healthtest.Harness{Timeout: silence, Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+	healthtest.Run(t, healthtest.Harness{Timeout: silentTimeout, Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 		t.Helper()
-		checker, subject := play(t, v1alpha1.DatadogCheck{MonitorRef: &corev1.LocalObjectReference{Name: "errors"}}, s, nil)
+		checker, subject := newContractFake(
+			t, v1alpha1.DatadogCheck{MonitorRef: &corev1.LocalObjectReference{Name: "errors"}}, s, nil,
+		)
 		f := checker.(*fake)
-		f.Checker.objects = cluster{f, s}
+		f.Checker.objects = objectReader{f, s}
 		return f, subject
 	}})
 }

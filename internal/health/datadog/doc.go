@@ -1,10 +1,9 @@
-// Package datadog asks Datadog whether what runs is well: a monitor by its ID, the worst of the monitors with some tags, a query over
-// metrics, or a DatadogMonitor that the Datadog operator keeps up to date.
+// Package datadog checks health with Datadog: a monitor by its ID, the worst of the monitors with some tags, a metrics
+// query, or a DatadogMonitor that the Datadog operator keeps up to date.
 //
-// Only OK is health and only an alert is failure. What is muted, deleted, stale, without data or not understood is no verdict, so it
-// neither passes a release nor fails one. Data from before a deployment does not count for it.
+// Only OK is Healthy and only an alert is Unhealthy. A monitor that is muted, deleted, outdated, without data or in an
+// unknown state neither passes nor fails a release. Data from before a deployment is ignored.
 //
-// A request is made once, and not repeated until the next probe. Where Datadog limits requests none is made until it allows them
-// again, and many checks with the same keys and the same question share one answer for a few seconds. Nothing is remembered beyond
-// that.
+// A request is made once per probe and not retried. While Datadog limits requests, none is made. Checks with the same
+// keys and the same query share a response for a few seconds. Responses are not stored for longer.
 package datadog

@@ -27,21 +27,21 @@ import (
 )
 
 const (
-	theAPIKey = "api-key-that-nobody-may-see"
-	theAppKey = "app-key-that-nobody-may-see"
+	testAPIKey = "secret-api-key"
+	testAppKey = "secret-app-key"
 )
 
 var now = time.Date(2025, 11, 22, 10, 0, 0, 0, time.UTC)
 
-// fake is a Datadog. It answers only who asks as its API describes.
+// fake is a fake Datadog API. It accepts only requests with both keys.
 type fake struct {
 	*testing.T
 	*Checker
-	url   *url.URL
-	mu    sync.Mutex
-	asked []*http.Request
-	// answer is how it answers.
-	answer  http.HandlerFunc
+	url      *url.URL
+	mu       sync.Mutex
+	received []*http.Request
+	// handler handles requests.
+	handler http.HandlerFunc
 	secrets map[types.NamespacedName]*corev1.Secret
 	objects map[string]*unstructured.Unstructured
 	objErr  error
@@ -56,7 +56,7 @@ func newFake(t *testing.T) *fake {
 	if f.url, err = url.Parse(server.URL); err != nil {
 		t.Fatal(err)
 	}
-	f.secret("shop", "datadog", theAPIKey, theAppKey)
+	f.secret("shop", "datadog", testAPIKey, testAppKey)
 	out := outbound.New(outbound.Options{
 		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: f,
 	})
@@ -69,21 +69,21 @@ func newFake(t *testing.T) *fake {
 // ServeHTTP implements http.Handler.
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
-	f.asked = append(f.asked, r)
-	answer := f.answer
+	f.received = append(f.received, r)
+	handler := f.handler
 	f.mu.Unlock()
 	if r.Method != http.MethodGet || r.Header.Get("DD-API-KEY") == "" || r.Header.Get("DD-APPLICATION-KEY") == "" {
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	answer(w, r)
+	handler(w, r)
 }
 
-// requests is how often it was asked.
+// requests returns the number of requests.
 func (f *fake) requests() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.asked)
+	return len(f.received)
 }
 
 func (f *fake) secret(namespace, name, api, app string) *corev1.Secret {
@@ -105,7 +105,7 @@ func (f *fake) Secret(_ context.Context, key types.NamespacedName) (*corev1.Secr
 
 // ConfigMap implements outbound.Keys.
 func (f *fake) ConfigMap(context.Context, types.NamespacedName) (*corev1.ConfigMap, error) {
-	return nil, errors.New("nobody should ask")
+	return nil, errors.New("unexpected call")
 }
 
 // Get implements client.Reader.
@@ -124,18 +124,18 @@ func (f *fake) Get(_ context.Context, key client.ObjectKey, o client.Object, _ .
 
 // List implements client.Reader.
 func (f *fake) List(context.Context, client.ObjectList, ...client.ListOption) error {
-	return errors.New("nobody should list")
+	return errors.New("unexpected call")
 }
 
-// says makes the Datadog answer with what its own client would send.
-func (f *fake) says(answer any) {
-	f.with(func(w http.ResponseWriter, _ *http.Request) { f.write(w, answer) })
+// respondWith sets the response: JSON text, or a value of the client library.
+func (f *fake) respondWith(answer any) {
+	f.handle(func(w http.ResponseWriter, _ *http.Request) { f.write(w, answer) })
 }
 
-func (f *fake) with(answer http.HandlerFunc) {
+func (f *fake) handle(handler http.HandlerFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.answer = answer
+	f.handler = handler
 }
 
 func (f *fake) write(w http.ResponseWriter, answer any) {
@@ -149,19 +149,24 @@ func (f *fake) write(w http.ResponseWriter, answer any) {
 	}
 }
 
-// fails makes the Datadog answer with an error, as its API describes errors. It repeats the keys, to see whether they are told.
-func (f *fake) fails(code int, headers ...string) {
-	f.with(func(w http.ResponseWriter, r *http.Request) {
+// respondWithStatus sets an error response in the format of the API. Its message contains the keys.
+func (f *fake) respondWithStatus(code int, headers ...string) {
+	f.handle(func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
 			w.Header().Set(headers[i], headers[i+1])
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		f.write(w, datadogV1.NewAPIErrorResponse([]string{"no good: " + r.Header.Get("DD-API-KEY") + " " + r.Header.Get("DD-APPLICATION-KEY")}))
+		f.write(
+			w,
+			datadogV1.NewAPIErrorResponse([]string{
+				"no good: " + r.Header.Get("DD-API-KEY") + " " + r.Header.Get("DD-APPLICATION-KEY"),
+			}),
+		)
 	})
 }
 
-// subject is a check of the Datadog.
+// subject returns a subject with a check.
 func subject(d v1alpha1.DatadogCheck) health.Subject {
 	if d.MonitorRef == nil && d.APIKeyFrom == nil {
 		d.APIKeyFrom = &corev1.LocalObjectReference{Name: "datadog"}
@@ -184,9 +189,11 @@ func byQuery(success string) v1alpha1.DatadogCheck {
 	return v1alpha1.DatadogCheck{Query: "avg:trace.http.request.errors{service:hello} by {env}", Success: success}
 }
 
-// monitorIs is a monitor as Datadog describes it.
-func monitorIs(id int64, state datadogV1.MonitorOverallStates, edit ...func(*datadogV1.Monitor)) datadogV1.Monitor {
-	m := datadogV1.NewMonitor("avg(last_5m):avg:trace.http.request.errors{service:hello} > 1", datadogV1.MONITORTYPE_QUERY_ALERT)
+// newMonitor returns a monitor with a state.
+func newMonitor(id int64, state datadogV1.MonitorOverallStates, edit ...func(*datadogV1.Monitor)) datadogV1.Monitor {
+	m := datadogV1.NewMonitor(
+		"avg(last_5m):avg:trace.http.request.errors{service:hello} > 1", datadogV1.MONITORTYPE_QUERY_ALERT,
+	)
 	m.SetId(id)
 	m.SetName("errors of hello")
 	m.SetOverallState(state)
@@ -197,8 +204,8 @@ func monitorIs(id int64, state datadogV1.MonitorOverallStates, edit ...func(*dat
 	return *m
 }
 
-// graph is an answer to a query as Datadog describes it.
-func graph(list ...datadogV1.MetricsQueryMetadata) datadogV1.MetricsQueryResponse {
+// queryResponse returns the response to a query.
+func queryResponse(list ...datadogV1.MetricsQueryMetadata) datadogV1.MetricsQueryResponse {
 	r := datadogV1.NewMetricsQueryResponse()
 	r.SetStatus("ok")
 	r.SetResType("time_series")
@@ -206,8 +213,8 @@ func graph(list ...datadogV1.MetricsQueryMetadata) datadogV1.MetricsQueryRespons
 	return *r
 }
 
-// seriesOf has points twenty seconds apart, up to now. One that is not a number is missing.
-func seriesOf(scope string, values ...any) datadogV1.MetricsQueryMetadata {
+// newSeries returns a series with points twenty seconds apart, up to now. A value that is not a number is null.
+func newSeries(scope string, values ...any) datadogV1.MetricsQueryMetadata {
 	m := datadogV1.NewMetricsQueryMetadata()
 	m.SetMetric("trace.http.request.errors")
 	m.SetScope(scope)

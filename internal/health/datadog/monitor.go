@@ -18,92 +18,99 @@ import (
 )
 
 const (
-	// keepMonitor is how long the state of a monitor counts. Datadog finds it anew about once a minute.
-	keepMonitor = 5 * time.Second
-	pageSize    = 100
-	mostPages   = 10
+	// monitorTTL is how long the state of a monitor is cached. Datadog evaluates a monitor about once a minute.
+	monitorTTL = 5 * time.Second
+	pageSize   = 100
+	maxPages   = 10
 
 	readMonitors = "monitors_read"
 )
 
-// monitor asks for one monitor.
+// monitor reads one monitor.
 func (c *Checker) monitor(ctx context.Context, s health.Subject, a account, id int64) (health.Report, error) {
 	name := fmt.Sprintf("monitor %d", id)
-	got, err := c.ask(ctx, a, s.Now, request{
-		question: question{endpoint: "monitor", text: name, token: s.Release.Token}, needs: readMonitors, about: name, keep: keepMonitor,
-		put: func(ctx context.Context, client *datadog.APIClient) (answer, *http.Response, error) {
+	got, err := c.send(ctx, a, s.Now, request{
+		queryKey:   queryKey{endpoint: "monitor", text: name, token: s.Release.Token},
+		permission: readMonitors, resource: name, ttl: monitorTTL,
+		do: func(ctx context.Context, client *datadog.APIClient) (queryResult, *http.Response, error) {
 			options := datadogV1.NewGetMonitorOptionalParameters().WithWithDowntimes(true)
 			m, resp, err := datadogV1.NewMonitorsApi(client).GetMonitor(ctx, id, *options)
 			if err == nil {
-				err = begins(resp, '{')
+				err = checkBody(resp, '{')
 			}
-			if err == nil && identity(m) != id {
-				err = errUnreadable
+			if err == nil && monitorID(m) != id {
+				err = errFormat
 			}
 			if err != nil {
-				return answer{}, resp, err
+				return queryResult{}, resp, err
 			}
-			f, err := found(m, s.Now)
-			return answer{findings: []finding{f}}, resp, err
+			f, err := reportMonitor(m, s.Now)
+			return queryResult{reports: []monitorReport{f}}, resp, err
 		},
 	})
 	if err != nil {
 		return health.Report{}, err
 	}
-	return worst(got.findings, s.Check.Spec.NoData), nil
+	return combine(got.reports, s.Check.Spec.NoData), nil
 }
 
-// monitors asks for all monitors that have all of some tags. Without any there is nothing that could be well.
+// monitors reads the monitors that have all tags. The report is NoData if there is none.
 func (c *Checker) monitors(ctx context.Context, s health.Subject, a account, tags []string) (health.Report, error) {
 	joined := strings.Join(slices.Compact(slices.Sorted(slices.Values(tags))), ",")
-	got, err := c.ask(ctx, a, s.Now, request{
-		question: question{endpoint: "monitors", text: joined, token: s.Release.Token}, needs: readMonitors, keep: keepMonitor,
-		put: func(ctx context.Context, client *datadog.APIClient) (answer, *http.Response, error) {
-			var all answer
-			for page := range int64(mostPages) {
-				list, resp, err := listed(ctx, client, joined, page)
+	got, err := c.send(ctx, a, s.Now, request{
+		queryKey:   queryKey{endpoint: "monitors", text: joined, token: s.Release.Token},
+		permission: readMonitors, ttl: monitorTTL,
+		do: func(ctx context.Context, client *datadog.APIClient) (queryResult, *http.Response, error) {
+			var all queryResult
+			for page := range int64(maxPages) {
+				list, resp, err := listPage(ctx, client, joined, page)
 				if err != nil {
-					return answer{}, resp, err
+					return queryResult{}, resp, err
 				}
 				for _, m := range list {
-					f, err := found(m, s.Now)
+					f, err := reportMonitor(m, s.Now)
 					if err != nil {
-						return answer{}, resp, err
+						return queryResult{}, resp, err
 					}
-					all.findings = append(all.findings, f)
+					all.reports = append(all.reports, f)
 				}
 				if len(list) < pageSize {
 					return all, resp, nil
 				}
 			}
-			return answer{}, &http.Response{}, &complaint{fmt.Sprintf("more than %d monitors have these tags: give more tags", pageSize*mostPages)}
+			return queryResult{}, &http.Response{}, &responseError{
+				fmt.Sprintf("more than %d monitors have these tags: add tags", pageSize*maxPages),
+			}
 		},
 	})
 	switch {
 	case err != nil:
 		return health.Report{}, err
-	case len(got.findings) == 0:
-		return health.Report{State: health.NoData, Message: "no monitor has the tags " + version.Clean(joined, longestQuote)}, nil
+	case len(got.reports) == 0:
+		message := "no monitor has the tags " + version.Clean(joined, maxQuotedLength)
+		return health.Report{State: health.NoData, Message: message}, nil
 	}
-	return worst(got.findings, s.Check.Spec.NoData), nil
+	return combine(got.reports, s.Check.Spec.NoData), nil
 }
 
-// listed is one page of monitors.
-func listed(ctx context.Context, client *datadog.APIClient, tags string, page int64) ([]datadogV1.Monitor, *http.Response, error) {
+// listPage returns a page of monitors.
+func listPage(
+	ctx context.Context, client *datadog.APIClient, tags string, page int64,
+) ([]datadogV1.Monitor, *http.Response, error) {
 	options := datadogV1.NewListMonitorsOptionalParameters().
 		WithMonitorTags(tags).WithWithDowntimes(true).WithPage(page).WithPageSize(pageSize)
 	list, resp, err := datadogV1.NewMonitorsApi(client).ListMonitors(ctx, *options)
 	if err == nil {
-		err = begins(resp, '[')
+		err = checkBody(resp, '[')
 	}
 	return list, resp, err
 }
 
-// found judges a monitor. Types and states that the client does not know yet are no reason not to.
-func found(m datadogV1.Monitor, now time.Time) (finding, error) {
-	id := identity(m)
-	if id == 0 || m.Query == "" { // the client could make nothing of it
-		return finding{}, errUnreadable
+// reportMonitor returns the report of a monitor. It accepts types and states that the client library does not know.
+func reportMonitor(m datadogV1.Monitor, now time.Time) (monitorReport, error) {
+	id := monitorID(m)
+	if id == 0 || m.Query == "" { // the client library could not parse it
+		return monitorReport{}, errFormat
 	}
 	name := fmt.Sprintf("monitor %d", id)
 	if m.GetName() != "" {
@@ -115,18 +122,18 @@ func found(m datadogV1.Monitor, now time.Time) (finding, error) {
 	}
 	switch {
 	case m.Deleted.Get() != nil:
-		return finding{v1alpha1.HealthPending, name + " is deleted"}, nil
-	case muted(m, now):
-		return finding{v1alpha1.HealthPending, name + " is muted"}, nil
+		return monitorReport{v1alpha1.HealthPending, name + " is deleted"}, nil
+	case isMuted(m, now):
+		return monitorReport{v1alpha1.HealthPending, name + " is muted"}, nil
 	}
-	f := judge(name, state)
+	f := reportState(name, state)
 	if groups := groupsInAlert(m); f.state == v1alpha1.HealthUnhealthy && len(groups) > 0 {
-		f.message += ": " + few(groups, ", ")
+		f.message += ": " + joinFirst(groups, ", ")
 	}
 	return f, nil
 }
 
-// groupsInAlert names the groups, where Datadog tells.
+// groupsInAlert returns the names of the groups in alert, if the response has them.
 func groupsInAlert(m datadogV1.Monitor) []string {
 	var list []string
 	for name, group := range m.GetState().Groups {
@@ -137,30 +144,30 @@ func groupsInAlert(m datadogV1.Monitor) []string {
 	return list
 }
 
-// muted says whether nobody is told of the monitor as a whole. One of which some groups are muted is judged by its state, which
-// does not leave them out.
-func muted(m datadogV1.Monitor, now time.Time) bool {
-	const everything = "*"
-	at, whole := now.Unix(), !m.GetMulti()
+// isMuted reports whether a monitor is muted as a whole. The state of a monitor includes its muted groups, so a
+// monitor with some muted groups is reported by its state.
+func isMuted(m datadogV1.Monitor, now time.Time) bool {
+	const allScopes = "*"
+	at, simple := now.Unix(), !m.GetMulti()
 	options := m.GetOptions()
 	for scope, end := range options.GetSilenced() {
-		if (whole || scope == everything) && (end == 0 || at < end) {
+		if (simple || scope == allScopes) && (end == 0 || at < end) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(m.MatchingDowntimes, func(d datadogV1.MatchingDowntime) bool {
-		return (whole || len(d.Scope) == 0 || slices.Contains(d.Scope, everything)) && lasts(d, at)
+		return (simple || len(d.Scope) == 0 || slices.Contains(d.Scope, allScopes)) && isActive(d, at)
 	})
 }
 
-// lasts says whether a downtime has begun and not ended.
-func lasts(d datadogV1.MatchingDowntime, at int64) bool {
+// isActive reports whether a downtime has started and not ended.
+func isActive(d datadogV1.MatchingDowntime, at int64) bool {
 	end := d.End.Get()
 	return d.GetStart() <= at && (end == nil || at < *end)
 }
 
-// identity is the ID of a monitor, 0 if it has none.
-func identity(m datadogV1.Monitor) int64 {
+// monitorID returns the ID of a monitor, or 0 if it has none.
+func monitorID(m datadogV1.Monitor) int64 {
 	if m.Id != nil {
 		return *m.Id
 	}
@@ -168,7 +175,7 @@ func identity(m datadogV1.Monitor) int64 {
 	case float64:
 		return int64(id)
 	case json.Number:
-		n, _ := id.Int64() //nolint:errcheck // then it has none
+		n, _ := id.Int64() //nolint:errcheck // 0 is no ID
 		return n
 	}
 	return 0

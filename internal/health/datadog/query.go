@@ -18,66 +18,71 @@ import (
 )
 
 const (
-	// keepSeries is how long the answer to a query counts: points are seconds apart, and an hour has 1600 queries for all.
-	keepSeries    = 10 * time.Second
+	// seriesTTL is how long the result of a query is cached. Points are seconds apart, and an organization may make 1600
+	// queries an hour.
+	seriesTTL     = 10 * time.Second
 	defaultWindow = 5 * time.Minute
-	mostSeries    = 500
-	mostPoints    = 10_000
+	maxSeries     = 500
+	maxPoints     = 10_000
 
-	queryMetrics = "timeseries_query"
+	readMetrics = "timeseries_query"
 )
 
-// span is the time that a query looks at.
-type span struct {
+// timeRange is the time range of a query.
+type timeRange struct {
 	from, to time.Time
-	// clipped is whether it begins at the deployment.
-	clipped bool
+	// sinceDeployment reports whether the range starts at the deployment.
+	sinceDeployment bool
 }
 
-// looks back as far as the window, but not to what ran before.
-func looks(d *v1alpha1.DatadogCheck, s health.Subject) (span, time.Duration) {
+// queryRange returns the time range of a query, which does not start before the deployment, and the window of the
+// check.
+func queryRange(d *v1alpha1.DatadogCheck, s health.Subject) (timeRange, time.Duration) {
 	window := defaultWindow
 	if d.Window != nil {
 		if v, err := d.Window.Parse(); err == nil && v > 0 {
 			window = v
 		}
 	}
-	back := span{from: s.Now.Add(-window), to: s.Now}
-	if s.Release.DeployedAt.After(back.from) {
-		back.from, back.clipped = s.Release.DeployedAt, true
+	tr := timeRange{from: s.Now.Add(-window), to: s.Now}
+	if s.Release.DeployedAt.After(tr.from) {
+		tr.from, tr.sinceDeployment = s.Release.DeployedAt, true
 	}
-	return back, window
+	return tr, window
 }
 
-// query asks for metrics and judges them by the expression of the check.
-func (c *Checker) query(ctx context.Context, s health.Subject, a account, d *v1alpha1.DatadogCheck) (health.Report, error) {
+// query runs the query of a check and evaluates its success expression.
+func (c *Checker) query(
+	ctx context.Context, s health.Subject, a account, d *v1alpha1.DatadogCheck,
+) (health.Report, error) {
 	success, err := c.conditions.Compile(ctx, d.Success, expr.SeriesList)
 	if err != nil {
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	}
-	back, window := looks(d, s)
-	if back.to.Unix() <= back.from.Unix() {
-		return none(back, window), nil
+	tr, window := queryRange(d, s)
+	if tr.to.Unix() <= tr.from.Unix() {
+		return noDataReport(tr, window), nil
 	}
-	got, err := c.ask(ctx, a, s.Now, request{
-		question: question{endpoint: "query", text: window.String() + "\x00" + d.Query, token: s.Release.Token}, needs: queryMetrics, keep: keepSeries,
-		put: func(ctx context.Context, client *datadog.APIClient) (answer, *http.Response, error) {
-			r, resp, err := datadogV1.NewMetricsApi(client).QueryMetrics(ctx, back.from.Unix(), back.to.Unix(), d.Query)
+	got, err := c.send(ctx, a, s.Now, request{
+		queryKey:   queryKey{endpoint: "query", text: window.String() + "\x00" + d.Query, token: s.Release.Token},
+		permission: readMetrics, ttl: seriesTTL,
+		do: func(ctx context.Context, client *datadog.APIClient) (queryResult, *http.Response, error) {
+			r, resp, err := datadogV1.NewMetricsApi(client).QueryMetrics(ctx, tr.from.Unix(), tr.to.Unix(), d.Query)
 			if err == nil {
-				err = begins(resp, '{')
+				err = checkBody(resp, '{')
 			}
 			if err != nil {
-				return answer{}, resp, err
+				return queryResult{}, resp, err
 			}
-			list, err := numbers(r, s.Release.DeployedAt)
-			return answer{series: list}, resp, err
+			list, err := parseSeries(r, s.Release.DeployedAt)
+			return queryResult{series: list}, resp, err
 		},
 	})
 	switch {
 	case err != nil:
 		return health.Report{}, err
 	case len(got.series) == 0:
-		return none(back, window), nil
+		return noDataReport(tr, window), nil
 	}
 	r := s.Release
 	release := expr.Release{Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace}
@@ -85,55 +90,56 @@ func (c *Checker) query(ctx context.Context, s health.Subject, a account, d *v1a
 	case err != nil:
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	case !ok:
-		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "success does not hold: " + tell(got.series)}, nil
+		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "success is false: " + formatSeries(got.series)}, nil
 	}
-	return health.Report{State: v1alpha1.HealthHealthy, Message: "success holds"}, nil
+	return health.Report{State: v1alpha1.HealthHealthy, Message: "success is true"}, nil
 }
 
-func none(back span, window time.Duration) health.Report {
-	when := "in the last " + window.String()
-	if back.clipped {
+// noDataReport returns the report for a query without data.
+func noDataReport(tr timeRange, window time.Duration) health.Report {
+	when := "for the last " + window.String()
+	if tr.sinceDeployment {
 		when = "since the deployment"
 	}
-	return health.Report{State: health.NoData, Message: "the query has no data " + when}
+	return health.Report{State: health.NoData, Message: "the query returned no data " + when}
 }
 
-// numbers takes the series that have any. A point that begins before the deployment is about what ran before.
-func numbers(r datadogV1.MetricsQueryResponse, since time.Time) ([]expr.Series, error) {
+// parseSeries returns the series that have values. It ignores points from before the deployment.
+func parseSeries(r datadogV1.MetricsQueryResponse, since time.Time) ([]expr.Series, error) {
 	switch {
 	case r.GetStatus() == "error":
-		return nil, &complaint{"Datadog could not answer the query: " + version.Clean(r.GetError(), longestQuote)}
+		return nil, &responseError{"Datadog failed to run the query: " + version.Clean(r.GetError(), maxQuotedLength)}
 	case r.UnparsedObject != nil || r.GetStatus() != "ok":
-		return nil, errUnreadable
-	case len(r.Series) > mostSeries:
+		return nil, errFormat
+	case len(r.Series) > maxSeries:
 		return nil, errTooMuch
 	}
 	var list []expr.Series
 	total := 0
-	for _, one := range r.Series {
-		points, err := valuesOf(one, since)
+	for _, metric := range r.Series {
+		points, err := parsePoints(metric, since)
 		if err != nil {
 			return nil, err
 		}
-		if total += len(points); total > mostPoints {
+		if total += len(points); total > maxPoints {
 			return nil, errTooMuch
 		}
 		if len(points) > 0 {
-			list = append(list, expr.Series{Scope: version.Clean(one.GetScope(), 200), Points: points})
+			list = append(list, expr.Series{Scope: version.Clean(metric.GetScope(), 200), Points: points})
 		}
 	}
 	return list, nil
 }
 
-// valuesOf are the points of a series that have a value and began since a time.
-func valuesOf(one datadogV1.MetricsQueryMetadata, since time.Time) ([]float64, error) {
-	if one.UnparsedObject != nil {
-		return nil, errUnreadable
+// parsePoints returns the values of a series since a time.
+func parsePoints(metric datadogV1.MetricsQueryMetadata, since time.Time) ([]float64, error) {
+	if metric.UnparsedObject != nil {
+		return nil, errFormat
 	}
 	var values []float64
-	for _, point := range one.Pointlist {
+	for _, point := range metric.Pointlist {
 		if len(point) != 2 || point[0] == nil {
-			return nil, errUnreadable
+			return nil, errFormat
 		}
 		if point[1] != nil && (since.IsZero() || int64(*point[0]) >= since.UnixMilli()) {
 			values = append(values, *point[1])
@@ -142,13 +148,18 @@ func valuesOf(one datadogV1.MetricsQueryMetadata, since time.Time) ([]float64, e
 	return values, nil
 }
 
-var errTooMuch = &complaint{fmt.Sprintf("the query has more than %d series or %d points: group by fewer tags, or shorten the window", mostSeries, mostPoints)}
+var errTooMuch = &responseError{
+	fmt.Sprintf(
+		"the query returned more than %d series or %d points: group by fewer tags, or shorten the window", maxSeries,
+		maxPoints,
+	),
+}
 
-// tell says what the series came to.
-func tell(list []expr.Series) string {
+// formatSeries returns the last value of each series for a message.
+func formatSeries(list []expr.Series) string {
 	var texts []string
 	for _, s := range list {
 		texts = append(texts, cmp.Or(s.Scope, "the series")+" is "+strconv.FormatFloat(s.Points[len(s.Points)-1], 'g', 3, 64))
 	}
-	return few(texts, ", ")
+	return joinFirst(texts, ", ")
 }

@@ -10,62 +10,64 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// mostNamed is how many monitors, groups or series a message names.
-const mostNamed = 3
+// maxListed is the number of monitors, groups or series in a message.
+const maxListed = 3
 
-// finding is what one monitor amounts to.
-type finding struct {
+// monitorReport is the state of one monitor.
+type monitorReport struct {
 	state   v1alpha1.HealthState
 	message string
 }
 
-// judge says what the state of a monitor means. Only an alert is a failure, and only OK is health: everything else is no verdict.
-func judge(monitor, state string) finding {
+// reportState returns the report for the state of a monitor. Only Alert is Unhealthy and only OK is Healthy.
+func reportState(monitor, state string) monitorReport {
 	switch state {
 	case "OK":
-		return finding{v1alpha1.HealthHealthy, monitor + " is OK"}
+		return monitorReport{v1alpha1.HealthHealthy, monitor + " is OK"}
 	case "Alert":
-		return finding{v1alpha1.HealthUnhealthy, monitor + " is in alert"}
+		return monitorReport{v1alpha1.HealthUnhealthy, monitor + " is in alert"}
 	case "Warn":
-		return finding{v1alpha1.HealthPending, monitor + " warns"}
+		return monitorReport{v1alpha1.HealthPending, monitor + " is in state Warn"}
 	case "No Data":
-		return finding{health.NoData, monitor + " has no data"}
+		return monitorReport{health.NoData, monitor + " has no data"}
 	case "Skipped", "Ignored", "Unknown":
-		return finding{v1alpha1.HealthPending, monitor + " has no verdict: its state is " + state}
+		return monitorReport{v1alpha1.HealthPending, monitor + " is neither healthy nor in alert: its state is " + state}
 	case "":
-		return finding{v1alpha1.HealthPending, monitor + " has no state yet"}
+		return monitorReport{v1alpha1.HealthPending, monitor + " has no state yet"}
 	}
-	return finding{v1alpha1.HealthPending, fmt.Sprintf("%s is in a state that is not known: %q", monitor, version.Clean(state, 32))}
+	return monitorReport{
+		v1alpha1.HealthPending, fmt.Sprintf("%s has the unknown state %q", monitor, version.Clean(state, 32)),
+	}
 }
 
-// worst of several findings decides, and is named. Where the check takes no data for failure it weighs more than no verdict.
-func worst(findings []finding, noData v1alpha1.NoData) health.Report {
+// combine returns the report for the worst of several monitors. If spec.noData is Fail, NoData is worse than Pending.
+func combine(reports []monitorReport, noData v1alpha1.NoData) health.Report {
 	order := []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthPending, health.NoData}
 	if noData == v1alpha1.NoDataFail {
 		order = []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, health.NoData, v1alpha1.HealthPending}
 	}
 	for _, state := range order {
 		var messages []string
-		for _, f := range findings {
+		for _, f := range reports {
 			if f.state == state {
 				messages = append(messages, f.message)
 			}
 		}
 		if len(messages) > 0 {
-			return health.Report{State: state, Message: few(messages, "; ")}
+			return health.Report{State: state, Message: joinFirst(messages, "; ")}
 		}
 	}
-	if len(findings) == 1 {
-		return health.Report{State: findings[0].state, Message: findings[0].message}
+	if len(reports) == 1 {
+		return health.Report{State: reports[0].state, Message: reports[0].message}
 	}
-	return health.Report{State: v1alpha1.HealthHealthy, Message: fmt.Sprintf("all %d monitors are OK", len(findings))}
+	return health.Report{State: v1alpha1.HealthHealthy, Message: fmt.Sprintf("all %d monitors are OK", len(reports))}
 }
 
-// few names the first of a list, in an order that does not depend on that of the answer.
-func few(list []string, separator string) string {
+// joinFirst joins the first of a sorted list, so that the text does not depend on the order of the response.
+func joinFirst(list []string, separator string) string {
 	list = slices.Sorted(slices.Values(list))
-	if extra := len(list) - mostNamed; extra > 0 {
-		list = append(list[:mostNamed], fmt.Sprintf("and %d more", extra))
+	if extra := len(list) - maxListed; extra > 0 {
+		list = append(list[:maxListed], fmt.Sprintf("and %d more", extra))
 	}
 	return strings.Join(list, separator)
 }
