@@ -28,7 +28,7 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
-// crd is as much of the Datadog operator's as is needed here.
+// crd is a minimal definition of the kind DatadogMonitor.
 const crd = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -45,16 +45,17 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 `
 
-const patience = 30 * time.Second
+// timeout limits how long a test waits.
+const timeout = 30 * time.Second
 
-// world is an API server with the controller on it.
-type world struct {
+// testEnv is an API server for the controller.
+type testEnv struct {
 	*testing.T
 	client.Client
 	plane *devplane.Plane
 }
 
-func newWorld(t *testing.T) world {
+func newEnv(t *testing.T) testEnv {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a local cluster")
@@ -82,21 +83,21 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return world{t, c, plane}
+	return testEnv{t, c, plane}
 }
 
-// run starts the controller, and returns what ends it. It looks for the kind DatadogMonitor often.
-func (w world) run() (stop func()) {
+// startController starts the controller and returns a function that stops it.
+func (w testEnv) startController() (stop func()) {
 	w.Helper()
 	mgr, err := ctrl.NewManager(w.plane.Config(), ctrl.Options{
 		Scheme: w.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
-		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // it is started twice
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // the controller is started twice
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
 	c := New(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller"))
-	c.look = 50 * time.Millisecond
+	c.pollInterval = 50 * time.Millisecond
 	if err := c.Register(mgr); err != nil {
 		w.Fatal(err)
 	}
@@ -113,23 +114,23 @@ func (w world) run() (stop func()) {
 	return stop
 }
 
-// eventually waits until a check of the monitor is as it should be; nil is none.
-func (w world) eventually(monitor, what string, wrong func(*v1alpha1.HealthCheck) string) *v1alpha1.HealthCheck {
+// awaitCheck waits until check returns "" for the HealthCheck of a monitor, which is nil if there is none.
+func (w testEnv) awaitCheck(monitor, what string, check func(*v1alpha1.HealthCheck) string) *v1alpha1.HealthCheck {
 	w.Helper()
-	for deadline := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
-		check := &v1alpha1.HealthCheck{}
-		err := w.Get(w.Context(), client.ObjectKey{Namespace: "default", Name: name(monitor)}, check)
+	for deadline := time.Now().Add(timeout); ; <-time.After(20 * time.Millisecond) {
+		got := &v1alpha1.HealthCheck{}
+		err := w.Get(w.Context(), client.ObjectKey{Namespace: "default", Name: checkName(monitor)}, got)
 		if apierrors.IsNotFound(err) {
-			check = nil
+			got = nil
 		} else if err != nil {
 			w.Fatal(err)
 		}
-		is := wrong(check)
-		if is == "" {
-			return check
+		problem := check(got)
+		if problem == "" {
+			return got
 		}
 		if time.Now().After(deadline) {
-			w.Fatalf("%s: not after %s: %s", what, patience, is)
+			w.Fatalf("%s: not within %s: %s", what, timeout, problem)
 		}
 	}
 }
@@ -141,7 +142,7 @@ func exists(check *v1alpha1.HealthCheck) string {
 	return ""
 }
 
-func (w world) monitor(name string, labels, annotations map[string]string) *unstructured.Unstructured {
+func (w testEnv) monitor(name string, labels, annotations map[string]string) *unstructured.Unstructured {
 	w.Helper()
 	m := &unstructured.Unstructured{}
 	m.SetGroupVersionKind(monitorKind)
@@ -155,7 +156,7 @@ func (w world) monitor(name string, labels, annotations map[string]string) *unst
 	return m
 }
 
-func (w world) edit(o client.Object, edit func()) {
+func (w testEnv) edit(o client.Object, edit func()) {
 	w.Helper()
 	before, _ := o.DeepCopyObject().(client.Object)
 	edit()
@@ -164,77 +165,77 @@ func (w world) edit(o client.Object, edit func()) {
 	}
 }
 
-func TestOnAnAPIServer(t *testing.T) {
+func TestWithAnAPIServer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	stop := w.run() // the kind is not installed yet
+	w := newEnv(t)
+	stop := w.startController() // before the kind is installed
 	if err := w.plane.Apply(t.Context(), []byte(crd)); err != nil {
 		t.Fatal(err)
 	}
 	w.awaitKind()
-	t.Run("Life", func(t *testing.T) { w.with(t).life() })
-	t.Run("Taken", func(t *testing.T) { w.with(t).taken() })
-	t.Run("NotOurs", func(t *testing.T) { w.with(t).notOurs() })
+	t.Run("Lifecycle", func(t *testing.T) { w.withT(t).testLifecycle() })
+	t.Run("NameTaken", func(t *testing.T) { w.withT(t).testNameTaken() })
+	t.Run("ForeignChecks", func(t *testing.T) { w.withT(t).testForeignChecks() })
 	t.Run("LongName", func(t *testing.T) {
-		w := w.with(t)
+		w := w.withT(t)
 		long := strings.Repeat("a.", 120) + "monitor"
 		w.monitor(long, nil, map[string]string{AnnotationHealthCheck: "true"})
-		w.eventually(long, "a monitor with a long name has a check", exists)
+		w.awaitCheck(long, "a monitor with a long name has a check", exists)
 	})
 	stop()
-	owned, restored := w.public("latency", true), w.public("restored", false)
-	w.run()
-	w.adopted(owned)
-	w.adopted(restored)
+	owned, restored := w.createPublished("latency", true), w.createPublished("restored", false)
+	w.startController()
+	w.wantAdopted(owned)
+	w.wantAdopted(restored)
 }
 
-func (w world) with(t *testing.T) world {
+func (w testEnv) withT(t *testing.T) testEnv {
 	t.Helper()
 	w.T = t
 	return w
 }
 
 // awaitKind waits until the API server serves the kind.
-func (w world) awaitKind() {
+func (w testEnv) awaitKind() {
 	w.Helper()
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(monitorKind)
-	for deadline := time.Now().Add(patience); w.List(w.Context(), list) != nil; <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); w.List(w.Context(), list) != nil; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.Fatal("the kind is not served")
 		}
 	}
 }
 
-// life is a monitor that gets a check, changes, and does not want it any more.
-func (w world) life() {
+// testLifecycle creates, changes and deletes the check of a monitor.
+func (w testEnv) testLifecycle() {
 	w.Helper()
 	m := w.monitor("errors", map[string]string{"team": "shop", "kustomize.toolkit.fluxcd.io/name": "apps"}, map[string]string{
 		AnnotationHealthCheck: "true", corev1.LastAppliedConfigAnnotation: "{}",
 	})
-	check := w.eventually("errors", "the monitor has a check", exists)
+	check := w.awaitCheck("errors", "the monitor has a check", exists)
 	if *check.Spec.Class != "datadog" || check.Spec.Datadog.MonitorRef.Name != "errors" || !metav1.IsControlledBy(check, m) {
-		w.Errorf("it is not a check of the monitor: %+v, owned by %v", check.Spec, check.OwnerReferences)
+		w.Errorf("not a check of the monitor: %+v, owned by %v", check.Spec, check.OwnerReferences)
 	}
 	if check.Labels["team"] != "shop" || check.Labels[LabelManagedBy] != "datadog-controller" || check.Labels[LabelMonitor] != "errors" {
-		w.Errorf("a selector does not find it: %v", check.Labels)
+		w.Errorf("labels: got %v", check.Labels)
 	}
-	if len(foreign(check.Labels))+len(foreign(check.Annotations)) > 0 {
-		w.Errorf("it carries marks of other tools: %v %v", check.Labels, check.Annotations)
+	if len(keysNotCopied(check.Labels))+len(keysNotCopied(check.Annotations)) > 0 {
+		w.Errorf("labels or annotations of other tools were copied: %v %v", check.Labels, check.Annotations)
 	}
 	w.edit(check, func() { check.Spec.NoData, check.Labels["mine"] = v1alpha1.NoDataPass, "yes" })
 	w.edit(m, func() { m.SetLabels(map[string]string{"tier": "web"}) })
-	changed := w.eventually("errors", "labels follow the monitor", func(c *v1alpha1.HealthCheck) string {
+	changed := w.awaitCheck("errors", "labels follow the monitor", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.Labels["tier"] != "web" || c.Labels["team"] != "" {
 			return fmt.Sprint(c)
 		}
 		return ""
 	})
 	if changed.UID != check.UID || changed.Spec.NoData != v1alpha1.NoDataPass || changed.Labels["mine"] != "yes" {
-		w.Errorf("what people set is gone: %+v", changed)
+		w.Errorf("changes by users were reverted: %+v", changed)
 	}
 	w.edit(changed, func() { delete(changed.Labels, "tier") })
-	w.eventually("errors", "drift is put back", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("errors", "drift is corrected", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.Labels["tier"] != "web" {
 			return fmt.Sprint(c)
 		}
@@ -243,14 +244,14 @@ func (w world) life() {
 	if err := w.Delete(w.Context(), changed); err != nil {
 		w.Fatal(err)
 	}
-	w.eventually("errors", "a deleted check comes back", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("errors", "a deleted check is created again", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.UID == changed.UID {
 			return fmt.Sprint(c)
 		}
 		return ""
 	})
 	w.edit(m, func() { m.SetAnnotations(map[string]string{AnnotationHealthCheck: "yes"}) })
-	w.eventually("errors", "a monitor that does not ask for a check has none", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("errors", "a monitor without the annotation has no check", func(c *v1alpha1.HealthCheck) string {
 		if c != nil {
 			return "it exists"
 		}
@@ -258,13 +259,15 @@ func (w world) life() {
 	})
 }
 
-// public makes a monitor and its check as the public controller did.
-func (w world) public(monitor string, owned bool) *v1alpha1.HealthCheck {
+// createPublished creates a monitor and its check as the published controller does.
+func (w testEnv) createPublished(monitor string, owned bool) *v1alpha1.HealthCheck {
 	w.Helper()
 	m := w.monitor(monitor, map[string]string{"team": "shop"}, map[string]string{AnnotationHealthCheck: "true"})
 	check := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: "datadog-check-" + monitor,
-		Labels:      map[string]string{"team": "shop", "argocd.argoproj.io/instance": "x", LabelMonitor: monitor, LabelManagedBy: ManagedBy},
+		Labels: map[string]string{
+			"team": "shop", "argocd.argoproj.io/instance": "x", LabelMonitor: monitor, LabelManagedBy: ManagedBy,
+		},
 		Annotations: map[string]string{AnnotationMonitorName: monitor, AnnotationMonitorUID: string(m.GetUID())},
 	}}
 	if owned {
@@ -276,33 +279,37 @@ func (w world) public(monitor string, owned bool) *v1alpha1.HealthCheck {
 	return check
 }
 
-// adopted waits until a check of the public controller is one of ours.
-func (w world) adopted(check *v1alpha1.HealthCheck) {
+// wantAdopted waits until a check of the published controller is adopted.
+func (w testEnv) wantAdopted(check *v1alpha1.HealthCheck) {
 	w.Helper()
 	monitor := check.Annotations[AnnotationMonitorName]
-	got := w.eventually(monitor, "the check has a class", func(c *v1alpha1.HealthCheck) string {
+	got := w.awaitCheck(monitor, "the check has a class", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.Spec.Class == nil {
 			return fmt.Sprint(c)
 		}
 		return ""
 	})
-	if got.UID != check.UID || metav1.GetControllerOf(got) == nil || len(foreign(got.Labels)) > 0 ||
+	if got.UID != check.UID || metav1.GetControllerOf(got) == nil || len(keysNotCopied(got.Labels)) > 0 ||
 		got.Spec.Datadog.MonitorRef.Name != monitor || got.Labels["team"] != "shop" {
 		w.Errorf("it was not adopted: %+v", got)
 	}
 }
 
-// taken leaves alone a check that somebody made under the name, and says so.
-func (w world) taken() {
+// testNameTaken checks that a foreign check is not changed and that there is an event.
+func (w testEnv) testNameTaken() {
 	w.Helper()
-	mine := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "datadog-check-taken", Labels: map[string]string{"mine": "yes"}}}
+	mine := &v1alpha1.HealthCheck{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "datadog-check-taken", Labels: map[string]string{"mine": "yes"},
+		},
+	}
 	if err := w.Create(w.Context(), mine); err != nil {
 		w.Fatal(err)
 	}
 	w.monitor("taken", nil, map[string]string{AnnotationHealthCheck: "true"})
-	w.eventually("taken", "an event says that the name is taken", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("taken", "there is an event", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.ResourceVersion != mine.ResourceVersion {
-			w.Fatalf("somebody else's check was touched: %+v", c)
+			w.Fatalf("the foreign check was changed: %+v", c)
 		}
 		var list eventsv1.EventList
 		if err := w.List(w.Context(), &list, client.InNamespace("default")); err != nil {
@@ -317,20 +324,24 @@ func (w world) taken() {
 	})
 }
 
-// notOurs leaves alone the check of an earlier monitor of the same name, and of one that never asked.
-func (w world) notOurs() {
+// testForeignChecks checks that the check of a deleted monitor with the same name is not changed.
+func (w testEnv) testForeignChecks() {
 	w.Helper()
 	m := w.monitor("again", nil, nil)
 	owner := *metav1.NewControllerRef(m, monitorKind)
-	owner.UID = "an-earlier-one"
-	check := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "datadog-check-again", OwnerReferences: []metav1.OwnerReference{owner}}}
+	owner.UID = "deleted-monitor"
+	check := &v1alpha1.HealthCheck{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "datadog-check-again", OwnerReferences: []metav1.OwnerReference{owner},
+		},
+	}
 	if err := w.Create(w.Context(), check); err != nil {
 		w.Fatal(err)
 	}
 	w.edit(m, func() { m.SetAnnotations(map[string]string{AnnotationHealthCheck: "true"}) })
 	w.monitor("marker", nil, map[string]string{AnnotationHealthCheck: "true"})
-	w.eventually("marker", "a later monitor has a check", exists)
-	w.eventually("again", "the check is as it was", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("marker", "a later monitor has a check", exists)
+	w.awaitCheck("again", "the check is unchanged", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || c.ResourceVersion != check.ResourceVersion {
 			return fmt.Sprint(c)
 		}
@@ -339,7 +350,7 @@ func (w world) notOurs() {
 	if err := w.Delete(w.Context(), check); err != nil { // as the garbage collector does
 		w.Fatal(err)
 	}
-	w.eventually("again", "the monitor has a check of its own", func(c *v1alpha1.HealthCheck) string {
+	w.awaitCheck("again", "the monitor has a check of its own", func(c *v1alpha1.HealthCheck) string {
 		if c == nil || !metav1.IsControlledBy(c, m) {
 			return fmt.Sprint(c)
 		}

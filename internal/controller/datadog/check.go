@@ -2,6 +2,7 @@ package datadog
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,19 +16,20 @@ import (
 )
 
 const (
-	// AnnotationHealthCheck set to "true" on a DatadogMonitor makes a HealthCheck of it.
+	// AnnotationHealthCheck with the value "true" on a DatadogMonitor creates a HealthCheck for it.
 	AnnotationHealthCheck = "kuberik.com/health-check"
-	// AnnotationMonitorName and AnnotationMonitorUID on a HealthCheck say which DatadogMonitor it was made of.
+	// AnnotationMonitorName on a HealthCheck is the name of its DatadogMonitor.
 	AnnotationMonitorName = "kuberik.com/datadog-monitor-name"
-	// AnnotationMonitorUID on a HealthCheck is the UID of that DatadogMonitor.
+	// AnnotationMonitorUID on a HealthCheck is the UID of its DatadogMonitor.
 	AnnotationMonitorUID = "kuberik.com/datadog-monitor-uid"
-	// AnnotationCopied on a HealthCheck lists what was copied from the DatadogMonitor, so that it goes when it goes there.
+	// AnnotationCopied on a HealthCheck lists the keys that were copied from the DatadogMonitor, so that they are
+	// removed when the monitor no longer has them.
 	AnnotationCopied = "kuberik.com/datadog-copied"
-	// LabelMonitor on a HealthCheck is the name of the DatadogMonitor, shortened where it is too long for a label.
+	// LabelMonitor on a HealthCheck is the name of its DatadogMonitor, shortened if it is too long for a label.
 	LabelMonitor = "kuberik.com/datadog-monitor"
-	// LabelManagedBy on a HealthCheck says what makes it.
+	// LabelManagedBy on a HealthCheck is the controller that manages it.
 	LabelManagedBy = "kuberik.com/managed-by"
-	// ManagedBy is the value of LabelManagedBy on checks that are made of DatadogMonitors.
+	// ManagedBy is the value of LabelManagedBy on the HealthChecks of DatadogMonitors.
 	ManagedBy = "datadog-controller"
 
 	prefix  = "datadog-check-"
@@ -36,56 +38,58 @@ const (
 
 var monitorKind = schema.GroupVersionKind{Group: "datadoghq.com", Version: "v1alpha1", Kind: "DatadogMonitor"}
 
-// owning are the domains of labels and annotations by which tools know what they own, and may delete. A check is owned by its
-// monitor and by nothing else. The label app.kubernetes.io/instance is copied: people select by it, and Argo CD leaves alone what
-// has an owner.
-var owning = []string{
+// toolDomains are the domains of labels and annotations by which tools identify objects that they own and may delete.
+// They are not copied, because a check is owned by its monitor only. The label app.kubernetes.io/instance is copied:
+// it is used in selectors, and Argo CD does not delete objects that have an owner.
+var toolDomains = []string{
 	"fluxcd.io", "argoproj.io", "kubectl.kubernetes.io", "applyset.kubernetes.io", "helm.sh", "k14s.io", "config.k8s.io",
 	"config.kubernetes.io", "cli-utils.sigs.k8s.io", "cattle.io",
 }
 
-// name of the check that is made of a monitor.
-func name(monitor string) string {
+// checkName returns the name of the check of a monitor.
+func checkName(monitor string) string {
 	if n := prefix + monitor; len(n) <= maxName {
 		return n
 	}
 	return version.UniqueName(prefix+monitor, monitor)
 }
 
-// wanted says whether a monitor asks for a check.
-func wanted(monitor *metav1.PartialObjectMetadata) bool {
+// hasCheck reports whether a monitor has the annotation that creates a check.
+func hasCheck(monitor *metav1.PartialObjectMetadata) bool {
 	return monitor.Annotations[AnnotationHealthCheck] == "true"
 }
 
-// mayCopy says whether a label or annotation of a monitor is for its check too.
-func mayCopy(key string) bool {
+// isCopied reports whether a label or annotation of a monitor is copied to its check.
+func isCopied(key string) bool {
 	domain, _, ok := strings.Cut(key, "/")
 	if !ok {
 		return true
 	}
-	owned := slices.ContainsFunc(owning, func(d string) bool { return domain == d || strings.HasSuffix(domain, "."+d) })
+	owned := slices.ContainsFunc(
+		toolDomains, func(d string) bool { return domain == d || strings.HasSuffix(domain, "."+d) },
+	)
 	return !owned && key != "app.kubernetes.io/managed-by" && key != AnnotationHealthCheck && key != kube.AnnotationTrimmed
 }
 
-// record is what AnnotationCopied holds.
-type record struct {
+// copiedKeys is the value of AnnotationCopied.
+type copiedKeys struct {
 	Labels      []string `json:"labels,omitempty"`
 	Annotations []string `json:"annotations,omitempty"`
 }
 
-// shape gives a check what it has of its monitor. What people have added to it stays. A check that was made before there was a
-// record of what is copied loses the marks of other tools that were copied to it.
-func shape(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata) error {
-	var before record
-	text, recorded := check.Annotations[AnnotationCopied]
-	if recorded && json.Unmarshal([]byte(text), &before) != nil {
-		before = record{} // somebody edited it: what cannot be told apart stays
+// setDesired sets the labels, annotations, owner and spec of a check. It keeps what users have added. On a check
+// without AnnotationCopied, it removes labels and annotations of other tools that were copied by an earlier version.
+func setDesired(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata) error {
+	var before copiedKeys
+	text, hasRecord := check.Annotations[AnnotationCopied]
+	if hasRecord && json.Unmarshal([]byte(text), &before) != nil {
+		before = copiedKeys{} // it was edited: keep all keys
 	}
-	if !recorded {
-		before = record{Labels: foreign(check.Labels), Annotations: foreign(check.Annotations)}
+	if !hasRecord {
+		before = copiedKeys{Labels: keysNotCopied(check.Labels), Annotations: keysNotCopied(check.Annotations)}
 	}
-	labels, annotations := copied(monitor.Labels), copied(monitor.Annotations)
-	now, err := json.Marshal(record{Labels: keys(labels), Annotations: keys(annotations)})
+	labels, annotations := filterCopied(monitor.Labels), filterCopied(monitor.Annotations)
+	now, err := json.Marshal(copiedKeys{Labels: sortedKeys(labels), Annotations: sortedKeys(annotations)})
 	if err != nil {
 		return err
 	}
@@ -96,15 +100,15 @@ func shape(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata) e
 	check.Annotations = merge(check.Annotations, before.Annotations, annotations)
 	if metav1.GetControllerOf(check) == nil {
 		owner := metav1.NewControllerRef(monitor, monitorKind)
-		owner.BlockOwnerDeletion = nil // where rights to block are enforced, one would need that to write finalizers of monitors
+		owner.BlockOwnerDeletion = nil // blocking needs the permission to update finalizers of monitors on some clusters
 		check.OwnerReferences = append(check.OwnerReferences, *owner)
 	}
-	ask(&check.Spec, monitor.Name)
+	setSource(&check.Spec, monitor.Name)
 	return nil
 }
 
-// ask makes the check one of the monitor. How often it is asked, and what counts how much, is for people to set.
-func ask(spec *v1alpha1.HealthCheckSpec, monitor string) {
+// setSource makes the monitor the source of the check. It keeps all fields that are not about the source.
+func setSource(spec *v1alpha1.HealthCheckSpec, monitor string) {
 	class := v1alpha1.HealthClassDatadog
 	next := v1alpha1.DatadogCheck{MonitorRef: &corev1.LocalObjectReference{Name: monitor}}
 	if spec.Datadog != nil {
@@ -114,29 +118,29 @@ func ask(spec *v1alpha1.HealthCheckSpec, monitor string) {
 	spec.HTTP, spec.Prometheus, spec.Script = nil, nil, nil
 }
 
-// copied is what a check takes over of the labels or annotations of its monitor.
-func copied(of map[string]string) map[string]string {
+// filterCopied returns the labels or annotations of a monitor that are copied.
+func filterCopied(of map[string]string) map[string]string {
 	taken := map[string]string{}
 	for key, value := range of {
-		if mayCopy(key) {
+		if isCopied(key) {
 			taken[key] = value
 		}
 	}
 	return taken
 }
 
-// foreign lists the keys that should not have been copied.
-func foreign(have map[string]string) []string {
+// keysNotCopied returns the keys that are not copied.
+func keysNotCopied(have map[string]string) []string {
 	var list []string
 	for key := range have {
-		if !mayCopy(key) {
+		if !isCopied(key) {
 			list = append(list, key)
 		}
 	}
 	return list
 }
 
-// merge takes out what was given before and puts in what is given now.
+// merge returns a map without the keys in before and with the entries of now.
 func merge(have map[string]string, before []string, now map[string]string) map[string]string {
 	next := map[string]string{}
 	for key, value := range have {
@@ -144,17 +148,8 @@ func merge(have map[string]string, before []string, now map[string]string) map[s
 			next[key] = value
 		}
 	}
-	for key, value := range now {
-		next[key] = value
-	}
+	maps.Copy(next, now)
 	return next
 }
 
-func keys(of map[string]string) []string {
-	var list []string
-	for key := range of {
-		list = append(list, key)
-	}
-	slices.Sort(list)
-	return list
-}
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

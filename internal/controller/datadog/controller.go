@@ -20,73 +20,76 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// Controller makes HealthChecks of DatadogMonitors.
+// Controller reconciles the HealthChecks of DatadogMonitors.
 type Controller struct {
 	client client.Client
 	live   client.Reader
 	events events.EventRecorder
-	// look is how often it is looked whether the kind is installed, until it is.
-	look time.Duration
+	// pollInterval is how often the controller checks whether the kind DatadogMonitor is installed.
+	pollInterval time.Duration
 }
 
-// New makes the controller. Live reads past the cache: a check is removed only on what is true now.
+// New returns a Controller. Live reads without the cache: before it deletes a check, the controller reads the current
+// monitor.
 func New(c client.Client, live client.Reader, recorder events.EventRecorder) *Controller {
-	return &Controller{client: c, live: live, events: recorder, look: time.Minute}
+	return &Controller{client: c, live: live, events: recorder, pollInterval: time.Minute}
 }
 
 //+kubebuilder:rbac:groups=datadoghq.com,resources=datadogmonitors,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=healthchecks,verbs=get;list;watch;create;patch;delete
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile makes, keeps or removes the check of one monitor. That of a monitor that is gone is left to the garbage collector.
+// Reconcile creates, updates or deletes the check of a monitor. The garbage collector deletes the check of a deleted
+// monitor.
 func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	monitor, err := read(ctx, c.client, req.NamespacedName)
+	monitor, err := getMonitor(ctx, c.client, req.NamespacedName)
 	if monitor == nil || !monitor.DeletionTimestamp.IsZero() {
 		return kube.Finish(0, err)
 	}
 	check := &v1alpha1.HealthCheck{}
-	err = c.client.Get(ctx, types.NamespacedName{Namespace: monitor.Namespace, Name: name(monitor.Name)}, check)
+	err = c.client.Get(ctx, types.NamespacedName{Namespace: monitor.Namespace, Name: checkName(monitor.Name)}, check)
 	exists := err == nil
 	switch {
 	case client.IgnoreNotFound(err) != nil:
 		return kube.Finish(0, fmt.Errorf("reading the HealthCheck of DatadogMonitor %q: %w", monitor.Name, err))
 	case exists && !check.DeletionTimestamp.IsZero():
-		return ctrl.Result{}, nil // its end is an event
-	case !wanted(monitor) && exists && metav1.IsControlledBy(check, monitor):
+		return ctrl.Result{}, nil // its deletion triggers another reconcile
+	case !hasCheck(monitor) && exists && metav1.IsControlledBy(check, monitor):
 		return kube.Finish(0, c.remove(ctx, monitor, check))
-	case !wanted(monitor):
+	case !hasCheck(monitor):
 		return ctrl.Result{}, nil
 	case !exists:
 		return kube.Finish(0, c.create(ctx, monitor))
-	case !belongs(check, monitor):
-		c.taken(ctx, monitor, check)
+	case !isCheckOf(check, monitor):
+		c.reportNameTaken(ctx, monitor, check)
 		return ctrl.Result{}, nil
 	}
 	return kube.Finish(0, c.update(ctx, monitor, check))
 }
 
-// read returns nil where the monitor, or its kind, is not there.
-func read(ctx context.Context, r client.Reader, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
-	monitor := blank()
+// getMonitor returns the metadata of a monitor, or nil if the monitor or its kind does not exist.
+func getMonitor(ctx context.Context, r client.Reader, key types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
+	monitor := newMonitorMetadata()
 	err := r.Get(ctx, key, monitor)
 	switch {
 	case apierrors.IsNotFound(err), apimeta.IsNoMatchError(err):
-		return nil, nil //nolint:nilnil // there is none
+		return nil, nil //nolint:nilnil // nil means that it does not exist
 	case err != nil:
 		return nil, fmt.Errorf("reading DatadogMonitor %q: %w", key, err)
 	}
 	return monitor, nil
 }
 
-// blank is a DatadogMonitor of which only the metadata is read: all that is in it is for others.
-func blank() *metav1.PartialObjectMetadata {
+// newMonitorMetadata returns an empty DatadogMonitor of which only the metadata is read.
+func newMonitorMetadata() *metav1.PartialObjectMetadata {
 	monitor := &metav1.PartialObjectMetadata{}
 	monitor.SetGroupVersionKind(monitorKind)
 	return monitor
 }
 
-// belongs says whether a check was made of a monitor. One without any owner, as after a restore, says so itself.
-func belongs(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata) bool {
+// isCheckOf reports whether a check was created for a monitor. A check without an owner, such as after a restore, is
+// identified by its label and annotation.
+func isCheckOf(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata) bool {
 	if owner := metav1.GetControllerOf(check); owner != nil {
 		return owner.UID == monitor.UID
 	}
@@ -94,49 +97,61 @@ func belongs(check *v1alpha1.HealthCheck, monitor *metav1.PartialObjectMetadata)
 }
 
 func (c *Controller) create(ctx context.Context, monitor *metav1.PartialObjectMetadata) error {
-	check := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: monitor.Namespace, Name: name(monitor.Name)}}
-	if err := shape(check, monitor); err != nil {
+	check := &v1alpha1.HealthCheck{
+		ObjectMeta: metav1.ObjectMeta{Namespace: monitor.Namespace, Name: checkName(monitor.Name)},
+	}
+	if err := setDesired(check, monitor); err != nil {
 		return err
 	}
 	if err := c.client.Create(ctx, check, kube.FieldOwner); err != nil {
-		return fmt.Errorf("making the HealthCheck of DatadogMonitor %q: %w", monitor.Name, err)
+		return fmt.Errorf("creating the HealthCheck of DatadogMonitor %q: %w", monitor.Name, err)
 	}
-	log.FromContext(ctx).Info("made a HealthCheck", "healthcheck", check.Name)
+	log.FromContext(ctx).Info("created a HealthCheck", "healthcheck", check.Name)
 	return nil
 }
 
-func (c *Controller) update(ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck) error {
+func (c *Controller) update(
+	ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck,
+) error {
 	next := check.DeepCopy()
-	if err := shape(next, monitor); err != nil || equality.Semantic.DeepEqual(check, next) {
+	if err := setDesired(next, monitor); err != nil || equality.Semantic.DeepEqual(check, next) {
 		return err
 	}
-	if err := c.client.Patch(ctx, next, client.MergeFromWithOptions(check, client.MergeFromWithOptimisticLock{}), kube.FieldOwner); err != nil {
+	patch := client.MergeFromWithOptions(check, client.MergeFromWithOptimisticLock{})
+	if err := c.client.Patch(ctx, next, patch, kube.FieldOwner); err != nil {
 		return fmt.Errorf("updating HealthCheck %q: %w", check.Name, err)
 	}
 	log.FromContext(ctx).Info("updated a HealthCheck", "healthcheck", check.Name)
 	return nil
 }
 
-// remove deletes a check whose monitor does not want it any more, if that is still so.
-func (c *Controller) remove(ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck) error {
-	now, err := read(ctx, c.live, client.ObjectKeyFromObject(monitor))
-	if err != nil || now == nil || now.UID != monitor.UID || wanted(now) {
+// remove deletes the check of a monitor, unless the monitor has the annotation again.
+func (c *Controller) remove(
+	ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck,
+) error {
+	now, err := getMonitor(ctx, c.live, client.ObjectKeyFromObject(monitor))
+	if err != nil || now == nil || now.UID != monitor.UID || hasCheck(now) {
 		return err
 	}
-	if err := c.client.Delete(ctx, check, client.Preconditions{UID: &check.UID, ResourceVersion: &check.ResourceVersion}); err != nil {
-		return fmt.Errorf("removing HealthCheck %q: %w", check.Name, err)
+	unchanged := client.Preconditions{UID: &check.UID, ResourceVersion: &check.ResourceVersion}
+	if err := c.client.Delete(ctx, check, unchanged); err != nil {
+		return fmt.Errorf("deleting HealthCheck %q: %w", check.Name, err)
 	}
-	log.FromContext(ctx).Info("removed a HealthCheck", "healthcheck", check.Name)
+	log.FromContext(ctx).Info("deleted a HealthCheck", "healthcheck", check.Name)
 	return nil
 }
 
-// taken tells that the name of the check is somebody else's. A check of an earlier monitor of the same name is about to be
-// collected, and its end is an event.
-func (c *Controller) taken(ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck) {
+// reportNameTaken emits an event that another HealthCheck has the name. It emits none for the check of a deleted
+// monitor with the same name, which the garbage collector is about to delete.
+func (c *Controller) reportNameTaken(
+	ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck,
+) {
 	if owner := metav1.GetControllerOf(check); owner != nil && isMonitor(owner) && owner.Name == monitor.Name {
-		log.FromContext(ctx).V(1).Info("waiting for the check of an earlier monitor to be collected", "healthcheck", check.Name)
+		log.FromContext(ctx).V(1).Info(
+			"waiting for the deletion of the check of a deleted monitor", "healthcheck", check.Name,
+		)
 		return
 	}
 	c.events.Eventf(monitor, check, corev1.EventTypeWarning, "HealthCheckExists", "MakeHealthCheck",
-		"HealthCheck %s exists and was not made of this monitor: rename or delete it", check.Name)
+		"HealthCheck %s exists and does not belong to this monitor: rename or delete it", check.Name)
 }

@@ -1,7 +1,7 @@
-// Package datadog makes a HealthCheck of every DatadogMonitor that is annotated kuberik.com/health-check: "true", and keeps its
-// labels and annotations those of the monitor. It never asks Datadog and writes no status: the check is of class datadog and names
-// the monitor, so it is probed like any other.
+// Package datadog implements the controller that creates a HealthCheck for each DatadogMonitor with the annotation
+// kuberik.com/health-check: "true", and keeps its labels and annotations in sync with the monitor. The controller
+// sends no requests to Datadog and writes no status. The HealthCheck has the class datadog and refers to the monitor,
+// so it is probed like any other.
 //
-// DatadogMonitor belongs to the Datadog operator. Where its kind is not installed the controller looks for it now and then, and
-// begins when it is there.
+// The Datadog operator installs the kind DatadogMonitor. Until it is installed, the controller polls for it.
 package datadog

@@ -24,48 +24,51 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// workers is how many monitors are worked on together, and share how many of one namespace.
+// workers is the number of monitors that are reconciled concurrently, and workersPerNamespace those of one namespace.
 const (
-	workers = 4
-	share   = 1
+	workers             = 4
+	workersPerNamespace = 1
 )
 
-// Register adds the controller to a manager. It watches DatadogMonitors from when their kind is installed.
+// Register adds the controller to the manager. It watches DatadogMonitors as soon as their kind is installed.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	made := kube.When(func(check *v1alpha1.HealthCheck) bool { return len(ofCheck(context.Background(), check)) > 0 })
+	hasMonitor := kube.When(func(check *v1alpha1.HealthCheck) bool {
+		return len(requestsForCheck(context.Background(), check)) > 0
+	})
 	ctl, err := ctrl.NewControllerManagedBy(mgr).
 		Named("datadog").
-		Watches(&v1alpha1.HealthCheck{}, kube.MapOf(ofCheck), builder.WithPredicates(made, predicate.Or(
+		Watches(&v1alpha1.HealthCheck{}, kube.MapOf(requestsForCheck), builder.WithPredicates(hasMonitor, predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{},
 		))).
-		WithOptions(kube.Shared(workers, share)).
+		WithOptions(kube.Shared(workers, workersPerNamespace)).
 		Build(c)
 	if err != nil {
 		return err
 	}
-	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return c.follow(ctx, mgr, ctl) }))
+	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return c.watchMonitors(ctx, mgr, ctl) }))
 }
 
-// follow waits until the kind is installed, and then has the controller watch it.
-func (c *Controller) follow(ctx context.Context, mgr ctrl.Manager, ctl controller.Controller) error {
+// watchMonitors waits until the kind is installed and starts the watch.
+func (c *Controller) watchMonitors(ctx context.Context, mgr ctrl.Manager, ctl controller.Controller) error {
 	ctx = log.IntoContext(ctx, mgr.GetLogger().WithValues("controller", "datadog"))
-	if !installed(ctx, mgr.GetRESTMapper(), c.look) {
-		return nil // the manager ends
+	if !waitForKind(ctx, mgr.GetRESTMapper(), c.pollInterval) {
+		return nil // the manager is stopping
 	}
 	changed := predicate.Or(
 		predicate.TypedLabelChangedPredicate[*metav1.PartialObjectMetadata]{},
 		predicate.TypedAnnotationChangedPredicate[*metav1.PartialObjectMetadata]{},
 	)
-	monitors := source.Kind(mgr.GetCache(), blank(), &handler.TypedEnqueueRequestForObject[*metav1.PartialObjectMetadata]{}, changed)
+	enqueue := &handler.TypedEnqueueRequestForObject[*metav1.PartialObjectMetadata]{}
+	monitors := source.Kind(mgr.GetCache(), newMonitorMetadata(), enqueue, changed)
 	if err := ctl.Watch(monitors); err != nil {
 		return fmt.Errorf("watching DatadogMonitors: %w", err)
 	}
 	return nil
 }
 
-// installed waits until the API server knows DatadogMonitors. It returns false if it is told to end before.
-func installed(ctx context.Context, mapper apimeta.RESTMapper, look time.Duration) bool {
-	err := wait.PollUntilContextCancel(ctx, look, true, func(context.Context) (bool, error) {
+// waitForKind waits until the API server serves DatadogMonitors. It returns false if the context is canceled before.
+func waitForKind(ctx context.Context, mapper apimeta.RESTMapper, interval time.Duration) bool {
+	err := wait.PollUntilContextCancel(ctx, interval, true, func(context.Context) (bool, error) {
 		_, err := mapper.RESTMapping(monitorKind.GroupKind(), monitorKind.Version)
 		if err != nil && !apimeta.IsNoMatchError(err) {
 			log.FromContext(ctx).Error(err, "looking for the kind DatadogMonitor")
@@ -75,8 +78,8 @@ func installed(ctx context.Context, mapper apimeta.RESTMapper, look time.Duratio
 	return err == nil
 }
 
-// ofCheck reaches the monitor that a check was made of.
-func ofCheck(_ context.Context, check *v1alpha1.HealthCheck) []reconcile.Request {
+// requestsForCheck returns a request for the monitor of a check.
+func requestsForCheck(_ context.Context, check *v1alpha1.HealthCheck) []reconcile.Request {
 	monitor := ""
 	if owner := metav1.GetControllerOf(check); owner != nil && isMonitor(owner) {
 		monitor = owner.Name
