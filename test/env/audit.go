@@ -8,21 +8,21 @@ import (
 	"os"
 )
 
-// Right is a verb on a resource, as RBAC names it.
-type Right struct{ Verb, Group, Resource string }
+// Permission is a verb on a resource, as RBAC names it.
+type Permission struct{ Verb, Group, Resource string }
 
-// String names the right for people.
-func (r Right) String() string { return fmt.Sprintf("%s %s.%s", r.Verb, r.Resource, r.Group) }
+// String returns the permission for messages.
+func (r Permission) String() string { return fmt.Sprintf("%s %s.%s", r.Verb, r.Resource, r.Group) }
 
-// Rights reads the audit log: what the controller has used of its rights, and what it was always denied, with
-// what it was told.
-func (c *Cluster) Rights() (used map[Right]int, denied map[Right]string, err error) {
+// Permissions reads the audit log. It returns the permissions that the controller used, and those that it was always
+// denied, with the error message.
+func (c *Cluster) Permissions() (used map[Permission]int, denied map[Permission]string, err error) {
 	file, err := os.Open(c.Plane.AuditLog())
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
-	used, denied = map[Right]int{}, map[Right]string{}
+	defer file.Close() //nolint:errcheck // the file was only read
+	used, denied = map[Permission]int{}, map[Permission]string{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -41,7 +41,7 @@ func (c *Cluster) Rights() (used map[Right]int, denied map[Right]string, err err
 		if e.User.Username != ServiceAccount || e.ObjectRef.Resource == "" {
 			continue
 		}
-		r := Right{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource}
+		r := Permission{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource}
 		if e.ObjectRef.Subresource != "" {
 			r.Resource += "/" + e.ObjectRef.Subresource
 		}
@@ -52,10 +52,11 @@ func (c *Cluster) Rights() (used map[Right]int, denied map[Right]string, err err
 		}
 	}
 	for r := range used {
-		// An API server that has just started refuses for a moment what it grants. Caches list only when they cannot stream.
+		// An API server that has just started denies granted permissions for a moment. Caches list only if they cannot
+		// stream.
 		delete(denied, r)
 		if r.Verb == "watch" {
-			delete(denied, Right{"list", r.Group, r.Resource})
+			delete(denied, Permission{"list", r.Group, r.Resource})
 		}
 	}
 	return used, denied, lines.Err()

@@ -14,18 +14,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Patience is how long a test waits for what must come. It is long, because a busy machine is no failure.
-const Patience = 90 * time.Second
+// Timeout limits how long a test waits. It is long, because a busy machine must not fail a test.
+const Timeout = 90 * time.Second
 
 var (
-	errGone    = errors.New("it does not exist")
-	errNotOver = errors.New("the time is not over")
+	errGone        = errors.New("it does not exist")
+	errTimeNotOver = errors.New("the time has not passed")
 )
 
-// Await watches an object until done returns nil. Obj names it, and holds it as it is each time that done is asked.
+// Await watches an object until done returns nil. It stores each version of the object in obj before it calls done.
 func (w *World) Await(obj client.Object, want string, done func() error) {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.Ctx(), Patience)
+	ctx, cancel := context.WithTimeout(w.Ctx(), Timeout)
 	defer cancel()
 	last := w.follow(ctx, obj, func(gone bool) error {
 		if gone {
@@ -34,27 +34,27 @@ func (w *World) Await(obj client.Object, want string, done func() error) {
 		return done()
 	})
 	if last != nil {
-		w.T.Fatalf("after %s, %T %s: %s: %v\n%s", Patience, obj, obj.GetName(), want, last, show(obj))
+		w.T.Fatalf("after %s, %T %s: %s: %v\n%s", Timeout, obj, obj.GetName(), want, last, toYAML(obj))
 	}
 }
 
-// AwaitGone watches until an object does not exist.
+// AwaitGone watches an object until it does not exist.
 func (w *World) AwaitGone(obj client.Object) {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.Ctx(), Patience)
+	ctx, cancel := context.WithTimeout(w.Ctx(), Timeout)
 	defer cancel()
 	last := w.follow(ctx, obj, func(gone bool) error {
 		if gone {
 			return nil
 		}
-		return errors.New("it exists")
+		return errors.New("it still exists")
 	})
 	if last != nil {
-		w.T.Fatalf("%T %s is still there after %s\n%s", obj, obj.GetName(), Patience, show(obj))
+		w.T.Fatalf("%T %s still exists after %s\n%s", obj, obj.GetName(), Timeout, toYAML(obj))
 	}
 }
 
-// Throughout watches an object for a while and fails the test when holds returns an error.
+// Throughout watches an object for a time. It fails the test if holds returns an error.
 func (w *World) Throughout(d time.Duration, obj client.Object, want string, holds func() error) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.Ctx(), d)
@@ -66,80 +66,80 @@ func (w *World) Throughout(d time.Duration, obj client.Object, want string, hold
 			broken = holds()
 		}
 		if broken == nil {
-			return errNotOver
+			return errTimeNotOver
 		}
 		return nil
 	})
 	if held == nil {
-		w.T.Fatalf("%T %s: %s: %v\n%s", obj, obj.GetName(), want, broken, show(obj))
+		w.T.Fatalf("%T %s: %s: %v\n%s", obj, obj.GetName(), want, broken, toYAML(obj))
 	}
 }
 
-// follow asks at every change of an object, from how it is now on, until it is told to stop (nil) or ctx ends. It returns what
-// it was told last.
-func (w *World) follow(ctx context.Context, obj client.Object, ask func(gone bool) error) error {
-	last := errors.New("nothing was seen of it")
+// follow calls check for the current version of an object and for each change, until check returns nil or ctx ends.
+// It returns the last error.
+func (w *World) follow(ctx context.Context, obj client.Object, check func(gone bool) error) error {
+	last := errors.New("the object was not read")
 	for ctx.Err() == nil {
 		err := w.Admin.Get(ctx, client.ObjectKeyFromObject(obj), obj)
 		switch {
 		case apierrors.IsNotFound(err):
-			last = ask(true)
+			last = check(true)
 		case err == nil:
-			last = ask(false)
+			last = check(false)
 		case ctx.Err() == nil:
 			last = err
 		}
 		if last == nil {
 			return nil
 		}
-		if last = w.watch(ctx, obj, last, ask); last == nil {
+		if last = w.watch(ctx, obj, last, check); last == nil {
 			return nil
 		}
 	}
 	return last
 }
 
-// watch asks at every event of one watch, and a while after the last.
-func (w *World) watch(ctx context.Context, obj client.Object, last error, ask func(gone bool) error) error {
-	events, err := w.open(ctx, obj)
+// watch calls check for each event of one watch. It returns after a while, so that a missed event is not lost.
+func (w *World) watch(ctx context.Context, obj client.Object, last error, check func(gone bool) error) error {
+	events, err := w.openWatch(ctx, obj)
 	if err != nil {
-		select { // the API server may be away
+		select { // the API server may be unavailable
 		case <-ctx.Done():
 		case <-time.After(50 * time.Millisecond):
 		}
 		return last
 	}
 	defer events.Stop()
-	again := time.After(2 * time.Second) // a watch that opened too late is not the end
+	reread := time.After(2 * time.Second) // the watch may have missed an event
 	for {
 		select {
 		case <-ctx.Done():
 			return last
-		case <-again:
+		case <-reread:
 			return last
 		case e, ok := <-events.ResultChan():
 			if !ok || e.Type == watch.Error {
 				return last
 			}
-			if last = tell(obj, e, last, ask); last == nil {
+			if last = handleEvent(obj, e, last, check); last == nil {
 				return nil
 			}
 		}
 	}
 }
 
-// tell asks about one event.
-func tell(obj client.Object, e watch.Event, last error, ask func(gone bool) error) error {
+// handleEvent calls check for one event.
+func handleEvent(obj client.Object, e watch.Event, last error, check func(gone bool) error) error {
 	switch {
 	case e.Type == watch.Deleted:
-		return ask(true)
-	case set(obj, e.Object):
-		return ask(false)
+		return check(true)
+	case copyInto(obj, e.Object):
+		return check(false)
 	}
 	return last
 }
 
-func (w *World) open(ctx context.Context, obj client.Object) (watch.Interface, error) {
+func (w *World) openWatch(ctx context.Context, obj client.Object) (watch.Interface, error) {
 	gvk, err := apiutil.GVKForObject(obj, w.Admin.Scheme())
 	if err != nil {
 		return nil, err
@@ -151,12 +151,15 @@ func (w *World) open(ctx context.Context, obj client.Object) (watch.Interface, e
 	}
 	list, ok := empty.(client.ObjectList)
 	if !ok {
-		return nil, fmt.Errorf("%T is no list", empty)
+		return nil, fmt.Errorf("%T is not a list", empty)
 	}
-	return w.Admin.Watch(ctx, list, client.InNamespace(obj.GetNamespace()), client.MatchingFields{"metadata.name": obj.GetName()})
+	return w.Admin.Watch(
+		ctx, list, client.InNamespace(obj.GetNamespace()), client.MatchingFields{"metadata.name": obj.GetName()},
+	)
 }
 
-func set(obj client.Object, seen any) bool {
+// copyInto sets obj to the object of a watch event. It returns false if the types differ.
+func copyInto(obj client.Object, seen any) bool {
 	to, from := reflect.ValueOf(obj), reflect.ValueOf(seen)
 	if to.Type() != from.Type() {
 		return false
@@ -165,10 +168,10 @@ func set(obj client.Object, seen any) bool {
 	return true
 }
 
-// Eventually asks again and again until done returns nil, for what cannot be watched.
+// Eventually calls done until it returns nil. It is for conditions that cannot be watched.
 func (w *World) Eventually(want string, done func() error) {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.Ctx(), Patience)
+	ctx, cancel := context.WithTimeout(w.Ctx(), Timeout)
 	defer cancel()
 	for {
 		err := done()
@@ -177,13 +180,13 @@ func (w *World) Eventually(want string, done func() error) {
 		}
 		select {
 		case <-ctx.Done():
-			w.T.Fatalf("after %s: %s: %v", Patience, want, err)
+			w.T.Fatalf("after %s: %s: %v", Timeout, want, err)
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
 }
 
-func show(obj client.Object) string {
+func toYAML(obj client.Object) string {
 	obj.SetManagedFields(nil)
 	text, err := yaml.Marshal(obj)
 	if err != nil {

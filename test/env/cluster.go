@@ -22,43 +22,43 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
-// ServiceAccount is who the controllers act as, as the API server names it.
+// ServiceAccount is the user name of the controllers in the API server.
 const ServiceAccount = "system:serviceaccount:kuberik-system:kuberik-controller"
 
-// Cluster is the API server of a test binary, with the installation in it.
+// Cluster is the API server of a test binary with the installed manifests.
 type Cluster struct {
-	// Plane it runs on.
+	// Plane is the local control plane.
 	Plane *devplane.Plane
-	// Admin is the way of the test itself to the API server, past every cache.
+	// Admin is a client with all permissions and without a cache.
 	Admin client.WithWatch
-	// Controller is the way of the manager.
+	// Controller is the client configuration of the manager.
 	Controller *rest.Config
-	// kubeconfig of the manager.
+	// kubeconfig is the path of the kubeconfig of the manager.
 	kubeconfig string
 }
 
 var (
 	shared *Cluster
-	// absent says why there is no cluster.
-	absent string
+	// skipReason is why there is no cluster.
+	skipReason string
 )
 
-// Main is the TestMain of a test binary: it starts the cluster, runs the tests and then check, which may look at what they left,
-// and returns the exit code.
+// Main is the TestMain of a test binary. It starts the cluster, runs the tests and then check, which may inspect the
+// cluster, and returns the exit code.
 func Main(m *testing.M, check func(*Cluster) error) int {
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
-		if err := flag.Set("test.parallel", "8"); err != nil { // tests wait more than they work
+		if err := flag.Set("test.parallel", "8"); err != nil { // tests mostly wait
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
 	setLogger()
 	if namespace := os.Getenv(processNamespace); namespace != "" {
-		return beProcess(namespace)
+		return runAsProcess(namespace)
 	}
 	if testing.Short() {
-		absent = "needs the local cluster; skipped with -short"
+		skipReason = "needs the local cluster; skipped with -short"
 		return m.Run()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -66,7 +66,7 @@ func Main(m *testing.M, check func(*Cluster) error) int {
 	c, err := start(ctx)
 	switch {
 	case errors.Is(err, devplane.ErrNotBuilt):
-		absent = err.Error()
+		skipReason = err.Error()
 		return m.Run()
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "starting the local cluster:", err)
@@ -95,25 +95,26 @@ func setLogger() {
 	ctrl.SetLogger(logs)
 }
 
-// Elsewhere gives a test a namespace in a cluster of its own, which shares nothing with that of the other tests.
-func Elsewhere(t *testing.T) *World {
+// NewInOwnCluster returns a World in a cluster that no other test uses.
+func NewInOwnCluster(t *testing.T) *World {
 	t.Helper()
-	return apart(t, start)
+	return newCluster(t, start)
 }
 
-// Bare gives a test a namespace in a cluster of its own, which has the CustomResourceDefinitions of Flux and nothing of the installation.
-func Bare(t *testing.T) *World {
+// NewWithoutInstallation returns a World in a cluster that no other test uses, with the CustomResourceDefinitions of
+// Flux only.
+func NewWithoutInstallation(t *testing.T) *World {
 	t.Helper()
-	return apart(t, boot)
+	return newCluster(t, boot)
 }
 
-// apart gives a test a namespace in a cluster of its own, which ends with the test.
-func apart(t *testing.T, begin func(context.Context) (*Cluster, error)) *World {
+// newCluster returns a World in a new cluster, which stops at the end of the test.
+func newCluster(t *testing.T, startCluster func(context.Context) (*Cluster, error)) *World {
 	t.Helper()
 	if shared == nil {
-		t.Skip(absent)
+		t.Skip(skipReason)
 	}
-	c, err := begin(t.Context())
+	c, err := startCluster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func apart(t *testing.T, begin func(context.Context) (*Cluster, error)) *World {
 	return c.world(t)
 }
 
-// start brings up a cluster with the installation in it.
+// start starts a cluster and installs the manifests.
 func start(ctx context.Context) (*Cluster, error) {
 	c, err := boot(ctx)
 	if err != nil {
@@ -137,7 +138,7 @@ func start(ctx context.Context) (*Cluster, error) {
 	return c, nil
 }
 
-// boot brings up a cluster with the CustomResourceDefinitions of Flux.
+// boot starts a cluster with the CustomResourceDefinitions of Flux.
 func boot(ctx context.Context) (*Cluster, error) {
 	plane, err := devplane.Start(context.WithoutCancel(ctx), devplane.Options{})
 	if err != nil {
@@ -154,7 +155,7 @@ func boot(ctx context.Context) (*Cluster, error) {
 	return c, nil
 }
 
-// Install applies what ships, but for the controller itself.
+// Install applies the manifests of the installation except the Deployment of the controller.
 func (c *Cluster) Install(ctx context.Context) error {
 	if err := c.Plane.InstallCRDs(ctx, File("config/crd")); err != nil {
 		return err
@@ -172,7 +173,7 @@ func (c *Cluster) Install(ctx context.Context) error {
 	return err
 }
 
-// applyAll applies the manifests of a folder, the namespace first.
+// applyAll applies the manifests of a directory in the order of their names. The namespace is first.
 func (c *Cluster) applyAll(ctx context.Context, dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -190,7 +191,7 @@ func (c *Cluster) applyAll(ctx context.Context, dir string) error {
 	return nil
 }
 
-// File is the path of a file of the repository. Tests run in the folder of their package, also where the build trims paths.
+// File returns the path of a file of the repository. It does not rely on the path of the source, which builds may trim.
 func File(path string) string {
 	root, err := filepath.Abs(".")
 	for err == nil && root != filepath.Dir(root) {

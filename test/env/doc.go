@@ -1,6 +1,7 @@
-// Package env is the world that tests of the controllers play in: a real API server with what the installation ships, a
-// namespace for each test, the manager in process with the rights of its service account and no others, and a Flux that does
-// what the test says.
+// Package env is the environment for tests of the controllers: an API server with the installed manifests, a
+// namespace for each test, the manager in the process of the test with only the permissions of its service account,
+// and a simulation of Flux that the test controls.
 //
-// Nothing here sleeps. What a test waits for it watches, and a deadline ends the wait with what was seen last.
+// Tests watch the object that they wait for. A timeout ends the wait and reports the last state. Only Report waits
+// for a time to pass: for a new second, which is the precision of stored times.
 package env

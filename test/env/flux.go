@@ -21,13 +21,13 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Image that every ImagePolicy of a test selects from, unless it says otherwise.
+// Image is the image of the ImagePolicies.
 const Image = "registry.example.com/app"
 
-// sourceRevision is what a Kustomization is made from, unless that is an OCIRepository.
+// sourceRevision is the revision that a Kustomization applies, unless its source is an OCIRepository.
 const sourceRevision = "main@sha1:5394cb7f48332b2de7c17dd8b8384bbc84b7e738"
 
-// Digest that the registry serves for a tag.
+// Digest returns the digest of a tag in the registry.
 func Digest(tag string) string {
 	sum := sha256.Sum256([]byte(tag))
 	return "sha256:" + hex.EncodeToString(sum[:])
@@ -35,7 +35,7 @@ func Digest(tag string) string {
 
 func merge(patch string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(patch)) }
 
-// Policy makes an ImagePolicy, with what it selects unless tag is empty.
+// Policy creates an ImagePolicy. It selects a tag unless tag is empty.
 func (w *World) Policy(name, tag string) *imagev1.ImagePolicy {
 	w.T.Helper()
 	p := &imagev1.ImagePolicy{ObjectMeta: w.Meta(name), Spec: imagev1.ImagePolicySpec{
@@ -49,20 +49,23 @@ func (w *World) Policy(name, tag string) *imagev1.ImagePolicy {
 	return p
 }
 
-// Select makes an ImagePolicy select a tag, as image-reflector-controller would.
+// Select writes the selected tag to the status of an ImagePolicy, as image-reflector-controller does.
 func (w *World) Select(name, tag, digest string) {
 	w.T.Helper()
 	p := &imagev1.ImagePolicy{ObjectMeta: w.Meta(name)}
 	w.Get(p)
 	p.Status.LatestRef = &imagev1.ImageRef{Name: Image, Tag: tag, Digest: digest}
 	p.Status.ObservedGeneration = p.Generation
-	apimeta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason})
+	apimeta.SetStatusCondition(
+		&p.Status.Conditions,
+		metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason},
+	)
 	if err := w.Admin.Status().Update(w.Ctx(), p); err != nil {
 		w.T.Fatal(err)
 	}
 }
 
-// Kustomization makes one that takes variables from Rollouts: the name of a variable, then that of the Rollout.
+// Kustomization creates a Kustomization. Variables maps the names of its variables to Rollouts.
 func (w *World) Kustomization(name string, variables map[string]string) *kustomizev1.Kustomization {
 	w.T.Helper()
 	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta(name), Spec: kustomizev1.KustomizationSpec{
@@ -77,14 +80,16 @@ func (w *World) Kustomization(name string, variables map[string]string) *kustomi
 	return k
 }
 
-// ByDigest has a Kustomization take the variable VERSION as tag and digest.
+// ByDigest makes the variable VERSION of a Kustomization the tag and the digest.
 func (w *World) ByDigest(k *kustomizev1.Kustomization) {
 	w.T.Helper()
 	w.Patch(k, `{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.value":"tag@digest"}}}`)
 }
 
-// Repository makes an OCIRepository that takes its tag from a Rollout, and a Kustomization made from it.
-func (w *World) Repository(name, rollout string, ref *sourcev1.OCIRepositoryRef) (*sourcev1.OCIRepository, *kustomizev1.Kustomization) {
+// Repository creates an OCIRepository with the tag of a Rollout, and a Kustomization with it as its source.
+func (w *World) Repository(
+	name, rollout string, ref *sourcev1.OCIRepositoryRef,
+) (*sourcev1.OCIRepository, *kustomizev1.Kustomization) {
 	w.T.Helper()
 	repo := &sourcev1.OCIRepository{ObjectMeta: w.Meta(name), Spec: sourcev1.OCIRepositorySpec{
 		URL: "oci://" + Image, Interval: metav1.Duration{Duration: time.Hour}, Reference: ref,
@@ -98,7 +103,7 @@ func (w *World) Repository(name, rollout string, ref *sourcev1.OCIRepositoryRef)
 	return repo, k
 }
 
-// Apply plays one good reconcile of kustomize-controller, changed by edits.
+// Apply writes the status of a successful reconcile of kustomize-controller, changed by edits.
 func (w *World) Apply(name string, edits ...func(*kustomizev1.Kustomization)) {
 	w.T.Helper()
 	if err := w.apply(w.Ctx(), w.Key(name), edits...); err != nil {
@@ -114,11 +119,12 @@ func (w *World) apply(ctx context.Context, key client.ObjectKey, edits ...func(*
 	revision := sourceRevision
 	if k.Spec.SourceRef.Kind == sourcev1.OCIRepositoryKind {
 		repo := &sourcev1.OCIRepository{}
-		if err := w.Admin.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: k.Spec.SourceRef.Name}, repo); err != nil {
+		source := client.ObjectKey{Namespace: key.Namespace, Name: k.Spec.SourceRef.Name}
+		if err := w.Admin.Get(ctx, source, repo); err != nil {
 			return err
 		}
 		if repo.Status.Artifact == nil {
-			return nil // the real one waits for its source
+			return nil // Flux waits for the source
 		}
 		revision = repo.Status.Artifact.Revision
 	}
@@ -137,15 +143,15 @@ func (w *World) apply(ctx context.Context, key client.ObjectKey, edits ...func(*
 	return w.Admin.Status().Patch(ctx, k, client.MergeFrom(before))
 }
 
-// Broken makes a reconcile fail for a reason, after the revision was attempted.
-func Broken(reason string) func(*kustomizev1.Kustomization) {
+// FailedWith changes a reconcile to one that failed with a reason.
+func FailedWith(reason string) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
 		setReady(&k.Status.Conditions, metav1.ConditionFalse, reason, k.Generation)
 		k.Status.LastAppliedRevision = ""
 	}
 }
 
-// Inventory makes a reconcile have applied objects: <namespace>_<name>_<group>_<kind>.
+// Inventory sets the applied objects of a reconcile: <namespace>_<name>_<group>_<kind>.
 func Inventory(version string, ids ...string) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
 		k.Status.Inventory = &kustomizev1.ResourceInventory{}
@@ -155,23 +161,25 @@ func Inventory(version string, ids ...string) func(*kustomizev1.Kustomization) {
 	}
 }
 
-// Own labels an object as Flux labels what it applies for a Kustomization.
+// Own sets the labels that Flux sets on the objects of a Kustomization.
 func (w *World) Own(kustomization string, obj client.Object) {
 	labels := obj.GetLabels()
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels["kustomize.toolkit.fluxcd.io/name"], labels["kustomize.toolkit.fluxcd.io/namespace"] = kustomization, w.Namespace
+	labels["kustomize.toolkit.fluxcd.io/name"] = kustomization
+	labels["kustomize.toolkit.fluxcd.io/namespace"] = w.Namespace
 	obj.SetLabels(labels)
 }
 
 func setReady(conditions *[]metav1.Condition, status metav1.ConditionStatus, reason string, generation int64) {
 	apimeta.SetStatusCondition(conditions, metav1.Condition{
-		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "played by the test", ObservedGeneration: generation,
+		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "simulated by the test",
+		ObservedGeneration: generation,
 	})
 }
 
-// Fetch plays one good reconcile of source-controller: the registry serves what the tag is.
+// Fetch writes the status of a successful reconcile of source-controller.
 func (w *World) Fetch(name string, edits ...func(*sourcev1.OCIRepository)) {
 	w.T.Helper()
 	if err := w.fetch(w.Ctx(), w.Key(name), edits...); err != nil {
@@ -192,11 +200,13 @@ func (w *World) fetch(ctx context.Context, key client.ObjectKey, edits ...func(*
 	repo.Status.ObservedGeneration = repo.Generation
 	repo.Status.LastHandledReconcileAt = repo.Annotations[meta.ReconcileRequestAnnotation]
 	repo.Status.Artifact = &meta.Artifact{
-		Path: "a", URL: "http://source/a", Revision: tag + "@" + Digest(tag), Digest: Digest(tag), LastUpdateTime: metav1.Now(),
+		Path: "a", URL: "http://source/a", Revision: tag + "@" + Digest(tag), Digest: Digest(tag),
+		LastUpdateTime: metav1.Now(),
 	}
 	setReady(&repo.Status.Conditions, metav1.ConditionTrue, meta.SucceededReason, repo.Generation)
 	apimeta.SetStatusCondition(&repo.Status.Conditions, metav1.Condition{
-		Type: sourcev1.ArtifactInStorageCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, ObservedGeneration: repo.Generation,
+		Type: sourcev1.ArtifactInStorageCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason,
+		ObservedGeneration: repo.Generation,
 	})
 	for _, edit := range edits {
 		edit(repo)
@@ -204,19 +214,19 @@ func (w *World) fetch(ctx context.Context, key client.ObjectKey, edits ...func(*
 	return w.Admin.Status().Patch(ctx, repo, client.MergeFrom(before))
 }
 
-// Flux plays both controllers of Flux for the namespace of a test, as soon as they are asked.
+// Flux simulates both controllers of Flux in the namespace of a test.
 type Flux struct {
-	w    *World
-	poke chan struct{}
+	w         *World
+	triggered chan struct{}
 
-	mu   sync.Mutex // held during a look, so that a Hold is one from its return on
-	held bool
-	edit func(*kustomizev1.Kustomization)
+	mu     sync.Mutex // locked during reconcileAll, so that Hold waits for it
+	paused bool
+	edit   func(*kustomizev1.Kustomization)
 }
 
-// PlayFlux starts it, until the test ends.
+// PlayFlux starts the simulation. It stops at the end of the test.
 func (w *World) PlayFlux() *Flux {
-	f := &Flux{w: w, poke: make(chan struct{}, 1)}
+	f := &Flux{w: w, triggered: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Ctx()))
 	done := make(chan struct{})
 	w.T.Cleanup(func() {
@@ -226,68 +236,68 @@ func (w *World) PlayFlux() *Flux {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			f.play(ctx)
+			f.run(ctx)
 		}
 	}()
 	return f
 }
 
-// Hold keeps Flux from doing anything; Release lets it go on.
+// Hold pauses the simulation.
 func (f *Flux) Hold() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.held = true
+	f.paused = true
 }
 
-// Release ends a Hold.
+// Release resumes the simulation.
 func (f *Flux) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.held = false
-	f.stir()
+	f.paused = false
+	f.trigger()
 }
 
-// Do changes every reconcile of a Kustomization from now on.
+// Do sets a change of every following reconcile of a Kustomization.
 func (f *Flux) Do(edit func(*kustomizev1.Kustomization)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.edit = edit
 }
 
-func (f *Flux) stir() {
+func (f *Flux) trigger() {
 	select {
-	case f.poke <- struct{}{}:
+	case f.triggered <- struct{}{}:
 	default:
 	}
 }
 
-// play looks at everything, and again when something changes, until a watch ends.
-func (f *Flux) play(ctx context.Context) {
+// run reconciles all objects, again after each change, until a watch ends.
+func (f *Flux) run(ctx context.Context) {
 	for _, list := range []client.ObjectList{&kustomizev1.KustomizationList{}, &sourcev1.OCIRepositoryList{}} {
 		events, err := f.w.Admin.Watch(ctx, list, client.InNamespace(f.w.Namespace))
 		if err != nil {
-			select { // the API server may be away
+			select { // the API server may be unavailable
 			case <-ctx.Done():
 			case <-time.After(50 * time.Millisecond):
 			}
 			return
 		}
 		defer events.Stop()
-		go f.listen(ctx, events)
+		go f.forward(ctx, events)
 	}
 	for {
-		f.look(ctx)
+		f.reconcileAll(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-f.poke:
+		case <-f.triggered:
 		case <-time.After(2 * time.Second):
 			return
 		}
 	}
 }
 
-func (f *Flux) listen(ctx context.Context, events watch.Interface) {
+func (f *Flux) forward(ctx context.Context, events watch.Interface) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -296,52 +306,58 @@ func (f *Flux) listen(ctx context.Context, events watch.Interface) {
 			if !ok {
 				return
 			}
-			f.stir()
+			f.trigger()
 		}
 	}
 }
 
-func (f *Flux) look(ctx context.Context) {
+func (f *Flux) reconcileAll(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.held {
+	if f.paused {
 		return
 	}
 	var repos sourcev1.OCIRepositoryList
 	var ks kustomizev1.KustomizationList
-	err := errors.Join(f.w.Admin.List(ctx, &repos, client.InNamespace(f.w.Namespace)), f.w.Admin.List(ctx, &ks, client.InNamespace(f.w.Namespace)))
+	err := errors.Join(
+		f.w.Admin.List(ctx, &repos, client.InNamespace(f.w.Namespace)),
+		f.w.Admin.List(ctx, &ks, client.InNamespace(f.w.Namespace)),
+	)
 	if err != nil {
 		return
 	}
 	artifacts := map[string]string{}
 	for i := range repos.Items {
 		r := &repos.Items[i]
-		if due(r, r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt) {
-			f.report(f.fetch(ctx, r))
-			f.stir()
+		if hasChanged(r, r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt) {
+			f.retryLater(f.fetch(ctx, r))
+			f.trigger()
 		}
 		if r.Status.Artifact != nil {
 			artifacts[r.Name] = r.Status.Artifact.Revision
 		}
 	}
 	for i := range ks.Items {
-		if k := &ks.Items[i]; f.wants(k, artifacts) {
-			f.report(f.apply(ctx, k))
+		if k := &ks.Items[i]; f.isDue(k, artifacts) {
+			f.retryLater(f.apply(ctx, k))
 		}
 	}
 }
 
-// fetch plays a reconcile of an OCIRepository. While it is suspended, Flux writes what it has observed and handled, and nothing else.
+// fetch reconciles an OCIRepository. If it is suspended, Flux only writes the observed generation and the handled
+// request.
 func (f *Flux) fetch(ctx context.Context, r *sourcev1.OCIRepository) error {
 	if !r.Spec.Suspend {
 		return f.w.fetch(ctx, client.ObjectKeyFromObject(r))
 	}
 	before := r.DeepCopy()
-	r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt = r.Generation, r.Annotations[meta.ReconcileRequestAnnotation]
+	r.Status.ObservedGeneration = r.Generation
+	r.Status.LastHandledReconcileAt = r.Annotations[meta.ReconcileRequestAnnotation]
 	return f.w.Admin.Status().Patch(ctx, r, client.MergeFrom(before))
 }
 
-// apply plays a reconcile of a Kustomization, as fetch does.
+// apply reconciles a Kustomization. If it is suspended, Flux only writes the handled request and the observed
+// generation.
 func (f *Flux) apply(ctx context.Context, k *kustomizev1.Kustomization) error {
 	if !k.Spec.Suspend {
 		return f.w.apply(ctx, client.ObjectKeyFromObject(k), f.edit)
@@ -354,23 +370,23 @@ func (f *Flux) apply(ctx context.Context, k *kustomizev1.Kustomization) error {
 	return f.w.Admin.Status().Patch(ctx, k, client.MergeFrom(before))
 }
 
-// wants says whether a Kustomization, or what it is made from, has changed.
-func (f *Flux) wants(k *kustomizev1.Kustomization, artifacts map[string]string) bool {
-	if due(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt) || k.Spec.Suspend {
-		return due(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt)
+// isDue reports whether a Kustomization or its source has changed.
+func (f *Flux) isDue(k *kustomizev1.Kustomization, artifacts map[string]string) bool {
+	if hasChanged(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt) || k.Spec.Suspend {
+		return hasChanged(k, k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt)
 	}
 	source, ok := artifacts[k.Spec.SourceRef.Name]
 	return ok && k.Spec.SourceRef.Kind == sourcev1.OCIRepositoryKind && source != k.Status.LastAttemptedRevision
 }
 
-// due says whether there is something to reconcile.
-func due(obj client.Object, observed int64, handled string) bool {
+// hasChanged reports whether the generation or the reconcile request of an object has changed.
+func hasChanged(obj client.Object, observed int64, handled string) bool {
 	return observed != obj.GetGeneration() || handled != obj.GetAnnotations()[meta.ReconcileRequestAnnotation]
 }
 
-// report leaves what fails to the next look: objects come and go under a controller.
-func (f *Flux) report(err error) {
+// retryLater triggers another reconcile after an error, because objects may change during a reconcile.
+func (f *Flux) retryLater(err error) {
 	if err != nil && f.w.Ctx().Err() == nil {
-		f.stir()
+		f.trigger()
 	}
 }

@@ -12,22 +12,23 @@ import (
 	"github.com/kuberik/kuberik/internal/controller"
 )
 
-// Manager is the controllers, running in process with the rights of their service account.
+// Manager runs the controllers in the process of the test with the permissions of their service account.
 type Manager struct {
-	// Wire to the API server.
+	// Wire is the connection to the API server.
 	Wire *Wire
 	stop context.CancelFunc
 	done chan error
 	once sync.Once
 }
 
-// Run starts the controllers for the namespace of the test, as they ship but for what edit changes, until the test ends.
+// Run starts the controllers for the namespace of the test with the default settings, changed by edit. They stop at
+// the end of the test.
 func (w *World) Run(edit ...func(*controller.Settings)) *Manager {
 	w.T.Helper()
 	s := controller.Settings{
 		MetricsAddress: "0", ProbeAddress: "0", Namespace: "kuberik-system", Namespaces: []string{w.Namespace},
 	}
-	s.Controller.SkipNameValidation = ptr.To(true) // several managers share the process
+	s.Controller.SkipNameValidation = ptr.To(true) // several managers run in the process
 	for _, e := range edit {
 		e(&s)
 	}
@@ -48,48 +49,48 @@ func (w *World) Run(edit ...func(*controller.Settings)) *Manager {
 		}
 	})
 	if !mgr.GetCache().WaitForCacheSync(ctx) {
-		w.T.Fatal("the caches did not fill")
+		w.T.Fatal("the caches did not sync")
 	}
 	return m
 }
 
-// Stop ends the controllers and waits until they have.
+// Stop stops the controllers and waits for them.
 func (m *Manager) Stop() error {
 	var err error
 	m.once.Do(func() {
 		m.stop()
 		select {
 		case err = <-m.done:
-		case <-time.After(Patience):
-			err = errors.New("the manager does not end")
+		case <-time.After(Timeout):
+			err = errors.New("the manager does not stop")
 		}
 	})
 	return err
 }
 
-// Crash ends the controllers like a process that dies: nothing more reaches the API server.
+// Crash stops the controllers like a killed process: no further request reaches the API server.
 func (m *Manager) Crash() error {
 	m.Wire.SetFault(func(Call) Fault { return Before })
 	return m.Stop()
 }
 
-// AwaitQuiet waits until the controllers have written nothing for a while.
+// AwaitQuiet waits until the controllers have made no write request for a while.
 func (m *Manager) AwaitQuiet(ctx context.Context, quiet time.Duration) error {
-	stirs := m.Wire.listen()
+	activity := m.Wire.subscribe()
 	for {
 		select {
 		case <-ctx.Done():
-			return errors.New("the controllers do not come to rest")
-		case <-stirs:
+			return errors.New("the controllers still write")
+		case <-activity:
 		case <-time.After(quiet):
 			return nil
 		}
 	}
 }
 
-func (w *Wire) listen() <-chan struct{} {
+func (w *Wire) subscribe() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stirs = make(chan struct{}, 1)
-	return w.stirs
+	w.activity = make(chan struct{}, 1)
+	return w.activity
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Rollout makes a Rollout that takes its releases from the ImagePolicy of the same name.
+// Rollout creates a Rollout that uses the ImagePolicy of the same name.
 func (w *World) Rollout(name string, edit ...func(*v1alpha1.Rollout)) *v1alpha1.Rollout {
 	w.T.Helper()
 	ro := &v1alpha1.Rollout{ObjectMeta: w.Meta(name)}
@@ -24,7 +24,7 @@ func (w *World) Rollout(name string, edit ...func(*v1alpha1.Rollout)) *v1alpha1.
 	return ro
 }
 
-// Bake gives a Rollout a bake time, and a deploy timeout unless that is empty.
+// Bake sets the bake time and the deploy timeout of a Rollout. An empty duration is not set.
 func Bake(bake, timeout v1alpha1.Duration) func(*v1alpha1.Rollout) {
 	return func(ro *v1alpha1.Rollout) {
 		if bake != "" {
@@ -38,10 +38,12 @@ func Bake(bake, timeout v1alpha1.Duration) func(*v1alpha1.Rollout) {
 
 // Judged makes a Rollout judge by the checks that carry a label of its name.
 func Judged(ro *v1alpha1.Rollout) {
-	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": ro.Name}}}
+	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{
+		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": ro.Name}},
+	}
 }
 
-// Check makes a HealthCheck of a class, for the Rollouts whose names are given.
+// Check creates a HealthCheck of a class. Its label selects it for the Rollout app.
 func (w *World) Check(name, class, app string) *v1alpha1.HealthCheck {
 	w.T.Helper()
 	c := &v1alpha1.HealthCheck{ObjectMeta: w.Meta(name), Spec: v1alpha1.HealthCheckSpec{Class: ptr.To(class)}}
@@ -53,9 +55,9 @@ func (w *World) Check(name, class, app string) *v1alpha1.HealthCheck {
 	return c
 }
 
-// Report writes what the controller of a foreign class finds. Times are stored in seconds and a deployment counts from the
-// next full one: what is reported in the second of the deployment would be taken for news from before. So a report waits for a
-// new second.
+// Report writes the status of a HealthCheck as the controller of a foreign class does. Times have a precision of one
+// second, and a report counts only if it is from a later second than the deployment. So Report waits for a new
+// second.
 func (w *World) Report(name string, state v1alpha1.HealthState) {
 	w.T.Helper()
 	<-time.After(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
@@ -71,10 +73,12 @@ func (w *World) Report(name string, state v1alpha1.HealthState) {
 	}
 }
 
-// Gate makes a RolloutGate of a Rollout.
+// Gate creates a RolloutGate of a Rollout.
 func (w *World) Gate(name, rollout string, edit ...func(*v1alpha1.RolloutGateSpec)) *v1alpha1.RolloutGate {
 	w.T.Helper()
-	g := &v1alpha1.RolloutGate{ObjectMeta: w.Meta(name), Spec: v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: rollout}}}
+	g := &v1alpha1.RolloutGate{
+		ObjectMeta: w.Meta(name), Spec: v1alpha1.RolloutGateSpec{RolloutRef: corev1.LocalObjectReference{Name: rollout}},
+	}
 	for _, e := range edit {
 		e(&g.Spec)
 	}
@@ -82,12 +86,12 @@ func (w *World) Gate(name, rollout string, edit ...func(*v1alpha1.RolloutGateSpe
 	return g
 }
 
-// Allows lists versions in a gate.
+// Allows sets the allowed versions of a gate.
 func Allows(tags ...string) func(*v1alpha1.RolloutGateSpec) {
 	return func(s *v1alpha1.RolloutGateSpec) { s.AllowedVersions = &tags }
 }
 
-// Annotate puts an annotation on an object.
+// Annotate sets annotations of a Rollout.
 func (w *World) Annotate(ro *v1alpha1.Rollout, pairs ...string) {
 	w.T.Helper()
 	var text string
@@ -100,7 +104,7 @@ func (w *World) Annotate(ro *v1alpha1.Rollout, pairs ...string) {
 	w.Patch(ro, `{"metadata":{"annotations":{`+text+`}}}`)
 }
 
-// AwaitPhase waits until a Rollout is in a phase with a version, and every one-shot annotation is gone.
+// AwaitPhase waits until a Rollout is in a phase with a version and has no one-shot annotation.
 func (w *World) AwaitPhase(ro *v1alpha1.Rollout, phase v1alpha1.Phase, version string) {
 	w.T.Helper()
 	w.Await(ro, fmt.Sprintf("is %s with %q", phase, version), func() error {
@@ -109,17 +113,17 @@ func (w *World) AwaitPhase(ro *v1alpha1.Rollout, phase v1alpha1.Phase, version s
 		}
 		for _, key := range v1alpha1.OneShotAnnotations() {
 			if _, ok := ro.Annotations[key]; ok {
-				return errors.New("it still carries " + key)
+				return errors.New("it still has the annotation " + key)
 			}
 		}
 		if n := len(ro.Status.HandledAnnotations); n > 0 {
-			return fmt.Errorf("it still notes %d annotations", n)
+			return fmt.Errorf("it still has %d handled annotations", n)
 		}
 		return nil
 	})
 }
 
-// AwaitBlocked waits until a Rollout says that something holds it.
+// AwaitBlocked waits until the status of a Rollout has a blocker.
 func (w *World) AwaitBlocked(ro *v1alpha1.Rollout, kind, reason string) v1alpha1.Blocker {
 	w.T.Helper()
 	var found v1alpha1.Blocker
@@ -135,7 +139,7 @@ func (w *World) AwaitBlocked(ro *v1alpha1.Rollout, kind, reason string) v1alpha1
 	return found
 }
 
-// AwaitRelease waits until the Release object of a tag is in a phase.
+// AwaitRelease waits until the Release of a tag is in a phase.
 func (w *World) AwaitRelease(ro *v1alpha1.Rollout, tag string, phase v1alpha1.ReleasePhase) *v1alpha1.Release {
 	w.T.Helper()
 	rel := &v1alpha1.Release{ObjectMeta: w.Meta(ReleaseName(ro.Name, tag))}
@@ -148,5 +152,5 @@ func (w *World) AwaitRelease(ro *v1alpha1.Rollout, tag string, phase v1alpha1.Re
 	return rel
 }
 
-// ReleaseName is the name of the Release of a tag that Digest belongs to.
+// ReleaseName returns the name of the Release of a tag with the digest of Digest.
 func ReleaseName(rollout, tag string) string { return rollout + "-" + tag + "-" + Digest(tag)[7:15] }

@@ -13,19 +13,19 @@ import (
 	"github.com/kuberik/kuberik/internal/controller"
 )
 
-// Environment variables that make a test binary a process of controllers.
+// Environment variables that make a test binary run the controllers.
 const (
 	processNamespace  = "KUBERIK_TEST_PROCESS_NAMESPACE"
 	processKubeconfig = "KUBERIK_TEST_PROCESS_KUBECONFIG"
 )
 
-// Process is the controllers for the namespace of a test, in a process of their own, which can be stopped and killed.
+// Process is the controllers for the namespace of a test in a separate process, which can be stopped and killed.
 type Process struct {
 	w   *World
 	cmd *exec.Cmd
 }
 
-// RunProcess starts the controllers in a process of their own, until the test ends.
+// RunProcess starts the controllers in a separate process. They stop at the end of the test.
 func (w *World) RunProcess() *Process {
 	w.T.Helper()
 	cmd := exec.CommandContext(w.Ctx(), os.Args[0])
@@ -42,10 +42,10 @@ func (w *World) RunProcess() *Process {
 // Pause stops the process with SIGSTOP.
 func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
 
-// Continue lets a stopped process go on.
+// Continue resumes the process with SIGCONT.
 func (p *Process) Continue() { p.signal(syscall.SIGCONT) }
 
-// Kill ends the process at once, and waits until it has ended.
+// Kill kills the process and waits for it.
 func (p *Process) Kill() {
 	p.w.T.Helper()
 	if p.cmd.ProcessState != nil {
@@ -65,8 +65,8 @@ func (p *Process) signal(s syscall.Signal) {
 	}
 }
 
-// beProcess is what a test binary does that RunProcess has started. It returns the exit code.
-func beProcess(namespace string) int {
+// runAsProcess runs the controllers in a process that RunProcess started. It returns the exit code.
+func runAsProcess(namespace string) int {
 	if err := runControllers(namespace); err != nil {
 		fmt.Fprintln(os.Stderr, "running the controllers:", err)
 		return 1

@@ -10,64 +10,64 @@ import (
 	"sync"
 )
 
-// Call is one request of a manager to the API server.
+// Call is a request of a manager to the API server.
 type Call struct {
 	// Verb as in RBAC.
 	Verb string
-	// Resource, with its subresource after a slash.
+	// Resource is the plural name, with the subresource after a slash.
 	Resource string
 	// Namespace and Name of the object.
 	Namespace, Name string
-	// Body that was sent.
+	// Body of the request.
 	Body string
-	// Code that was answered; 0 if none was.
+	// Code is the status code of the response, or 0 if there was none.
 	Code int
 }
 
-// String names the call for people.
+// String returns the call for messages.
 func (c Call) String() string { return c.Verb + " " + c.Resource + " " + c.Name }
 
-// Writes says whether the call changes something.
+// Writes reports whether the call changes an object.
 func (c Call) Writes() bool { return !slices.Contains([]string{"get", "list", "watch"}, c.Verb) }
 
-// Fault is what befalls a call.
+// Fault is what happens to a call.
 type Fault int
 
 const (
-	// Pass lets it through.
+	// Pass sends the request.
 	Pass Fault = iota
-	// Before keeps it from the API server.
+	// Before fails the request before it is sent.
 	Before
-	// After lets it take effect and loses the answer.
+	// After sends the request and drops the response.
 	After
-	// Refuse answers 500 in place of the API server.
+	// Refuse returns status 500 without sending the request.
 	Refuse
 )
 
-// ErrCut is what a manager sees of a call that a test has cut.
-var ErrCut = errors.New("the test has cut the wire")
+// ErrCut is the error of a call with the fault Before or After.
+var ErrCut = errors.New("the test cut the connection")
 
-// Wire is between a manager and the API server. It remembers what was written and can fail.
+// Wire is the connection between a manager and the API server. It records writes and can inject faults.
 type Wire struct {
-	mu    sync.Mutex
-	calls []Call
-	fault func(Call) Fault
-	stirs chan struct{}
+	mu       sync.Mutex
+	calls    []Call
+	fault    func(Call) Fault
+	activity chan struct{}
 }
 
-// wrap puts the wire around the transport of a manager.
+// wrap returns a transport that passes requests through the wire.
 func (w *Wire) wrap(rt http.RoundTripper) http.RoundTripper {
-	return &conductor{wire: w, inside: rt}
+	return &wireTransport{wire: w, next: rt}
 }
 
-// SetFault says what befalls calls from now on.
+// SetFault sets the function that returns the fault of each call.
 func (w *Wire) SetFault(f func(Call) Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fault = f
 }
 
-// Writes lists what was written so far, in order; those that match every filter.
+// Writes returns the recorded writes that match every filter, in order.
 func (w *Wire) Writes(filters ...func(Call) bool) []Call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,17 +80,17 @@ func (w *Wire) Writes(filters ...func(Call) bool) []Call {
 	return list
 }
 
-// To filters by resource.
+// To returns a filter by resource.
 func To(resources ...string) func(Call) bool {
 	return func(c Call) bool { return slices.Contains(resources, c.Resource) }
 }
 
-// Saying filters by text in the body.
-func Saying(text string) func(Call) bool {
+// BodyContains returns a filter by text in the body.
+func BodyContains(text string) func(Call) bool {
 	return func(c Call) bool { return strings.Contains(c.Body, text) }
 }
 
-func (w *Wire) meet(c Call) Fault {
+func (w *Wire) faultOf(c Call) Fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fault == nil {
@@ -99,71 +99,73 @@ func (w *Wire) meet(c Call) Fault {
 	return w.fault(c)
 }
 
-func (w *Wire) remember(c Call) {
+func (w *Wire) record(c Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Writes() {
 		w.calls = append(w.calls, c)
 	}
-	if w.stirs != nil {
+	if w.activity != nil {
 		select {
-		case w.stirs <- struct{}{}:
+		case w.activity <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// conductor is the wire as a transport.
-type conductor struct {
-	wire   *Wire
-	inside http.RoundTripper
+// wireTransport is the http.RoundTripper of a Wire.
+type wireTransport struct {
+	wire *Wire
+	next http.RoundTripper
 }
 
-// RoundTrip does a request, or fails it.
-func (c *conductor) RoundTrip(r *http.Request) (*http.Response, error) {
-	call, err := read(r)
+// RoundTrip implements http.RoundTripper.
+func (c *wireTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	call, err := parseCall(r)
 	if err != nil {
 		return nil, err
 	}
-	switch c.wire.meet(call) {
+	switch c.wire.faultOf(call) {
 	case Before:
 		return nil, ErrCut
 	case Refuse:
-		return refusal(r), nil
+		return errorResponse(r), nil
 	case After:
-		resp, err := c.inside.RoundTrip(r)
+		resp, err := c.next.RoundTrip(r)
 		if err != nil {
 			return nil, err
 		}
 		call.Code = resp.StatusCode
-		c.wire.remember(call)
+		c.wire.record(call)
 		return nil, errors.Join(ErrCut, resp.Body.Close())
 	case Pass:
 	}
-	resp, err := c.inside.RoundTrip(r)
+	resp, err := c.next.RoundTrip(r)
 	if err == nil {
 		call.Code = resp.StatusCode
 	}
 	if call.Writes() {
-		c.wire.remember(call)
+		c.wire.record(call)
 	}
 	return resp, err
 }
 
-func refusal(r *http.Request) *http.Response {
-	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"the test refuses","reason":"InternalError","code":500}`
+func errorResponse(r *http.Request) *http.Response {
+	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"the test refuses",` +
+		`"reason":"InternalError","code":500}`
 	return &http.Response{
-		StatusCode: http.StatusInternalServerError, Status: "500 Internal Server Error", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: http.StatusInternalServerError, Status: "500 Internal Server Error",
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
 	}
 }
 
-// read makes a call of a request.
-func read(r *http.Request) (Call, error) {
+// parseCall returns the call of a request.
+func parseCall(r *http.Request) (Call, error) {
 	c := Call{Verb: map[string]string{
 		http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete",
 	}[r.Method]}
-	c.locate(strings.Split(strings.Trim(r.URL.Path, "/"), "/"))
+	c.setObject(strings.Split(strings.Trim(r.URL.Path, "/"), "/"))
 	switch {
 	case c.Verb != "":
 	case r.URL.Query().Get("watch") != "":
@@ -183,8 +185,9 @@ func read(r *http.Request) (Call, error) {
 	return c, nil
 }
 
-// locate reads the path of a request: /api/<version> or /apis/<group>/<version>, then what it is about.
-func (c *Call) locate(parts []string) {
+// setObject sets the object of a call from the path of a request: /api/<version> or /apis/<group>/<version>, then the
+// resource.
+func (c *Call) setObject(parts []string) {
 	prefix := 3
 	if parts[0] == "api" {
 		prefix = 2

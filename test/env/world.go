@@ -16,7 +16,7 @@ import (
 	"github.com/kuberik/kuberik/internal/controller"
 )
 
-// World is the part of the cluster that one test has to itself: a namespace.
+// World is the namespace of one test.
 type World struct {
 	*Cluster
 	// T is the test.
@@ -25,26 +25,26 @@ type World struct {
 	Namespace string
 }
 
-// New gives a test a namespace. Without a cluster the test is skipped.
+// New returns a World in the shared cluster. It skips the test if there is no cluster.
 func New(t *testing.T) *World {
 	t.Helper()
 	if shared == nil {
-		t.Skip(absent)
+		t.Skip(skipReason)
 	}
 	return shared.world(t)
 }
 
 func (c *Cluster) world(t *testing.T) *World {
 	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: label(t.Name()) + "-"}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: nameOf(t.Name()) + "-"}}
 	if err := c.Admin.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	return &World{Cluster: c, T: t, Namespace: ns.Name}
 }
 
-// label makes the name of a test the beginning of the name of an object.
-func label(name string) string {
+// nameOf returns the prefix of an object name for the name of a test.
+func nameOf(name string) string {
 	safe := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
@@ -54,20 +54,20 @@ func label(name string) string {
 	return strings.Trim(safe[:min(len(safe), 40)], "-")
 }
 
-// Ctx is the context of the test.
+// Ctx returns the context of the test.
 func (w *World) Ctx() context.Context { return w.T.Context() }
 
-// Key is the name of an object of the namespace.
+// Key returns the key of an object in the namespace.
 func (w *World) Key(name string) client.ObjectKey {
 	return client.ObjectKey{Namespace: w.Namespace, Name: name}
 }
 
-// Meta is the metadata of an object of the namespace.
+// Meta returns the metadata of an object in the namespace.
 func (w *World) Meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: w.Namespace, Name: name}
 }
 
-// Create makes objects, in the namespace of the test.
+// Create creates objects in the namespace.
 func (w *World) Create(objs ...client.Object) {
 	w.T.Helper()
 	for _, obj := range objs {
@@ -78,7 +78,7 @@ func (w *World) Create(objs ...client.Object) {
 	}
 }
 
-// Get reads an object as it is now.
+// Get reads the current version of an object.
 func (w *World) Get(obj client.Object) {
 	w.T.Helper()
 	if err := w.Admin.Get(w.Ctx(), client.ObjectKeyFromObject(obj), obj); err != nil {
@@ -86,7 +86,7 @@ func (w *World) Get(obj client.Object) {
 	}
 }
 
-// Patch changes an object as a merge patch says, written as JSON.
+// Patch applies a JSON merge patch to an object.
 func (w *World) Patch(obj client.Object, patch string) {
 	w.T.Helper()
 	if err := w.Admin.Patch(w.Ctx(), obj, merge(patch)); err != nil {
@@ -94,7 +94,7 @@ func (w *World) Patch(obj client.Object, patch string) {
 	}
 }
 
-// Delete removes an object.
+// Delete deletes an object.
 func (w *World) Delete(obj client.Object) {
 	w.T.Helper()
 	if err := w.Admin.Delete(w.Ctx(), obj); err != nil {
@@ -102,7 +102,7 @@ func (w *World) Delete(obj client.Object) {
 	}
 }
 
-// As is the way to the API server of a person who has roles in the namespace: names of ClusterRoles.
+// As returns a client for a user with ClusterRoles in the namespace.
 func (w *World) As(user string, roles ...string) client.Client {
 	w.T.Helper()
 	for _, role := range roles {
@@ -113,7 +113,9 @@ func (w *World) As(user string, roles ...string) client.Client {
 		})
 	}
 	cfg := rest.CopyConfig(w.Plane.Config())
-	cfg.Impersonate = rest.ImpersonationConfig{UserName: w.Namespace + ":" + user, Groups: []string{"system:authenticated"}}
+	cfg.Impersonate = rest.ImpersonationConfig{
+		UserName: w.Namespace + ":" + user, Groups: []string{"system:authenticated"},
+	}
 	c, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
 	if err != nil {
 		w.T.Fatal(err)
@@ -121,11 +123,11 @@ func (w *World) As(user string, roles ...string) client.Client {
 	return c
 }
 
-// SlowClient is a client of the administrator over a link on which a request and its answer each take a while.
+// SlowClient returns a client with all permissions whose requests and responses are each delayed by oneWay.
 func (w *World) SlowClient(oneWay time.Duration) client.Client {
 	w.T.Helper()
 	cfg := rest.CopyConfig(w.Plane.Config())
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowLink{rt, oneWay} })
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowTransport{rt, oneWay} })
 	c, err := client.New(cfg, client.Options{Scheme: controller.Scheme()})
 	if err != nil {
 		w.T.Fatal(err)
@@ -133,15 +135,15 @@ func (w *World) SlowClient(oneWay time.Duration) client.Client {
 	return c
 }
 
-// slowLink delays requests and answers.
-type slowLink struct {
-	inside http.RoundTripper
+// slowTransport delays requests and responses.
+type slowTransport struct {
+	next   http.RoundTripper
 	oneWay time.Duration
 }
 
-func (l slowLink) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l slowTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-time.After(l.oneWay)
-	answer, err := l.inside.RoundTrip(r)
+	resp, err := l.next.RoundTrip(r)
 	<-time.After(l.oneWay)
-	return answer, err
+	return resp, err
 }

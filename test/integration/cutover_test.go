@@ -158,7 +158,7 @@ func publicCluster(t *testing.T) *public {
 	hub.AddToken("production-token", "public-production")
 	api := httptest.NewServer(hub)
 	t.Cleanup(api.Close)
-	p := &public{World: env.Bare(t), image: strings.TrimPrefix(images.URL, "http://") + "/shop", api: api.URL}
+	p := &public{World: env.NewWithoutInstallation(t), image: strings.TrimPrefix(images.URL, "http://") + "/shop", api: api.URL}
 	p.shop = &v1alpha1.Rollout{ObjectMeta: p.Meta("shop")}
 	for _, crd := range published(p.World, "crds.yaml") {
 		crd.SetNamespace("")

@@ -46,7 +46,7 @@ func federate(t *testing.T) *federation {
 	t.Cleanup(api.Close)
 	f := &federation{t: t, github: hub, api: api.URL, image: strings.TrimPrefix(images.URL, "http://") + "/shop"}
 	f.staging = f.join(env.New(t), "staging", api.URL, "staging-token")
-	f.production = f.join(env.Elsewhere(t), "production", api.URL, "production-token")
+	f.production = f.join(env.NewInOwnCluster(t), "production", api.URL, "production-token")
 	return f
 }
 

@@ -331,7 +331,7 @@ func TestBrokenKustomizationFailsTheRelease(t *testing.T) {
 	w.Run()
 	f := w.PlayFlux()
 	f.Do(func(k *kustomizev1.Kustomization) {
-		env.Broken(meta.BuildFailedReason)(k)
+		env.FailedWith(meta.BuildFailedReason)(k)
 		k.Status.LastAttemptedRevision = "main@sha1:0000"
 	})
 	w.Kustomization("app", map[string]string{"VERSION": "app"})

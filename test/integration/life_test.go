@@ -79,7 +79,7 @@ func TestLifeOfARelease(t *testing.T) {
 func intentFirst(t *testing.T, writes []env.Call) {
 	t.Helper()
 	intent := slices.IndexFunc(writes, func(c env.Call) bool {
-		return env.To("rollouts/status")(c) && env.Saying(`"history"`)(c) && c.Code == 200
+		return env.To("rollouts/status")(c) && env.BodyContains(`"history"`)(c) && c.Code == 200
 	})
 	handed := slices.IndexFunc(writes, env.To("kustomizations", "ocirepositories"))
 	if intent < 0 || handed < 0 || intent > handed {

@@ -20,7 +20,7 @@ import (
 // TestControllerOfOneNamespaceHasNoRightsInOthers: with the bindings of the guide, releases go out and Secrets elsewhere are not read.
 func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 	t.Parallel()
-	w := env.Elsewhere(t)
+	w := env.NewInOwnCluster(t)
 	account := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "kuberik-controller", Namespace: "kuberik-system"}}
 	for _, name := range []string{"kuberik-controller", "kuberik-controller-secrets-and-jobs", "kuberik-health-reader", "kuberik-health-reader-builtin"} {
 		w.Delete(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}})
@@ -62,7 +62,7 @@ func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 // Jobs in some.
 func TestSecretsAndJobsOfSomeNamespacesOnly(t *testing.T) {
 	t.Parallel()
-	w := env.Elsewhere(t)
+	w := env.NewInOwnCluster(t)
 	const role = "kuberik-controller-secrets-and-jobs"
 	w.Delete(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: role}})
 	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "other"}}

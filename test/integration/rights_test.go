@@ -54,7 +54,7 @@ func roles(files ...string) (map[string]rbacv1.ClusterRole, error) {
 
 // rightsMatch compares what ships with what the whole suite has used.
 func rightsMatch(c *env.Cluster) error {
-	used, denied, err := c.Rights()
+	used, denied, err := c.Permissions()
 	if err != nil {
 		return err
 	}
@@ -82,26 +82,26 @@ func rightsMatch(c *env.Cluster) error {
 }
 
 // usedSomehow says whether the suite has shown that a right is needed.
-func usedSomehow(r env.Right, used map[env.Right]int) bool {
+func usedSomehow(r env.Permission, used map[env.Permission]int) bool {
 	switch {
 	case used[r] > 0:
 		return true
 	case r.Verb == "get" || r.Verb == "list":
 		// A cache that watches lists where the API server cannot stream, and to get one of what one may list shows nothing new.
-		if used[env.Right{Verb: "watch", Group: r.Group, Resource: r.Resource}] > 0 {
+		if used[env.Permission{Verb: "watch", Group: r.Group, Resource: r.Resource}] > 0 {
 			return true
 		}
 	case strings.HasSuffix(r.Resource, "/finalizers"):
 		return true // admission asks for it, on clusters that protect owner references
 	}
-	return slices.ContainsFunc(elsewhere(), func(e env.Right) bool {
+	return slices.ContainsFunc(elsewhere(), func(e env.Permission) bool {
 		return e.Group == r.Group && e.Resource == r.Resource && (e.Verb == "" || e.Verb == r.Verb)
 	})
 }
 
 // elsewhere lists rights whose need is shown by the suites of the controllers that use them, with every verb where none is said.
-func elsewhere() []env.Right {
-	return []env.Right{
+func elsewhere() []env.Permission {
+	return []env.Permission{
 		// Schedules make gates.
 		{Group: "kuberik.com", Resource: "rolloutschedules"}, {Group: "kuberik.com", Resource: "rolloutschedules/status"},
 		{Group: "kuberik.com", Resource: "clusterrolloutschedules"}, {Group: "kuberik.com", Resource: "clusterrolloutschedules/status"},
@@ -121,12 +121,12 @@ func elsewhere() []env.Right {
 	}
 }
 
-func rights(rule rbacv1.PolicyRule) []env.Right {
-	var list []env.Right
+func rights(rule rbacv1.PolicyRule) []env.Permission {
+	var list []env.Permission
 	for _, g := range rule.APIGroups {
 		for _, r := range rule.Resources {
 			for _, v := range rule.Verbs {
-				list = append(list, env.Right{Verb: v, Group: g, Resource: r})
+				list = append(list, env.Permission{Verb: v, Group: g, Resource: r})
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func TestRolesThatShipAreNarrow(t *testing.T) {
 }
 
 // narrow fails the test for a right that no role here should have.
-func narrow(t *testing.T, role string, r env.Right) {
+func narrow(t *testing.T, role string, r env.Permission) {
 	t.Helper()
 	forPeople := strings.HasPrefix(role, "ClusterRole kuberik-view") || strings.HasPrefix(role, "ClusterRole kuberik-edit") || strings.HasPrefix(role, "ClusterRole kuberik-gatekeeper")
 	reads := slices.Contains([]string{"get", "list", "watch"}, r.Verb)
