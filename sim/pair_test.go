@@ -27,7 +27,7 @@ var errPlace = errors.New("the place cannot be reached")
 type pair struct {
 	rng                 Rand
 	staging, production *side
-	place               *memory.Place
+	place               *memory.Service
 	ledger              *ledger
 	// unreliable is what may go wrong on the way to the place.
 	unreliable, slow, outages, forgers bool
@@ -61,7 +61,7 @@ func (p *pair) Since(t time.Time) time.Duration { return p.Now().Sub(t) }
 func newPair(seed uint64, o options) *pair {
 	p := &pair{rng: Rand{state: seed ^ 0x5eed}, faulty: o.faulty}
 	p.ledger = newLedger(p)
-	p.place = memory.NewPlace(p)
+	p.place = memory.NewService(p)
 	p.place.Interrupt(p.interrupt)
 	r := &p.rng
 	p.unreliable, p.slow, p.outages, p.forgers = r.oneIn(2), r.oneIn(2), r.oneIn(3), r.oneIn(2)
@@ -278,7 +278,7 @@ func (s *side) look() (bool, error) {
 	writes := s.p.place.Writes()
 	// Something may be delivered twice.
 	for range 1 + map[bool]int{true: 1}[!s.p.quiet && s.rng.oneIn(5)] {
-		err := s.shell.effect("publish", func() error { return s.backend.Publish(context.Background(), environment.Of(s.env, ro)) })
+		err := s.shell.effect("publish", func() error { return s.backend.Publish(context.Background(), environment.StateOf(s.env, ro)) })
 		switch {
 		case errors.Is(err, errCrash):
 			return true, err
@@ -317,7 +317,7 @@ func (s *side) keepGate() (*v1alpha1.RolloutGate, error) {
 		controls := true
 		next.OwnerReferences = []metav1.OwnerReference{{Kind: "Environment", Name: s.env.Name, UID: s.env.UID, Controller: &controls}}
 	}
-	environment.Shape(&next.Spec, rolloutName)
+	environment.SetGateSpec(&next.Spec, rolloutName)
 	if g != nil && equality.Semantic.DeepEqual(g.Spec, next.Spec) {
 		return g, nil
 	}
@@ -337,15 +337,15 @@ func (s *side) judgeReleases(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) (boo
 	if s.snapshot.count > 0 {
 		heard = s.snapshot.cached()
 	}
-	standing := environment.Standing{
-		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", For: s.p.soak}}, Snapshot: heard.Snapshot, Patience: s.p.patience, Now: s.wall,
+	evaluation := environment.Evaluation{
+		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", MinAvailableFor: s.p.soak}}, Snapshot: heard.Snapshot, MaxAge: s.p.patience, Now: s.wall,
 	}
 	if distort := promotionFaults[s.p.faulty]; distort != nil {
-		distort(&standing)
+		distort(&evaluation)
 	}
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts, _ = standing.Verdicts(g.Status.Verdicts)
+	next.Status.Verdicts, _ = evaluation.Verdicts(g.Status.Verdicts)
 	if s.p.faulty == "trusts old news" {
 		keepOpen(next.Status.Verdicts, g.Status.Verdicts)
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 // promotionFaults are what a faulty controller of environments makes of what it knows; the monitor has to notice each.
-var promotionFaults = map[string]func(*environment.Standing){
+var promotionFaults = map[string]func(*environment.Evaluation){
 	"trusts old news": nil, // keepOpen
 	"takes deploying for Available": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) {
 		if d.State == v1alpha1.BakeDeploying || d.State == v1alpha1.BakeInProgress {
@@ -38,12 +38,12 @@ var promotionFaults = map[string]func(*environment.Standing){
 	"counts time after a replacement": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.At = d.At.Add(time.Hour) }),
 	"forgets returns":                 forgetReturns,
 	"believes everybody":              told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.UntrustedReason = "" }),
-	"needs no environment":            func(s *environment.Standing) { s.Upstreams = nil },
+	"needs no environment":            func(s *environment.Evaluation) { s.Upstreams = nil },
 }
 
 // told changes each deployment in the news; for each candidate once.
-func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*environment.Standing) {
-	return func(s *environment.Standing) {
+func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*environment.Evaluation) {
+	return func(s *environment.Evaluation) {
 		s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
 		for i := range s.Snapshot.Environments {
 			list := slices.Clone(s.Snapshot.Environments[i].Deployments)
@@ -59,7 +59,7 @@ func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*envi
 }
 
 // forgetReturns leaves out what upstream went back to, unless it runs there now.
-func forgetReturns(s *environment.Standing) {
+func forgetReturns(s *environment.Evaluation) {
 	s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
 	for i := range s.Snapshot.Environments {
 		list := s.Snapshot.Environments[i].Deployments

@@ -1,6 +1,6 @@
-// Package environment decides which releases an environment may take from those before it: a release that became Available upstream, has
-// been so for long enough, and has been neither quarantined nor rolled back there.
+// Package environment decides which releases may be promoted to an environment: those that became Available in its
+// upstream environments, have been Available for long enough, and were neither quarantined nor rolled back there.
 //
-// Environments meet in a Backend: this cluster, GitHub, or GitLab. A backend returns a snapshot with its time, and says which deployments
-// in it are evidence. The package reads no clock and makes no requests.
+// Environments share their state through a Backend: the cluster, GitHub, or GitLab. A backend returns a Snapshot with
+// its time, and marks the deployments that are no evidence. This package reads no clock and makes no requests.
 package environment

@@ -5,28 +5,29 @@ import (
 	"slices"
 )
 
-// Cycle returns the names of environments that wait for each other, beginning and ending with the one that is asked about, or nil.
-func (n Snapshot) Cycle(environment string, after []string) []string {
-	next := func(name string) []string {
+// Cycle returns the names of environments that depend on each other, beginning and ending with the given one, or nil.
+// After are the environments that the given one depends on.
+func (s Snapshot) Cycle(environment string, after []string) []string {
+	upstreams := func(name string) []string {
 		if name == environment {
-			return after // the spec is newer than what was published
+			return after // the spec is newer than the published state
 		}
-		s, _ := n.Find(name)
-		return s.After
+		env, _ := s.Find(name)
+		return env.After
 	}
-	seen := map[string]bool{}
+	visited := map[string]bool{}
 	var walk func(name string, path []string) []string
 	walk = func(name string, path []string) []string {
-		for _, up := range next(name) {
+		for _, up := range upstreams(name) {
 			if up == environment {
 				return append(path, up)
 			}
-			if seen[up] {
+			if visited[up] {
 				continue
 			}
-			seen[up] = true
-			if found := walk(up, append(slices.Clip(path), up)); found != nil {
-				return found
+			visited[up] = true
+			if cycle := walk(up, append(slices.Clip(path), up)); cycle != nil {
+				return cycle
 			}
 		}
 		return nil
@@ -34,46 +35,47 @@ func (n Snapshot) Cycle(environment string, after []string) []string {
 	return walk(environment, []string{environment})
 }
 
-// Connected lists the environments that one is connected with, itself among them: those that come first first, else by name. What waits
-// for each other comes by name.
-func (n Snapshot) Connected(environment string) []State {
-	in := n.component(environment)
-	list := slices.DeleteFunc(slices.Clone(n.Environments), func(s State) bool { return !in[s.Environment] })
-	depths := n.depths()
+// Connected returns the given environment and those that it is connected with, upstream ones first, else by name. The
+// environments of a cycle are in the order of their names.
+func (s Snapshot) Connected(environment string) []State {
+	connected := s.component(environment)
+	list := slices.DeleteFunc(slices.Clone(s.Environments), func(env State) bool { return !connected[env.Environment] })
+	depths := s.depths()
 	slices.SortStableFunc(list, func(a, b State) int {
 		return cmp.Or(cmp.Compare(depths[a.Environment], depths[b.Environment]), cmp.Compare(a.Environment, b.Environment))
 	})
 	return list
 }
 
-// component names the environments that one is connected with, in either direction.
-func (n Snapshot) component(environment string) map[string]bool {
-	near := map[string][]string{}
-	for _, s := range n.Environments {
-		for _, up := range s.After {
-			near[s.Environment] = append(near[s.Environment], up)
-			near[up] = append(near[up], s.Environment)
+// component returns the names of the environments that the given one is connected with, in either direction.
+func (s Snapshot) component(environment string) map[string]bool {
+	neighbours := map[string][]string{}
+	for _, env := range s.Environments {
+		for _, up := range env.After {
+			neighbours[env.Environment] = append(neighbours[env.Environment], up)
+			neighbours[up] = append(neighbours[up], env.Environment)
 		}
 	}
-	in := map[string]bool{environment: true}
+	connected := map[string]bool{environment: true}
 	for queue := []string{environment}; len(queue) > 0; queue = queue[1:] {
-		for _, next := range near[queue[0]] {
-			if !in[next] {
-				in[next] = true
+		for _, next := range neighbours[queue[0]] {
+			if !connected[next] {
+				connected[next] = true
 				queue = append(queue, next)
 			}
 		}
 	}
-	return in
+	return connected
 }
 
-// depths is how many environments come before each, on the longest way. Ways are no longer than there are environments, so that cycles end.
-func (n Snapshot) depths() map[string]int {
+// depths returns the length of the longest path from each environment to one without upstreams. No path is longer than
+// the number of environments, so that cycles end.
+func (s Snapshot) depths() map[string]int {
 	depths := map[string]int{}
-	for range n.Environments {
-		for _, s := range n.Environments {
-			for _, up := range s.After {
-				depths[s.Environment] = min(max(depths[s.Environment], depths[up]+1), len(n.Environments))
+	for range s.Environments {
+		for _, env := range s.Environments {
+			for _, up := range env.After {
+				depths[env.Environment] = min(max(depths[env.Environment], depths[up]+1), len(s.Environments))
 			}
 		}
 	}

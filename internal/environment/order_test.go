@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// graph makes news of environments, each with those that it comes after.
+// graph returns a snapshot of environments, each with its upstream environments.
 func graph(edges map[string][]string) environment.Snapshot {
 	var n environment.Snapshot
 	for name, after := range edges {
@@ -24,8 +24,7 @@ func graph(edges map[string][]string) environment.Snapshot {
 
 type edges = map[string][]string
 
-// TestD33Cycles: environments that wait for each other are found, and nothing runs for ever.
-func TestD33Cycles(t *testing.T) {
+func TestCycle(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		edges edges
@@ -33,20 +32,28 @@ func TestD33Cycles(t *testing.T) {
 		after []string
 		want  []string
 	}{
-		"none":                     {edges{"a": nil}, "a", nil, nil},
-		"nobody is known":          {edges{}, "a", []string{"b"}, nil},
-		"itself":                   {edges{"a": {"a"}}, "a", []string{"a"}, []string{"a", "a"}},
-		"itself, not published":    {edges{}, "a", []string{"a"}, []string{"a", "a"}},
-		"two":                      {edges{"a": {"b"}, "b": {"a"}}, "a", []string{"b"}, []string{"a", "b", "a"}},
-		"three":                    {edges{"a": {"b"}, "b": {"c"}, "c": {"a"}}, "b", []string{"c"}, []string{"b", "c", "a", "b"}},
-		"by the second":            {edges{"a": {"x", "b"}, "b": {"a"}, "x": nil}, "a", []string{"x", "b"}, []string{"a", "b", "a"}},
-		"a line":                   {edges{"a": nil, "b": {"a"}, "c": {"b"}}, "c", []string{"b"}, nil},
-		"a diamond":                {edges{"a": nil, "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}, "d", []string{"b", "c"}, nil},
-		"a diamond that is closed": {edges{"a": {"d"}, "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}, "a", []string{"d"}, []string{"a", "d", "b", "a"}},
-		"others beside":            {edges{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", []string{"b"}, nil},
-		"two and a third":          {edges{"a": {"b"}, "b": {"a"}, "c": {"a"}}, "c", []string{"a"}, nil},
-		"mended, not published":    {edges{"a": {"b"}, "b": {"a"}}, "a", nil, nil},
-		"unknown names":            {edges{"a": {"x", "y"}}, "a", []string{"x", "y"}, nil},
+		"none":                  {edges{"a": nil}, "a", nil, nil},
+		"empty snapshot":        {edges{}, "a", []string{"b"}, nil},
+		"itself":                {edges{"a": {"a"}}, "a", []string{"a"}, []string{"a", "a"}},
+		"itself, not published": {edges{}, "a", []string{"a"}, []string{"a", "a"}},
+		"two":                   {edges{"a": {"b"}, "b": {"a"}}, "a", []string{"b"}, []string{"a", "b", "a"}},
+		"three": {
+			edges{"a": {"b"}, "b": {"c"}, "c": {"a"}}, "b", []string{"c"}, []string{"b", "c", "a", "b"},
+		},
+		"by the second": {
+			edges{"a": {"x", "b"}, "b": {"a"}, "x": nil}, "a", []string{"x", "b"}, []string{"a", "b", "a"},
+		},
+		"a chain": {edges{"a": nil, "b": {"a"}, "c": {"b"}}, "c", []string{"b"}, nil},
+		"a diamond": {
+			edges{"a": nil, "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}, "d", []string{"b", "c"}, nil,
+		},
+		"a diamond that is closed": {
+			edges{"a": {"d"}, "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}, "a", []string{"d"}, []string{"a", "d", "b", "a"},
+		},
+		"a cycle upstream":                     {edges{"a": {"b"}, "b": {"c"}, "c": {"b"}}, "a", []string{"b"}, nil},
+		"after a cycle":                        {edges{"a": {"b"}, "b": {"a"}, "c": {"a"}}, "c", []string{"a"}, nil},
+		"removed from the spec, not published": {edges{"a": {"b"}, "b": {"a"}}, "a", nil, nil},
+		"unknown names":                        {edges{"a": {"x", "y"}}, "a", []string{"x", "y"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,16 +71,25 @@ func TestConnected(t *testing.T) {
 		of    string
 		want  []string
 	}{
-		"alone":            {edges{"a": nil, "b": nil}, "a", []string{"a"}},
-		"unknown":          {edges{"a": nil}, "z", nil},
-		"in order":         {edges{"production": {"staging"}, "staging": {"dev"}, "dev": nil}, "staging", []string{"dev", "staging", "production"}},
-		"from either end":  {edges{"production": {"staging"}, "staging": {"dev"}, "dev": nil}, "dev", []string{"dev", "staging", "production"}},
-		"the longest way":  {edges{"d": {"a", "c"}, "c": {"b"}, "b": {"a"}, "a": nil}, "a", []string{"a", "b", "c", "d"}},
-		"equals by name":   {edges{"d": {"b", "c"}, "c": {"a"}, "b": {"a"}, "a": nil}, "d", []string{"a", "b", "c", "d"}},
-		"by an unknown":    {edges{"a": {"x"}, "b": {"x"}, "c": nil}, "a", []string{"a", "b"}},
-		"itself":           {edges{"a": {"a"}, "b": nil}, "a", []string{"a"}},
-		"a cycle by name":  {edges{"b": {"c"}, "c": {"a"}, "a": {"b"}, "z": nil}, "c", []string{"a", "b", "c"}},
-		"before the cycle": {edges{"x": nil, "b": {"x", "a"}, "a": {"b"}}, "a", []string{"x", "a", "b"}},
+		"alone":   {edges{"a": nil, "b": nil}, "a", []string{"a"}},
+		"unknown": {edges{"a": nil}, "z", nil},
+		"in order": {
+			edges{"production": {"staging"}, "staging": {"dev"}, "dev": nil}, "staging",
+			[]string{"dev", "staging", "production"},
+		},
+		"from either end": {
+			edges{"production": {"staging"}, "staging": {"dev"}, "dev": nil}, "dev", []string{"dev", "staging", "production"},
+		},
+		"by the longest path": {
+			edges{"d": {"a", "c"}, "c": {"b"}, "b": {"a"}, "a": nil}, "a", []string{"a", "b", "c", "d"},
+		},
+		"equals by name": {
+			edges{"d": {"b", "c"}, "c": {"a"}, "b": {"a"}, "a": nil}, "d", []string{"a", "b", "c", "d"},
+		},
+		"through an unknown one": {edges{"a": {"x"}, "b": {"x"}, "c": nil}, "a", []string{"a", "b"}},
+		"itself":                 {edges{"a": {"a"}, "b": nil}, "a", []string{"a"}},
+		"a cycle by name":        {edges{"b": {"c"}, "c": {"a"}, "a": {"b"}, "z": nil}, "c", []string{"a", "b", "c"}},
+		"before the cycle":       {edges{"x": nil, "b": {"x", "a"}, "a": {"b"}}, "a", []string{"x", "a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +108,7 @@ func names(list []environment.State) []string {
 	return names
 }
 
-// randomGraph has up to a dozen environments, and names that nobody has.
+// randomGraph returns a graph of up to twelve environments, which may refer to unknown ones.
 func randomGraph(r *rand.Rand) (environment.Snapshot, edges) {
 	e := edges{}
 	n := 1 + r.IntN(12)
@@ -106,7 +122,7 @@ func randomGraph(r *rand.Rand) (environment.Snapshot, edges) {
 	return graph(e), e
 }
 
-// reaches says whether one comes after another, by a plain search.
+// reaches reports whether one environment comes after another, by a simple search.
 func (e pairs) reaches(from, to string, seen map[string]bool) bool {
 	return slices.ContainsFunc(e.edges[from], func(up string) bool {
 		if up == to {
@@ -122,7 +138,7 @@ func (e pairs) reaches(from, to string, seen map[string]bool) bool {
 
 type pairs struct{ edges edges }
 
-// checkGraph says what is wrong with what is found in a graph.
+// checkGraph checks the results for a random graph, and returns the error, or "".
 func checkGraph(r *rand.Rand) string {
 	n, e := randomGraph(r)
 	mixed := environment.Snapshot{Environments: slices.Clone(n.Environments)}
@@ -142,11 +158,12 @@ func checkGraph(r *rand.Rand) string {
 		}
 		list := names(n.Connected(name))
 		if !slices.Contains(list, name) || !slices.Equal(list, names(mixed.Connected(name))) {
-			return fmt.Sprintf("%s is connected with %v in %v, or not", name, list, e)
+			return fmt.Sprintf("%s is connected with %v in %v", name, list, e)
 		}
 		for i, x := range list {
 			for _, y := range list[:i] {
-				if reach.reaches(y, x, map[string]bool{}) && !reach.reaches(x, y, map[string]bool{}) && n.Cycle(y, e[y]) == nil && !afterCycle(n, e, reach, y) {
+				if reach.reaches(y, x, map[string]bool{}) && !reach.reaches(x, y, map[string]bool{}) && n.Cycle(y, e[y]) == nil &&
+					!afterCycle(n, e, reach, y) {
 					return fmt.Sprintf("%s is listed before %s, which comes first, in %v", y, x, e)
 				}
 			}
@@ -155,7 +172,7 @@ func checkGraph(r *rand.Rand) string {
 	return ""
 }
 
-// afterCycle says whether an environment waits for some that wait for each other.
+// afterCycle reports whether an environment comes after a cycle.
 func afterCycle(n environment.Snapshot, e edges, reach pairs, name string) bool {
 	for other := range e {
 		if n.Cycle(other, e[other]) != nil && reach.reaches(name, other, map[string]bool{}) {
@@ -168,8 +185,8 @@ func afterCycle(n environment.Snapshot, e edges, reach pairs, name string) bool 
 func TestGraphs(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3000) {
-		if what := checkGraph(rand.New(rand.NewPCG(seed, 1))); what != "" {
-			t.Fatalf("seed %d: %s", seed, what)
+		if err := checkGraph(rand.New(rand.NewPCG(seed, 1))); err != "" {
+			t.Fatalf("seed %d: %s", seed, err)
 		}
 	}
 }
@@ -177,13 +194,13 @@ func TestGraphs(t *testing.T) {
 func FuzzGraphs(f *testing.F) {
 	f.Add(uint64(1), uint64(2))
 	f.Fuzz(func(t *testing.T, a, b uint64) {
-		if what := checkGraph(rand.New(rand.NewPCG(a, b))); what != "" {
-			t.Fatal(what)
+		if err := checkGraph(rand.New(rand.NewPCG(a, b))); err != "" {
+			t.Fatal(err)
 		}
 	})
 }
 
-// TestManyEnvironments: whoever makes very many, all after each other, does not stop the controller.
+// TestManyEnvironments: a large cycle does not block the controller.
 func TestManyEnvironments(t *testing.T) {
 	t.Parallel()
 	e := edges{}
@@ -192,6 +209,6 @@ func TestManyEnvironments(t *testing.T) {
 	}
 	n := graph(e)
 	if n.Cycle("0", e["0"]) == nil || len(n.Connected("5")) != len(e) {
-		t.Error("they wait for each other, and are connected")
+		t.Error("the cycle was not found, or not all are connected")
 	}
 }

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,15 +9,17 @@ import (
 	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Of returns the state of an Environment, from the history of its Rollout. Entries without an ID are omitted: nothing could refer to them.
-// Nothing is read from the status of the Environment, because a tenant may be able to write it. The URL is left to the controller.
-func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
+// StateOf returns the state of an Environment, from the history of its Rollout, without the URL. It omits entries
+// without an ID, which cannot be identified. It does not use the status of the Environment, because a tenant may be
+// able to write it.
+func StateOf(e *environments.Environment, ro *v1alpha1.Rollout) State {
 	s := State{Application: Application(e.Spec.Name), Environment: e.Spec.Environment, After: after(e.Spec)}
 	s.Parallel = e.Spec.Relationship != nil && e.Spec.Relationship.Type == environments.Parallel
 	for i := range ro.Status.History {
@@ -27,7 +30,7 @@ func Of(e *environments.Environment, ro *v1alpha1.Rollout) State {
 	return s
 }
 
-// after lists the environments that come before one, each once.
+// after returns the upstream environments, each once.
 func after(spec environments.EnvironmentSpec) []string {
 	var list []string
 	if spec.Relationship != nil {
@@ -43,12 +46,16 @@ func after(spec environments.EnvironmentSpec) []string {
 
 func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deployment {
 	d := Deployment{
-		Key: fmt.Sprintf("%s/%d", ro.UID, *h.ID), ID: *h.ID, Version: h.Version, Message: text(h.Message),
-		State: v1alpha1.BakeStatus(text(h.BakeStatus)), StateMessage: text(h.BakeStatusMessage), At: h.Timestamp.Time,
-		Attempt: when(h.LastRetryTimestamp), Order: 1 + version.Index(ro.Status.AvailableReleases, version.Identity(h.Version)),
+		Key: fmt.Sprintf("%s/%d", ro.UID, *h.ID), ID: *h.ID, Version: h.Version, Message: ptr.Deref(h.Message, ""),
+		State: v1alpha1.BakeStatus(
+			ptr.Deref(h.BakeStatus, ""),
+		), StateMessage: ptr.Deref(h.BakeStatusMessage, ""), At: h.Timestamp.Time,
+		Attempt: ptr.Deref(
+			h.LastRetryTimestamp, metav1.Time{},
+		).Time, Order: 1 + version.Index(ro.Status.AvailableReleases, version.Identity(h.Version)),
 	}
 	if d.State == v1alpha1.BakeSucceeded {
-		d.AvailableSince = when(h.BakeEndTime)
+		d.AvailableSince = ptr.Deref(h.BakeEndTime, metav1.Time{}).Time
 	}
 	for _, q := range ro.Status.Quarantined {
 		if version.Matches(q.ReleaseIdentity, version.Identity(h.Version)) {
@@ -58,27 +65,9 @@ func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deploy
 	return d
 }
 
-// Application returns the name that environments share, without the prefix that the public controller for GitHub adds.
+// Application returns the name of an application, without the prefix that the public controller for GitHub adds.
 func Application(name string) string {
-	const prefix = "kuberik/"
-	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
-		return name[len(prefix):]
-	}
-	return name
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-func when(t *metav1.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.Time
+	return cmp.Or(strings.TrimPrefix(name, "kuberik/"), name)
 }
 
 const (
@@ -95,13 +84,14 @@ func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
 	return max(d, minInterval), err
 }
 
-// maxURL bounds a URL that is shown, in bytes.
+// maxURL bounds a URL, in bytes.
 const maxURL = 2048
 
-// SafeURL returns a URL that may be shown, or "": it is that of a web page, not too long, and without blanks and control characters.
+// SafeURL returns a URL if it is safe to display, or else "". It must be an http or https URL of at most 2048 bytes,
+// without spaces and control characters.
 func SafeURL(raw string) string {
-	web := strings.HasPrefix(raw, "https://") || strings.HasPrefix(raw, "http://")
-	if !web || len(raw) > maxURL || strings.ContainsFunc(raw, unicode.IsSpace) || version.Clean(raw, maxURL) != raw {
+	isWeb := strings.HasPrefix(raw, "https://") || strings.HasPrefix(raw, "http://")
+	if !isWeb || len(raw) > maxURL || strings.ContainsFunc(raw, unicode.IsSpace) || version.Clean(raw, maxURL) != raw {
 		return ""
 	}
 	return raw

@@ -19,19 +19,19 @@ func entry(id int64, v v1alpha1.VersionInfo, s v1alpha1.BakeStatus) v1alpha1.Dep
 	return v1alpha1.DeploymentHistoryEntry{ID: &id, Version: v, BakeStatus: &status, Timestamp: metav1.NewTime(noon)}
 }
 
-func TestOf(t *testing.T) {
+func TestStateOf(t *testing.T) {
 	t.Parallel()
-	said, ended, tried := "as planned", metav1.NewTime(noon.Add(time.Minute)), metav1.NewTime(noon.Add(time.Second))
+	message, ended, retriedAt := "as planned", metav1.NewTime(noon.Add(time.Minute)), metav1.NewTime(noon.Add(time.Second))
 	retried := entry(3, two, v1alpha1.BakeInProgress)
-	retried.Message, retried.BakeStatusMessage, retried.LastRetryTimestamp = &said, &said, &tried
+	retried.Message, retried.BakeStatusMessage, retried.LastRetryTimestamp = &message, &message, &retriedAt
 	available := entry(2, one, v1alpha1.BakeSucceeded)
 	available.BakeEndTime = &ended
 	failed := entry(1, two, v1alpha1.BakeFailed)
 	failed.BakeEndTime = &ended
-	nameless := v1alpha1.DeploymentHistoryEntry{Version: one, Timestamp: metav1.NewTime(noon)}
+	withoutID := v1alpha1.DeploymentHistoryEntry{Version: one, Timestamp: metav1.NewTime(noon)}
 
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
-	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{retried, available, nameless, failed}
+	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{retried, available, withoutID, failed}
 	ro.Status.AvailableReleases = []v1alpha1.VersionInfo{two, one}
 	ro.Status.Quarantined = []v1alpha1.Quarantine{
 		{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: "2.0.0", Digest: "sha256:2"}, Reason: "it lost orders"},
@@ -43,46 +43,56 @@ func TestOf(t *testing.T) {
 		DependsOn:    []environments.Dependency{{Environment: "qa"}, {Environment: "staging"}},
 	}}
 	e.Status.EnvironmentInfos = []environments.EnvironmentInfo{
-		{Environment: "staging", EnvironmentURL: "https://staging/"}, {Environment: "production", EnvironmentURL: "https://production/"},
+		{
+			Environment: "staging", EnvironmentURL: "https://staging/",
+		}, {Environment: "production", EnvironmentURL: "https://production/"},
 	}
 	want := environment.State{
-		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, Parallel: true, // no URL: whoever may patch the status wrote it
+		Application: "shop", Environment: "production", After: []string{
+			"staging", "qa",
+		}, Parallel: true, // no URL: the status is not trusted
 		Deployments: []environment.Deployment{
-			{Key: "u/3", ID: 3, Version: two, Message: said, State: v1alpha1.BakeInProgress, StateMessage: said, Attempt: tried.Time, At: noon, Order: 1, Quarantine: "it lost orders"},
+			{
+				Key: "u/3", ID: 3, Version: two, Message: message, State: v1alpha1.BakeInProgress, StateMessage: message,
+				Attempt: retriedAt.Time, At: noon, Order: 1, Quarantine: "it lost orders",
+			},
 			{Key: "u/2", ID: 2, Version: one, State: v1alpha1.BakeSucceeded, At: noon, AvailableSince: ended.Time, Order: 2},
 			{Key: "u/1", ID: 1, Version: two, State: v1alpha1.BakeFailed, At: noon, Order: 1, Quarantine: "it lost orders"},
 		},
 	}
-	if diff := gocmp.Diff(want, environment.Of(e, ro)); diff != "" {
+	if diff := gocmp.Diff(want, environment.StateOf(e, ro)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
 	e = &environments.Environment{Spec: environments.EnvironmentSpec{Name: "shop", Environment: "dev"}}
-	if diff := gocmp.Diff(environment.State{Application: "shop", Environment: "dev"}, environment.Of(e, &v1alpha1.Rollout{})); diff != "" {
-		t.Errorf("one of which nothing is known (-want +got):\n%s", diff)
+	if diff := gocmp.Diff(
+		environment.State{Application: "shop", Environment: "dev"}, environment.StateOf(e, &v1alpha1.Rollout{}),
+	); diff != "" {
+		t.Errorf("without a history (-want +got):\n%s", diff)
 	}
 }
 
-// TestOfABareEntry: whatever other controllers left in a history can be read.
-func TestOfABareEntry(t *testing.T) {
+// TestStateOfEntryWithoutState: other controllers may have written the history.
+func TestStateOfEntryWithoutState(t *testing.T) {
 	t.Parallel()
 	id := int64(7)
 	ro := &v1alpha1.Rollout{}
 	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{{ID: &id, Version: one}}
-	s := environment.Of(&environments.Environment{}, ro)
+	s := environment.StateOf(&environments.Environment{}, ro)
 	if diff := gocmp.Diff([]environment.Deployment{{Key: "/7", ID: 7, Version: one}}, s.Deployments); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	s.Environment = "staging"
-	if a := told(s).Ask(after("staging"), one); a.State != closed {
-		t.Errorf("what has no state opens: %+v", a)
+	if a := snapshotOf(s).Evaluate(requires("staging"), one); a.State != closed {
+		t.Errorf("a deployment without a state opens the gate: %+v", a)
 	}
 }
 
 func TestApplication(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"shop": "shop", "kuberik/shop": "shop", "kuberik/kuberik/shop": "kuberik/shop", "kuberik/": "kuberik/", "kuberik": "kuberik", "": "", "other/shop": "other/shop",
+		"shop": "shop", "kuberik/shop": "shop", "kuberik/kuberik/shop": "kuberik/shop", "kuberik/": "kuberik/",
+		"kuberik": "kuberik", "": "", "other/shop": "other/shop",
 	} {
 		if got := environment.Application(name); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
@@ -92,30 +102,33 @@ func TestApplication(t *testing.T) {
 
 func TestInterval(t *testing.T) {
 	t.Parallel()
-	for said, want := range map[string]time.Duration{"": time.Minute, "10s": 10 * time.Second, "1s": 10 * time.Second, "0s": 10 * time.Second, "90s": 90 * time.Second, "1h30m": 90 * time.Minute} {
-		spec := environments.EnvironmentSpec{RequeueInterval: &said}
-		if said == "" {
+	for interval, want := range map[string]time.Duration{
+		"": time.Minute, "10s": 10 * time.Second, "1s": 10 * time.Second, "0s": 10 * time.Second, "90s": 90 * time.Second,
+		"1h30m": 90 * time.Minute,
+	} {
+		spec := environments.EnvironmentSpec{RequeueInterval: &interval}
+		if interval == "" {
 			spec.RequeueInterval = nil
 		}
 		if got, err := environment.Interval(spec); got != want || err != nil {
-			t.Errorf("%q: got %s, %v", said, got, err)
+			t.Errorf("%q: got %s, %v", interval, got, err)
 		}
 	}
-	for _, said := range []string{"soon", "99999999999999999h", ""} {
-		if _, err := environment.Interval(environments.EnvironmentSpec{RequeueInterval: &said}); err == nil {
-			t.Errorf("%q is no interval", said)
+	for _, interval := range []string{"soon", "99999999999999999h", ""} {
+		if _, err := environment.Interval(environments.EnvironmentSpec{RequeueInterval: &interval}); err == nil {
+			t.Errorf("%q is accepted as an interval", interval)
 		}
 	}
 }
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	n := told(stage("a"), stage("b"))
+	n := snapshotOf(state("a"), state("b"))
 	if s, ok := n.Find("b"); !ok || s.Environment != "b" {
 		t.Errorf("got %+v", s)
 	}
 	if _, ok := n.Find("c"); ok {
-		t.Error("there is no c")
+		t.Error("an unknown environment was found")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -14,165 +15,173 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Standing is all that the verdicts of an Environment's gate follow from.
-type Standing struct {
-	// Rollout whose releases come to the environment.
+// Evaluation is the input from which the verdicts of an Environment's gate are computed.
+type Evaluation struct {
+	// Rollout that deploys to the environment.
 	Rollout *v1alpha1.Rollout
-	// Upstreams that a release has to be Available in.
+	// Upstreams in which a release must be Available.
 	Upstreams []Upstream
-	// Snapshot of the application. Without a time nothing was heard yet.
+	// Snapshot of the application. If its time is zero, nothing has been read yet.
 	Snapshot Snapshot
-	// Patience is how old a snapshot may be. 0: they are never too old.
-	Patience time.Duration
-	// Now is the time.
+	// MaxAge is how old the snapshot may be. 0 is no limit.
+	MaxAge time.Duration
+	// Now is the current time.
 	Now time.Time
-	// Reason and Problem say what somebody has to change; nothing new comes before that.
+	// Problem is what somebody has to change before another release may be promoted, and Reason its reason.
 	Reason  string
 	Problem error
-	// Failure is why nothing was heard.
+	// Failure is the error of the last read.
 	Failure error
 }
 
-// Verdicts says of each release that may come, and of each that could be gone back to, whether it may. The old verdicts are those that
-// it says now: their times are kept where they still hold. Again is when the first verdict may change by itself; zero if none will.
-func (s Standing) Verdicts(old []v1alpha1.GateVerdict) (list []v1alpha1.GateVerdict, again time.Time) {
-	for _, about := range s.inQuestion() {
-		id := version.Identity(about)
-		var before *v1alpha1.GateVerdict
-		if i := slices.IndexFunc(old, func(o v1alpha1.GateVerdict) bool { return o.Release == id.Tag && o.Digest == id.Digest }); i >= 0 {
-			before = &old[i]
+// Verdicts returns a verdict for each candidate and for each release of the history. Old are the previous verdicts,
+// whose times are kept if a verdict has not changed. Next is the earliest time at which a verdict may change by itself;
+// zero if there is none.
+func (e Evaluation) Verdicts(old []v1alpha1.GateVerdict) (list []v1alpha1.GateVerdict, next time.Time) {
+	for _, v := range e.releases() {
+		id := version.Identity(v)
+		var last *v1alpha1.GateVerdict
+		sameRelease := func(o v1alpha1.GateVerdict) bool { return o.Release == id.Tag && o.Digest == id.Digest }
+		if i := slices.IndexFunc(old, sameRelease); i >= 0 {
+			last = &old[i]
 		}
-		a := s.answer(about, before)
-		if !a.Until.IsZero() && (again.IsZero() || a.Until.Before(again)) {
-			again = a.Until
+		r := e.evaluate(v, last)
+		if !r.Until.IsZero() && (next.IsZero() || r.Until.Before(next)) {
+			next = r.Until
 		}
-		list = append(list, s.write(id, a, before))
+		list = append(list, e.verdict(id, r, last))
 	}
-	return list, again
+	return list, next
 }
 
-// inQuestion are the candidates and what ran before.
-func (s Standing) inQuestion() []v1alpha1.VersionInfo {
-	list := slices.Clone(gate.Next(s.Rollout))
-	if s.Rollout.Spec.Selection != v1alpha1.SelectEvery {
-		// What has many newer ones before it may be the one that went well upstream.
-		for _, about := range s.Rollout.Status.ReleaseCandidates[len(list):] {
-			if s.Snapshot.deployed(s.Upstreams, about) {
-				list = append(list, about)
+// releases returns the candidates and the releases of the history.
+func (e Evaluation) releases() []v1alpha1.VersionInfo {
+	list := slices.Clone(gate.Next(e.Rollout))
+	if e.Rollout.Spec.Selection != v1alpha1.SelectEvery {
+		// An older candidate may be the one that became Available upstream.
+		for _, v := range e.Rollout.Status.ReleaseCandidates[len(list):] {
+			if e.Snapshot.deployed(e.Upstreams, v) {
+				list = append(list, v)
 			}
 		}
 	}
-	for i := range s.Rollout.Status.History {
-		about := s.Rollout.Status.History[i].Version
-		// A gate is asked with the digest that is on record, or without one where there is none.
-		same := func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == version.Identity(about) }
+	for i := range e.Rollout.Status.History {
+		v := e.Rollout.Status.History[i].Version
+		// A rollback looks up the verdict by the digest in the history, which may be empty.
+		same := func(o v1alpha1.VersionInfo) bool { return version.Identity(o) == version.Identity(v) }
 		if !slices.ContainsFunc(list, same) {
-			list = append(list, about)
+			list = append(list, v)
 		}
 	}
 	return list
 }
 
-// answer says whether a release may come. What was promoted once may be gone back to, whoever can or cannot be asked, unless it is
-// quarantined upstream, or was when anything was last heard.
-func (s Standing) answer(about v1alpha1.VersionInfo, before *v1alpha1.GateVerdict) Answer {
-	a := s.ask(about)
-	if a.State == v1alpha1.GateOpen || a.Reason == ReasonQuarantinedUpstream || !s.ranHere(about) {
-		return a
+// evaluate returns whether a release may be deployed. A rollback to a release that was Available here needs no backend,
+// but is refused if the release is, or was in the last snapshot, quarantined upstream.
+func (e Evaluation) evaluate(v v1alpha1.VersionInfo, last *v1alpha1.GateVerdict) Result {
+	r := e.promotion(v)
+	if r.State == v1alpha1.GateOpen || r.Reason == ReasonQuarantinedUpstream || !e.restorable(v) {
+		return r
 	}
-	// A snapshot that is old, or cannot be followed as a whole, still shows a quarantine.
-	quarantined, is := s.Snapshot.quarantined(s.Upstreams, about)
+	// A quarantine counts even in a snapshot that is too old to promote on.
+	quarantine, ok := e.Snapshot.quarantined(e.Upstreams, v)
 	switch {
-	case is:
-		return quarantined
-	case s.Snapshot.At.IsZero() && before != nil && before.Reason == ReasonQuarantinedUpstream:
-		return Answer{State: v1alpha1.GateClosed, Reason: ReasonQuarantinedUpstream, Message: before.Message}
+	case ok:
+		return quarantine
+	case e.Snapshot.At.IsZero() && last != nil && last.Reason == ReasonQuarantinedUpstream:
+		return closed(ReasonQuarantinedUpstream, "%s", last.Message)
 	}
-	return Answer{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: about.Tag + " has been Available here before"}
+	return Result{State: v1alpha1.GateOpen, Reason: ReasonPromoted, Message: v.Tag + " has been Available here before"}
 }
 
-func (s Standing) ask(about v1alpha1.VersionInfo) Answer {
+// promotion returns whether a release may be promoted from the upstream environments.
+func (e Evaluation) promotion(v v1alpha1.VersionInfo) Result {
 	switch {
-	case s.Problem != nil:
-		return Answer{State: v1alpha1.GateClosed, Reason: s.Reason, Message: s.Problem.Error()}
-	case s.Snapshot.At.IsZero():
-		a := Answer{State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Message: "the other environments have not been read yet"}
-		if s.Failure != nil {
-			a.Message += ": " + s.Failure.Error()
+	case e.Problem != nil:
+		return closed(e.Reason, "%s", e.Problem.Error())
+	case e.Snapshot.At.IsZero():
+		r := Result{
+			State: v1alpha1.GatePending, Reason: ReasonNewsOutdated, Message: "the other environments have not been read yet",
 		}
-		return a
+		if e.Failure != nil {
+			r.Message += ": " + e.Failure.Error()
+		}
+		return r
 	}
-	return s.Snapshot.Ask(Question{Upstreams: s.Upstreams, Now: s.Now, Patience: s.Patience}, about)
+	return e.Snapshot.Evaluate(Requirements{Upstreams: e.Upstreams, Now: e.Now, MaxAge: e.MaxAge}, v)
 }
 
-// ranHere reports whether a rollback may choose this very release here. A tag of another digest, or of none, is another release.
-func (s Standing) ranHere(about v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(s.Rollout.Status.History, func(h v1alpha1.DeploymentHistoryEntry) bool {
-		return release.Restorable(&s.Rollout.Status, &h) && version.Identity(h.Version) == version.Identity(about)
+// restorable reports whether a rollback may deploy this release. The same tag with another digest is another release.
+func (e Evaluation) restorable(v v1alpha1.VersionInfo) bool {
+	return slices.ContainsFunc(e.Rollout.Status.History, func(h v1alpha1.DeploymentHistoryEntry) bool {
+		return release.Restorable(&e.Rollout.Status, &h) && version.Identity(h.Version) == version.Identity(v)
 	})
 }
 
-// write words a verdict. The end of an open one is written anew only when half of it is over, so that a quiet world is not written to.
-func (s Standing) write(id v1alpha1.ReleaseIdentity, a Answer, before *v1alpha1.GateVerdict) v1alpha1.GateVerdict {
-	w := v1alpha1.GateVerdict{
-		Release: id.Tag, Digest: id.Digest, State: a.State, Reason: a.Reason, Message: version.Clean(a.Message, 1024),
-		Since: &metav1.Time{Time: s.Now.Truncate(time.Second)},
+// verdict converts a result.
+func (e Evaluation) verdict(id v1alpha1.ReleaseIdentity, r Result, last *v1alpha1.GateVerdict) v1alpha1.GateVerdict {
+	v := v1alpha1.GateVerdict{
+		Release: id.Tag, Digest: id.Digest, State: r.State, Reason: r.Reason, Message: version.Clean(r.Message, 1024),
+		Since: &metav1.Time{Time: e.Now.Truncate(time.Second)},
 	}
-	if !a.Since.IsZero() {
-		w.Since = &metav1.Time{Time: a.Since.Truncate(time.Second)}
+	if !r.Since.IsZero() {
+		v.Since = &metav1.Time{Time: r.Since.Truncate(time.Second)}
 	}
-	if !a.Until.IsZero() {
-		w.Until = &metav1.Time{Time: a.Until.Truncate(time.Second)}
+	if !r.Until.IsZero() {
+		v.Until = &metav1.Time{Time: r.Until.Truncate(time.Second)}
 	}
-	if before != nil && before.State == w.State && before.Reason == w.Reason {
-		keep(&w, *before, s.Now.Add(s.Patience/2))
+	if last != nil && last.State == v.State && last.Reason == v.Reason {
+		keepTimes(&v, *last, e.Now.Add(e.MaxAge/2))
 	}
-	return w
+	return v
 }
 
-// keep keeps the times of a verdict that says the same as before.
-func keep(w *v1alpha1.GateVerdict, old v1alpha1.GateVerdict, enough time.Time) {
-	if old.Since != nil {
-		w.Since = old.Since
+// keepTimes takes over the times of the last verdict, which had the same result. The end of an open verdict is extended
+// only once it is before minUntil, so that not every read of the backend changes the status.
+func keepTimes(v *v1alpha1.GateVerdict, last v1alpha1.GateVerdict, minUntil time.Time) {
+	if last.Since != nil {
+		v.Since = last.Since
 	}
-	if w.State == v1alpha1.GateOpen && w.Until != nil && old.Until != nil && old.Until.After(enough) && old.Until.Before(w.Until) {
-		w.Until = old.Until
+	extendable := v.State == v1alpha1.GateOpen && v.Until != nil && last.Until != nil
+	if extendable && last.Until.After(minUntil) && last.Until.Before(v.Until) {
+		v.Until = last.Until
 	}
 }
 
-// GateName tells people what the gate of an Environment is for: production-after-staging. It is a valid name, but two Environments may have
-// the same one.
+// GateName returns the name of the gate of an Environment, such as production-after-staging. It is a valid name, but
+// two Environments may have the same one.
 func GateName(e *environments.Environment) string {
-	name := label(e.Spec.Environment)
+	name := dnsLabel(e.Spec.Environment)
 	if name == "" {
 		name = e.Name
 	}
 	sep := "-after-"
 	for _, up := range after(e.Spec) {
-		if up = label(up); up != "" {
+		if up = dnsLabel(up); up != "" {
 			name, sep = name+sep+up, "-and-"
 		}
 	}
 	return version.LabelValue(name)
 }
 
-// label makes a name of environments fit for names of objects.
-func label(name string) string {
-	fit := func(r rune) rune {
+// dnsLabel makes the name of an environment valid in the name of an object.
+func dnsLabel(name string) string {
+	valid := func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
 	}
-	return strings.Trim(strings.Map(fit, strings.ToLower(name)), "-")
+	return strings.Trim(strings.Map(valid, strings.ToLower(name)), "-")
 }
 
-// Shape makes the spec of a gate what an Environment needs. Nobody else's passing or list opens it; a passing that closes it stays.
-func Shape(spec *v1alpha1.RolloutGateSpec, rollout string) {
-	shut := spec.Passing
-	if shut != nil && *shut {
-		shut = nil
+// SetGateSpec sets the spec of the gate of an Environment. It removes whatever would open the gate, but keeps passing:
+// false, with which a user closes it.
+func SetGateSpec(spec *v1alpha1.RolloutGateSpec, rollout string) {
+	passing := spec.Passing
+	if ptr.Deref(passing, false) {
+		passing = nil
 	}
-	*spec = v1alpha1.RolloutGateSpec{Class: v1alpha1.GateClassEnvironment, Passing: shut}
+	*spec = v1alpha1.RolloutGateSpec{Class: v1alpha1.GateClassEnvironment, Passing: passing}
 	spec.RolloutRef.Name = rollout
 }

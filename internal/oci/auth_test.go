@@ -23,26 +23,58 @@ func TestAuth(t *testing.T) {
 		image  string
 		want   authn.AuthConfig
 	}{
-		"Host":         {"a plain host", map[string]string{"ghcr.io": user("u")}, "ghcr.io/org/app", authn.AuthConfig{Username: "u", Password: "p"}},
-		"Port":         {"a host with its port", map[string]string{"reg:5000": user("u")}, "reg:5000/app", authn.AuthConfig{Username: "u", Password: "p"}},
-		"OtherPort":    {"another port is another registry", map[string]string{"reg:5000": user("u")}, "reg:5001/app", authn.AuthConfig{}},
-		"OtherHost":    {"credentials go to no other host", map[string]string{"ghcr.io": user("u")}, "ghcr.io.evil.example/app", authn.AuthConfig{}},
-		"DockerLogin":  {"the key that docker login writes", map[string]string{"https://index.docker.io/v1/": user("u")}, "nginx", authn.AuthConfig{Username: "u", Password: "p"}},
-		"DockerShort":  {"the name people write", map[string]string{"docker.io": user("u")}, "docker.io/library/nginx", authn.AuthConfig{Username: "u", Password: "p"}},
-		"DockerMirror": {"the name that serves it", map[string]string{"registry-1.docker.io": user("u")}, "nginx", authn.AuthConfig{Username: "u", Password: "p"}},
-		"Scheme":       {"scheme and API path", map[string]string{"https://reg.example/v2/": user("u")}, "reg.example/app", authn.AuthConfig{Username: "u", Password: "p"}},
-		"OddPath":      {"a path that is no repository", map[string]string{"https://reg.example/api/docker": user("u")}, "reg.example/app", authn.AuthConfig{Username: "u", Password: "p"}},
-		"Case":         {"hosts have no case", map[string]string{"GHCR.io": user("u")}, "ghcr.io/app", authn.AuthConfig{Username: "u", Password: "p"}},
+		"Host": {
+			"an entry for a host", map[string]string{"ghcr.io": user("u")}, "ghcr.io/org/app",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"Port": {
+			"an entry for a host and port", map[string]string{"reg:5000": user("u")}, "reg:5000/app",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"OtherPort": {
+			"another port is another registry", map[string]string{"reg:5000": user("u")}, "reg:5001/app", authn.AuthConfig{},
+		},
+		"OtherHost": {
+			"credentials go to no other host", map[string]string{"ghcr.io": user("u")}, "ghcr.io.evil.example/app",
+			authn.AuthConfig{},
+		},
+		"DockerLogin": {
+			"the key that docker login writes", map[string]string{"https://index.docker.io/v1/": user("u")}, "nginx",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"DockerShort": {
+			"the usual name of Docker Hub", map[string]string{"docker.io": user("u")}, "docker.io/library/nginx",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"DockerMirror": {
+			"the host that serves Docker Hub", map[string]string{"registry-1.docker.io": user("u")}, "nginx",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"Scheme": {
+			"a scheme and an API version are ignored", map[string]string{"https://reg.example/v2/": user("u")},
+			"reg.example/app", authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"OddPath": {
+			"a path that is not a prefix of the repository", map[string]string{"https://reg.example/api/docker": user("u")},
+			"reg.example/app", authn.AuthConfig{Username: "u", Password: "p"},
+		},
+		"Case": {
+			"the case of a host is ignored", map[string]string{"GHCR.io": user("u")}, "ghcr.io/app",
+			authn.AuthConfig{Username: "u", Password: "p"},
+		},
 		"LongestPath": {
-			"the nearest of several", map[string]string{"quay.io": user("all"), "quay.io/org": user("org"), "quay.io/org/app": user("app")},
+			"the entry with the longest path is used", map[string]string{
+				"quay.io": user("all"), "quay.io/org": user("org"), "quay.io/org/app": user("app"),
+			},
 			"quay.io/org/app", authn.AuthConfig{Username: "app", Password: "p"},
 		},
 		"WholeSegments": {
-			"a prefix ends where a path segment does", map[string]string{"quay.io": user("all"), "quay.io/org": user("org")},
+			"a prefix covers whole path segments", map[string]string{"quay.io": user("all"), "quay.io/org": user("org")},
 			"quay.io/organisation/app", authn.AuthConfig{Username: "all", Password: "p"},
 		},
 		"AuthField": {
-			"both in one field", map[string]string{"ghcr.io": fmt.Sprintf(`{"auth":%q}`, base64.StdEncoding.EncodeToString([]byte("u:p:q")))},
+			"the user and the password in one field",
+			map[string]string{"ghcr.io": fmt.Sprintf(`{"auth":%q}`, base64.StdEncoding.EncodeToString([]byte("u:p:q")))},
 			"ghcr.io/app", authn.AuthConfig{Username: "u", Password: "p:q"},
 		},
 		"IdentityToken": {
@@ -50,7 +82,8 @@ func TestAuth(t *testing.T) {
 			"ghcr.io/app", authn.AuthConfig{IdentityToken: "tok"},
 		},
 		"BadNeighbour": {
-			"an entry for another registry that cannot be read", map[string]string{"ghcr.io": user("u"), "quay.io": `{"auth":"%%%"}`},
+			"an invalid entry for another registry is ignored",
+			map[string]string{"ghcr.io": user("u"), "quay.io": `{"auth":"%%%"}`},
 			"ghcr.io/app", authn.AuthConfig{Username: "u", Password: "p"},
 		},
 	}
@@ -73,7 +106,7 @@ func TestAuth(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got.Auth = "" // the same once more
+			got.Auth = "" // the user and the password again
 			if diff := cmp.Diff(&tc.want, got); diff != "" {
 				t.Errorf("%s: -want +got\n%s", tc.reason, diff)
 			}
@@ -81,7 +114,7 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-func TestAuthErrorsQuoteNothing(t *testing.T) {
+func TestErrorsDoNotQuoteThePullSecret(t *testing.T) {
 	if _, err := oci.ParseAuth([]byte(`{"auths": ` + secret)); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v, want an error without the file's content", err)
 	}
@@ -92,8 +125,8 @@ func TestAuthErrorsQuoteNothing(t *testing.T) {
 	}
 }
 
-func TestProcessCredentialsAreNeverUsed(t *testing.T) {
-	w := newWorld(t)
+func TestDockerConfigOfTheProcessIsIgnored(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	home := t.TempDir()
 	config := fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret)
@@ -104,7 +137,7 @@ func TestProcessCredentialsAreNeverUsed(t *testing.T) {
 	w.misbehave(requireBasic)
 	for label, keychain := range map[string]authn.Keychain{"None": nil, "Empty": oci.Auth{}} {
 		if _, err := newReader().Details(t.Context(), ref, keychain); err == nil {
-			t.Errorf("%s: the read was made with the credentials of the user this process runs as", label)
+			t.Errorf("%s: the read used the Docker configuration of this process", label)
 		}
 	}
 }

@@ -26,23 +26,23 @@ const (
 	maxError = 256
 )
 
-// Details is what an image says about itself. None of it is verified; all of it is safe to show.
+// Details is the metadata of an image. It is not verified, but safe to display.
 type Details struct {
-	// Digest is the content that was read.
+	// Digest of the manifest or index that was read.
 	Digest string
-	// Version, Revision, Source, Title and Description are the image's own words, empty where it has none.
+	// Version, Revision, Source, Title and Description are the values of the standard annotations, or empty.
 	Version, Revision, Source, Title, Description string
-	// ArtifactType is the media type that tells one sort of artifact from another.
+	// ArtifactType is the media type of the artifact.
 	ArtifactType string
-	// Authors is who made the release: com.kuberik.author where set, else the image's authors.
+	// Authors is the value of com.kuberik.author, or else of the standard annotation.
 	Authors string
-	// RollbackFloor is the oldest version it may be rolled back to.
+	// RollbackFloor is the oldest tag that the release may be rolled back to, or empty.
 	RollbackFloor string
-	// Created is the build time, zero where the image names none.
+	// Created is the build time, or zero.
 	Created time.Time
 }
 
-// cleaners lists every key that is read, with what makes its value safe; a value that cleans to nothing counts as absent.
+// cleaners maps each key to the function that makes its value safe. A value that becomes empty counts as missing.
 var cleaners = map[string]func(string) string{
 	keyVersion:       short,
 	keyRevision:      short,
@@ -50,20 +50,20 @@ var cleaners = map[string]func(string) string{
 	keySource:        link,
 	keyTitle:         short,
 	keyDescription:   func(s string) string { return clean(s, maxLong) },
-	keyAuthors:       people,
-	keyAuthor:        people,
+	keyAuthors:       authors,
+	keyAuthor:        authors,
 	keyRollbackFloor: short,
 }
 
-// values collects what is found; the first to say something about a key wins.
+// values are the values by key. The first one of a key is kept.
 type values map[string]string
 
 func (v values) add(from map[string]string) {
-	for key, cleaned := range cleaners {
+	for key, cleanValue := range cleaners {
 		if v[key] != "" {
 			continue
 		}
-		if s := cleaned(from[key]); s != "" {
+		if s := cleanValue(from[key]); s != "" {
 			v[key] = s
 		}
 	}
@@ -92,8 +92,8 @@ func (v values) details() Details {
 
 func short(s string) string { return clean(s, maxShort) }
 
-// people marks a list of authors that is cut, with "…" at its end: the last of them may be the one who matters.
-func people(s string) string {
+// authors cuts a list of authors. It marks the cut with "…", because the missing one may matter.
+func authors(s string) string {
 	if list := clean(s, maxShort+1); len(list) <= maxShort && len(s) <= 8*maxShort {
 		return list
 	}
@@ -107,8 +107,8 @@ func timestamp(s string) string {
 	return s
 }
 
-// link keeps a URL that is safe to render as one. A long one is dropped, since cut it would lead elsewhere; user and
-// password are removed, since build systems put tokens there.
+// link returns a URL that is safe to render as a link, or "". A long URL is dropped, because a cut one would lead
+// elsewhere. The user and the password are removed, because build systems put tokens there.
 func link(s string) string {
 	u, err := url.Parse(clean(s, maxShort+1))
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -121,12 +121,12 @@ func link(s string) string {
 	return s
 }
 
-// clean makes foreign text fit for one line of a status, a terminal or a YAML file: no control or formatting
-// characters (which include those that reverse the direction of the text around them), no line separators, at most
-// limit bytes, whole characters only.
+// clean makes a text fit for one line of a status, a terminal or a YAML file. It removes control and formatting
+// characters, among them those that change the direction of the surrounding text, and line separators. It cuts the text
+// to at most limit bytes, between characters.
 func clean(s string, limit int) string {
 	s = s[:min(len(s), 8*limit)]
-	s = strings.Map(visible, strings.ToValidUTF8(s, ""))
+	s = strings.Map(printable, strings.ToValidUTF8(s, ""))
 	s = strings.TrimSpace(s)
 	if len(s) <= limit {
 		return s
@@ -138,7 +138,7 @@ func clean(s string, limit int) string {
 	return strings.TrimSpace(s[:end])
 }
 
-func visible(r rune) rune {
+func printable(r rune) rune {
 	switch {
 	case r == '\n', r == '\t', r == '\r':
 		return ' '

@@ -1,18 +1,17 @@
-// Package oci reads what an image says about itself: its version, revision, source, author and the oldest release it
-// may be rolled back to.
+// Package oci reads the metadata of an image: its version, revision, source, author, and the oldest release it may be
+// rolled back to.
 //
-// Everything read here is decoration. A release is known by its tag and digest alone, so nothing in this package may
-// stand between a release and its deployment: a read is bounded in time and in bytes, and its failure delays the
-// details only.
+// The metadata is informational. A release is identified by its tag and digest alone, so a failed read delays only the
+// details and never a deployment. Reads are bounded in time and size.
 //
-// The registry is not trusted. Text is cut to a length a status can carry and stripped of everything that changes how
-// the text around it is displayed or parsed; links are http or https or they are dropped; an error never repeats what
-// the registry sent, since that may include the credentials it was given. Credentials come from the caller alone:
-// where none match, the read is anonymous, and the configuration of the process's own user is never consulted.
+// The registry is not trusted. Texts are cut to a length that fits a status, and characters that change how the
+// surrounding text is displayed or parsed are removed. Links other than http and https are dropped. Errors never repeat
+// the response of the registry, since it may quote the credentials that it received. The caller provides the
+// credentials: without matching ones the read is anonymous, and the Docker configuration of the process is never used.
 //
-// Where a value is found, nearest first:
+// A value is taken from the first of these that has it:
 //
-//	manifest or index   its annotations, then those of the config descriptor
-//	index only          the chosen image's entry, then that image's own manifest, in the same way
-//	image config        labels, as a Dockerfile sets them; fetched only for what is still missing
+//	manifest or index   the annotations, then those of the config descriptor
+//	index only          the entry of the chosen image, then the manifest of that image, in the same way
+//	image config        the labels that a Dockerfile sets; fetched only if a value is still missing
 package oci

@@ -16,9 +16,9 @@ import (
 
 const maxConfig = 1 << 20
 
-var errNotManifest = errors.New("the answer is no image manifest")
+var errNotManifest = errors.New("the response is not an image manifest")
 
-// manifest is the part of an image manifest or an index that says something about the image.
+// manifest is the part of an image manifest or an index that describes the image.
 type manifest struct {
 	MediaType    types.MediaType   `json:"mediaType"`
 	ArtifactType string            `json:"artifactType"`
@@ -38,17 +38,17 @@ type descriptor struct {
 	} `json:"platform"`
 }
 
-// attestation reports whether the descriptor is provenance that travels beside the images of an index.
-func (d descriptor) attestation() bool {
+// isAttestation reports whether the descriptor is that of an attestation rather than an image of the index.
+func (d descriptor) isAttestation() bool {
 	return d.Annotations["vnd.docker.reference.type"] != "" ||
 		d.Platform.OS == "unknown" && d.Platform.Architecture == "unknown"
 }
 
-// image returns the index entry that speaks for the whole: the first for linux/amd64, else the first image of any kind.
+// image returns the index entry whose details are used: the first for linux/amd64, or else the first image.
 func (m manifest) image() (descriptor, bool) {
 	var first *descriptor
 	for i, d := range m.Manifests {
-		if !d.MediaType.IsImage() || d.attestation() {
+		if !d.MediaType.IsImage() || d.isAttestation() {
 			continue
 		}
 		if d.Platform.OS == "linux" && d.Platform.Architecture == "amd64" {
@@ -64,9 +64,9 @@ func (m manifest) image() (descriptor, bool) {
 	return *first, true
 }
 
-// kind says what sort of artifact this is, by the most telling of the three fields that may.
-func (m manifest) kind(served types.MediaType) string {
-	for _, t := range []string{m.ArtifactType, string(m.Config.MediaType), string(m.MediaType), string(served)} {
+// artifactType returns the type of the artifact, from the most specific field that has one.
+func (m manifest) artifactType(contentType types.MediaType) string {
+	for _, t := range []string{m.ArtifactType, string(m.Config.MediaType), string(m.MediaType), string(contentType)} {
 		if t = clean(t, maxShort); t != "" {
 			return t
 		}
@@ -74,14 +74,14 @@ func (m manifest) kind(served types.MediaType) string {
 	return ""
 }
 
-// walk is one read of one image.
-type walk struct {
+// fetcher fetches the manifests and the config of one image.
+type fetcher struct {
 	puller *remote.Puller
 	repo   name.Repository
 }
 
-func (w walk) details(ctx context.Context, ref name.Reference) (Details, error) {
-	top, desc, err := w.manifest(ctx, ref)
+func (f fetcher) details(ctx context.Context, ref name.Reference) (Details, error) {
+	top, desc, err := f.manifest(ctx, ref)
 	if err != nil {
 		return Details{}, err
 	}
@@ -90,14 +90,14 @@ func (w walk) details(ctx context.Context, ref name.Reference) (Details, error) 
 	image := top
 	if entry, ok := top.image(); ok {
 		found.add(entry.Annotations)
-		if image, err = w.child(ctx, entry); err != nil {
+		if image, err = f.child(ctx, entry); err != nil {
 			return Details{}, err
 		}
 		found.add(image.Annotations)
 	}
 	found.add(image.Config.Annotations)
 	if !found.complete() {
-		labels, err := w.labels(ctx, image.Config)
+		labels, err := f.labels(ctx, image.Config)
 		if err != nil {
 			return Details{}, err
 		}
@@ -105,12 +105,12 @@ func (w walk) details(ctx context.Context, ref name.Reference) (Details, error) 
 	}
 	d := found.details()
 	d.Digest = desc.Digest.String()
-	d.ArtifactType = top.kind(desc.MediaType)
+	d.ArtifactType = top.artifactType(desc.MediaType)
 	return d, nil
 }
 
-func (w walk) manifest(ctx context.Context, ref name.Reference) (manifest, *remote.Descriptor, error) {
-	desc, err := w.puller.Get(ctx, ref)
+func (f fetcher) manifest(ctx context.Context, ref name.Reference) (manifest, *remote.Descriptor, error) {
+	desc, err := f.puller.Get(ctx, ref)
 	if err != nil {
 		return manifest{}, nil, err
 	}
@@ -121,32 +121,32 @@ func (w walk) manifest(ctx context.Context, ref name.Reference) (manifest, *remo
 	return m, desc, nil
 }
 
-// child reads the image an index points to. One that is not there, as in a mirror of some platforms only, has nothing
-// to add; that will not change, so it is no error.
-func (w walk) child(ctx context.Context, d descriptor) (manifest, error) {
-	ref, err := w.byDigest(d.Digest)
+// child reads the image of an index entry. A missing one, as in a mirror that has only some platforms, is not an error,
+// because it will not appear later.
+func (f fetcher) child(ctx context.Context, d descriptor) (manifest, error) {
+	ref, err := f.byDigest(d.Digest)
 	if err != nil {
 		return manifest{}, errNotManifest
 	}
-	m, _, err := w.manifest(ctx, ref)
-	if absent(err) || errors.Is(err, errNotManifest) {
+	m, _, err := f.manifest(ctx, ref)
+	if isNotFound(err) || errors.Is(err, errNotManifest) {
 		return manifest{}, nil
 	}
 	return m, err
 }
 
-// labels reads the image config. Content that is missing, oversized or no image config at all has no labels, and as it
-// is named by digest it never will.
-func (w walk) labels(ctx context.Context, d descriptor) (map[string]string, error) {
+// labels reads the labels of the image config. A config that is missing, too large or of another type has no labels.
+// That is not an error, because the content of a digest never changes.
+func (f fetcher) labels(ctx context.Context, d descriptor) (map[string]string, error) {
 	if !d.MediaType.IsConfig() || d.Size <= 0 || d.Size > maxConfig {
 		return nil, nil
 	}
-	ref, err := w.byDigest(d.Digest)
+	ref, err := f.byDigest(d.Digest)
 	if err != nil {
-		return nil, nil //nolint:nilerr // a digest nobody can ask for holds no labels
+		return nil, nil //nolint:nilerr // a config with an invalid digest has no labels
 	}
-	raw, err := w.blob(ctx, ref, d.Size)
-	if absent(err) {
+	raw, err := f.blob(ctx, ref, d.Size)
+	if isNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -158,13 +158,13 @@ func (w walk) labels(ctx context.Context, d descriptor) (map[string]string, erro
 		} `json:"config"`
 	}
 	if err := json.Unmarshal(raw, &config); err != nil {
-		return nil, nil //nolint:nilerr // a config that is no JSON holds no labels
+		return nil, nil //nolint:nilerr // a config that is not JSON has no labels
 	}
 	return config.Config.Labels, nil
 }
 
-func (w walk) blob(ctx context.Context, ref name.Digest, size int64) (_ []byte, err error) {
-	layer, err := w.puller.Layer(ctx, ref)
+func (f fetcher) blob(ctx context.Context, ref name.Digest, size int64) (_ []byte, err error) {
+	layer, err := f.puller.Layer(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (w walk) blob(ctx context.Context, ref name.Digest, size int64) (_ []byte, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	// One byte more than announced: reading up to the end is what verifies the digest.
+	// The limit is one byte above the announced size, because the digest is verified only at the end of the content.
 	raw, err := io.ReadAll(io.LimitReader(body, size+1))
 	if err == nil && int64(len(raw)) > size {
 		err = errTooLarge
@@ -181,16 +181,16 @@ func (w walk) blob(ctx context.Context, ref name.Digest, size int64) (_ []byte, 
 	return raw, err
 }
 
-func (w walk) byDigest(digest string) (name.Digest, error) {
-	ref, err := name.NewDigest(w.repo.Name() + "@" + digest)
+func (f fetcher) byDigest(digest string) (name.Digest, error) {
+	ref, err := name.NewDigest(f.repo.Name() + "@" + digest)
 	if err != nil {
 		return name.Digest{}, fmt.Errorf("parsing digest: %w", err)
 	}
-	// The repository carries how its registry may be spoken to.
-	return w.repo.Digest(ref.DigestStr()), nil
+	// The repository knows whether plain HTTP is allowed.
+	return f.repo.Digest(ref.DigestStr()), nil
 }
 
-func absent(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+func isNotFound(err error) bool {
+	var response *transport.Error
+	return errors.As(err, &response) && response.StatusCode == http.StatusNotFound
 }

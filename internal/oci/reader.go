@@ -20,25 +20,25 @@ const (
 	defaultTimeout   = 10 * time.Second
 	defaultCacheSize = 1024
 
-	// maxRequests bounds a whole read in multiples of the request timeout: ping, token, manifest, child, config.
+	// maxRequests bounds the time of a read, in timeouts of one request: ping, token, manifest, child, config.
 	maxRequests = 5
 )
 
-// Ref names an image in a registry.
+// Ref is a reference to an image in a registry.
 type Ref struct {
 	// Image is the repository, without tag or digest.
 	Image string
-	// Tag is read only where no digest is known, since it may have moved.
+	// Tag is used only without a digest, since it may have moved.
 	Tag string
-	// Digest names the content itself.
+	// Digest of the manifest or index.
 	Digest string
 	// Insecure allows plain HTTP.
 	Insecure bool
-	// MaySend returns why credentials may not be sent to a URL of plain HTTP; nil if they may. Default: they may not.
+	// MaySend returns an error if the credentials may not be sent to a URL of plain HTTP. By default, they may not.
 	MaySend func(*url.URL) error
 }
 
-// String names the image as people write it.
+// String returns the reference as users write it.
 func (r Ref) String() string {
 	if r.Digest != "" {
 		return r.Image + "@" + r.Digest
@@ -57,17 +57,17 @@ func (r Ref) parse() (name.Reference, error) {
 	case r.Tag != "":
 		return name.NewTag(r.String(), opts...)
 	default:
-		return nil, errors.New("neither tag nor digest given")
+		return nil, errors.New("the image has neither a tag nor a digest")
 	}
 }
 
-// Reader reads image details and remembers them by digest.
+// Reader reads the details of images and caches them by digest. It is safe for concurrent use.
 type Reader struct {
-	timeout   time.Duration
-	userAgent string
-	transport http.RoundTripper
-	cache     *lru.Cache
-	principal principals
+	timeout    time.Duration
+	userAgent  string
+	transport  http.RoundTripper
+	cache      *lru.Cache
+	principals principals
 }
 
 // Option changes a default of New.
@@ -80,35 +80,36 @@ type settings struct {
 	policy    outbound.Policy
 }
 
-// WithTimeout bounds each request to the registry; the default is ten seconds.
+// WithTimeout bounds each request to the registry. Defaults to 10s.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithCacheSize bounds how many images are remembered; the default is 1024.
+// WithCacheSize bounds the number of cached images. Defaults to 1024.
 func WithCacheSize(n int) Option { return func(s *settings) { s.cacheSize = n } }
 
-// WithUserAgent says who asks.
+// WithUserAgent sets the User-Agent of the requests. Defaults to kuberik.
 func WithUserAgent(ua string) Option { return func(s *settings) { s.userAgent = ua } }
 
-// WithPolicy says which addresses may be called; the default is that of outbound.Policy.
+// WithPolicy sets which addresses may be called. Defaults to the zero outbound.Policy.
 func WithPolicy(p outbound.Policy) Option { return func(s *settings) { s.policy = p } }
 
-// New returns a Reader that is safe for concurrent use.
+// New returns a Reader.
 func New(opts ...Option) *Reader {
 	s := settings{timeout: defaultTimeout, cacheSize: defaultCacheSize, userAgent: "kuberik"}
 	for _, opt := range opts {
 		opt(&s)
 	}
 	return &Reader{
-		timeout:   s.timeout,
-		userAgent: s.userAgent,
-		transport: dialer(s.policy),
-		cache:     lru.New(max(s.cacheSize, 1)),
-		principal: newPrincipals(),
+		timeout:    s.timeout,
+		userAgent:  s.userAgent,
+		transport:  newTransport(s.policy),
+		cache:      lru.New(max(s.cacheSize, 1)),
+		principals: newPrincipals(),
 	}
 }
 
-// Details reads what the image says about itself. With a digest the answer is remembered; without one the tag is read anew each time and
-// Details.Digest says what it meant. It takes no longer than a few times the timeout of a request, and ends when ctx does.
+// Details reads the details of an image. If the reference has a digest, the result is cached. Otherwise the tag is read
+// each time, and Details.Digest is the digest it pointed to. A read takes at most five timeouts of a request, and ends
+// when ctx does.
 func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) (Details, error) {
 	parsed, err := ref.parse()
 	if err != nil {
@@ -118,12 +119,12 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	if err != nil {
 		return Details{}, fmt.Errorf("finding credentials for %q: %w", parsed.Context(), err)
 	}
-	// Who asks is part of the key: what one tenant's credentials opened is not shown to another's.
-	who, err := r.principal.of(ctx, auth)
+	// The credentials are part of the key: a tenant must not see an image that only another tenant may read.
+	principal, err := r.principals.hash(ctx, auth)
 	if err != nil {
 		return Details{}, fmt.Errorf("finding credentials for %q: %w", parsed.Context(), err)
 	}
-	key := parsed.String() + "\n" + who
+	key := parsed.String() + "\n" + principal
 	if d, ok := r.cache.Get(key); ok && ref.Digest != "" {
 		return d.(Details), nil //nolint:forcetypeassert // the cache holds nothing else
 	}
@@ -131,7 +132,7 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	defer cancel()
 	d, err := r.read(ctx, parsed, auth, ref)
 	if err != nil {
-		return Details{}, fmt.Errorf("reading image %q: %w", parsed, safe(err))
+		return Details{}, fmt.Errorf("reading image %q: %w", parsed, sanitize(err))
 	}
 	if ref.Digest != "" {
 		r.cache.Add(key, d)
@@ -139,17 +140,20 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 	return d, nil
 }
 
-func (r *Reader) read(ctx context.Context, ref name.Reference, auth authn.Authenticator, how Ref) (Details, error) {
+func (r *Reader) read(
+	ctx context.Context, parsed name.Reference, auth authn.Authenticator, ref Ref,
+) (Details, error) {
 	puller, err := remote.NewPuller(
 		remote.WithAuth(auth),
 		remote.WithUserAgent(r.userAgent),
-		remote.WithTransport(&guard{next: r.transport, timeout: r.timeout, insecure: how.Insecure, maySend: how.MaySend}),
-		// Trying again is up to the caller, who knows how urgent it is; the library would sleep past the context.
+		remote.WithTransport(
+			&limiter{next: r.transport, timeout: r.timeout, insecure: ref.Insecure, maySend: ref.MaySend}),
+		// The caller retries. The library would sleep beyond the end of the context.
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	)
 	if err != nil {
 		return Details{}, err
 	}
-	w := walk{puller: puller, repo: ref.Context()}
-	return w.details(ctx, ref)
+	f := fetcher{puller: puller, repo: parsed.Context()}
+	return f.details(ctx, parsed)
 }

@@ -36,8 +36,8 @@ const (
 	prefix = "org.opencontainers.image."
 )
 
-// world is a registry in this process that counts and can be made to misbehave.
-type world struct {
+// fakeRegistry is a registry in this process. It counts reads, and can misbehave.
+type fakeRegistry struct {
 	t       *testing.T
 	host    string
 	reads   atomic.Int64
@@ -45,35 +45,40 @@ type world struct {
 	handler func(w http.ResponseWriter, r *http.Request, next http.Handler)
 }
 
-// newReader makes a Reader that may call this machine, where the registries of these tests are.
+// newReader returns a Reader that may call the loopback addresses, where the registries of these tests are.
 func newReader(opts ...oci.Option) *oci.Reader {
 	local := outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	return oci.New(append([]oci.Option{oci.WithPolicy(local)}, opts...)...)
 }
 
-func TestThisMachineIsNoRegistry(t *testing.T) {
-	w := newWorld(t)
+func TestLoopbackAddressesAreRefusedByDefault(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, nil, nil))
 	w.reads.Store(0)
-	if _, err := oci.New().Details(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), "address 127.0.0.1 may not be called (loopback)") || w.reads.Load() > 0 {
+	if _, err := oci.New().Details(t.Context(), ref, nil); err == nil ||
+		!strings.Contains(err.Error(), "address 127.0.0.1 may not be called (loopback)") ||
+		w.reads.Load() > 0 {
 		t.Errorf("%d reads, %v", w.reads.Load(), err)
 	}
 }
 
-func TestNoProxyFromTheEnvironment(t *testing.T) {
-	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("asked the proxy") }))
+func TestProxyOfTheEnvironmentIsIgnored(t *testing.T) {
+	proxy := httptest.NewServer(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the proxy was called") }),
+	)
 	t.Cleanup(proxy.Close)
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
 	ref := oci.Ref{Image: "registry.invalid/app", Tag: "1", Insecure: true}
-	if _, err := newReader().Details(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), "looking up registry.invalid") {
+	if _, err := newReader().Details(t.Context(), ref, nil); err == nil ||
+		!strings.Contains(err.Error(), "looking up registry.invalid") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func newWorld(t *testing.T) *world {
+func newRegistry(t *testing.T) *fakeRegistry {
 	t.Helper()
-	w := &world{t: t}
+	w := &fakeRegistry{t: t}
 	next := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") {
@@ -93,13 +98,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) misbehave(handle func(http.ResponseWriter, *http.Request, http.Handler)) {
+func (w *fakeRegistry) misbehave(handle func(http.ResponseWriter, *http.Request, http.Handler)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.handler = handle
 }
 
-func (w *world) tag(repo, tag string) name.Tag {
+func (w *fakeRegistry) tag(repo, tag string) name.Tag {
 	w.t.Helper()
 	ref, err := name.NewTag(w.host+"/"+repo+":"+tag, name.Insecure)
 	if err != nil {
@@ -108,7 +113,7 @@ func (w *world) tag(repo, tag string) name.Tag {
 	return ref
 }
 
-func (w *world) push(repo, tag string, img v1.Image) oci.Ref {
+func (w *fakeRegistry) push(repo, tag string, img v1.Image) oci.Ref {
 	w.t.Helper()
 	if err := remote.Write(w.tag(repo, tag), img); err != nil {
 		w.t.Fatal(err)
@@ -120,7 +125,7 @@ func (w *world) push(repo, tag string, img v1.Image) oci.Ref {
 	return oci.Ref{Image: w.host + "/" + repo, Tag: tag, Digest: digest.String(), Insecure: true, MaySend: anywhere}
 }
 
-func (w *world) pushIndex(repo, tag string, idx v1.ImageIndex) oci.Ref {
+func (w *fakeRegistry) pushIndex(repo, tag string, idx v1.ImageIndex) oci.Ref {
 	w.t.Helper()
 	if err := remote.WriteIndex(w.tag(repo, tag), idx); err != nil {
 		w.t.Fatal(err)
@@ -144,7 +149,7 @@ func image(t *testing.T, annotations, labels map[string]string) v1.Image {
 }
 
 func TestDetails(t *testing.T) {
-	w := newWorld(t)
+	w := newRegistry(t)
 	linux := &v1.Platform{OS: "linux", Architecture: "amd64"}
 	attestation := mutate.IndexAddendum{
 		Add: image(t, map[string]string{prefix + "revision": "attestation"}, nil),
@@ -170,7 +175,7 @@ func TestDetails(t *testing.T) {
 		want   oci.Details
 	}{
 		"Annotations": {
-			reason: "what the manifest says is used as it is",
+			reason: "the annotations of the manifest are used unchanged",
 			ref: w.push("app", "annotations", image(t, map[string]string{
 				prefix + "version": "1.2.3", prefix + "revision": "main@sha1:abc",
 				prefix + "created": "2026-03-04T05:06:07+02:00", prefix + "source": "https://git.example/app",
@@ -184,36 +189,36 @@ func TestDetails(t *testing.T) {
 			},
 		},
 		"Labels": {
-			reason: "a Dockerfile's labels fill what no annotation says",
+			reason: "the labels of a Dockerfile are used for missing annotations",
 			ref: w.push("app", "labels", image(t, map[string]string{prefix + "version": "2.0.0"},
 				map[string]string{prefix + "version": "0", prefix + "authors": "ann"})),
 			want: oci.Details{Version: "2.0.0", Authors: "ann", ArtifactType: string(types.OCIConfigJSON)},
 		},
 		"IndexChild": {
-			reason: "an index with provenance says nothing itself; its linux/amd64 image does",
+			reason: "an index without annotations takes those of its linux/amd64 image, and ignores attestations",
 			ref:    w.pushIndex("app", "index", mutate.AppendManifests(index, attestation, arm, amd)),
 			want:   oci.Details{Revision: "amd", RollbackFloor: "1.0.0", ArtifactType: string(types.OCIImageIndex)},
 		},
 		"IndexFirst": {
-			reason: "without linux/amd64 the first image speaks",
+			reason: "without linux/amd64 the first image is used",
 			ref:    w.pushIndex("app", "arm", mutate.AppendManifests(index, attestation, arm)),
 			want:   oci.Details{Revision: "arm", ArtifactType: string(types.OCIImageIndex)},
 		},
 		"IndexOwn": {
-			reason: "the index comes before its images",
+			reason: "the annotations of the index come before those of its images",
 			ref: w.pushIndex("app", "own", mutate.Annotations(mutate.AppendManifests(index, amd),
 				map[string]string{prefix + "revision": "index"}).(v1.ImageIndex)),
 			want: oci.Details{Revision: "index", RollbackFloor: "1.0.0", ArtifactType: string(types.OCIImageIndex)},
 		},
 		"FluxArtifact": {
-			reason: "an artifact that is no image has a type and no labels to fetch",
+			reason: "an artifact that is not an image has a type but no labels",
 			ref: w.push("app", "flux", mutate.Annotations(mutate.ConfigMediaType(
 				mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.cncf.flux.config.v1+json"),
 				map[string]string{prefix + "revision": "main"}).(v1.Image)),
 			want: oci.Details{Revision: "main", ArtifactType: "application/vnd.cncf.flux.config.v1+json"},
 		},
 		"Hostile": {
-			reason: "nothing that changes the text around it survives, and nothing is longer than a status can carry",
+			reason: "characters that change the surrounding text are removed, and long texts are cut",
 			ref: w.push("app", "hostile", image(t, map[string]string{
 				prefix + "version":     "1.0\u202e\u2028evil\u0085\x00\x1b[31m\n: x\u200b",
 				prefix + "revision":    strings.Repeat("é", 1000),
@@ -228,14 +233,19 @@ func TestDetails(t *testing.T) {
 			},
 		},
 		"SourceWithToken": {
-			reason: "a token in a link is removed",
-			ref:    w.push("app", "token", image(t, map[string]string{prefix + "source": "https://u:" + secret + "@git.example/app"}, nil)),
-			want:   oci.Details{Source: "https://git.example/app", ArtifactType: string(types.OCIConfigJSON)},
+			reason: "the credentials in a link are removed",
+			ref: w.push(
+				"app", "token", image(t, map[string]string{prefix + "source": "https://u:" + secret + "@git.example/app"}, nil),
+			),
+			want: oci.Details{Source: "https://git.example/app", ArtifactType: string(types.OCIConfigJSON)},
 		},
 		"LongSource": {
-			reason: "half a link leads elsewhere",
-			ref:    w.push("app", "long", image(t, map[string]string{prefix + "source": "https://git.example/" + strings.Repeat("a", 200)}, nil)),
-			want:   oci.Details{ArtifactType: string(types.OCIConfigJSON)},
+			reason: "a cut link would lead elsewhere, so it is dropped",
+			ref: w.push(
+				"app", "long",
+				image(t, map[string]string{prefix + "source": "https://git.example/" + strings.Repeat("a", 200)}, nil),
+			),
+			want: oci.Details{ArtifactType: string(types.OCIConfigJSON)},
 		},
 	}
 	for label, tc := range cases {
@@ -254,17 +264,21 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
-	w := newWorld(t)
+func TestMissingChildOfAnIndexIsIgnored(t *testing.T) {
+	w := newRegistry(t)
 	child := image(t, map[string]string{prefix + "revision": "child"}, nil)
-	ref := w.pushIndex("app", "sparse", mutate.Annotations(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: child}),
-		map[string]string{prefix + "version": "1"}).(v1.ImageIndex))
-	gone, err := child.Digest()
+	ref := w.pushIndex(
+		"app",
+		"sparse",
+		mutate.Annotations(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: child}),
+			map[string]string{prefix + "version": "1"}).(v1.ImageIndex),
+	)
+	missing, err := child.Digest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		if strings.HasSuffix(r.URL.Path, gone.String()) {
+		if strings.HasSuffix(r.URL.Path, missing.String()) {
 			http.NotFound(rw, r)
 			return
 		}
@@ -272,13 +286,13 @@ func TestSparseIndexHasDetailsOfItsOwn(t *testing.T) {
 	})
 	got, err := newReader().Details(t.Context(), ref, nil)
 	if err != nil || got.Version != "1" {
-		t.Errorf("an image that was not mirrored must not hide what the index says: %+v, %v", got, err)
+		t.Errorf("a missing image must not hide the annotations of the index: %+v, %v", got, err)
 	}
 }
 
-// A digest always means the same content, so that it is read once, for all who ask with the same credentials.
-func TestADigestIsReadOnce(t *testing.T) {
-	w := newWorld(t)
+// TestDigestIsReadOnce: the content of a digest never changes, so all callers with the same credentials share one read.
+func TestDigestIsReadOnce(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	reader := newReader()
 	w.reads.Store(0)
@@ -295,12 +309,12 @@ func TestADigestIsReadOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if n := w.reads.Load(); n != 1 {
-		t.Errorf("51 reads of one digest asked the registry %d times, want 1", n)
+		t.Errorf("51 reads of one digest made %d requests, want 1", n)
 	}
 }
 
-func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
-	w := newWorld(t)
+func TestCacheIsBoundedAndOmitsFailures(t *testing.T) {
+	w := newRegistry(t)
 	one := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	two := w.push("app", "2", image(t, map[string]string{prefix + "version": "2"}, nil))
 	reader := newReader(oci.WithCacheSize(1))
@@ -308,7 +322,7 @@ func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
 		http.Error(rw, "down", http.StatusBadGateway)
 	})
 	if _, err := reader.Details(t.Context(), one, nil); err == nil {
-		t.Fatal("a registry that is down must be an error")
+		t.Fatal("no error although the registry is down")
 	}
 	w.misbehave(nil)
 	w.reads.Store(0)
@@ -318,28 +332,28 @@ func TestCacheIsBoundedAndForgetsFailures(t *testing.T) {
 		}
 	}
 	if n := w.reads.Load(); n != 3 {
-		t.Errorf("a cache of one asked %d times, want 3", n)
+		t.Errorf("with a cache of one there were %d requests, want 3", n)
 	}
 }
 
 func anywhere(*url.URL) error { return nil }
 
-// TestCredentialsAreNotSentInClearText: whoever may write an ImageRepository, or sit between the controller and the registry, must not make
-// a Secret go out without TLS.
+// TestCredentialsAreNotSentInClearText: neither the author of an ImageRepository nor an attacker in the network can make the
+// controller send a Secret without TLS.
 func TestCredentialsAreNotSentInClearText(t *testing.T) {
 	forbidden := errors.New("the Secret does not allow it")
 	for name, c := range map[string]struct {
 		maySend func(*url.URL) error
 		open    bool
-		says    string
+		want    string
 	}{
 		"by default":           {nil, false, "credentials are not sent without TLS"},
-		"to another host":      {func(*url.URL) error { return forbidden }, false, forbidden.Error()},
-		"where it is allowed":  {anywhere, false, ""},
-		"nobody asks for them": {nil, true, "credentials are not sent without TLS"},
+		"not allowed":          {func(*url.URL) error { return forbidden }, false, forbidden.Error()},
+		"allowed":              {anywhere, false, ""},
+		"not requested":        {nil, true, "credentials are not sent without TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newRegistry(t)
 			ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 			sent := false
 			w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -351,41 +365,43 @@ func TestCredentialsAreNotSentInClearText(t *testing.T) {
 				requireBasic(rw, r, next)
 			})
 			ref.MaySend = c.maySend
-			_, err := newReader().Details(t.Context(), ref, parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret)))
-			if c.says == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v, want %q", err, c.says)
+			auth := parse(t, fmt.Sprintf(`{"auths":{%q:{"username":"u","password":%q}}}`, w.host, secret))
+			_, err := newReader().Details(t.Context(), ref, auth)
+			if c.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
 			}
-			if c.says != "" && sent {
+			if c.want != "" && sent {
 				t.Error("the credentials were sent")
 			}
 		})
 	}
 }
 
-// TestTokensAreNotBoughtInClearText: a registry, or whoever answers for it, sends the reader to a token server of plain HTTP.
-func TestTokensAreNotBoughtInClearText(t *testing.T) {
-	w := newWorld(t)
+// TestTokensAreNotRequestedInClearText: a registry redirects the reader to a token server of plain HTTP.
+func TestTokensAreNotRequestedInClearText(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, nil, nil))
 	ref.MaySend = nil
 	for _, config := range []string{`"username":"u","password":%q`, `"identitytoken":%q`} {
 		sent := ""
 		w.misbehave(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
 			if r.URL.Path == "/token" {
-				body, _ := io.ReadAll(r.Body) //nolint:errcheck // then it is not sent
+				body, _ := io.ReadAll(r.Body) //nolint:errcheck // an unreadable body was not sent
 				sent += r.Header.Get("Authorization") + string(body)
 			}
 			rw.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="x"`, w.host))
 			rw.WriteHeader(http.StatusUnauthorized)
 		})
-		_, err := newReader().Details(t.Context(), ref, parse(t, fmt.Sprintf(`{"auths":{%q:{`+config+`}}}`, w.host, secret)))
+		auth := parse(t, fmt.Sprintf(`{"auths":{%q:{`+config+`}}}`, w.host, secret))
+		_, err := newReader().Details(t.Context(), ref, auth)
 		if err == nil || !strings.Contains(err.Error(), "credentials are not sent without TLS") || sent != "" {
 			t.Errorf("got %v, and %q was sent", err, sent)
 		}
 	}
 }
 
-func TestOthersCredentialsOpenNothing(t *testing.T) {
-	w := newWorld(t)
+func TestCacheIsSeparatePerCredentials(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, map[string]string{prefix + "version": "1"}, nil))
 	w.misbehave(requireBasic)
 	reader := newReader()
@@ -394,21 +410,21 @@ func TestOthersCredentialsOpenNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := reader.Details(t.Context(), ref, nil); err == nil {
-		t.Error("an anonymous reader was shown what another's credentials had opened")
+		t.Error("an anonymous read returned the cached result of another's credentials")
 	}
 }
 
 func requireBasic(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 	if user, password, _ := r.BasicAuth(); user != "u" || password != secret {
 		rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
-		http.Error(rw, "who are you? "+r.Header.Get("Authorization"), http.StatusUnauthorized)
+		http.Error(rw, "unauthorized: "+r.Header.Get("Authorization"), http.StatusUnauthorized)
 		return
 	}
 	next.ServeHTTP(rw, r)
 }
 
-func TestHangingRegistryDelaysNobody(t *testing.T) {
-	w := newWorld(t)
+func TestHangingRegistryTimesOut(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, nil, nil))
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
@@ -425,21 +441,23 @@ func TestHangingRegistryDelaysNobody(t *testing.T) {
 		_, err := newReader(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
-			t.Errorf("%s: the caller's deadline must end the call: %v after %v", ref, err, time.Since(start))
+			t.Errorf("%s: the deadline of the caller did not end the read: %v after %v", ref, err, time.Since(start))
 		}
-		if _, err := newReader(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: the reader's own time limit must end the call: %v", ref, err)
+		if _, err := newReader(oci.WithTimeout(30*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(
+			err, context.DeadlineExceeded,
+		) {
+			t.Errorf("%s: the timeout of the reader did not end the read: %v", ref, err)
 		}
 	}
 }
 
-// A read that nobody waits for any more would keep a connection, whatever became of the Release.
-func TestNoReadOutlivesWhoAskedForIt(t *testing.T) {
-	w := newWorld(t)
+// TestCancelledReadClosesTheConnection: a read ends with its caller, for instance when the Release is deleted.
+func TestCancelledReadClosesTheConnection(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, nil, nil))
-	asked, ended := make(chan struct{}), make(chan struct{})
+	requested, ended := make(chan struct{}), make(chan struct{})
 	w.misbehave(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
-		close(asked)
+		close(requested)
 		<-r.Context().Done()
 		close(ended)
 	})
@@ -449,7 +467,7 @@ func TestNoReadOutlivesWhoAskedForIt(t *testing.T) {
 		_, err := newReader(oci.WithTimeout(time.Minute)).Details(ctx, ref, nil)
 		failed <- err
 	}()
-	<-asked
+	<-requested
 	cancel()
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -457,12 +475,12 @@ func TestNoReadOutlivesWhoAskedForIt(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):
-		t.Error("the registry is still being asked")
+		t.Error("the request is still open")
 	}
 }
 
-func TestSlowDripEnds(t *testing.T) {
-	w := newWorld(t)
+func TestEndlessBodyTimesOut(t *testing.T) {
+	w := newRegistry(t)
 	ref := w.push("app", "1", image(t, nil, nil))
 	w.misbehave(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		if !strings.Contains(r.URL.Path, "/manifests/") {
@@ -475,8 +493,10 @@ func TestSlowDripEnds(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	})
-	if _, err := newReader(oci.WithTimeout(50*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a body that never ends must be given up: %v", err)
+	if _, err := newReader(oci.WithTimeout(50*time.Millisecond)).Details(t.Context(), ref, nil); !errors.Is(
+		err, context.DeadlineExceeded,
+	) {
+		t.Errorf("the timeout did not end a response without an end: %v", err)
 	}
 }
 
@@ -489,39 +509,41 @@ func TestErrors(t *testing.T) {
 		want   string
 	}{
 		"TooLarge": {
-			reason: "an endless manifest is not read to its end",
+			reason: "a manifest above the limit is not read to its end",
 			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, huge) }),
-			want:   "the answer is too large",
+			want:   "the response is too large",
 		},
 		"TooManyValues": {
-			reason: "empty objects are small on the wire only",
-			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, `{"manifests":[{}`+strings.Repeat(",{}", 1<<20)+`]}`) }),
-			want:   "the answer is too large",
+			reason: "many empty objects are small in the response, but not in memory",
+			handle: onManifest(
+				func(rw http.ResponseWriter) { io.WriteString(rw, `{"manifests":[{}`+strings.Repeat(",{}", 1<<20)+`]}`) },
+			),
+			want: "the response is too large",
 		},
 		"OtherContent": {
-			reason: "content that does not match its digest is not believed",
+			reason: "content that does not match its digest is refused",
 			handle: onManifest(func(rw http.ResponseWriter) { io.WriteString(rw, `{"annotations":{}}`) }),
-			want:   "the answer is not what was asked for",
+			want:   "the response does not match the request",
 		},
 		"Denied": {
-			reason: "what the registry says may quote the credentials",
-			handle: requireOther,
-			want:   "the registry answered 401 Unauthorized",
+			reason: "the text of the registry may quote the credentials",
+			handle: rejectAll,
+			want:   "the registry returned 401 Unauthorized",
 		},
 		"Missing": {
-			reason: "a status is said in words",
+			reason: "a missing image has an error of its own",
 			ref: func(r oci.Ref) oci.Ref {
 				return oci.Ref{Image: r.Image, Tag: "missing", Insecure: true, MaySend: anywhere}
 			},
-			want: "the registry answered 404 Not Found",
+			want: "the registry returned 404 Not Found",
 		},
 		"PlainHTTP": {
-			reason: "an unencrypted registry has to be asked for, even on a private address",
+			reason: "plain HTTP needs insecure, even on a private address",
 			ref:    func(r oci.Ref) oci.Ref { r.Insecure = false; return r },
 			want:   "plain HTTP is not allowed",
 		},
 		"Metadata": {
-			reason: "the machine's own credentials are not for a registry to read",
+			reason: "a metadata service is never called",
 			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "169.254.169.254/app", Tag: "1", Insecure: true} },
 			want:   "address 169.254.169.254 may not be called (link-local)",
 		},
@@ -536,7 +558,7 @@ func TestErrors(t *testing.T) {
 			want:   "address 100.100.100.200 may not be called (metadata)",
 		},
 		"MetadataOfAWS": {
-			reason: "nor is its IPv6 address",
+			reason: "neither is its IPv6 address",
 			ref:    func(oci.Ref) oci.Ref { return oci.Ref{Image: "[fd00:ec2::254]/app", Tag: "1", Insecure: true} },
 			want:   "address fd00:ec2::254 may not be called (metadata)",
 		},
@@ -551,19 +573,19 @@ func TestErrors(t *testing.T) {
 			want:   "leads to 169.254.169.254, link-local",
 		},
 		"Neither": {
-			reason: "an image alone names no release",
+			reason: "an image without a tag and a digest is no reference",
 			ref:    func(r oci.Ref) oci.Ref { return oci.Ref{Image: r.Image} },
-			want:   "neither tag nor digest given",
+			want:   "neither a tag nor a digest",
 		},
 		"BadDigest": {
-			reason: "a digest is checked before it is asked for",
+			reason: "a digest is validated before it is requested",
 			ref:    func(r oci.Ref) oci.Ref { r.Digest = "sha256:../../x"; return r },
 			want:   "parsing image reference",
 		},
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			w := newWorld(t)
+			w := newRegistry(t)
 			ref := w.push("app", "1", image(t, nil, nil))
 			w.misbehave(tc.handle)
 			if tc.ref != nil {
@@ -576,24 +598,24 @@ func TestErrors(t *testing.T) {
 			}
 			encoded := base64.StdEncoding.EncodeToString([]byte("u:" + secret))
 			if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), encoded) {
-				t.Errorf("the error carries the credentials: %v", err)
+				t.Errorf("the error contains the credentials: %v", err)
 			}
 		})
 	}
 }
 
-func onManifest(answer func(http.ResponseWriter)) func(http.ResponseWriter, *http.Request, http.Handler) {
+func onManifest(respond func(http.ResponseWriter)) func(http.ResponseWriter, *http.Request, http.Handler) {
 	return func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.Contains(r.URL.Path, "/manifests/") {
-			answer(rw)
+			respond(rw)
 			return
 		}
 		next.ServeHTTP(rw, r)
 	}
 }
 
-// requireOther refuses everybody and quotes, in the registry's own error format, what it was sent.
-func requireOther(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+// rejectAll rejects every request, and quotes the credentials in an error of the registry.
+func rejectAll(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
 	_, password, _ := r.BasicAuth()
 	rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 	rw.Header().Set("Content-Type", "application/json")

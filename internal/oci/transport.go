@@ -18,25 +18,27 @@ import (
 )
 
 const (
-	// maxBody bounds every answer; manifests are the largest thing asked for.
+	// maxBody bounds a response, in bytes. Manifests are the largest.
 	maxBody = 4 << 20
-	// maxValues is how many objects and lists the JSON of an answer may hold. An empty object takes two bytes there and a hundred in memory.
+	// maxValues bounds the objects and lists in the JSON of a response. An empty object takes two bytes there, but a
+	// hundred in memory.
 	maxValues = 20_000
-	// maxHeaders bounds the headers of an answer.
+	// maxHeaders bounds the headers of a response, in bytes.
 	maxHeaders = 64 << 10
 )
 
 var (
-	errTooLarge = errors.New("the answer is too large")
-	errPlain    = errors.New("plain HTTP is not allowed; mark the repository insecure if that is meant")
-	// errClearText is for callers that allow no host at all.
+	errTooLarge  = errors.New("the response is too large")
+	errPlainHTTP = errors.New("plain HTTP is not allowed: set spec.insecure of the ImageRepository to allow it")
+	// errClearText is returned without a MaySend.
 	errClearText = errors.New("credentials are not sent without TLS")
-	errTimeout   = fmt.Errorf("the registry did not answer in time: %w", context.DeadlineExceeded)
+	errTimeout   = fmt.Errorf("the registry did not respond in time: %w", context.DeadlineExceeded)
 )
 
-// dialer connects to registries, public or private. Who may write an ImageRepository chooses the address, so the same policy holds as for
-// everything else that is called for users, and no proxy that the environment names stands between the policy and the address.
-func dialer(policy outbound.Policy) http.RoundTripper {
+// newTransport returns a transport that calls only the addresses of a policy. The author of an ImageRepository chooses
+// the address, so the policy is the one for all outgoing requests. A proxy would hide the address from the policy, so
+// none is used.
+func newTransport(policy outbound.Policy) http.RoundTripper {
 	return &http.Transport{
 		DialContext:            policy.Dialer(defaultTimeout).DialContext,
 		ForceAttemptHTTP2:      true,
@@ -47,25 +49,25 @@ func dialer(policy outbound.Policy) http.RoundTripper {
 	}
 }
 
-// guard bounds what one request may cost, whatever the other side does.
-type guard struct {
+// limiter bounds the time and the size of each request, and refuses plain HTTP unless it is allowed.
+type limiter struct {
 	next     http.RoundTripper
 	timeout  time.Duration
 	insecure bool
-	// maySend says why credentials may not go to a URL of plain HTTP.
+	// maySend is Ref.MaySend.
 	maySend func(*url.URL) error
 }
 
 // RoundTrip implements http.RoundTripper.
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !g.insecure {
-		return nil, errPlain
+func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != "https" && !l.insecure {
+		return nil, errPlainHTTP
 	}
-	if err := g.exposes(req); err != nil {
+	if err := l.checkClearText(req); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(req.Context(), g.timeout, errTimeout)
-	resp, err := g.next.RoundTrip(req.WithContext(ctx))
+	ctx, cancel := context.WithTimeoutCause(req.Context(), l.timeout, errTimeout)
+	resp, err := l.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		err = cause(ctx, err)
 		cancel()
@@ -75,33 +77,35 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// exposes returns why a request is not sent: it carries credentials without TLS. They are in a header, or, to get a token, in the body.
-func (g *guard) exposes(req *http.Request) error {
-	if req.URL.Scheme == "https" || req.Header.Get("Authorization") == "" && (req.Body == nil || req.Body == http.NoBody) {
+// checkClearText returns an error if a request would send credentials without TLS, unless that is allowed. Credentials are
+// in a header, or in the body of a request for a token.
+func (l *limiter) checkClearText(req *http.Request) error {
+	hasCredentials := req.Header.Get("Authorization") != "" || req.Body != nil && req.Body != http.NoBody
+	if req.URL.Scheme == "https" || !hasCredentials {
 		return nil
 	}
-	if g.maySend == nil {
+	if l.maySend == nil {
 		return errClearText
 	}
-	if err := g.maySend(req.URL); err != nil {
+	if err := l.maySend(req.URL); err != nil {
 		return &clearTextError{err}
 	}
 	return nil
 }
 
-// clearTextError is why credentials are not sent, with what its owner has to change.
-type clearTextError struct{ why error }
+// clearTextError says why credentials are not sent, and what the owner of the Secret has to change.
+type clearTextError struct{ err error }
 
 // Error implements error.
-func (c *clearTextError) Error() string { return c.why.Error() }
+func (e *clearTextError) Error() string { return e.err.Error() }
 
-// body carries the request's deadline to the last byte, and its size limit.
+// body is the body of a response, with the deadline of the request and the limits of the size.
 type body struct {
 	io.ReadCloser
-	ctx    context.Context //nolint:containedctx // a body is read after the call that could have passed one
+	ctx    context.Context //nolint:containedctx // a body is read after RoundTrip has returned
 	cancel context.CancelFunc
+	// left is the number of bytes that may follow, and values the number of objects and lists.
 	left   int64
-	// values are the objects and lists that may still follow.
 	values int
 }
 
@@ -131,7 +135,7 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// cause prefers the reason a request was ended for over the way its end showed.
+// cause returns the cause for which a context ended, or else the error.
 func cause(ctx context.Context, err error) error {
 	if ended := context.Cause(ctx); ended != nil {
 		return ended
@@ -139,12 +143,15 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// ErrNotFound is that the registry has no such image.
-var ErrNotFound = errors.New("the registry answered 404 Not Found")
+// ErrNotFound is returned if the registry does not have the image.
+var ErrNotFound = errors.New("the registry returned 404 Not Found")
 
-// safe keeps what helps a person and was not written by the registry. An answer may quote the credentials it was sent.
-func safe(err error) error {
-	for _, known := range []error{errTooLarge, errPlain, errClearText, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded} {
+// sanitize returns an error without any text of the registry, whose response may quote the credentials that it
+// received.
+func sanitize(err error) error {
+	for _, known := range []error{
+		errTooLarge, errPlainHTTP, errClearText, errNotManifest, errTimeout, context.Canceled, context.DeadlineExceeded,
+	} {
 		if errors.Is(err, known) {
 			return known
 		}
@@ -153,25 +160,25 @@ func safe(err error) error {
 	if errors.As(err, &refused) {
 		return refused
 	}
-	var exposed *clearTextError
-	if errors.As(err, &exposed) {
-		return exposed
+	var clearText *clearTextError
+	if errors.As(err, &clearText) {
+		return clearText
 	}
-	if absent(err) {
+	if isNotFound(err) {
 		return ErrNotFound
 	}
-	var answer *transport.Error
-	if errors.As(err, &answer) {
-		return fmt.Errorf("the registry answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	var response *transport.Error
+	if errors.As(err, &response) {
+		return fmt.Errorf("the registry returned %d %s", response.StatusCode, http.StatusText(response.StatusCode))
 	}
-	if text := local(err); text != "" {
+	if text := connectionError(err); text != "" {
 		return errors.New(clean(text, maxError))
 	}
-	return errors.New("the answer is not what was asked for")
+	return errors.New("the response does not match the request")
 }
 
-// local is the text of an error that this side of the connection wrote.
-func local(err error) string {
+// connectionError returns the text of an error of the connection, or "". The registry cannot choose these texts.
+func connectionError(err error) string {
 	var (
 		dns       *net.DNSError
 		op        *net.OpError
@@ -192,7 +199,7 @@ func local(err error) string {
 	case errors.As(err, &op):
 		return op.Error()
 	case errors.As(err, &scheme):
-		return "the connection broke: " + scheme.Op
+		return "the connection failed: " + scheme.Op
 	default:
 		return ""
 	}

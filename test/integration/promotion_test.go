@@ -300,19 +300,19 @@ func TestWhatWasGoneBackFromIsNotPromoted(t *testing.T) {
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.1.0")
 	staging.Annotate(staging.rollout, v1alpha1.AnnotationForceDeploy, "1.0.0")
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.0.0")
-	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 
 	staging.flux.Hold()
 	push("1.2.0")
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseDeploying, "1.2.0")
 	says("1.2.0", "NotAvailableUpstream", "being deployed")
-	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 	staging.flux.Release()
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.2.0")
 	push("1.3.0") // before 1.2.0 has run for long enough
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.3.0")
 	says("1.2.0", "Soaking", "before 1.3.0 replaced it")
-	says("1.1.0", "RolledBackUpstream", "staging went back from 1.1.0 to 1.0.0")
+	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 	stays(production.World, production.rollout, 1)
 
 	soak("0s")

@@ -27,25 +27,26 @@ import (
 )
 
 const (
-	// workers is how many images are read at once, and share how many of one namespace. A registry that never answers keeps a worker
-	// for a while.
-	workers  = 32
-	share    = 4
-	firstTry = 2 * time.Second
-	lastTry  = 10 * time.Minute
+	// workers is the number of images that are read at the same time, and workersPerNamespace the number of those for
+	// one namespace. A registry that does not respond occupies a worker until the read times out.
+	workers             = 32
+	workersPerNamespace = 4
+	// minBackoff and maxBackoff bound the time after which a failed read is retried.
+	minBackoff = 2 * time.Second
+	maxBackoff = 10 * time.Minute
 )
 
-// Controller fills in the details of Releases.
+// Controller reads the images of Releases and writes their details to the status.
 type Controller struct {
 	client client.Client
 	live   client.Reader
 	flux   flux.Reader
 	reader *oci.Reader
-	// reads are the reconciles that are under way.
+	// reads are the running reconciles.
 	reads kube.Runs
 }
 
-// New makes the controller. Live reads past the cache: Secrets are never cached.
+// New returns a Controller. Live bypasses the cache, since Secrets are never cached.
 func New(c client.Client, live client.Reader, reader *oci.Reader) *Controller {
 	return &Controller{client: c, live: live, flux: flux.Reader{Reader: c}, reader: reader}
 }
@@ -57,8 +58,8 @@ func New(c client.Client, live client.Reader, reader *oci.Reader) *Controller {
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	unread := kube.When(func(rel *v1alpha1.Release) bool { return rel.Status.Details == nil })
-	options := kube.Shared(workers, share)
-	options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry)
+	options := kube.Shared(workers, workersPerNamespace)
+	options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("details").
 		For(&v1alpha1.Release{}, builder.WithPredicates(unread, predicate.GenerationChangedPredicate{})).
@@ -67,7 +68,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
-// Reconcile reads the image of one Release, if it was not read yet.
+// Reconcile reads the image of one Release, unless its details are known.
 func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl.Result, error) {
 	if rel.Status.Details != nil || !rel.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -76,7 +77,7 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 	defer end()
 	details, err := c.read(ctx, rel)
 	if ctx.Err() != nil {
-		return ctrl.Result{}, nil // the Release is gone, or the program ends
+		return ctrl.Result{}, nil // the Release was deleted or changed, or the program ends
 	}
 	next := rel.DeepCopy()
 	condition := metav1.Condition{
@@ -84,7 +85,8 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 		Message: "the annotations of the image were read", ObservedGeneration: rel.Generation,
 	}
 	if err != nil {
-		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonDetailsNotRead, version.Clean(err.Error(), 512)
+		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonDetailsNotRead
+		condition.Message = version.Clean(err.Error(), 512)
 		if errors.Is(err, oci.ErrNotFound) {
 			condition.Reason = v1alpha1.ReasonImageNotFound
 		}
@@ -95,7 +97,7 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 			return kube.Finish(0, err)
 		}
 	}
-	// What is missing, such as a Secret, may come: not found is to be tried again like any other failure.
+	// Something that is missing, such as a Secret, may be created later, so a NotFound error is retried too.
 	return ctrl.Result{}, err
 }
 
@@ -105,12 +107,14 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 	if err := c.client.Get(ctx, key, &ro); err != nil {
 		return nil, fmt.Errorf("reading Rollout %q: %w", key, err)
 	}
-	pull, why, err := c.flux.Pull(ctx, types.NamespacedName{Namespace: rel.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name})
+	pull, reason, err := c.flux.Pull(
+		ctx, types.NamespacedName{Namespace: rel.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name},
+	)
 	switch {
 	case err != nil:
 		return nil, err
 	case pull == nil:
-		return nil, fmt.Errorf("image details: %s", why)
+		return nil, fmt.Errorf("the image cannot be read: %s", reason)
 	}
 	auth, maySend, err := c.auth(ctx, pull.Secret)
 	if err != nil {
@@ -122,13 +126,15 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 	if err != nil {
 		return nil, err
 	}
-	return status(d), nil
+	return releaseDetails(d), nil
 }
 
-// auth reads the credentials that the ImageRepository names. Without any, the registry is asked anonymously: those of the
-// controller itself are nobody's to use. Whoever writes an ImageRepository may set insecure; that the credentials go out in clear text is
-// for the owner of the Secret to allow.
-func (c *Controller) auth(ctx context.Context, key types.NamespacedName) (oci.Auth, func(*url.URL) error, error) {
+// auth returns the credentials that the ImageRepository names, and whether they may be sent to a URL of plain HTTP. Without
+// a Secret it returns none, and the read is anonymous: the credentials of the controller itself are never used. The author
+// of an ImageRepository may set insecure, but only the owner of the Secret can allow to send it without TLS.
+func (c *Controller) auth(
+	ctx context.Context, key types.NamespacedName,
+) (oci.Auth, func(*url.URL) error, error) {
 	if key.Name == "" {
 		return oci.Auth{}, nil, nil
 	}
@@ -143,10 +149,12 @@ func (c *Controller) auth(ctx context.Context, key types.NamespacedName) (oci.Au
 	return auth, func(to *url.URL) error { return outbound.MaySend(&secret, to) }, nil
 }
 
-func status(d oci.Details) *v1alpha1.ReleaseDetails {
+// releaseDetails converts the details of an image to those of a Release.
+func releaseDetails(d oci.Details) *v1alpha1.ReleaseDetails {
 	s := &v1alpha1.ReleaseDetails{
-		Digest: d.Digest, Version: d.Version, Revision: d.Revision, Source: d.Source, Title: d.Title, Description: d.Description,
-		Authors: d.Authors, ArtifactType: d.ArtifactType,
+		Digest: d.Digest, Version: d.Version, Revision: d.Revision, Source: d.Source, Title: d.Title,
+		Description: d.Description,
+		Authors:     d.Authors, ArtifactType: d.ArtifactType,
 	}
 	if version.CheckTag(d.RollbackFloor) == nil {
 		s.RollbackFloor = d.RollbackFloor

@@ -1,4 +1,3 @@
-// Package details reads what the image of a Release says of itself, once for each digest, and writes it to the status of the
-// Release. It has a queue and workers of its own: a registry that is slow, broken or hostile delays these details and nothing
-// else.
+// Package details reads the metadata of the image of each Release, once per digest, and writes it to the status of the
+// Release. It has its own queue and workers, so that a slow, broken or hostile registry delays only the details.
 package details

@@ -18,7 +18,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -30,43 +29,50 @@ import (
 )
 
 const (
-	// workers is how many Environments are worked on together, and share how many of one namespace. Those that ask outside may wait for as
-	// long as enough, and have workers of their own.
-	workers, outsideWorkers = 8, 32
-	share, outsideShare     = 2, 4
-	// patience is how many intervals news may be old, and leastPatience how old at the least, before nothing is promoted on them.
-	patience      = 5
-	leastPatience = 10 * time.Minute
-	// enough is how long one look at an outside backend may take. What was read stays, so that the next goes on from there.
-	enough = 30 * time.Second
-	// usualLook is after what time something is looked at again that tells nobody when it changes.
-	usualLook = time.Minute
-	// firstTry and lastTry are how soon and how late something that failed is tried again: news are not to come much later than they would.
-	firstTry = 100 * time.Millisecond
-	lastTry  = time.Minute
+	// workers is the number of concurrent reconciles, and workersPerNamespace the number of those in one namespace.
+	workers             = 8
+	workersPerNamespace = 2
+	// outsideWorkers and outsideWorkersPerNamespace are the same for Environments with an outside backend, whose
+	// reconciles may take up to outsideTimeout.
+	outsideWorkers             = 32
+	outsideWorkersPerNamespace = 4
+	// maxAgeIntervals is the number of intervals for which a snapshot is used, and minMaxAge the least time.
+	maxAgeIntervals = 5
+	minMaxAge       = 10 * time.Minute
+	// outsideTimeout bounds the calls to an outside backend in one reconcile. The backend keeps what it has read, and
+	// the next reconcile continues.
+	outsideTimeout = 30 * time.Second
+	// takenInterval is how often the Environment checks whether the name of its gate is free again.
+	takenInterval = time.Minute
+	// minBackoff and maxBackoff bound the time after which a failed reconcile is retried.
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = time.Minute
 )
 
-// Backends knows where the environments of an application meet.
+// Backends opens the backends of Environments.
 type Backends interface {
-	// For opens the backend of an Environment. An error that is an *environment.RefusedError lasts until somebody changes something.
+	// For returns the backend of an Environment. The error is an *environment.RefusedError if it lasts until somebody
+	// changes something.
 	For(ctx context.Context, e *environments.Environment) (environment.Backend, error)
 }
 
-// Controller keeps Environments.
+// Controller reconciles Environments.
 type Controller struct {
 	client   client.Client
 	live     client.Reader
 	backends Backends
 	clock    clock.PassiveClock
-	// routes is what was found of HTTPRoutes lately.
-	routes *cache.LRUExpireCache
-	// routeless is until when the cluster is taken to know no HTTPRoutes, in seconds.
-	routeless atomic.Int64
+	// urls are the URLs of HTTPRoutes.
+	urls *cache.LRUExpireCache
+	// noRoutesUntil is the Unix time until which the cluster is assumed not to have the CRD of HTTPRoutes.
+	noRoutesUntil atomic.Int64
 }
 
-// New makes the controller. Live reads past the cache.
+// New returns a Controller. Live bypasses the cache.
 func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock) *Controller {
-	return &Controller{client: c, live: live, backends: b, clock: clk, routes: cache.NewLRUExpireCacheWithClock(mostRoutes, clk)}
+	return &Controller{
+		client: c, live: live, backends: b, clock: clk, urls: cache.NewLRUExpireCacheWithClock(maxURLs, clk),
+	}
 }
 
 //+kubebuilder:rbac:groups=environments.kuberik.com,resources=environments,verbs=get;list;watch
@@ -80,120 +86,131 @@ func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock
 
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	asked := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
-	// Those that ask outside have a queue and workers of their own: a backend that is slow, or an API server that belongs to a tenant,
-	// delays nobody who meets in this cluster.
-	for name, far := range map[string]bool{"environment": false, "environment-outside": true} {
-		mine := reconcile.TypedFunc[*environments.Environment](func(ctx context.Context, e *environments.Environment) (ctrl.Result, error) {
-			if outside(e) != far {
+	specChanged := builder.WithPredicates(
+		predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}),
+	)
+	// Environments with an outside backend have a queue and workers of their own, so that a slow backend, or the API
+	// server of a tenant, does not delay the others.
+	for name, isOutside := range map[string]bool{"environment": false, "environment-outside": true} {
+		reconciler := func(ctx context.Context, e *environments.Environment) (ctrl.Result, error) {
+			if hasOutsideBackend(e) != isOutside {
 				return ctrl.Result{}, nil
 			}
 			return c.Reconcile(ctx, e)
-		})
-		options := kube.Shared(workers, share)
-		if far {
-			options = kube.Shared(outsideWorkers, outsideShare)
 		}
-		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstTry, lastTry)
+		options := kube.Shared(workers, workersPerNamespace)
+		if isOutside {
+			options = kube.Shared(outsideWorkers, outsideWorkersPerNamespace)
+		}
+		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff)
 		err := ctrl.NewControllerManagedBy(mgr).
 			Named(name).
-			For(&environments.Environment{}, asked).
+			For(&environments.Environment{}, specChanged).
 			Owns(&v1alpha1.RolloutGate{}).
-			Watches(&v1alpha1.Rollout{}, handler.EnqueueRequestsFromMapFunc(c.ofRollout), builder.WithPredicates(matters())).
-			Watches(&environments.Environment{}, kube.MapOf(c.ofSibling), asked).
-			Watches(&corev1.Namespace{}, kube.MapOf(c.ofNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			Watches(&v1alpha1.Rollout{}, kube.MapOf(c.requestsForRollout), builder.WithPredicates(rolloutChanged())).
+			Watches(&environments.Environment{}, kube.MapOf(c.requestsForEnvironment), specChanged).
+			Watches(&corev1.Namespace{}, kube.MapOf(c.requestsForNamespace),
+				builder.WithPredicates(predicate.LabelChangedPredicate{})).
 			WithOptions(options).
-			Complete(reconcile.AsReconciler(mgr.GetClient(), mine))
+			Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*environments.Environment](reconciler)))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
-func outside(e *environments.Environment) bool {
+
+// hasOutsideBackend reports whether an Environment uses a backend outside of the cluster.
+func hasOutsideBackend(e *environments.Environment) bool {
 	return e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster
 }
 
-// Reconcile brings one Environment up to date.
+// Reconcile reconciles one Environment.
 func (c *Controller) Reconcile(ctx context.Context, e *environments.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, nil // its gate goes with it
+		return ctrl.Result{}, nil // the garbage collector deletes the gate
 	}
 	gs, err := c.gates(ctx, e)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	v := c.look(ctx, e)
-	g, err := c.keepGate(ctx, e, gs, v)
+	o := c.observe(ctx, e)
+	g, err := c.reconcileGate(ctx, e, gs, o)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	if err := c.judge(ctx, gs, g, v); err != nil {
+	if err := c.updateVerdicts(ctx, gs, g, o); err != nil {
 		return kube.Finish(0, err)
 	}
 	next := e.DeepCopy()
-	v.show(next, g)
+	o.setStatus(next, g)
 	if !equality.Semantic.DeepEqual(e.Status, next.Status) {
 		next.Status.LastStatusChangeTime = &metav1.Time{Time: c.clock.Now().Truncate(time.Second)}
 		if err := kube.PatchStatus(ctx, c.client, e, next); err != nil {
 			return kube.Finish(0, err)
 		}
 	}
-	return kube.Finish(v.wait(), v.failure)
+	return kube.Finish(o.requeueAfter(), o.failure)
 }
 
-// look finds out how an Environment stands. What goes wrong is part of that.
-func (c *Controller) look(ctx context.Context, e *environments.Environment) *view {
-	v := &view{environment: e, now: c.clock.Now()}
-	unreadable := v.read(e.Spec)
+// observe publishes the state of an Environment and reads those of the others. Errors are part of the observation.
+func (c *Controller) observe(ctx context.Context, e *environments.Environment) *observation {
+	o := &observation{environment: e, now: c.clock.Now()}
+	invalid := o.parseSpec(e.Spec)
 	key := types.NamespacedName{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}
-	err := c.client.Get(ctx, key, &v.rollout)
+	err := c.client.Get(ctx, key, &o.rollout)
 	switch {
 	case apierrors.IsNotFound(err):
-		v.wrong("RolloutNotFound", fmt.Errorf("spec.rolloutRef: Rollout %s does not exist in the namespace of the Environment", key.Name))
-		return v
+		o.setProblem("RolloutNotFound",
+			fmt.Errorf("spec.rolloutRef: Rollout %s does not exist in the namespace of the Environment", key.Name))
+		return o
 	case err != nil:
-		v.failure = fmt.Errorf("reading Rollout %q: %w", key, err)
-		return v
+		o.failure = fmt.Errorf("reading Rollout %q: %w", key, err)
+		return o
 	case e.Spec.Environment == "":
-		v.wrong("NoName", errors.New("spec.environment is missing: name the environment, for instance production"))
-		return v
-	case unreadable != nil:
-		v.wrong("InvalidSpec", unreadable)
-		return v
+		o.setProblem("NoName", errors.New("spec.environment is missing: name the environment, for instance production"))
+		return o
+	case invalid != nil:
+		o.setProblem("InvalidSpec", invalid)
+		return o
 	}
-	if outside(e) {
+	if hasOutsideBackend(e) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, enough)
+		ctx, cancel = context.WithTimeout(ctx, outsideTimeout)
 		defer cancel()
 	}
 	b, err := c.backend(ctx, e)
 	if err != nil {
-		v.heard(err)
-		return v
+		o.addBackendError(err)
+		return o
 	}
-	own := environment.Of(e, &v.rollout)
+	own := environment.StateOf(e, &o.rollout)
 	own.URL = c.url(ctx, e)
-	v.published(b.Publish(ctx, own))
-	v.snapshot, err = b.Read(ctx, own.Application)
-	v.heard(err)
-	c.addURLs(ctx, e, v)
-	v.own = own
-	if path := v.snapshot.Cycle(own.Environment, own.After); path != nil {
-		v.cycle(path)
+	o.addPublishError(b.Publish(ctx, own))
+	o.snapshot, err = b.Read(ctx, own.Application)
+	o.addBackendError(err)
+	c.addURLs(ctx, e, o)
+	o.own = own
+	if path := o.snapshot.Cycle(own.Environment, own.After); path != nil {
+		o.setCycle(path)
 	}
-	return v
+	return o
 }
 
-// backend opens the backend of an Environment, unless its Rollout has too many: each event of the Rollout reaches all of them.
+// backend returns the backend of an Environment. It is refused if the Rollout has too many Environments, since each event
+// of the Rollout enqueues all of them.
 func (c *Controller) backend(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
 	var list environments.EnvironmentList
-	ofRollout := client.MatchingFields{kube.ByRollout: e.Spec.RolloutRef.Name}
-	if err := c.client.List(ctx, &list, client.InNamespace(e.Namespace), ofRollout, client.Limit(cluster.Most+1), client.UnsafeDisableDeepCopy); err != nil {
+	err := c.client.List(ctx, &list, client.InNamespace(e.Namespace),
+		client.MatchingFields{kube.ByRollout: e.Spec.RolloutRef.Name}, client.Limit(cluster.MaxEnvironments+1),
+		client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
-	if len(list.Items) > cluster.Most {
-		return nil, &environment.RefusedError{Err: fmt.Errorf("more than %d Environments are of Rollout %s: delete those that are not needed", cluster.Most, e.Spec.RolloutRef.Name)}
+	if len(list.Items) > cluster.MaxEnvironments {
+		return nil, &environment.RefusedError{Err: fmt.Errorf(
+			"Rollout %s has more than %d Environments: delete those that are not needed",
+			e.Spec.RolloutRef.Name, cluster.MaxEnvironments)}
 	}
 	return c.backends.For(ctx, e)
 }

@@ -1,3 +1,3 @@
-// Package environment keeps Environments: it publishes what runs in each, reads what runs in the others, and keeps the gate that lets a
-// release come only after it became Available upstream. Where environments meet is for internal/environment to know.
+// Package environment reconciles Environments: it publishes the state of each, reads those of the others, and maintains
+// the gate that opens for a release once it became Available upstream. The backends are in internal/environment.
 package environment

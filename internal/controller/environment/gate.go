@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -18,27 +19,27 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// reasonTaken: the name of the gate is taken by a gate of another.
-const reasonTaken = "GateTaken"
+// reasonGateTaken means that the gate of that name belongs to another object.
+const reasonGateTaken = "GateTaken"
 
-// gates are those that an Environment may have to do with.
+// gates are the gates of a namespace.
 type gates struct {
-	// own are controlled by the Environment.
+	// own are those that the Environment controls.
 	own []*v1alpha1.RolloutGate
-	// names are all gates of the namespace by their names.
-	names map[string]*v1alpha1.RolloutGate
+	// byName are all of them.
+	byName map[string]*v1alpha1.RolloutGate
 }
 
-// gates reads the gates of the namespace of an Environment. They belong to the cache.
+// gates returns the gates of the namespace of an Environment. They belong to the cache.
 func (c *Controller) gates(ctx context.Context, e *environments.Environment) (gates, error) {
 	var list v1alpha1.RolloutGateList
 	if err := c.client.List(ctx, &list, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return gates{}, fmt.Errorf("listing RolloutGates: %w", err)
 	}
-	found := gates{names: map[string]*v1alpha1.RolloutGate{}}
+	found := gates{byName: map[string]*v1alpha1.RolloutGate{}}
 	for i := range list.Items {
 		g := &list.Items[i]
-		found.names[g.Name] = g
+		found.byName[g.Name] = g
 		if metav1.IsControlledBy(g, e) && g.DeletionTimestamp.IsZero() {
 			found.own = append(found.own, g)
 		}
@@ -46,61 +47,68 @@ func (c *Controller) gates(ctx context.Context, e *environments.Environment) (ga
 	return found, nil
 }
 
-// gateName is the name that tells what the gate is for, such as production-after-staging. If another object has that gate, the name gets a
-// suffix.
+// gateName returns the name of the gate, such as production-after-staging. If another object owns the gate of that
+// name, the name gets a suffix.
 func (gs gates) gateName(e *environments.Environment) string {
 	name := environment.GateName(e)
-	if g := gs.names[name]; g == nil || metav1.IsControlledBy(g, e) || lost(g) {
+	if g := gs.byName[name]; g == nil || metav1.IsControlledBy(g, e) || isOrphaned(g) {
 		return name
 	}
 	return version.UniqueName(name, "Environment/"+e.Name)
 }
 
-// lost reports whether a gate of an Environment says no more whose it is. Gates of people are not taken.
-func lost(g *v1alpha1.RolloutGate) bool {
+// isOrphaned reports whether a gate of an Environment has lost its owner reference. Gates of users are not adopted.
+func isOrphaned(g *v1alpha1.RolloutGate) bool {
 	return metav1.GetControllerOf(g) == nil && g.Spec.Class == v1alpha1.GateClassEnvironment
 }
 
-// keepGate makes the gate what it has to be, and returns it; nil if there is to be none. A new one is shut until it is judged.
-func (c *Controller) keepGate(ctx context.Context, e *environments.Environment, gs gates, v *view) (*v1alpha1.RolloutGate, error) {
-	if !environment.Promotes(e.Spec) {
-		return nil, c.drop(ctx, gs.own, "")
+// reconcileGate creates or updates the gate and returns it. It returns nil if the Environment needs none, or the name
+// is taken. A new gate is closed until it has verdicts.
+func (c *Controller) reconcileGate(
+	ctx context.Context, e *environments.Environment, gs gates, o *observation,
+) (*v1alpha1.RolloutGate, error) {
+	if !environment.HasUpstreams(e.Spec) {
+		return nil, c.deleteGates(ctx, gs.own, "")
 	}
 	name := gs.gateName(e)
-	g := gs.names[name]
+	g := gs.byName[name]
 	if g == nil {
-		return c.create(ctx, e, gs, name)
+		return c.createGate(ctx, e, gs, name)
 	}
 	next := g.DeepCopy()
-	shape(next, e)
+	setGate(next, e)
 	if err := controllerutil.SetControllerReference(e, next, c.client.Scheme()); err != nil {
-		v.wrong(reasonTaken, fmt.Errorf("the gate %s belongs to another object: %w", g.Name, err))
-		return nil, nil //nolint:nilnil // without a gate of its own the Rollout is held anyway
+		o.setProblem(reasonGateTaken, fmt.Errorf("the gate %s belongs to another object: %w", g.Name, err))
+		return nil, nil //nolint:nilnil // the Rollout waits as long as its gate is missing
 	}
 	if equality.Semantic.DeepEqual(g, next) {
 		return g, nil
 	}
-	if err := c.client.Patch(ctx, next, client.MergeFromWithOptions(g, client.MergeFromWithOptimisticLock{}), kube.FieldOwner); err != nil {
-		return nil, fmt.Errorf("writing the gate %q: %w", g.Name, err)
+	patch := client.MergeFromWithOptions(g, client.MergeFromWithOptimisticLock{})
+	if err := c.client.Patch(ctx, next, patch, kube.FieldOwner); err != nil {
+		return nil, fmt.Errorf("updating the gate %q: %w", g.Name, err)
 	}
 	return next, nil
 }
 
-// create makes the gate. It is shut if a gate that it replaces is: somebody holds everything.
-func (c *Controller) create(ctx context.Context, e *environments.Environment, gs gates, name string) (*v1alpha1.RolloutGate, error) {
+// createGate creates the gate. If a gate that it replaces has passing: false, so does the new one.
+func (c *Controller) createGate(
+	ctx context.Context, e *environments.Environment, gs gates, name string,
+) (*v1alpha1.RolloutGate, error) {
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: name}}
 	for _, old := range gs.own {
-		if old.Spec.Passing != nil && !*old.Spec.Passing {
+		if !ptr.Deref(old.Spec.Passing, true) {
 			g.Spec.Passing = new(false)
 		}
 	}
-	shape(g, e)
+	setGate(g, e)
 	if err := controllerutil.SetControllerReference(e, g, c.client.Scheme()); err != nil {
 		return nil, err
 	}
 	err := c.client.Create(ctx, g, kube.FieldOwner)
-	if apierrors.IsAlreadyExists(err) { // the cache does not know it yet
-		return nil, apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("rolloutgates").GroupResource(), g.Name, err)
+	if apierrors.IsAlreadyExists(err) { // the cache does not have it yet
+		resource := v1alpha1.GroupVersion.WithResource("rolloutgates").GroupResource()
+		return nil, apierrors.NewConflict(resource, g.Name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating the gate %q: %w", g.Name, err)
@@ -108,10 +116,11 @@ func (c *Controller) create(ctx context.Context, e *environments.Environment, gs
 	return g, nil
 }
 
-// drop deletes gates but the one of a name. Those of the public controller and of earlier versions have other names.
-func (c *Controller) drop(ctx context.Context, list []*v1alpha1.RolloutGate, but string) error {
+// deleteGates deletes all gates except the one with a name. Those of the public controller and of earlier versions have
+// other names.
+func (c *Controller) deleteGates(ctx context.Context, list []*v1alpha1.RolloutGate, except string) error {
 	for _, g := range list {
-		if g.Name == but {
+		if g.Name == except {
 			continue
 		}
 		err := c.client.Delete(ctx, g.DeepCopy(), client.Preconditions{UID: &g.UID})
@@ -122,7 +131,8 @@ func (c *Controller) drop(ctx context.Context, list []*v1alpha1.RolloutGate, but
 	return nil
 }
 
-// verdicts are those that a gate has, or that the one it replaces had: a quarantine is remembered while the others cannot be read.
+// verdicts returns the verdicts of a gate, or of the one it replaces. A quarantine counts while the others cannot be
+// read.
 func (gs gates) verdicts(g *v1alpha1.RolloutGate) []v1alpha1.GateVerdict {
 	list := g.Status.Verdicts
 	for _, old := range gs.own {
@@ -133,32 +143,32 @@ func (gs gates) verdicts(g *v1alpha1.RolloutGate) []v1alpha1.GateVerdict {
 	return list
 }
 
-// shape makes a gate what it has to be, but for its owner.
-func shape(g *v1alpha1.RolloutGate, e *environments.Environment) {
-	environment.Shape(&g.Spec, e.Spec.RolloutRef.Name)
+// setGate sets the spec and the annotations of a gate.
+func setGate(g *v1alpha1.RolloutGate, e *environments.Environment) {
+	environment.SetGateSpec(&g.Spec, e.Spec.RolloutRef.Name)
 	if g.Annotations == nil {
 		g.Annotations = map[string]string{}
 	}
 	g.Annotations[v1alpha1.AnnotationGatePrettyName] = "Promotion to " + e.Spec.Environment
 }
 
-// judge writes what the gate says of the releases that may come, and of those that could be gone back to. Only then do the gates go that
-// it replaces, so that there is always one that holds.
-func (c *Controller) judge(ctx context.Context, gs gates, g *v1alpha1.RolloutGate, v *view) error {
+// updateVerdicts updates the verdicts of the gate. Then it deletes the gates that this one replaces, so that there is
+// always a gate that holds releases.
+func (c *Controller) updateVerdicts(ctx context.Context, gs gates, g *v1alpha1.RolloutGate, o *observation) error {
 	if g == nil {
 		return nil
 	}
-	if err := c.write(ctx, gs, g, v); err != nil {
+	if err := c.patchStatus(ctx, gs, g, o); err != nil {
 		return err
 	}
-	return c.drop(ctx, gs.own, g.Name)
+	return c.deleteGates(ctx, gs.own, g.Name)
 }
 
-func (c *Controller) write(ctx context.Context, gs gates, g *v1alpha1.RolloutGate, v *view) error {
+func (c *Controller) patchStatus(ctx context.Context, gs gates, g *v1alpha1.RolloutGate, o *observation) error {
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
-	next.Status.Verdicts, v.again = v.standing().Verdicts(gs.verdicts(g))
-	condition := v.condition()
+	next.Status.Verdicts, o.nextChange = o.evaluation().Verdicts(gs.verdicts(g))
+	condition := o.readyCondition()
 	condition.ObservedGeneration = g.Generation
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
 	if equality.Semantic.DeepEqual(g.Status, next.Status) {

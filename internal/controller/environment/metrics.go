@@ -7,46 +7,52 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Meter exports what an outside backend costs:
+// Meter exports the requests to an outside backend as metrics:
 //
-//   - kuberik_backend_requests_total{backend, account, code}: requests, by the status code of their answers, 0 if there was none;
-//   - kuberik_backend_requests_left{backend, account, of}: how many are left in this hour, of our own budget and of the limit that the
-//     backend tells.
+//   - kuberik_backend_requests_total{backend, account, code}: requests, by the status code of the response, or 0;
+//   - kuberik_backend_requests_left{backend, account, of}: requests that are left in this hour, of the budget of Kuberik
+//     and of the rate limit of the backend.
 //
-// The account names credentials without telling them.
+// The account identifies the credentials without revealing them.
 type Meter struct {
 	backend  string
 	requests *prometheus.CounterVec
 	left     *prometheus.GaugeVec
 }
 
-// NewMeter registers the metrics, unless they are there already.
-func NewMeter(to prometheus.Registerer, backend string) (*Meter, error) {
+// NewMeter returns a Meter and registers its metrics, unless they are registered.
+func NewMeter(registerer prometheus.Registerer, backend string) (*Meter, error) {
 	m := &Meter{
 		backend: backend,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kuberik_backend_requests_total", Help: "Requests to an outside backend of Environments, by the status code of the answer; 0 without an answer.",
+			Name: "kuberik_backend_requests_total",
+			Help: "Requests to an outside backend of Environments, by status code; 0 without a response.",
 		}, []string{"backend", "account", "code"}),
 		left: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kuberik_backend_requests_left", Help: "Requests to an outside backend of Environments that are left in this hour, of our own budget and of the limit it tells.",
+			Name: "kuberik_backend_requests_left",
+			Help: "Requests that are left in this hour, of the budget of Kuberik and of the rate limit of the backend.",
 		}, []string{"backend", "account", "of"}),
 	}
-	var there prometheus.AlreadyRegisteredError
-	if err := to.Register(m.requests); errors.As(err, &there) {
-		if old, ok := there.ExistingCollector.(*prometheus.CounterVec); ok {
-			m.requests = old
-		}
-	} else if err != nil {
+	var err error
+	if m.requests, err = register(registerer, m.requests); err != nil {
 		return nil, err
 	}
-	if err := to.Register(m.left); errors.As(err, &there) {
-		if old, ok := there.ExistingCollector.(*prometheus.GaugeVec); ok {
-			m.left = old
-		}
-	} else if err != nil {
+	if m.left, err = register(registerer, m.left); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// register registers a collector, and returns the registered one if there was one.
+func register[C prometheus.Collector](registerer prometheus.Registerer, c C) (C, error) {
+	err := registerer.Register(c)
+	var exists prometheus.AlreadyRegisteredError
+	if errors.As(err, &exists) {
+		if registered, ok := exists.ExistingCollector.(C); ok {
+			return registered, nil
+		}
+	}
+	return c, err
 }
 
 // Request counts a request.
@@ -54,7 +60,7 @@ func (m *Meter) Request(account string, code int) {
 	m.requests.WithLabelValues(m.backend, account, strconv.Itoa(code)).Inc()
 }
 
-// Left shows how many requests are left. A limit below 0 was not told.
+// Left sets the number of requests that are left. A limit below 0 is unknown.
 func (m *Meter) Left(account string, budget, limit int) {
 	m.left.WithLabelValues(m.backend, account, "budget").Set(float64(budget))
 	if limit >= 0 {

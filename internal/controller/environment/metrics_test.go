@@ -23,12 +23,12 @@ func TestMeter(t *testing.T) {
 	m.Left("a", 900, -1)
 	m.Left("b", 800, 4000)
 	want := `
-# HELP kuberik_backend_requests_left Requests to an outside backend of Environments that are left in this hour, of our own budget and of the limit it tells.
+# HELP kuberik_backend_requests_left Requests that are left in this hour, of the budget of Kuberik and of the rate limit of the backend.
 # TYPE kuberik_backend_requests_left gauge
 kuberik_backend_requests_left{account="a",backend="github",of="budget"} 900
 kuberik_backend_requests_left{account="b",backend="github",of="budget"} 800
 kuberik_backend_requests_left{account="b",backend="github",of="limit"} 4000
-# HELP kuberik_backend_requests_total Requests to an outside backend of Environments, by the status code of the answer; 0 without an answer.
+# HELP kuberik_backend_requests_total Requests to an outside backend of Environments, by status code; 0 without a response.
 # TYPE kuberik_backend_requests_total counter
 kuberik_backend_requests_total{account="a",backend="github",code="304"} 2
 `

@@ -19,17 +19,17 @@ import (
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(e *environments.Environment) {
+	f := newFixture(t, func(e *environments.Environment) {
 		e.Annotations = map[string]string{environments.AnnotationURL: "https://shop.example.com/"}
 	})
 	revision := "abc"
 	current := entry(2, "0.2.0", failing)
 	current.Version.Revision = &revision
-	w.ran(current, entry(1, "0.1.0", succeeded))
-	w.staging(entry(1, "1.0.0", succeeded))
-	w.other("elsewhere", nil, entry(1, "1.0.0", succeeded))
-	w.settle()
-	st := w.self.Status
+	f.setHistory(current, entry(1, "0.1.0", succeeded))
+	f.publishStaging(entry(1, "1.0.0", succeeded))
+	f.publishOther("elsewhere", nil, entry(1, "1.0.0", succeeded))
+	f.mustReconcile()
+	st := f.self.Status
 	var order []string
 	for _, i := range st.EnvironmentInfos {
 		order = append(order, i.Environment+" "+i.EnvironmentURL+" "+*i.History[0].BakeStatus)
@@ -38,22 +38,26 @@ func TestStatus(t *testing.T) {
 	if diff := gocmp.Diff(want, order); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if st.CurrentTag != "0.2.0" || st.CurrentVersion != "abc" || !st.LastStatusChangeTime.Equal(&metav1.Time{Time: noon}) || st.EnvironmentInfos[1].Relationship.Environment != "staging" {
-		t.Errorf("it shows %+v", st)
+	if st.CurrentTag != "0.2.0" || st.CurrentVersion != "abc" ||
+		!st.LastStatusChangeTime.Equal(&metav1.Time{Time: noon}) ||
+		st.EnvironmentInfos[1].Relationship.Environment != "staging" {
+		t.Errorf("got %+v", st)
 	}
-	w.silent, w.readErr = true, errBroken
-	if _, err := w.reconcile(); err == nil {
-		t.Error("it should be tried again")
+	f.neverRead, f.readErr = true, errBroken
+	if _, err := f.reconcile(); err == nil {
+		t.Error("no error to retry")
 	}
-	if len(w.self.Status.EnvironmentInfos) == 0 {
-		t.Error("it shows nothing")
+	if len(f.self.Status.EnvironmentInfos) == 0 {
+		t.Error("the environments are missing")
 	}
 }
 
-// TestStatusIsBounded: whoever makes many environments and long texts does not fill the status.
+// TestStatusIsBounded: many environments and long texts do not fill the status.
 func TestStatusIsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(e *environments.Environment) { e.Spec.Environment, e.Spec.Relationship.Environment = "z", "s-0" })
+	f := newFixture(
+		t, func(e *environments.Environment) { e.Spec.Environment, e.Spec.Relationship.Environment = "z", "s-0" },
+	)
 	long := strings.Repeat("x", 900)
 	for i := range 80 {
 		var history []v1alpha1.DeploymentHistoryEntry
@@ -63,28 +67,32 @@ func TestStatusIsBounded(t *testing.T) {
 			history = append(history, h)
 		}
 		e := &environments.Environment{Spec: environments.EnvironmentSpec{
-			Name: "shop", Environment: fmt.Sprintf("s-%d", i), Relationship: &environments.Relationship{Environment: "root", Type: environments.After},
+			Name: "shop", Environment: fmt.Sprintf("s-%d", i), Relationship: &environments.Relationship{
+				Environment: "root", Type: environments.After,
+			},
 		}}
 		ro := &v1alpha1.Rollout{}
 		ro.UID, ro.Status.History = "u", history
-		if err := w.backend.Publish(t.Context(), environment.Of(e, ro)); err != nil {
+		if err := f.backend.Publish(t.Context(), environment.StateOf(e, ro)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.ran(entry(1, "0.1.0", succeeded))
-	w.settle()
-	infos := w.self.Status.EnvironmentInfos
-	if len(infos) != mostInfos || !slices.ContainsFunc(infos, func(i environments.EnvironmentInfo) bool { return i.Environment == "z" }) {
-		t.Fatalf("it shows %d, and perhaps not itself", len(infos))
+	f.setHistory(entry(1, "0.1.0", succeeded))
+	f.mustReconcile()
+	infos := f.self.Status.EnvironmentInfos
+	if len(infos) != maxInfos ||
+		!slices.ContainsFunc(infos, func(i environments.EnvironmentInfo) bool { return i.Environment == "z" }) {
+		t.Fatalf("%d environments, or the own one is missing", len(infos))
 	}
 	for _, i := range infos {
-		if len(i.History) > mostHistory || i.History[0].BakeStatusMessage != nil && len(*i.History[0].BakeStatusMessage) > 256 {
-			t.Errorf("of %s it shows %d entries", i.Environment, len(i.History))
+		if len(i.History) > maxHistory ||
+			i.History[0].BakeStatusMessage != nil && len(*i.History[0].BakeStatusMessage) > 256 {
+			t.Errorf("%s has %d entries", i.Environment, len(i.History))
 		}
 	}
 }
 
-func TestWhatItTellsOfDoubtAndQuarantine(t *testing.T) {
+func TestHistoryShowsQuarantineAndMissingTrust(t *testing.T) {
 	t.Parallel()
 	for want, d := range map[string]environment.Deployment{
 		"":                           {},
@@ -93,7 +101,7 @@ func TestWhatItTellsOfDoubtAndQuarantine(t *testing.T) {
 		"no evidence: mallory":       {StateMessage: "it broke", UntrustedReason: "mallory"},
 	} {
 		got := ""
-		if m := shown(d).BakeStatusMessage; m != nil {
+		if m := historyEntry(d).BakeStatusMessage; m != nil {
 			got = *m
 		}
 		if got != want {
@@ -102,31 +110,41 @@ func TestWhatItTellsOfDoubtAndQuarantine(t *testing.T) {
 	}
 }
 
-// TestWhoIsReached: what happens to a Rollout, an Environment or the labels of a namespace reaches those that meet.
-func TestWhoIsReached(t *testing.T) {
+// TestRequestsForReaders: a change of a Rollout, an Environment or the labels of a namespace enqueues those that read
+// its state.
+func TestRequestsForReaders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	f := newFixture(t)
 	for _, o := range []*environments.Environment{
-		{ObjectMeta: metav1.ObjectMeta{Namespace: "stranger", Name: "namesake", UID: "4"}, Spec: environments.EnvironmentSpec{Name: "shop"}},
-		{ObjectMeta: metav1.ObjectMeta{Namespace: "there", Name: "peer", UID: "1"}, Spec: environments.EnvironmentSpec{Name: "kuberik/shop"}},
-		{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "other", UID: "2"}, Spec: environments.EnvironmentSpec{Name: "mail"}},
-		{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "away", UID: "3"}, Spec: environments.EnvironmentSpec{
+		{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "unrelated", Name: "same-name", UID: "4"},
+			Spec:       environments.EnvironmentSpec{Name: "shop"},
+		},
+		{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "there", Name: "peer", UID: "1"},
+			Spec:       environments.EnvironmentSpec{Name: "kuberik/shop"},
+		},
+		{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "other", UID: "2"},
+			Spec:       environments.EnvironmentSpec{Name: "mail"},
+		},
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "outside", UID: "3"}, Spec: environments.EnvironmentSpec{
 			Name: "shop", Backend: &environments.Backend{Type: environments.BackendGitHub},
 		}},
 	} {
 		uid := o.UID
-		if err := w.client.Create(t.Context(), o); err != nil {
+		if err := f.client.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 		o.UID = uid
-		if err := w.client.Update(t.Context(), o); err != nil {
+		if err := f.client.Update(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, name := range []string{"ns", "there"} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{cluster.LabelGroup: "g"}}}
-		if err := w.client.Create(t.Context(), ns); apierrors.IsAlreadyExists(err) {
-			err = w.client.Update(t.Context(), ns)
+		if err := f.client.Create(t.Context(), ns); apierrors.IsAlreadyExists(err) {
+			err = f.client.Update(t.Context(), ns)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,11 +156,37 @@ func TestWhoIsReached(t *testing.T) {
 		got  []string
 		want []string
 	}{
-		"a Rollout":                  {keys(w.controller.ofRollout(t.Context(), w.rollout)), []string{"ns/app", "there/peer"}},
-		"a namespace":                {keys(w.controller.ofNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "there"}})), []string{"ns/app", "stranger/namesake", "there/peer"}},
-		"a namespace with several":   {keys(w.controller.ofNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}})), []string{"ns/app", "ns/other", "stranger/namesake", "there/peer"}},
-		"one that has none":          {keys(w.controller.ofNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}})), nil},
-		"one that meets others away": {keys(w.controller.ofSibling(t.Context(), &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "away"}, Spec: environments.EnvironmentSpec{Name: "shop", Backend: &environments.Backend{Type: environments.BackendGitHub}}})), []string{"ns/away"}},
+		"a Rollout": {
+			keys(f.controller.requestsForRollout(t.Context(), f.rollout)), []string{"ns/app", "there/peer"},
+		},
+		"a namespace": {
+			keys(
+				f.controller.requestsForNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "there"}}),
+			),
+			[]string{"ns/app", "there/peer", "unrelated/same-name"},
+		},
+		"a namespace with several": {
+			keys(f.controller.requestsForNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ns"}})),
+			[]string{"ns/app", "ns/other", "there/peer", "unrelated/same-name"},
+		},
+		"a namespace without Environments": {
+			keys(f.controller.requestsForNamespace(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "x"}})),
+			nil,
+		},
+		"an outside backend": {
+			keys(
+				f.controller.requestsForEnvironment(
+					t.Context(),
+					&environments.Environment{
+						ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "outside"},
+						Spec: environments.EnvironmentSpec{
+							Name: "shop", Backend: &environments.Backend{Type: environments.BackendGitHub},
+						},
+					},
+				),
+			),
+			[]string{"ns/outside"},
+		},
 	} {
 		if diff := gocmp.Diff(tc.want, tc.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -150,22 +194,23 @@ func TestWhoIsReached(t *testing.T) {
 	}
 }
 
-// TestTooManyEnvironmentsOfARollout: whoever may write Environments could make each event of a Rollout reach thousands of them, in the one
-// place where the events of all tenants are handled.
+// TestTooManyEnvironmentsOfARollout: a tenant must not make each event of a Rollout enqueue thousands of Environments, since
+// the events of all tenants are handled in one place.
 func TestTooManyEnvironmentsOfARollout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	for i := range cluster.Most + 20 {
+	f := newFixture(t)
+	for i := range cluster.MaxEnvironments + 20 {
 		e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("e-%d", i)}}
 		e.Spec.Name, e.Spec.Environment, e.Spec.RolloutRef.Name = fmt.Sprintf("app-%d", i), "production", "app"
-		if err := w.client.Create(t.Context(), e); err != nil {
+		if err := f.client.Create(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := w.reconcile(); err != nil {
+	if _, err := f.reconcile(); err != nil {
 		t.Fatal(err)
 	}
-	if c := w.condition(v1alpha1.ConditionStalled); !strings.Contains(c.Message, "more than 100 Environments are of Rollout app") {
-		t.Errorf("it says %+v", c)
+	message := f.condition(v1alpha1.ConditionStalled).Message
+	if !strings.Contains(message, "Rollout app has more than 100 Environments") {
+		t.Errorf("the message is %q", message)
 	}
 }

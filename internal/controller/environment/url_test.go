@@ -13,16 +13,18 @@ import (
 )
 
 func TestURL(t *testing.T) {
-	routed := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"hostnames": []any{"shop.example.com", "b.example.com"}}}}
-	routed.SetGroupVersionKind(route)
+	routed := &unstructured.Unstructured{
+		Object: map[string]any{"spec": map[string]any{"hostnames": []any{"shop.example.com", "b.example.com"}}},
+	}
+	routed.SetGroupVersionKind(httpRoute)
 	routed.SetNamespace("ns")
 	routed.SetName("shop")
 	bare := routed.DeepCopy()
 	unstructured.RemoveNestedField(bare.Object, "spec", "hostnames")
 	for name, tc := range map[string]struct {
-		said  string
-		route *unstructured.Unstructured
-		want  string
+		annotation string
+		route      *unstructured.Unstructured
+		want       string
 	}{
 		"no route":                   {"", nil, ""},
 		"the first host":             {"", routed, "https://shop.example.com/"},
@@ -37,7 +39,7 @@ func TestURL(t *testing.T) {
 			c := New(nil, build.Build(), nil, clock.RealClock{})
 			e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns"}}
 			e.Spec.RolloutRef.Name = "shop"
-			e.Annotations = map[string]string{environments.AnnotationURL: tc.said}
+			e.Annotations = map[string]string{environments.AnnotationURL: tc.annotation}
 			if got := c.url(t.Context(), e); got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}

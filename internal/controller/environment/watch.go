@@ -19,82 +19,79 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// matters lets through what an Environment reads off a Rollout.
-func matters() predicate.Predicate {
+// rolloutChanged passes the updates that change a part of a Rollout that Environments use.
+func rolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		old, was := e.ObjectOld.(*v1alpha1.Rollout)
-		now, is := e.ObjectNew.(*v1alpha1.Rollout)
-		return !was || !is || old.Generation != now.Generation ||
-			!equality.Semantic.DeepEqual(old.Status.History, now.Status.History) ||
-			!equality.Semantic.DeepEqual(old.Status.Quarantined, now.Status.Quarantined) ||
-			!equality.Semantic.DeepEqual(old.Status.ReleaseCandidates, now.Status.ReleaseCandidates)
+		before, ok := e.ObjectOld.(*v1alpha1.Rollout)
+		after, ok2 := e.ObjectNew.(*v1alpha1.Rollout)
+		return !ok || !ok2 || before.Generation != after.Generation ||
+			!equality.Semantic.DeepEqual(before.Status.History, after.Status.History) ||
+			!equality.Semantic.DeepEqual(before.Status.Quarantined, after.Status.Quarantined) ||
+			!equality.Semantic.DeepEqual(before.Status.ReleaseCandidates, after.Status.ReleaseCandidates)
 	}}
 }
 
-// ofRollout reaches the Environments of a Rollout, and those that meet them in this cluster.
-func (c *Controller) ofRollout(ctx context.Context, o client.Object) []reconcile.Request {
-	return c.around(ctx, o.GetNamespace(), client.MatchingFields{kube.ByRollout: o.GetName()})
+// requestsForRollout returns requests for the Environments of a Rollout, and for those that read their state.
+func (c *Controller) requestsForRollout(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+	// With more Environments, the backend of the Rollout's Environments is refused.
+	list := c.list(ctx, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name},
+		client.Limit(cluster.MaxEnvironments+1))
+	return c.requestsForReaders(ctx, ro.Namespace, list)
 }
 
-// ofNamespace reaches the Environments of a namespace, and all of the same applications: its labels say who meets them, and who did before
-// they changed nobody knows.
-func (c *Controller) ofNamespace(ctx context.Context, ns *corev1.Namespace) []reconcile.Request {
-	var list, all environments.EnvironmentList
-	if err := c.client.List(ctx, &list, client.InNamespace(ns.Name), client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-		return nil
-	}
+// requestsForEnvironment returns requests for an Environment, and for those that read its state.
+func (c *Controller) requestsForEnvironment(ctx context.Context, e *environments.Environment) []reconcile.Request {
+	return c.requestsForReaders(ctx, e.Namespace, []environments.Environment{*e})
+}
+
+// requestsForNamespace returns requests for the Environments of a namespace whose labels changed, and for all others of
+// the same applications. The event does not say which of them the namespace was grouped with before.
+func (c *Controller) requestsForNamespace(ctx context.Context, ns *corev1.Namespace) []reconcile.Request {
 	applications := map[string]bool{}
-	for i := range list.Items {
-		applications[environment.Application(list.Items[i].Spec.Name)] = true
+	for _, e := range c.list(ctx, client.InNamespace(ns.Name)) {
+		applications[environment.Application(e.Spec.Name)] = true
 	}
 	if len(applications) == 0 {
 		return nil
 	}
-	if err := c.client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-	}
 	var requests []reconcile.Request
-	for i := range all.Items {
-		if e := &all.Items[i]; applications[environment.Application(e.Spec.Name)] && !outside(e) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)})
+	for _, e := range c.list(ctx) {
+		if applications[environment.Application(e.Spec.Name)] && !hasOutsideBackend(&e) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&e)})
 		}
 	}
 	return requests
 }
 
-// ofSibling reaches an Environment, and those that meet it in this cluster.
-func (c *Controller) ofSibling(ctx context.Context, e *environments.Environment) []reconcile.Request {
-	return c.meeting(ctx, e.Namespace, []environments.Environment{*e})
-}
-
-func (c *Controller) around(ctx context.Context, namespace string, opts ...client.ListOption) []reconcile.Request {
+// list returns Environments of the cache. Do not change them.
+func (c *Controller) list(ctx context.Context, opts ...client.ListOption) []environments.Environment {
 	var list environments.EnvironmentList
-	// Beyond so many, Environments of one Rollout are not served, see backend.
-	opts = append(opts, client.InNamespace(namespace), client.Limit(cluster.Most+1), client.UnsafeDisableDeepCopy)
-	if err := c.client.List(ctx, &list, opts...); err != nil {
+	if err := c.client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing Environments")
-		return nil
 	}
-	return c.meeting(ctx, namespace, list.Items)
+	return list.Items
 }
 
-// meeting names some Environments of a namespace, and those that meet them in this cluster, each application being listed once.
-func (c *Controller) meeting(ctx context.Context, namespace string, list []environments.Environment) []reconcile.Request {
+// requestsForReaders returns requests for Environments of a namespace, and for those that read their state in this
+// cluster.
+func (c *Controller) requestsForReaders(
+	ctx context.Context, namespace string, list []environments.Environment,
+) []reconcile.Request {
 	var requests []reconcile.Request
 	var applications []string
 	for i := range list {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list[i])})
-		if application := environment.Application(list[i].Spec.Name); !outside(&list[i]) && !slices.Contains(applications, application) {
+		application := environment.Application(list[i].Spec.Name)
+		if !hasOutsideBackend(&list[i]) && !slices.Contains(applications, application) {
 			applications = append(applications, application)
 		}
 	}
 	for _, application := range applications {
-		near, err := cluster.Backend{Client: c.client, Namespace: namespace}.Neighbours(ctx, application)
+		neighbours, err := cluster.Backend{Client: c.client, Namespace: namespace}.Neighbours(ctx, application)
 		if err != nil {
-			ctrl.LoggerFrom(ctx).Error(err, "listing the Environments that meet", "application", application)
+			ctrl.LoggerFrom(ctx).Error(err, "listing the Environments of the application", "application", application)
 		}
-		for _, e := range near {
+		for _, e := range neighbours {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)})
 		}
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -19,18 +20,18 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// workers is how many Rollouts are worked on together, and share how many of one namespace.
 const (
-	workers = 8
-	share   = 2
+	// workers is the number of concurrent reconciles, and workersPerNamespace the number of those in one namespace.
+	workers             = 8
+	workersPerNamespace = 2
 )
 
-// Controller keeps Release objects.
+// Controller creates, updates and deletes Releases.
 type Controller struct {
 	client client.Client
 }
 
-// New makes the controller.
+// New returns a Controller.
 func New(c client.Client) *Controller { return &Controller{client: c} }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases,verbs=get;list;watch;create;delete
@@ -43,27 +44,29 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("release").
 		For(&v1alpha1.Rollout{}).
 		Owns(&v1alpha1.Release{}).
-		WithOptions(kube.Shared(workers, share)).
+		WithOptions(kube.Shared(workers, workersPerNamespace)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
-// Reconcile brings the Release objects of one Rollout in line with its record.
+// Reconcile brings the Releases of one Rollout in line with its status.
 func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.Result, error) {
 	if !ro.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
 	var list v1alpha1.ReleaseList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if err := c.client.List(
+		ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name},
+	); err != nil {
 		return kube.Finish(0, fmt.Errorf("listing Releases: %w", err))
 	}
-	known := map[v1alpha1.ReleaseIdentity]*v1alpha1.Release{}
+	existing := map[v1alpha1.ReleaseIdentity]*v1alpha1.Release{}
 	for i := range list.Items {
 		if rel := &list.Items[i]; metav1.IsControlledBy(rel, ro) {
-			known[version.Identity(rel.Spec.Version)] = rel
+			existing[version.Identity(rel.Spec.Version)] = rel
 		}
 	}
-	for _, v := range wanted(ro) {
-		rel, ok := known[version.Identity(v)]
+	for _, v := range desired(ro) {
+		rel, ok := existing[version.Identity(v)]
 		if !ok {
 			var err error
 			if rel, err = c.create(ctx, ro, v); err != nil {
@@ -74,57 +77,60 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 			return kube.Finish(0, err)
 		}
 	}
-	return kube.Finish(0, c.prune(ctx, ro, known))
+	return kube.Finish(0, c.prune(ctx, ro, existing))
 }
 
-// wanted lists the releases that have an object: those that are known, and those that were deployed without being known.
-func wanted(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
-	list := append([]v1alpha1.VersionInfo(nil), ro.Status.AvailableReleases...)
+// desired returns the releases that have an object: the available ones, and those that were deployed without being
+// available.
+func desired(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
+	list := slices.Clone(ro.Status.AvailableReleases)
 	for _, e := range ro.Status.History {
 		if version.Index(list, version.Identity(e.Version)) < 0 {
 			list = append(list, e.Version)
 		}
 	}
 	if tag, ok := release.PinnedUnknown(ro); ok {
-		list = append(list, v1alpha1.VersionInfo{Tag: tag}) // so that the registry is asked for it before it is deployed
+		// The Release makes the details controller read the image before it is deployed.
+		list = append(list, v1alpha1.VersionInfo{Tag: tag})
 	}
 	return list
 }
 
-// create makes the object of a release. A name that another Rollout has taken is made longer.
-func (c *Controller) create(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo) (*v1alpha1.Release, error) {
+// create creates the Release of a version. If another Rollout has a Release of that name, the name gets a suffix.
+func (c *Controller) create(
+	ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo,
+) (*v1alpha1.Release, error) {
+	key := client.ObjectKey{Namespace: ro.Namespace, Name: version.ReleaseName(ro.Name, version.Identity(v))}
+	rel, err := c.createNamed(ctx, ro, v, key.Name)
+	if !apierrors.IsAlreadyExists(err) {
+		return rel, err
+	}
+	var existing v1alpha1.Release
+	if err := c.client.Get(ctx, key, &existing); err != nil {
+		return nil, fmt.Errorf("reading Release %q: %w", key, err)
+	}
+	if metav1.IsControlledBy(&existing, ro) && version.Identity(existing.Spec.Version) == version.Identity(v) {
+		return &existing, nil
+	}
+	return c.createNamed(ctx, ro, v, version.UniqueName(key.Name, string(ro.UID)))
+}
+
+func (c *Controller) createNamed(
+	ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, name string,
+) (*v1alpha1.Release, error) {
 	rel := &v1alpha1.Release{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: ro.Namespace, Name: version.ReleaseName(ro.Name, version.Identity(v)),
-			Labels: map[string]string{v1alpha1.LabelRollout: version.LabelValue(ro.Name)},
+			Namespace: ro.Namespace, Name: name, Labels: map[string]string{v1alpha1.LabelRollout: version.LabelValue(ro.Name)},
 		},
 		Spec: v1alpha1.ReleaseSpec{RolloutRef: corev1.LocalObjectReference{Name: ro.Name}, Version: v},
 	}
 	if err := controllerutil.SetControllerReference(ro, rel, c.client.Scheme()); err != nil {
 		return nil, err
 	}
-	err := c.client.Create(ctx, rel, kube.FieldOwner)
-	if !apierrors.IsAlreadyExists(err) {
-		return rel, err
-	}
-	taken := client.ObjectKeyFromObject(rel)
-	if err := c.client.Get(ctx, taken, rel); err != nil {
-		return nil, fmt.Errorf("reading Release %q: %w", taken, err)
-	}
-	if metav1.IsControlledBy(rel, ro) && version.Identity(rel.Spec.Version) == version.Identity(v) {
-		return rel, nil
-	}
-	rel.ObjectMeta = metav1.ObjectMeta{
-		Namespace: ro.Namespace, Name: version.UniqueName(taken.Name, string(ro.UID)), Labels: rel.Labels,
-	}
-	rel.Spec = v1alpha1.ReleaseSpec{RolloutRef: corev1.LocalObjectReference{Name: ro.Name}, Version: v}
-	if err := controllerutil.SetControllerReference(ro, rel, c.client.Scheme()); err != nil {
-		return nil, err
-	}
 	return rel, c.client.Create(ctx, rel, kube.FieldOwner)
 }
 
-// update writes what the record says, if that is not what the object says already.
+// update writes the status of a Release if it has changed.
 func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) error {
 	next := release.Standing(ro, rel)
 	if equality.Semantic.DeepEqual(rel.Status, next) {
@@ -135,9 +141,11 @@ func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1al
 	return kube.PatchStatus(ctx, c.client, before, rel)
 }
 
-// prune deletes the objects of releases that retention has dropped.
-func (c *Controller) prune(ctx context.Context, ro *v1alpha1.Rollout, known map[v1alpha1.ReleaseIdentity]*v1alpha1.Release) error {
-	for id, rel := range known {
+// prune deletes the Releases that the Rollout no longer retains.
+func (c *Controller) prune(
+	ctx context.Context, ro *v1alpha1.Rollout, existing map[v1alpha1.ReleaseIdentity]*v1alpha1.Release,
+) error {
+	for id, rel := range existing {
 		if release.Retained(ro, id) {
 			continue
 		}

@@ -1,3 +1,3 @@
-// Package release keeps the Release objects of a Rollout: it makes one for each release that the Rollout knows, and writes into
-// its status what the record of the Rollout says of it. It decides nothing, and nothing waits for it.
+// Package release maintains the Releases of a Rollout: it creates one for each release that the Rollout knows, and
+// derives its status from that of the Rollout. It makes no decisions, and no other controller depends on it.
 package release

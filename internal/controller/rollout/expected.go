@@ -102,7 +102,7 @@ func (c *Controller) promoters(ctx context.Context, ro *v1alpha1.Rollout) ([]kee
 	}
 	var keepers []keeper
 	for i := range list.Items {
-		if e := &list.Items[i]; e.DeletionTimestamp.IsZero() && environment.Promotes(e.Spec) {
+		if e := &list.Items[i]; e.DeletionTimestamp.IsZero() && environment.HasUpstreams(e.Spec) {
 			keepers = append(keepers, keeper{"Environment", e.Name, e.UID})
 		}
 	}

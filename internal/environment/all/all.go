@@ -27,18 +27,18 @@ import (
 type Backends struct {
 	// Client reads the cache.
 	Client client.Reader
-	// Out makes the requests to outside, and Keys reads the Secrets for them.
+	// Out makes the requests to outside services, and Keys reads the Secrets for them.
 	Out  *outbound.Client
 	Keys outbound.Keys
-	// GitHub shares what its backends read, and their budget.
+	// GitHub opens the backends of GitHub.
 	GitHub *github.Pool
-	// GitLab does the same.
+	// GitLab opens the backends of GitLab.
 	GitLab *gitlab.Pool
 	// Clock tells the time.
 	Clock clock.PassiveClock
 }
 
-// The keys of a Secret. Those of a GitHub App are the ones that Flux uses.
+// The keys of a Secret. Those of a GitHub App are the same as in Flux.
 const (
 	keyToken        = "token"
 	keyApp          = "githubAppID"
@@ -46,7 +46,8 @@ const (
 	keyPrivateKey   = "githubAppPrivateKey"
 )
 
-// For opens the backend of an Environment. The error is an *environment.RefusedError if it lasts until somebody changes something.
+// For returns the backend of an Environment. The error is an *environment.RefusedError if it lasts until somebody
+// changes something.
 func (b *Backends) For(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
 	if e.Spec.Backend == nil {
 		return b.cluster(e), nil
@@ -75,7 +76,7 @@ func (b *Backends) github(ctx context.Context, e *environments.Environment) (env
 	if err != nil {
 		return nil, err
 	}
-	return opened(b.GitHub.Backend(github.Options{Options: o, App: app}))
+	return refuse(b.GitHub.Backend(github.Options{Options: o, App: app}))
 }
 
 func (b *Backends) gitlab(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
@@ -86,11 +87,11 @@ func (b *Backends) gitlab(ctx context.Context, e *environments.Environment) (env
 	if o.Token == "" {
 		return nil, remote.Refused("Secret %s has no key %s", secret.Name, keyToken)
 	}
-	return opened(b.GitLab.Backend(o))
+	return refuse(b.GitLab.Backend(o))
 }
 
-// opened returns a backend. An error about its options lasts until somebody changes them.
-func opened[B environment.Backend](backend B, err error) (environment.Backend, error) {
+// refuse converts the error of a backend's options to a RefusedError, since it lasts until somebody changes them.
+func refuse[B environment.Backend](backend B, err error) (environment.Backend, error) {
 	if err != nil {
 		return nil, &environment.RefusedError{Err: err}
 	}
@@ -98,9 +99,11 @@ func opened[B environment.Backend](backend B, err error) (environment.Backend, e
 }
 
 // options returns the options of an outside backend, and its Secret.
-func (b *Backends) options(ctx context.Context, e *environments.Environment, usual, home string) (remote.Options, *corev1.Secret, error) {
+func (b *Backends) options(
+	ctx context.Context, e *environments.Environment, defaultSecret, defaultURL string,
+) (remote.Options, *corev1.Secret, error) {
 	spec := e.Spec.Backend
-	secret, client, err := b.access(ctx, e, usual, home)
+	secret, client, err := b.access(ctx, e, defaultSecret, defaultURL)
 	if err != nil {
 		return remote.Options{}, nil, err
 	}
@@ -115,10 +118,12 @@ func (b *Backends) options(ctx context.Context, e *environments.Environment, usu
 	return o, secret, err
 }
 
-// access reads the credentials of an Environment, and returns the client for the API. The credentials may always be sent to the public
-// service, and to another host only if the Secret allows it.
-func (b *Backends) access(ctx context.Context, e *environments.Environment, usual, home string) (*corev1.Secret, *http.Client, error) {
-	key := types.NamespacedName{Namespace: e.Namespace, Name: cmp.Or(e.Spec.Backend.Secret, usual)}
+// access returns the Secret with the credentials, and the HTTP client for the API. The credentials may always be sent
+// to the public service, but to another host only if the Secret allows it.
+func (b *Backends) access(
+	ctx context.Context, e *environments.Environment, defaultSecret, defaultURL string,
+) (*corev1.Secret, *http.Client, error) {
+	key := types.NamespacedName{Namespace: e.Namespace, Name: cmp.Or(e.Spec.Backend.Secret, defaultSecret)}
 	secret, err := b.Keys.Secret(ctx, key)
 	switch {
 	case apierrors.IsNotFound(err):
@@ -127,23 +132,28 @@ func (b *Backends) access(ctx context.Context, e *environments.Environment, usua
 		return nil, nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
 	if secret.Type == corev1.SecretTypeServiceAccountToken || secret.Type == corev1.SecretTypeBootstrapToken {
-		return nil, nil, remote.Refused("Secret %s is a credential of this cluster (%s), which is never sent anywhere", key.Name, secret.Type)
+		return nil, nil, remote.Refused(
+			"Secret %s is a credential of this cluster (%s), which must not leave it: name a Secret of another type",
+			key.Name, secret.Type,
+		)
 	}
-	api, err := url.Parse(cmp.Or(e.Spec.Backend.APIURL, home))
+	api, err := url.Parse(cmp.Or(e.Spec.Backend.APIURL, defaultURL))
 	if err != nil || api.Host == "" {
-		return nil, nil, remote.Refused("spec.backend.apiURL is not an absolute URL: write one such as https://github.example.com/api/v3/")
+		return nil, nil, remote.Refused(
+			"spec.backend.apiURL is not an absolute URL: write one such as https://github.example.com/api/v3/",
+		)
 	}
 	if e.Spec.Backend.APIURL != "" {
 		if err := outbound.MaySend(secret, api); err != nil {
 			return nil, nil, &environment.RefusedError{Err: err}
 		}
 	}
-	out, _, err := b.Out.HTTPClient(ctx, e.Namespace, outbound.Access{Host: api.Host, MaxValues: mostValues})
+	out, _, err := b.Out.HTTPClient(ctx, e.Namespace, outbound.Access{Host: api.Host, MaxValues: maxValues})
 	return secret, out, err
 }
 
-// mostValues is how many objects and lists one response of an API may hold. A page of full records has some thousands.
-const mostValues = 50_000
+// maxValues bounds the objects and lists in the JSON of a response. A page of full records has a few thousand.
+const maxValues = 50_000
 
 // app returns the GitHub App of a Secret, or nil if it has a token.
 func app(s *corev1.Secret) (*github.App, error) {
@@ -153,18 +163,18 @@ func app(s *corev1.Secret) (*github.App, error) {
 		}
 		return nil, nil //nolint:nilnil // a token is enough
 	}
-	id, err := number(s, keyApp)
+	id, err := parseNumber(s, keyApp)
 	if err != nil {
 		return nil, err
 	}
-	installation, err := number(s, keyInstallation)
+	installation, err := parseNumber(s, keyInstallation)
 	if err != nil {
 		return nil, err
 	}
 	return &github.App{ID: id, Installation: installation, PrivateKey: s.Data[keyPrivateKey]}, nil
 }
 
-func number(s *corev1.Secret, key string) (int64, error) {
+func parseNumber(s *corev1.Secret, key string) (int64, error) {
 	n, err := strconv.ParseInt(string(s.Data[key]), 10, 64)
 	if err != nil {
 		return 0, remote.Refused("key %s of Secret %s is not a number", key, s.Name)
@@ -172,7 +182,7 @@ func number(s *corev1.Secret, key string) (int64, error) {
 	return n, nil
 }
 
-// signatureKey returns the key that the controllers of all environments share, or nil.
+// signatureKey returns the signature key that the controllers of all environments share, or nil.
 func (b *Backends) signatureKey(ctx context.Context, e *environments.Environment) ([]byte, error) {
 	ref := e.Spec.Backend.SignatureFrom
 	if ref == nil {

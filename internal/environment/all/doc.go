@@ -1,2 +1,2 @@
-// Package all is the list of backends. It opens the one that an Environment names, with the credentials that it names.
+// Package all opens the backend of an Environment, with the credentials that the Environment names.
 package all

@@ -22,13 +22,13 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )
 
-// TestGitLab opens the backend as the controller does, and reads through our way out.
+// TestGitLab opens the backend as the controller does, and reads with the client of internal/outbound.
 func TestGitLab(t *testing.T) {
 	t.Parallel()
 	clock := clocktesting.NewFakePassiveClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	place := gitlabtest.New(clock, "group/shop")
-	place.AddToken("good", "kuberik")
-	server := httptest.NewServer(place)
+	fake := gitlabtest.New(clock, "group/shop")
+	fake.AddToken("good", "kuberik")
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	host := server.URL
 
@@ -39,23 +39,52 @@ func TestGitLab(t *testing.T) {
 		spec   environments.Backend
 		want   string
 	}{
-		"good":           {"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop"}, ""},
-		"named":          {"mine", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop", Secret: "mine"}, ""},
-		"no Secret":      {"other", host, nil, environments.Backend{Project: "group/shop"}, "Secret gitlab-token does not exist"},
-		"no token":       {"gitlab-token", host, nil, environments.Backend{Project: "group/shop"}, "has no key token"},
-		"not allowed":    {"gitlab-token", "gitlab.com", map[string]string{"token": "good"}, environments.Backend{Project: "group/shop"}, "kuberik.com/allowed-hosts"},
-		"no project":     {"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "shop"}, "is not group/project"},
-		"other project":  {"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/else"}, "check the project"},
-		"revoked":        {"gitlab-token", host, map[string]string{"token": "old"}, environments.Backend{Project: "group/shop"}, "renew it"},
-		"no signature":   {"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "none", Key: "key"}}, "Secret none of spec.backend.signatureFrom does not exist"},
-		"weak signature": {"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "gitlab-token", Key: "token"}}, "needs 32"},
+		"good": {
+			"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop"}, "",
+		},
+		"named": {
+			"mine", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/shop", Secret: "mine"}, "",
+		},
+		"no Secret": {
+			"other", host, nil, environments.Backend{Project: "group/shop"}, "Secret gitlab-token does not exist",
+		},
+		"no token": {"gitlab-token", host, nil, environments.Backend{Project: "group/shop"}, "has no key token"},
+		"not allowed": {
+			"gitlab-token", "gitlab.com", map[string]string{"token": "good"}, environments.Backend{Project: "group/shop"},
+			"kuberik.com/allowed-hosts",
+		},
+		"no project": {
+			"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "shop"},
+			"is not group/project",
+		},
+		"other project": {
+			"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/else"},
+			"check the project",
+		},
+		"revoked": {
+			"gitlab-token", host, map[string]string{"token": "old"}, environments.Backend{Project: "group/shop"}, "renew it",
+		},
+		"no signature": {
+			"gitlab-token", host, map[string]string{"token": "good"},
+			environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "none", Key: "key"}},
+			"Secret none of spec.backend.signatureFrom does not exist",
+		},
+		"weak signature": {
+			"gitlab-token", host, map[string]string{"token": "good"},
+			environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "gitlab-token", Key: "token"}},
+			"needs 32",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var keys outboundtest.Keys
 			keys.SetSecret("default", tc.secret, tc.hosts, tc.data)
 			backends := all.Backends{
-				Out:  outbound.New(outbound.Options{Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: &keys}),
+				Out: outbound.New(
+					outbound.Options{
+						Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: &keys,
+					},
+				),
 				Keys: &keys, GitLab: gitlab.NewPool(remote.PoolOptions{Clock: clock}), Clock: clock,
 			}
 			e := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "shop"}}
@@ -66,8 +95,9 @@ func TestGitLab(t *testing.T) {
 				_, err = backend.Read(t.Context(), "shop")
 			}
 			var refused *environment.RefusedError
-			if (err == nil) != (tc.want == "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want)) {
-				t.Errorf("the error is %v, want one that is refused: %q", err, tc.want)
+			if (err == nil) != (tc.want == "") ||
+				err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("got %v, want a RefusedError: %q", err, tc.want)
 			}
 		})
 	}

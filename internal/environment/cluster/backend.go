@@ -16,18 +16,18 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// LabelGroup is the label of namespaces whose Environments meet: those in all namespaces with the same value. Without the label, only the
-// Environments in one namespace meet. Whoever may label a namespace decides.
+// LabelGroup is the label of namespaces whose Environments read each other's state: those of all namespaces with the
+// same value. Without the label, Environments read only those of their own namespace.
 const LabelGroup = "environments.kuberik.com/group"
 
-// Most is how many Environments of one application meet at most. Each of them looks at all others.
-const Most = 100
+// MaxEnvironments bounds the Environments of one application that read each other's state. Each of them reads all others.
+const MaxEnvironments = 100
 
-// Backend is the view of the cluster by one namespace.
+// Backend reads the Environments that are visible to one namespace.
 type Backend struct {
-	// Client reads the cache, with the Indexes.
+	// Client of a cache with the Indexes.
 	Client client.Reader
-	// Namespace that reads.
+	// Namespace of the reader.
 	Namespace string
 	// Clock tells the time.
 	Clock clock.PassiveClock
@@ -40,29 +40,32 @@ func Indexes() []kube.Index {
 	return []kube.Index{
 		kube.IndexOf(&environments.Environment{}, kube.ByApplication, func(e *environments.Environment) []string {
 			if e.Spec.Backend != nil && e.Spec.Backend.Type != environments.BackendCluster {
-				return nil // it meets others elsewhere
+				return nil
 			}
 			return []string{environment.Application(e.Spec.Name)}
 		}),
-		kube.IndexOf(&corev1.Namespace{}, kube.ByGroup, func(ns *corev1.Namespace) []string { return []string{ns.Labels[LabelGroup]} }),
+		kube.IndexOf(&corev1.Namespace{}, kube.ByGroup, func(ns *corev1.Namespace) []string {
+			return []string{ns.Labels[LabelGroup]}
+		}),
 	}
 }
 
-// Publish implements environment.Backend. The status of the Rollout is all that is published.
+// Publish implements environment.Backend. The status of the Rollout is public already.
 func (b Backend) Publish(ctx context.Context, _ environment.State) error { return ctx.Err() }
 
-// Read implements environment.Backend. Two Environments with the same name are no evidence: it is not clear which one is meant.
+// Read implements environment.Backend. Environments with the same name are no evidence, since it is not clear which one
+// is meant.
 func (b Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	group, err := b.group(ctx, b.Namespace)
 	if err != nil {
 		return environment.Snapshot{}, err
 	}
-	near, err := b.neighbours(ctx, application, group)
+	neighbours, err := b.neighbours(ctx, application, group)
 	if err != nil {
 		return environment.Snapshot{}, err
 	}
 	states := map[string]environment.State{}
-	for _, e := range near {
+	for _, e := range neighbours {
 		if !e.DeletionTimestamp.IsZero() || e.Spec.Environment == "" {
 			continue
 		}
@@ -70,7 +73,7 @@ func (b Backend) Read(ctx context.Context, application string) (environment.Snap
 		if err != nil {
 			return environment.Snapshot{}, err
 		}
-		if other, taken := states[s.Environment]; taken {
+		if other, ok := states[s.Environment]; ok {
 			s = ambiguous(other, s)
 		}
 		states[s.Environment] = s
@@ -79,22 +82,38 @@ func (b Backend) Read(ctx context.Context, application string) (environment.Snap
 	for _, s := range states {
 		snapshot.Environments = append(snapshot.Environments, s)
 	}
-	slices.SortFunc(snapshot.Environments, func(x, y environment.State) int { return cmp.Compare(x.Environment, y.Environment) })
+	slices.SortFunc(
+		snapshot.Environments, func(x, y environment.State) int { return cmp.Compare(x.Environment, y.Environment) },
+	)
 	return snapshot, nil
 }
 
-// unknown says why an environment may be missing: the label of the namespaces is what people forget.
+// unknown returns why an environment may be missing: usually, the label of a namespace is missing.
 func (b Backend) unknown(group string) string {
 	if group == "" {
-		return fmt.Sprintf("namespace %s has no label %s, so it meets no other namespace. Give it and the namespace of that environment the same "+
-			"value (kubectl label namespace %s <the other namespace> %s=<name>), or correct the name in the Environment", b.Namespace, LabelGroup, b.Namespace, LabelGroup)
+		return fmt.Sprintf(
+			"namespace %s has no label %s, so its Environments see no other namespace. "+
+				"Give it and the namespace of that environment the same "+
+				"value (kubectl label namespace %s <the other namespace> %s=<name>), or correct the name in the Environment",
+			b.Namespace,
+			LabelGroup,
+			b.Namespace,
+			LabelGroup,
+		)
 	}
-	return fmt.Sprintf("no namespace with the label %s=%s has it. Label its namespace (kubectl label namespace <the other namespace> %s=%s), "+
-		"or correct the name in the Environment", LabelGroup, group, LabelGroup, group)
+	return fmt.Sprintf(
+		"no namespace with the label %s=%s has an Environment of that name. "+
+			"Label its namespace (kubectl label namespace <the other namespace> %s=%s), "+
+			"or correct the name in the Environment",
+		LabelGroup,
+		group,
+		LabelGroup,
+		group,
+	)
 }
 
-// Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not change them. Where
-// there are more than Most, it returns some more than that with an *environment.RefusedError.
+// Neighbours returns the Environments of an application that the namespace may read. They belong to the cache: do not
+// change them. If there are more than MaxEnvironments, it returns some more than that and an *environment.RefusedError.
 func (b Backend) Neighbours(ctx context.Context, application string) ([]*environments.Environment, error) {
 	group, err := b.group(ctx, b.Namespace)
 	if err != nil {
@@ -108,33 +127,36 @@ func (b Backend) neighbours(ctx context.Context, application, group string) ([]*
 	if err != nil {
 		return nil, err
 	}
-	var near []*environments.Environment
+	var visible []*environments.Environment
 	for _, namespace := range namespaces {
 		var list environments.EnvironmentList
-		// The index is asked for one namespace at a time: how many Environments other tenants have of the same application costs nothing.
-		err := b.Client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{kube.ByApplication: application},
-			client.Limit(Most+1), client.UnsafeDisableDeepCopy)
+		// The index is read for one namespace at a time, so that the Environments of other tenants cost nothing.
+		err := b.Client.List(ctx, &list, client.InNamespace(namespace),
+			client.MatchingFields{kube.ByApplication: application}, client.Limit(MaxEnvironments+1), client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return nil, fmt.Errorf("listing Environments: %w", err)
 		}
 		for i := range list.Items {
-			near = append(near, &list.Items[i])
+			visible = append(visible, &list.Items[i])
 		}
-		if len(near) > Most {
-			return near, &environment.RefusedError{Err: fmt.Errorf("more than %d Environments of the application %s meet: delete those that are not needed", Most, application)}
+		if len(visible) > MaxEnvironments {
+			return visible, &environment.RefusedError{Err: fmt.Errorf(
+				"more than %d Environments of the application %s read each other's state: delete those that are not needed",
+				MaxEnvironments, application)}
 		}
 	}
-	return near, nil
+	return visible, nil
 }
 
-// namespaces lists the namespaces whose Environments the namespace may read: its own, and those of its group.
+// namespaces returns the namespaces whose Environments the namespace may read: its own, and those of its group.
 func (b Backend) namespaces(ctx context.Context, group string) ([]string, error) {
 	names := []string{b.Namespace}
 	if group == "" {
 		return names, nil
 	}
 	var list corev1.NamespaceList
-	if err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByGroup: group}, client.UnsafeDisableDeepCopy); err != nil {
+	err := b.Client.List(ctx, &list, client.MatchingFields{kube.ByGroup: group}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
 	for i := range list.Items {
@@ -145,7 +167,8 @@ func (b Backend) namespaces(ctx context.Context, group string) ([]string, error)
 	return names, nil
 }
 
-// group returns the group of a namespace, or "" if the namespace does not exist: a deleted one must not be an error for the others.
+// group returns the group of a namespace, or "" if the namespace does not exist, since a deleted one must not block the
+// others.
 func (b Backend) group(ctx context.Context, namespace string) (string, error) {
 	var ns corev1.Namespace
 	if err := b.Client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); client.IgnoreNotFound(err) != nil {
@@ -159,9 +182,11 @@ func (b Backend) state(ctx context.Context, e *environments.Environment) (enviro
 	var ro v1alpha1.Rollout
 	err := b.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}, &ro)
 	if client.IgnoreNotFound(err) != nil {
-		return environment.State{}, fmt.Errorf("reading the Rollout of Environment %q: %w", client.ObjectKeyFromObject(e), err)
+		return environment.State{}, fmt.Errorf(
+			"reading the Rollout of Environment %q: %w", client.ObjectKeyFromObject(e), err,
+		)
 	}
-	return environment.Of(e, &ro), nil
+	return environment.StateOf(e, &ro), nil
 }
 
 // ambiguous returns the state of two Environments with the same name.
@@ -169,7 +194,7 @@ func ambiguous(a, b environment.State) environment.State {
 	a.Deployments = append(slices.Clone(a.Deployments), b.Deployments...)
 	for i := range a.Deployments {
 		if a.Deployments[i].Quarantine != "" {
-			continue // it counts whichever of the two is meant
+			continue // a quarantine counts whichever of the two is meant
 		}
 		a.Deployments[i].UntrustedReason = "two Environments of this application are called " + a.Environment
 	}

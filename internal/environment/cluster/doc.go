@@ -1,3 +1,3 @@
-// Package cluster lets the Environments of one cluster meet without an outside service. The state of an environment is the status of its
-// Rollout, which only the controller writes, so there is nothing to publish, and a snapshot is always current.
+// Package cluster is the backend for Environments of the same cluster. The state of an environment is the status of its
+// Rollout, which only the controller writes. So there is nothing to publish, and a snapshot is always current.
 package cluster

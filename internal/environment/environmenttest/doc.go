@@ -1,5 +1,6 @@
-// Package environmenttest is the contract of an environment.Backend as a test that every backend passes.
+// Package environmenttest is the contract test of environment.Backend, which every backend passes.
 //
-// The tests of a backend show how it uses the API of its service. This one checks what the controller relies on: nothing is published
-// twice, whatever was interrupted; what untrusted actors write is no evidence; and one bad deployment does not hold up the others.
+// The tests of a backend check how it uses the API of its service. This package checks what the controller relies on:
+// no deployment is published twice, even after an interruption; what untrusted actors write is no evidence; and one
+// invalid deployment does not prevent the others from being published.
 package environmenttest

@@ -11,217 +11,221 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-func nothing(t *testing.T, w *world) {
+func noDeployments(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
+	b := c.Backend(t, self)
 	publish(t, b, state(staging))
-	if n := w.Writes(); n != 0 {
-		t.Errorf("a state without deployments was %d writes", n)
+	if n := c.Writes(); n != 0 {
+		t.Errorf("a state without deployments made %d writes", n)
 	}
-	if snapshot := w.read(t, b); snapshot.At.IsZero() || len(snapshot.Environments) > 1 {
-		t.Errorf("an empty place tells %+v", snapshot)
+	if snapshot := c.read(t, b); snapshot.At.IsZero() || len(snapshot.Environments) > 1 {
+		t.Errorf("an empty service returned %+v", snapshot)
 	}
 }
 
-func roundTrip(t *testing.T, w *world) {
+func roundTrip(t *testing.T, c *contract) {
 	t.Helper()
-	s := state(production, w.deployment(2, v1alpha1.BakeInProgress), w.deployment(1, v1alpha1.BakeSucceeded))
+	s := state(production, c.deployment(2, v1alpha1.BakeInProgress), c.deployment(1, v1alpha1.BakeSucceeded))
 	s.After, s.Parallel, s.URL = []string{staging, "qa"}, true, "https://kuberik.example.com/shop"
 	s.Deployments[0].StateMessage = "2 of 3 checks passed: waiting"
 	s.Deployments[1].StateMessage = "all well"
-	publish(t, w.Backend(t, us), s)
-	w.tells(t, w.Backend(t, us), s)
+	publish(t, c.Backend(t, self), s)
+	c.expect(t, c.Backend(t, self), s)
 }
 
-func idempotence(t *testing.T, w *world) {
+func idempotence(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(2, v1alpha1.BakeFailed), w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(2, v1alpha1.BakeFailed), c.deployment(1, v1alpha1.BakeSucceeded))
 	publish(t, b, s)
-	before := w.Writes()
+	before := c.Writes()
 	publish(t, b, s)
-	publish(t, w.Backend(t, us), s)
-	w.Step(2 * time.Hour)
+	publish(t, c.Backend(t, self), s)
+	c.Step(2 * time.Hour)
 	publish(t, b, s)
-	w.tells(t, b, s)
+	c.expect(t, b, s)
 	publish(t, b, s)
-	if n := w.Writes() - before; n != 0 {
-		t.Errorf("the same state again was %d writes", n)
+	if n := c.Writes() - before; n != 0 {
+		t.Errorf("the same state made %d writes", n)
 	}
-	// What is no longer named stays.
+	// Deployments that the state no longer contains stay.
 	publish(t, b, state(staging, s.Deployments[0]))
-	w.tells(t, b, s)
+	c.expect(t, b, s)
 }
 
-func everyState(t *testing.T, w *world) {
+func everyState(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
+	b := c.Backend(t, self)
 	var all []environment.Deployment
 	for i, s := range []v1alpha1.BakeStatus{
 		v1alpha1.BakeDeploying, v1alpha1.BakeInProgress, v1alpha1.BakeSucceeded, v1alpha1.BakeFailed, v1alpha1.BakeCancelled,
 	} {
-		plain, explained := w.deployment(int64(2*i+1), s), w.deployment(int64(2*i+2), s)
+		plain, explained := c.deployment(int64(2*i+1), s), c.deployment(int64(2*i+2), s)
 		explained.StateMessage = "because: of something"
 		all = append([]environment.Deployment{explained, plain}, all...)
 	}
 	publish(t, b, state(staging, all...))
-	w.tells(t, w.Backend(t, us), state(staging, all...))
+	c.expect(t, c.Backend(t, self), state(staging, all...))
 }
 
-func progress(t *testing.T, w *world) {
+func progress(t *testing.T, c *contract) {
 	t.Helper()
-	b, other := w.Backend(t, us), w.Backend(t, us)
+	b, other := c.Backend(t, self), c.Backend(t, self)
 	for i, s := range []v1alpha1.BakeStatus{v1alpha1.BakeDeploying, v1alpha1.BakeInProgress, v1alpha1.BakeSucceeded} {
-		d := w.deployment(1, s)
+		d := c.deployment(1, s)
 		d.At = d.At.Truncate(time.Hour)
 		d.StateMessage = fmt.Sprintf("step %d", i)
 		publish(t, b, state(staging, d))
-		w.tells(t, other, state(staging, d))
-		w.tells(t, b, state(staging, d))
+		c.expect(t, other, state(staging, d))
+		c.expect(t, b, state(staging, d))
 	}
-	if n := w.Deployments("uid-1/1"); n != 1 {
+	if n := c.Deployments("uid-1/1"); n != 1 {
 		t.Errorf("there are %d deployments of it", n)
 	}
 }
 
-// retryIsChange: the states of the second attempt are exactly those of the first.
-func retryIsChange(t *testing.T, w *world) {
+// retry: the states of the second attempt are those of the first.
+func retry(t *testing.T, c *contract) {
 	t.Helper()
-	b, other := w.Backend(t, us), w.Backend(t, us)
-	d := w.deployment(1, v1alpha1.BakeDeploying)
+	b, other := c.Backend(t, self), c.Backend(t, self)
+	d := c.deployment(1, v1alpha1.BakeDeploying)
 	for attempt := range 3 {
 		for _, s := range []v1alpha1.BakeStatus{v1alpha1.BakeDeploying, v1alpha1.BakeFailed} {
 			d.State = s
 			publish(t, b, state(staging, d))
-			w.tells(t, other, state(staging, d))
+			c.expect(t, other, state(staging, d))
 		}
 		d.Attempt = d.At.Add(time.Duration(attempt+1) * time.Hour)
 	}
-	// Failed, run again, and failed before anybody could say so.
-	before := w.Writes()
+	// The deployment was retried and failed before its state was published.
+	before := c.Writes()
 	publish(t, b, state(staging, d))
-	if w.Writes() == before {
+	if c.Writes() == before {
 		t.Error("the same state after a retry was not published")
 	}
-	w.tells(t, other, state(staging, d))
+	c.expect(t, other, state(staging, d))
 }
 
-func quarantine(t *testing.T, w *world) {
+func quarantine(t *testing.T, c *contract) {
 	t.Helper()
-	b, other := w.Backend(t, us), w.Backend(t, us)
+	b, other := c.Backend(t, self), c.Backend(t, self)
 	for _, s := range []v1alpha1.BakeStatus{v1alpha1.BakeSucceeded, v1alpha1.BakeFailed} {
-		d := w.deployment(1, s)
+		d := c.deployment(1, s)
 		d.At = d.At.Truncate(24 * time.Hour)
 		publish(t, b, state(staging, d))
-		w.tells(t, other, state(staging, d))
+		c.expect(t, other, state(staging, d))
 		d.Quarantine = "loses orders: see the incident"
 		publish(t, b, state(staging, d))
-		w.tells(t, other, state(staging, d))
+		c.expect(t, other, state(staging, d))
 		d.Quarantine = "" // lifted
 		publish(t, b, state(staging, d))
-		w.tells(t, other, state(staging, d))
+		c.expect(t, other, state(staging, d))
 	}
 }
 
-func interrupted(t *testing.T, w *world) {
+func interruptedWrite(t *testing.T, c *contract) {
 	t.Helper()
-	accidents(t, w, false)
+	interruptions(t, c, false)
 }
 
-func answerLost(t *testing.T, w *world) {
+func lostResponse(t *testing.T, c *contract) {
 	t.Helper()
-	accidents(t, w, true)
+	interruptions(t, c, true)
 }
 
-// accidents publishes with an accident at each write in turn, once by the same backend and once by one that knows nothing of it.
-func accidents(t *testing.T, w *world, after bool) {
+// interruptions publishes with a fault at each write in turn, continued by the same backend or by one without its
+// state.
+func interruptions(t *testing.T, c *contract, after bool) {
 	t.Helper()
 	for write := range 5 {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("at %d, restart %t", write, restart), func(t *testing.T) {
 				t.Helper()
-				accident(t, &world{Place: w.Open(t), Harness: w.Harness}, Fault{Write: write, After: after}, restart)
+				interruption(t, &contract{Service: c.Open(t), Harness: c.Harness}, Fault{Write: write, After: after}, restart)
 			})
 		}
 	}
 }
 
-func accident(t *testing.T, w *world, f Fault, restart bool) {
+func interruption(t *testing.T, c *contract, f Fault, restart bool) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(2, v1alpha1.BakeInProgress), w.deployment(1, v1alpha1.BakeSucceeded))
-	w.Break(f)
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(2, v1alpha1.BakeInProgress), c.deployment(1, v1alpha1.BakeSucceeded))
+	c.Break(f)
 	for range 3 {
 		if b.Publish(t.Context(), s) == nil {
 			break
 		}
-		w.Step(w.Interval)
+		c.Step(c.Interval)
 		if restart {
-			b = w.Backend(t, us)
+			b = c.Backend(t, self)
 		}
 	}
-	before := w.Writes()
+	before := c.Writes()
 	publish(t, b, s)
-	if n := w.Writes() - before; n != 0 {
-		t.Errorf("%d writes too many", n)
+	if n := c.Writes() - before; n != 0 {
+		t.Errorf("%d unnecessary writes", n)
 	}
 	for _, d := range s.Deployments {
-		if n := w.Deployments(d.Key); n != 1 {
+		if n := c.Deployments(d.Key); n != 1 {
 			t.Errorf("there are %d deployments of %s", n, d.Key)
 		}
 	}
-	w.tells(t, w.Backend(t, us), s)
+	c.expect(t, c.Backend(t, self), s)
 }
 
-func poison(t *testing.T, w *world) {
+func rejectedDeployment(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(3, v1alpha1.BakeInProgress), w.deployment(2, v1alpha1.BakeFailed), w.deployment(1, v1alpha1.BakeSucceeded))
-	w.Reject(*s.Deployments[1].Version.Revision)
+	b := c.Backend(t, self)
+	s := state(
+		staging, c.deployment(3, v1alpha1.BakeInProgress), c.deployment(2, v1alpha1.BakeFailed),
+		c.deployment(1, v1alpha1.BakeSucceeded),
+	)
+	c.Reject(*s.Deployments[1].Version.Revision)
 	for range 2 {
-		if ids, rest := refusals(b.Publish(t.Context(), s)); !gocmp.Equal(ids, []int64{2}) || rest {
-			t.Errorf("refused were %v, and something else: %t; want 2 alone", ids, rest)
+		if ids, others := rejections(b.Publish(t.Context(), s)); !gocmp.Equal(ids, []int64{2}) || others {
+			t.Errorf("rejected %v, other errors: %t; want only 2", ids, others)
 		}
 	}
-	w.tells(t, w.Backend(t, us), state(staging, s.Deployments[0], s.Deployments[2]))
+	c.expect(t, c.Backend(t, self), state(staging, s.Deployments[0], s.Deployments[2]))
 }
 
-// noRevision: whether a backend needs a revision is its own affair, but it has to say so for that deployment alone.
-func noRevision(t *testing.T, w *world) {
+// noRevision: a backend may reject a deployment without a revision, but no other one.
+func noRevision(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(2, v1alpha1.BakeInProgress), w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(2, v1alpha1.BakeInProgress), c.deployment(1, v1alpha1.BakeSucceeded))
 	s.Deployments[0].Version.Revision = nil
-	ids, rest := refusals(b.Publish(t.Context(), s))
-	if rest || len(ids) > 1 || len(ids) == 1 && ids[0] != 2 {
-		t.Errorf("refused were %v, and something else: %t", ids, rest)
+	ids, others := rejections(b.Publish(t.Context(), s))
+	if others || len(ids) > 1 || len(ids) == 1 && ids[0] != 2 {
+		t.Errorf("rejected %v, other errors: %t", ids, others)
 	}
-	w.tells(t, b, state(staging, s.Deployments[len(ids):]...))
+	c.expect(t, b, state(staging, s.Deployments[len(ids):]...))
 }
 
-func noKey(t *testing.T, w *world) {
+func noKey(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(2, v1alpha1.BakeInProgress), w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(2, v1alpha1.BakeInProgress), c.deployment(1, v1alpha1.BakeSucceeded))
 	s.Deployments[0].Key = ""
-	if ids, rest := refusals(b.Publish(t.Context(), s)); !gocmp.Equal(ids, []int64{2}) || rest {
-		t.Errorf("refused were %v, and something else: %t; want 2 alone", ids, rest)
+	if ids, others := rejections(b.Publish(t.Context(), s)); !gocmp.Equal(ids, []int64{2}) || others {
+		t.Errorf("rejected %v, other errors: %t; want only 2", ids, others)
 	}
-	w.tells(t, b, state(staging, s.Deployments[1]))
+	c.expect(t, b, state(staging, s.Deployments[1]))
 }
 
-// madeAnew: a Rollout that was deleted and made again counts from one again.
-func madeAnew(t *testing.T, w *world) {
+// recreatedRollout: the IDs of a Rollout that was deleted and created again begin at 1 again.
+func recreatedRollout(t *testing.T, c *contract) {
 	t.Helper()
-	old := w.deployment(1, v1alpha1.BakeSucceeded)
-	publish(t, w.Backend(t, us), state(staging, old))
-	w.Step(time.Hour)
-	b := w.Backend(t, us)
-	anew := w.deployment(1, v1alpha1.BakeDeploying)
-	anew.Key = "uid-2/1"
-	publish(t, b, state(staging, anew))
-	w.tells(t, b, state(staging, anew, old))
-	anew.State = v1alpha1.BakeFailed
-	publish(t, b, state(staging, anew))
-	w.tells(t, w.Backend(t, us), state(staging, anew, old))
+	old := c.deployment(1, v1alpha1.BakeSucceeded)
+	publish(t, c.Backend(t, self), state(staging, old))
+	c.Step(time.Hour)
+	b := c.Backend(t, self)
+	recreated := c.deployment(1, v1alpha1.BakeDeploying)
+	recreated.Key = "uid-2/1"
+	publish(t, b, state(staging, recreated))
+	c.expect(t, b, state(staging, recreated, old))
+	recreated.State = v1alpha1.BakeFailed
+	publish(t, b, state(staging, recreated))
+	c.expect(t, c.Backend(t, self), state(staging, recreated, old))
 }

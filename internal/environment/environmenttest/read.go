@@ -13,33 +13,34 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// apart: neither environments nor applications mix, whatever their names and ids have in common.
-func apart(t *testing.T, w *world) {
+// separation: environments and applications are separate, even if they share names and IDs.
+func separation(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	one := state(production, w.deployment(1, v1alpha1.BakeInProgress))
-	two := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	one := state(production, c.deployment(1, v1alpha1.BakeInProgress))
+	two := state(staging, c.deployment(1, v1alpha1.BakeSucceeded))
 	two.Deployments[0].Key = "uid-2/1"
-	other := state(staging, w.deployment(1, v1alpha1.BakeFailed))
+	other := state(staging, c.deployment(1, v1alpha1.BakeFailed))
 	other.Application = "shop-admin"
 	other.Deployments[0].Key = "uid-3/1"
 	for _, s := range []environment.State{one, two, other} {
 		publish(t, b, s)
 	}
-	w.tells(t, b, one, two)
-	w.tells(t, w.Backend(t, us), one, two)
+	c.expect(t, b, one, two)
+	c.expect(t, c.Backend(t, self), one, two)
 	snapshot, err := b.Read(t.Context(), "shop-admin")
-	if err != nil || len(snapshot.Environments) != 1 || snapshot.Environments[0].Deployments[0].State != v1alpha1.BakeFailed {
+	if err != nil || len(snapshot.Environments) != 1 ||
+		snapshot.Environments[0].Deployments[0].State != v1alpha1.BakeFailed {
 		t.Errorf("the other application: %+v, %v", snapshot, err)
 	}
 }
 
-func order(t *testing.T, w *world) {
+func order(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
+	b := c.Backend(t, self)
 	var newestFirst []environment.Deployment
 	for id := int64(9); id > 0; id-- {
-		newestFirst = append(newestFirst, w.deployment(id, v1alpha1.BakeSucceeded))
+		newestFirst = append(newestFirst, c.deployment(id, v1alpha1.BakeSucceeded))
 	}
 	names := []string{"zurich", "amsterdam", production}
 	for i, name := range names {
@@ -49,106 +50,106 @@ func order(t *testing.T, w *world) {
 			d.Key = fmt.Sprintf("uid-%d/%d", i, d.ID)
 			s.Deployments = append(s.Deployments, d)
 		}
-		// A history that grew while nobody could be reached comes in two parts.
+		// A history that grew while the service was unreachable is published in two parts.
 		publish(t, b, state(name, s.Deployments[5:]...))
 		publish(t, b, s)
 	}
-	snapshot := w.read(t, w.Backend(t, us))
+	snapshot := c.read(t, c.Backend(t, self))
 	for i, want := range []string{"amsterdam", production, "zurich"} {
 		if len(snapshot.Environments) != len(names) || snapshot.Environments[i].Environment != want {
-			t.Fatalf("environments are not in the order of their names: %+v", snapshot.Environments)
+			t.Fatalf("the environments are not sorted by name: %+v", snapshot.Environments)
 		}
 		for j, d := range snapshot.Environments[i].Deployments {
 			if d.ID != newestFirst[j].ID {
-				t.Errorf("%s: number %d is %d, want %d", want, j, d.ID, newestFirst[j].ID)
+				t.Errorf("%s: deployment %d has the ID %d, want %d", want, j, d.ID, newestFirst[j].ID)
 			}
 		}
 	}
 }
 
-// relations: those of the newest deployment hold, not those of the oldest.
-func relations(t *testing.T, w *world) {
+// relations: those of the newest deployment count.
+func relations(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(production, w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(production, c.deployment(1, v1alpha1.BakeSucceeded))
 	s.After = []string{"qa"}
 	publish(t, b, s)
-	s.Deployments = append([]environment.Deployment{w.deployment(2, v1alpha1.BakeDeploying)}, s.Deployments...)
+	s.Deployments = append([]environment.Deployment{c.deployment(2, v1alpha1.BakeDeploying)}, s.Deployments...)
 	s.Deployments[1].At = s.Deployments[0].At.Add(-time.Minute)
 	s.After, s.URL = []string{staging}, "https://kuberik.example.com/new"
 	publish(t, b, s)
-	got, _ := w.read(t, w.Backend(t, us)).Find(production)
+	got, _ := c.read(t, c.Backend(t, self)).Find(production)
 	if len(got.After) != 1 || got.After[0] != staging || got.URL != s.URL {
 		t.Errorf("got after %q at %s", got.After, got.URL)
 	}
 }
 
-func ageOfSnapshots(t *testing.T, w *world) {
+func timeOfSnapshots(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	publish(t, b, state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	first := w.read(t, b)
-	if first.At.Before(w.Now()) || first.At.After(w.Now()) {
-		t.Errorf("the snapshot of %s is dated %s", w.Now(), first.At)
+	b := c.Backend(t, self)
+	publish(t, b, state(staging, c.deployment(1, v1alpha1.BakeSucceeded)))
+	first := c.read(t, b)
+	if first.At.Before(c.Now()) || first.At.After(c.Now()) {
+		t.Errorf("the snapshot of %s has the time %s", c.Now(), first.At)
 	}
-	w.Step(10 * w.Interval)
-	if second := w.read(t, b); !second.At.Equal(w.Now()) {
-		t.Errorf("nothing changed, and the snapshot of %s is still dated %s", w.Now(), second.At)
+	c.Step(10 * c.Interval)
+	if second := c.read(t, b); !second.At.Equal(c.Now()) {
+		t.Errorf("without a change, the snapshot of %s has the time %s", c.Now(), second.At)
 	}
 }
 
-func unreachable(t *testing.T, w *world) {
+func unreachable(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(1, v1alpha1.BakeSucceeded))
 	publish(t, b, s)
-	before := w.read(t, b)
-	w.Down(true)
-	w.Step(10 * w.Interval)
+	before := c.read(t, b)
+	c.Down(true)
+	c.Step(10 * c.Interval)
 	snapshot, err := b.Read(t.Context(), app)
 	if err == nil || !snapshot.At.Equal(before.At) || len(snapshot.Environments) != 1 {
 		t.Errorf("got %+v and %v, want the snapshot of %s and an error", snapshot, err, before.At)
 	}
-	if snapshot, err := w.Backend(t, us).Read(t.Context(), app); err == nil || !snapshot.At.IsZero() {
-		t.Errorf("who never knew anything got %+v and %v, want an error", snapshot, err)
+	if snapshot, err := c.Backend(t, self).Read(t.Context(), app); err == nil || !snapshot.At.IsZero() {
+		t.Errorf("a backend without a snapshot returned %+v and %v, want an error", snapshot, err)
 	}
-	w.Down(false)
-	w.Step(time.Hour)
-	w.tells(t, b, s)
+	c.Down(false)
+	c.Step(time.Hour)
+	c.expect(t, b, s)
 }
 
-func untrustedDeployment(t *testing.T, w *world) {
+func untrustedDeployment(t *testing.T, c *contract) {
 	t.Helper()
-	publish(t, w.Backend(t, mallory), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	reader := w.Backend(t, us)
-	if n := w.read(t, reader).Untrusted; n != 1 {
-		t.Errorf("%d deployments of untrusted logins are counted, want 1", n)
+	publish(t, c.Backend(t, mallory), state(staging, c.deployment(1, v1alpha1.BakeSucceeded)))
+	reader := c.Backend(t, self)
+	if n := c.read(t, reader).Untrusted; n != 1 {
+		t.Errorf("%d untrusted deployments, want 1", n)
 	}
-	if n := w.read(t, w.Backend(t, mallory)).Untrusted; n != 0 {
-		t.Errorf("%d of its own deployments are counted as untrusted", n)
+	if n := c.read(t, c.Backend(t, mallory)).Untrusted; n != 0 {
+		t.Errorf("%d of its own deployments are untrusted", n)
 	}
-	d := w.only(t, reader, staging)
+	d := c.only(t, reader, staging)
 	if d.UntrustedReason == "" || d.Key != "" || d.Version.Tag != "v1.1.0" {
 		t.Errorf("an untrusted deployment is returned as %+v", d)
 	}
 }
 
-// untrustedKey: whoever reads a key can write it. The deployment is not mistaken for ours and does not stop ours from being created.
-func untrustedKey(t *testing.T, w *world) {
+// untrustedKey: an untrusted deployment with our key is not mistaken for ours, and ours is created.
+func untrustedKey(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
-	publish(t, w.Backend(t, mallory), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	own := w.deployment(1, v1alpha1.BakeInProgress)
+	b := c.Backend(t, self)
+	publish(t, c.Backend(t, mallory), state(staging, c.deployment(1, v1alpha1.BakeSucceeded)))
+	own := c.deployment(1, v1alpha1.BakeInProgress)
 	publish(t, b, state(staging, own))
-	if n := w.Deployments(own.Key); n != 2 {
+	if n := c.Deployments(own.Key); n != 2 {
 		t.Fatalf("there are %d deployments, want the untrusted one and ours", n)
 	}
-	before := w.Writes()
-	publish(t, w.Backend(t, us), state(staging, own))
-	if w.Writes() != before {
-		t.Error("it was published once more")
+	before := c.Writes()
+	publish(t, c.Backend(t, self), state(staging, own))
+	if c.Writes() != before {
+		t.Error("the deployment was published again")
 	}
-	s, _ := w.read(t, w.Backend(t, us)).Find(staging)
+	s, _ := c.read(t, c.Backend(t, self)).Find(staging)
 	evidence := 0
 	for _, d := range s.Deployments {
 		if d.UntrustedReason != "" {
@@ -164,105 +165,108 @@ func untrustedKey(t *testing.T, w *world) {
 	}
 }
 
-func untrustedQuarantine(t *testing.T, w *world) {
+func untrustedQuarantine(t *testing.T, c *contract) {
 	t.Helper()
-	publish(t, w.Backend(t, us), state(staging, w.deployment(1, v1alpha1.BakeSucceeded)))
-	// Mallory trusts us, so it adopts our deployment and reports about it.
-	d := w.deployment(1, v1alpha1.BakeSucceeded)
-	d.Quarantine = "I say so"
-	publish(t, w.Backend(t, mallory, us), state(staging, d))
-	if got := w.only(t, w.Backend(t, us), staging); got.Quarantine != "" && got.UntrustedReason == "" {
+	publish(t, c.Backend(t, self), state(staging, c.deployment(1, v1alpha1.BakeSucceeded)))
+	// Mallory trusts our login, so it adopts our deployment and reports its status.
+	d := c.deployment(1, v1alpha1.BakeSucceeded)
+	d.Quarantine = "broken"
+	publish(t, c.Backend(t, mallory, self), state(staging, d))
+	if got := c.only(t, c.Backend(t, self), staging); got.Quarantine != "" && got.UntrustedReason == "" {
 		t.Errorf("an untrusted report counts: %+v", got)
 	}
-	// Nor can it make a failed deployment look successful.
-	failed := w.deployment(2, v1alpha1.BakeFailed)
-	publish(t, w.Backend(t, us), state(production, failed))
+	// Neither can an untrusted report turn a failure into a success.
+	failed := c.deployment(2, v1alpha1.BakeFailed)
+	publish(t, c.Backend(t, self), state(production, failed))
 	failed.State, failed.AvailableSince = v1alpha1.BakeSucceeded, failed.At
-	publish(t, w.Backend(t, mallory, us), state(production, failed))
-	if got := w.only(t, w.Backend(t, us), production); got.State == v1alpha1.BakeSucceeded && got.UntrustedReason == "" {
+	publish(t, c.Backend(t, mallory, self), state(production, failed))
+	if got := c.only(t, c.Backend(t, self), production); got.State == v1alpha1.BakeSucceeded && got.UntrustedReason == "" {
 		t.Errorf("an untrusted report counts: %+v", got)
 	}
 }
 
-func trustedLogins(t *testing.T, w *world) {
+func trustedLogins(t *testing.T, c *contract) {
 	t.Helper()
-	s := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
-	publish(t, w.Backend(t, "trusted"), s)
-	w.tells(t, w.Backend(t, us, "other", "trusted"), s)
-	if d := w.only(t, w.Backend(t, us, "other"), staging); d.UntrustedReason == "" {
-		t.Error("it is evidence for a reader that does not trust the login")
+	s := state(staging, c.deployment(1, v1alpha1.BakeSucceeded))
+	publish(t, c.Backend(t, "trusted"), s)
+	c.expect(t, c.Backend(t, self, "other", "trusted"), s)
+	if d := c.only(t, c.Backend(t, self, "other"), staging); d.UntrustedReason == "" {
+		t.Error("a reader that does not trust the login accepts it as evidence")
 	}
 }
 
-// longTexts: a text that is cut is cut between characters, and what was cut is not published for ever.
-func longTexts(t *testing.T, w *world) {
+// longTexts: a text is cut between characters, and a cut text is not published again and again.
+func longTexts(t *testing.T, c *contract) {
 	t.Helper()
-	b := w.Backend(t, us)
+	b := c.Backend(t, self)
 	for shift := range 4 {
 		long := strings.Repeat("x", shift) + strings.Repeat("ß語🚀", 2000)
-		d := w.deployment(int64(shift+1), v1alpha1.BakeFailed)
+		d := c.deployment(int64(shift+1), v1alpha1.BakeFailed)
 		d.Message, d.StateMessage = long, long
-		hurt := w.deployment(int64(shift+11), v1alpha1.BakeFailed)
-		hurt.Quarantine = long
+		quarantined := c.deployment(int64(shift+11), v1alpha1.BakeFailed)
+		quarantined.Quarantine = long
 		name := fmt.Sprintf("env-%d", shift)
-		publish(t, b, state(name, hurt, d))
-		before := w.Writes()
-		publish(t, w.Backend(t, us), state(name, hurt, d))
-		if n := w.Writes() - before; n != 0 {
-			t.Errorf("the same long text again was %d writes", n)
+		publish(t, b, state(name, quarantined, d))
+		before := c.Writes()
+		publish(t, c.Backend(t, self), state(name, quarantined, d))
+		if n := c.Writes() - before; n != 0 {
+			t.Errorf("the same long text made %d writes", n)
 		}
-		got, _ := w.read(t, w.Backend(t, us)).Find(name)
+		got, _ := c.read(t, c.Backend(t, self)).Find(name)
 		if len(got.Deployments) != 2 {
 			t.Fatalf("got %+v", got)
 		}
-		for _, text := range []string{got.Deployments[1].Message, got.Deployments[1].StateMessage, got.Deployments[0].Quarantine} {
-			if !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError) || len(text) < w.Text || text[:w.Text/2] != long[:len(text[:w.Text/2])] {
+		for _, text := range []string{
+			got.Deployments[1].Message, got.Deployments[1].StateMessage, got.Deployments[0].Quarantine,
+		} {
+			if !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError) || len(text) < c.Text ||
+				text[:c.Text/2] != long[:len(text[:c.Text/2])] {
 				t.Errorf("a long text became %q", text)
 			}
 		}
 	}
 }
 
-// manyAtOnce is for the race detector, and to see that nothing is published twice.
-func manyAtOnce(t *testing.T, w *world) {
+// concurrency finds data races, and deployments that are published twice.
+func concurrency(t *testing.T, c *contract) {
 	t.Helper()
 	const environments, each = 4, 3
-	b := w.Backend(t, us)
+	b := c.Backend(t, self)
 	var group sync.WaitGroup
 	for i := range environments * each {
 		group.Go(func() {
-			d := w.deployment(1, v1alpha1.BakeSucceeded)
+			d := c.deployment(1, v1alpha1.BakeSucceeded)
 			d.Key = fmt.Sprintf("uid-%d/1", i%environments)
 			if err := b.Publish(t.Context(), state(fmt.Sprintf("env-%d", i%environments), d)); err != nil {
-				t.Errorf("one of many: %v", err)
+				t.Errorf("publish: %v", err)
 			}
 			if _, err := b.Read(t.Context(), app); err != nil {
-				t.Errorf("one of many: %v", err)
+				t.Errorf("read: %v", err)
 			}
 		})
 	}
 	group.Wait()
 	for i := range environments {
-		if n := w.Deployments(fmt.Sprintf("uid-%d/1", i)); n != 1 {
+		if n := c.Deployments(fmt.Sprintf("uid-%d/1", i)); n != 1 {
 			t.Errorf("there are %d deployments of environment %d", n, i)
 		}
 	}
-	if snapshot := w.read(t, b); len(snapshot.Environments) != environments {
+	if snapshot := c.read(t, b); len(snapshot.Environments) != environments {
 		t.Errorf("got %d environments", len(snapshot.Environments))
 	}
 }
 
-func givenUp(t *testing.T, w *world) {
+func cancelledContext(t *testing.T, c *contract) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	b := w.Backend(t, us)
-	s := state(staging, w.deployment(1, v1alpha1.BakeSucceeded))
+	b := c.Backend(t, self)
+	s := state(staging, c.deployment(1, v1alpha1.BakeSucceeded))
 	if err := b.Publish(ctx, s); err == nil {
-		t.Error("nobody waits any more, and it was published")
+		t.Error("no error although the context is cancelled")
 	}
 	publish(t, b, s)
-	if n := w.Deployments("uid-1/1"); n != 1 {
+	if n := c.Deployments("uid-1/1"); n != 1 {
 		t.Errorf("there are %d deployments of it", n)
 	}
 }

@@ -15,16 +15,16 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/memory"
 )
 
-const faultOf = "ENVIRONMENTTEST_FAULT"
+const faultEnv = "ENVIRONMENTTEST_FAULT"
 
-// wrong is a backend that does something wrong.
-type wrong struct {
+// faulty is a backend with a fault.
+type faulty struct {
 	environment.Backend
 	publish func(context.Context, environment.Backend, environment.State) error
 	read    func(environment.Snapshot, error) (environment.Snapshot, error)
 }
 
-func (w *wrong) Publish(ctx context.Context, s environment.State) error {
+func (w *faulty) Publish(ctx context.Context, s environment.State) error {
 	if w.publish == nil {
 		return w.Backend.Publish(ctx, s)
 	}
@@ -32,7 +32,7 @@ func (w *wrong) Publish(ctx context.Context, s environment.State) error {
 	return w.publish(ctx, w.Backend, s)
 }
 
-func (w *wrong) Read(ctx context.Context, application string) (environment.Snapshot, error) {
+func (w *faulty) Read(ctx context.Context, application string) (environment.Snapshot, error) {
 	snapshot, err := w.Backend.Read(ctx, application)
 	if w.read == nil {
 		return snapshot, err
@@ -43,9 +43,9 @@ func (w *wrong) Read(ctx context.Context, application string) (environment.Snaps
 	return w.read(snapshot, err)
 }
 
-// writes returns a fault that changes what is published.
-func writes(change func(*environment.Deployment)) wrong {
-	return wrong{publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+// changedWrites returns a backend that changes what is published.
+func changedWrites(change func(*environment.Deployment)) faulty {
+	return faulty{publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		for i := range s.Deployments {
 			change(&s.Deployments[i])
 		}
@@ -53,9 +53,9 @@ func writes(change func(*environment.Deployment)) wrong {
 	}}
 }
 
-// reads returns a fault that changes what is read.
-func reads(change func(*environment.State)) wrong {
-	return wrong{read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
+// changedReads returns a backend that changes what is read.
+func changedReads(change func(*environment.State)) faulty {
+	return faulty{read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
 		for i := range snapshot.Environments {
 			change(&snapshot.Environments[i])
 		}
@@ -65,32 +65,36 @@ func reads(change func(*environment.State)) wrong {
 
 var serial int
 
-var faults = map[string]wrong{
-	"trusts everybody": reads(func(s *environment.State) {
+var faults = map[string]faulty{
+	"trusts all logins": changedReads(func(s *environment.State) {
 		for i := range s.Deployments {
 			s.Deployments[i].UntrustedReason = ""
 		}
 	}),
-	"trusts nobody": reads(func(s *environment.State) {
+	"trusts no login": changedReads(func(s *environment.State) {
 		for i := range s.Deployments {
-			s.Deployments[i].UntrustedReason = "who knows"
+			s.Deployments[i].UntrustedReason = "unknown"
 		}
 	}),
-	"oldest first":       reads(func(s *environment.State) { slices.Reverse(s.Deployments) }),
-	"no relations":       reads(func(s *environment.State) { s.After = nil }),
-	"only the newest":    reads(func(s *environment.State) { s.Deployments = s.Deployments[:1] }),
-	"forgets retries":    writes(func(d *environment.Deployment) { d.Attempt = time.Time{} }),
-	"forgets quarantine": writes(func(d *environment.Deployment) { d.Quarantine = "" }),
-	"goes by the id":     writes(func(d *environment.Deployment) { d.Key = fmt.Sprint(d.ID) }),
-	"always anew":        writes(func(d *environment.Deployment) { serial++; d.Key = fmt.Sprint(d.Key, serial) }),
-	"cuts letters": reads(func(s *environment.State) {
+	"oldest first":          changedReads(func(s *environment.State) { slices.Reverse(s.Deployments) }),
+	"no relations":          changedReads(func(s *environment.State) { s.After = nil }),
+	"only the newest":       changedReads(func(s *environment.State) { s.Deployments = s.Deployments[:1] }),
+	"forgets retries":       changedWrites(func(d *environment.Deployment) { d.Attempt = time.Time{} }),
+	"forgets quarantine":    changedWrites(func(d *environment.Deployment) { d.Quarantine = "" }),
+	"identifies by ID only": changedWrites(func(d *environment.Deployment) { d.Key = fmt.Sprint(d.ID) }),
+	"creates again each time": changedWrites(
+		func(d *environment.Deployment) { serial++; d.Key = fmt.Sprint(d.Key, serial) },
+	),
+	"cuts within characters": changedReads(func(s *environment.State) {
 		for i, d := range s.Deployments {
 			s.Deployments[i].Message = d.Message[:min(len(d.Message), 121)]
 		}
 	}),
-	"cuts too much": writes(func(d *environment.Deployment) { d.StateMessage = d.StateMessage[:min(len(d.StateMessage), 40)] }),
-	"forgets when":  writes(func(d *environment.Deployment) { d.AvailableSince = time.Time{} }),
-	"takes what has no key": writes(func(d *environment.Deployment) {
+	"cuts too much": changedWrites(
+		func(d *environment.Deployment) { d.StateMessage = d.StateMessage[:min(len(d.StateMessage), 40)] },
+	),
+	"loses AvailableSince": changedWrites(func(d *environment.Deployment) { d.AvailableSince = time.Time{} }),
+	"accepts missing keys": changedWrites(func(d *environment.Deployment) {
 		if d.Key == "" {
 			d.Key = "none"
 		}
@@ -113,23 +117,23 @@ var faults = map[string]wrong{
 		}
 		return nil
 	}},
-	"says nothing of failures": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+	"hides rejected deployments": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		var one *environment.DeploymentError
 		if err := b.Publish(ctx, s); !errors.As(err, &one) {
 			return err
 		}
 		return nil
 	}},
-	"blames the backend": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+	"loses the rejected ID": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		if err := b.Publish(ctx, s); err != nil {
 			return errors.New("it failed")
 		}
 		return nil
 	}},
-	"never ends": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+	"ignores the context": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		return b.Publish(context.WithoutCancel(ctx), s)
 	}},
-	"writes all the time": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
+	"writes without a change": {publish: func(ctx context.Context, b environment.Backend, s environment.State) error {
 		again := s
 		again.Deployments = slices.Clone(s.Deployments)
 		for i := range again.Deployments {
@@ -137,42 +141,44 @@ var faults = map[string]wrong{
 		}
 		return errors.Join(b.Publish(ctx, again), b.Publish(ctx, s))
 	}},
-	"forgets when it cannot ask": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
+	"loses the snapshot on errors": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
 		if err != nil {
 			return environment.Snapshot{}, err
 		}
 		return snapshot, nil
 	}},
-	"makes old snapshot new": {read: func(snapshot environment.Snapshot, _ error) (environment.Snapshot, error) { return snapshot, nil }},
-	"dates snapshot wrongly": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
+	"hides read errors": {
+		read: func(snapshot environment.Snapshot, _ error) (environment.Snapshot, error) { return snapshot, nil },
+	},
+	"wrong snapshot time": {read: func(snapshot environment.Snapshot, err error) (environment.Snapshot, error) {
 		snapshot.At = snapshot.At.Truncate(time.Hour)
 		return snapshot, err
 	}},
 }
 
-func open(with func(environment.Backend) environment.Backend) func(*testing.T) environmenttest.Place {
-	return func(*testing.T) environmenttest.Place {
+func open(with func(environment.Backend) environment.Backend) func(*testing.T) environmenttest.Service {
+	return func(*testing.T) environmenttest.Service {
 		clock := environmenttest.NewClock()
-		p := memory.NewPlace(clock)
-		var a environmenttest.Accidents
-		p.Interrupt(func(e memory.Effect) (i memory.Interruption) {
-			i.Before, i.After = a.Next(e != memory.Read)
+		s := memory.NewService(clock)
+		var faults environmenttest.FaultInjector
+		s.Interrupt(func(e memory.Effect) (i memory.Interruption) {
+			i.Before, i.After = faults.Next(e != memory.Read)
 			return i
 		})
-		place := environmenttest.NewPlace(clock, &a)
-		place.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
-			return with(p.Backend(actor, trusted...))
+		service := environmenttest.NewService(clock, &faults)
+		service.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
+			return with(s.Backend(actor, trusted...))
 		}
-		place.Reject, place.Writes, place.Deployments = p.Reject, p.Writes, p.Deployments
-		return place
+		service.Reject, service.Writes, service.Deployments = s.Reject, s.Writes, s.Deployments
+		return service
 	}
 }
 
 // TestFault runs the contract with one fault, for TestContractFindsFaults.
 func TestFault(t *testing.T) {
-	name := os.Getenv(faultOf)
+	name := os.Getenv(faultEnv)
 	if name == "" {
-		t.Skip("is run by TestContractFindsFaults")
+		t.Skip("runs in TestContractFindsFaults")
 	}
 	fault := faults[name]
 	environmenttest.Run(t, environmenttest.Harness{Open: open(func(b environment.Backend) environment.Backend {
@@ -182,7 +188,7 @@ func TestFault(t *testing.T) {
 	})})
 }
 
-// TestContractFindsFaults: a backend that does anything of this wrong does not pass.
+// TestContractFindsFaults: a backend with any of these faults fails the contract test.
 func TestContractFindsFaults(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -192,10 +198,10 @@ func TestContractFindsFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestFault$")
-			cmd.Env = append(os.Environ(), faultOf+"="+name)
+			cmd.Env = append(os.Environ(), faultEnv+"="+name)
 			var exit *exec.ExitError
 			if out, err := cmd.CombinedOutput(); !errors.As(err, &exit) {
-				t.Errorf("nothing was found: %v\n%s", err, out)
+				t.Errorf("the fault was not found: %v\n%s", err, out)
 			}
 		})
 	}

@@ -15,10 +15,10 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// perPage is the size of a page of deployments, and minPage the one at which a page that is too long is given up.
+// perPage is the size of a page. If a page is too long, it is halved down to minPage.
 const perPage, minPage = 100, 10
 
-// api calls GitHub about one repository.
+// api calls the API for one repository.
 type api struct {
 	*account
 	owner, name string
@@ -29,20 +29,22 @@ func newAPI(a *account, project string) api {
 	return api{account: a, owner: owner, name: name}
 }
 
-// position is how far a list of deployments was read.
+// position is a position in a list of deployments.
 type position struct {
-	// read is the number of deployments that were read, and size that of the next page; 0 is the maximum.
+	// read is the number of deployments before the position, and size the size of the next page; 0 is the maximum.
 	read, size int
 	// at is when the last page was read.
 	at time.Time
 }
 
-// page reads the deployments of the repository at a position, advances it, and reports whether there are more. It reads smaller pages if
-// one is too long.
-func (a api) page(ctx context.Context, o gh.DeploymentsListOptions, from *position) (list []*gh.Deployment, more bool, err error) {
+// page reads the deployments of the repository at a position, advances it, and reports whether there are more. It reads
+// smaller pages if one is too long.
+func (a api) page(
+	ctx context.Context, o gh.DeploymentsListOptions, from *position,
+) (list []*gh.Deployment, more bool, err error) {
 	for {
 		size := cmp.Or(from.size, perPage)
-		// If the size has changed, some are read again, and none is left out.
+		// If the size has changed, some deployments are read again, but none is skipped.
 		number := from.read/size + 1
 		list, next, err := a.list(ctx, o, gh.ListOptions{PerPage: size, Page: number})
 		if errors.Is(err, remote.ErrTooLong) && size > minPage {
@@ -57,8 +59,10 @@ func (a api) page(ctx context.Context, o gh.DeploymentsListOptions, from *positi
 	}
 }
 
-// list reads one page of deployments. Next is the number of the next page, or 0.
-func (a api) list(ctx context.Context, o gh.DeploymentsListOptions, page gh.ListOptions) (list []*gh.Deployment, next int, err error) {
+// list reads one page of deployments. Next is the number of the next page, or 0 after the last one.
+func (a api) list(
+	ctx context.Context, o gh.DeploymentsListOptions, page gh.ListOptions,
+) (list []*gh.Deployment, next int, err error) {
 	o.ListOptions = page
 	list, resp, err := a.client.Repositories.ListDeployments(ctx, a.owner, a.name, &o)
 	if err != nil {
@@ -67,11 +71,15 @@ func (a api) list(ctx context.Context, o gh.DeploymentsListOptions, page gh.List
 	return list, resp.NextPage, nil
 }
 
-// listStatuses reads the newest statuses of a deployment: one page, or a smaller one if that is too long.
+// listStatuses reads the newest page of a deployment's statuses, or a smaller one if that is too long.
 func (a api) listStatuses(ctx context.Context, deployment int64) ([]*gh.DeploymentStatus, error) {
-	list, _, err := a.client.Repositories.ListDeploymentStatuses(ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: perPage})
+	list, _, err := a.client.Repositories.ListDeploymentStatuses(
+		ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: perPage},
+	)
 	if errors.Is(err, remote.ErrTooLong) {
-		list, _, err = a.client.Repositories.ListDeploymentStatuses(ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: minPage})
+		list, _, err = a.client.Repositories.ListDeploymentStatuses(
+			ctx, a.owner, a.name, deployment, &gh.ListOptions{PerPage: minPage},
+		)
 	}
 	if err != nil {
 		return nil, explainOne(err, deployment)
@@ -87,7 +95,9 @@ func (a api) createDeployment(ctx context.Context, r gh.DeploymentRequest) (*gh.
 	return d, nil
 }
 
-func (a api) createStatus(ctx context.Context, deployment int64, r gh.DeploymentStatusRequest) (*gh.DeploymentStatus, error) {
+func (a api) createStatus(
+	ctx context.Context, deployment int64, r gh.DeploymentStatusRequest,
+) (*gh.DeploymentStatus, error) {
 	s, _, err := a.client.Repositories.CreateDeploymentStatus(ctx, a.owner, a.name, deployment, r)
 	if err != nil {
 		return nil, explainOne(err, deployment)
@@ -95,7 +105,8 @@ func (a api) createStatus(ctx context.Context, deployment int64, r gh.Deployment
 	return s, nil
 }
 
-// explainOne explains an error about one deployment. That it is not found does not mean that the repository is not.
+// explainOne returns an error about one deployment for users. A 404 means that the deployment is missing, not the
+// repository.
 func explainOne(err error, deployment int64) error {
 	if code, _ := responseStatus(err); code == http.StatusNotFound {
 		return remote.ErrGone
@@ -103,18 +114,21 @@ func explainOne(err error, deployment int64) error {
 	return explain(err, fmt.Sprintf("deployment %d", deployment))
 }
 
-// explain returns an error for people.
-func explain(err error, what string) error {
-	var noToken *ghinstallation.HTTPError
-	if errors.As(err, &noToken) && noToken.Response != nil {
-		noToken.Response.Body.Close()
-		if code := noToken.Response.StatusCode; code < http.StatusInternalServerError {
-			return remote.Refused("GitHub issues no token for the installation (%d): check the IDs and the private key of the GitHub App, and "+
-				"that it has read and write access to deployments", code)
+// explain returns an error for users.
+func explain(err error, object string) error {
+	var tokenErr *ghinstallation.HTTPError
+	if errors.As(err, &tokenErr) && tokenErr.Response != nil {
+		tokenErr.Response.Body.Close()
+		if code := tokenErr.Response.StatusCode; code < http.StatusInternalServerError {
+			return remote.Refused(
+				"GitHub issues no token for the installation (%d): check the IDs and the private key of the GitHub App, and "+
+					"that it has read and write access to deployments",
+				code,
+			)
 		}
 	}
 	code, reason := responseStatus(err)
-	return service.Explain(err, what, code, reason)
+	return service.Explain(err, object, code, reason)
 }
 
 // responseStatus returns the status code of an error, 0 if there was no response, and the reason that GitHub gave.
@@ -134,7 +148,7 @@ func responseStatus(err error) (int, string) {
 	return 0, ""
 }
 
-func stamp(t *gh.Timestamp) time.Time {
+func timeOf(t *gh.Timestamp) time.Time {
 	if t == nil {
 		return time.Time{}
 	}

@@ -28,9 +28,12 @@ func TestApp(t *testing.T) {
 	b := newBench(t)
 	k, text := privateKey(t)
 	b.AddApp(12, 34, "kuberik-app", &k.PublicKey)
-	o := github.Options{Options: remote.Options{Project: project, URL: b.url}, App: &github.App{ID: 12, Installation: 34, PrivateKey: text}}
+	o := github.Options{
+		Options: remote.Options{Project: project, URL: b.url}, App: &github.App{ID: 12, Installation: 34, PrivateKey: text},
+	}
 	publish(t, b.backend(t, o), succeeded(1))
-	if s, _ := read(t, b.backend(t, o)).Find("staging"); len(s.Deployments) != 1 || s.Deployments[0].UntrustedReason != "" {
+	if s, _ := read(t, b.backend(t, o)).Find("staging"); len(s.Deployments) != 1 ||
+		s.Deployments[0].UntrustedReason != "" {
 		t.Errorf("the deployment of the App itself is %+v", s)
 	}
 	other := b.options("someone")
@@ -41,7 +44,9 @@ func TestApp(t *testing.T) {
 	b.Calls()
 	var refused *environment.RefusedError
 	for name, app := range map[string]github.App{
-		"another installation": {ID: 12, Installation: 35, PrivateKey: text}, "another App": {ID: 13, Installation: 34, PrivateKey: text},
+		"another installation": {
+			ID: 12, Installation: 35, PrivateKey: text,
+		}, "another App": {ID: 13, Installation: 34, PrivateKey: text},
 	} {
 		o.App = &app
 		_, err := b.backend(t, o).Read(t.Context(), "shop")
@@ -76,7 +81,7 @@ func TestOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := fine
 			tc.change(&o)
-			_, err := github.New(o, remote.PoolOptions{})
+			_, err := github.NewPool(remote.PoolOptions{}).Backend(o)
 			switch {
 			case tc.want == "" && err != nil, tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("got %v, want %q", err, tc.want)

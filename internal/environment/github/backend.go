@@ -10,7 +10,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// Backend is the view of a repository by the Environments with the same options. It is safe for concurrent use.
+// Backend is the backend of the Environments with the same options. It is safe for concurrent use.
 type Backend struct {
 	repository *repository
 	o          Options
@@ -20,7 +20,7 @@ type Backend struct {
 	views map[string]view
 }
 
-// view is what the Backend tells about one version of an application.
+// view is the cached snapshot of one version of an application.
 type view struct {
 	version      int64
 	environments []environment.State
@@ -33,7 +33,7 @@ func newBackend(r *repository, o Options) *Backend {
 	return &Backend{repository: r, o: o, views: map[string]view{}}
 }
 
-// identify finds out the login of the credentials, and adds the logins that the Backend trusts to those of the repository.
+// identify requests the login of the credentials, once, and adds the trusted logins to those of the repository.
 func (b *Backend) identify(ctx context.Context) error {
 	if b.self != "" {
 		return nil
@@ -70,7 +70,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.Sna
 	return environment.Snapshot{At: app.at, Environments: clone(v.environments), Untrusted: v.untrusted}, err
 }
 
-// view returns what is known of an application.
+// view returns the snapshot of an application.
 func (b *Backend) view(application string, app *application) view {
 	if v, ok := b.views[application]; ok && v.version == app.version {
 		return v
@@ -84,14 +84,18 @@ func (b *Backend) view(application string, app *application) view {
 		}
 	}
 	for name, records := range byName {
-		v.environments = append(v.environments, b.state(app.name, environment.State{Application: application, Environment: name}, records))
+		v.environments = append(
+			v.environments, b.state(app.name, environment.State{Application: application, Environment: name}, records),
+		)
 	}
-	slices.SortFunc(v.environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
+	slices.SortFunc(
+		v.environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) },
+	)
 	b.views[application] = v
 	return v
 }
 
-// clone returns states that the caller may change.
+// clone copies states, so that the caller may change them.
 func clone(states []environment.State) []environment.State {
 	out := slices.Clone(states)
 	for i := range out {
@@ -100,7 +104,8 @@ func clone(states []environment.State) []environment.State {
 	return out
 }
 
-// state returns one environment. Its relations are those of the newest deployment that is evidence, or else of the newest.
+// state returns the state of one environment. The newest trusted deployment, or else the newest one, determines its
+// relations.
 func (b *Backend) state(name string, s environment.State, records []*record) environment.State {
 	slices.SortFunc(records, func(x, y *record) int { return cmp.Or(y.at().Compare(x.at()), cmp.Compare(y.id, x.id)) })
 	oldest := b.oldest(name, records)
@@ -119,7 +124,8 @@ func (b *Backend) state(name string, s environment.State, records []*record) env
 	return s
 }
 
-// oldest returns the deployment that counts for each key: two controllers may have made one at the same time.
+// oldest returns the ID of the deployment that counts for each key: two controllers may have created it at the same
+// time.
 func (b *Backend) oldest(name string, records []*record) map[string]int64 {
 	ids := map[string]int64{}
 	for _, r := range records {
@@ -131,10 +137,11 @@ func (b *Backend) oldest(name string, records []*record) map[string]int64 {
 	return ids
 }
 
-// deployment returns a deployment, and the URL of its environment.
+// deployment returns the deployment of a record, and the URL of its environment.
 func (b *Backend) deployment(name string, r *record) (environment.Deployment, string) {
 	d := environment.Deployment{
-		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(), UntrustedReason: b.untrustedReason(name, r),
+		Key: r.payload.key(), ID: r.number, Version: *r.payload.Version.DeepCopy(), Message: r.message, At: r.at(),
+		UntrustedReason: b.untrustedReason(name, r),
 	}
 	if d.UntrustedReason != "" {
 		d.Key = ""
@@ -150,7 +157,8 @@ func (b *Backend) deployment(name string, r *record) (environment.Deployment, st
 		d.UntrustedReason = "it has changed since its statuses were read"
 	}
 	s := last.report
-	d.State, d.StateMessage, d.Quarantine, d.Attempt, d.AvailableSince = s.state, s.message, s.quarantine, s.attempt, s.since
+	d.State, d.StateMessage, d.Quarantine = s.state, s.message, s.quarantine
+	d.Attempt, d.AvailableSince = s.attempt, s.since
 	if d.AvailableSince.IsZero() && s.number == 0 && s.state == v1alpha1.BakeSucceeded {
 		d.AvailableSince = last.made
 	}

@@ -10,15 +10,15 @@ import (
 	"sync"
 )
 
-// maxCache bounds the responses that are kept, in bytes. A page of 100 deployments has about 300 kB.
+// maxCache bounds the cached responses, in bytes. A page of 100 deployments has about 300 kB.
 const maxCache = 16 << 20
 
-// fresh marks requests that bypass the cache.
-type fresh struct{}
+// bypass is the context key of requests that bypass the cache.
+type bypass struct{}
 
-func withoutCache(ctx context.Context) context.Context { return context.WithValue(ctx, fresh{}, true) }
+func withoutCache(ctx context.Context) context.Context { return context.WithValue(ctx, bypass{}, true) }
 
-// cache is a transport that keeps the last responses with their ETags. A response with status 304 does not count for GitHub's rate limit.
+// cache is a transport that caches responses by their ETags. A 304 does not count for GitHub's rate limit.
 type cache struct {
 	next http.RoundTripper
 
@@ -28,7 +28,7 @@ type cache struct {
 	size    int
 }
 
-type answer struct {
+type cachedResponse struct {
 	url, etag string
 	header    http.Header
 	body      []byte
@@ -40,7 +40,7 @@ func newCache(next http.RoundTripper) *cache {
 
 // RoundTrip implements http.RoundTripper.
 func (c *cache) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method != http.MethodGet || req.Context().Value(fresh{}) != nil {
+	if req.Method != http.MethodGet || req.Context().Value(bypass{}) != nil {
 		return c.next.RoundTrip(req)
 	}
 	known, ok := c.get(req.URL.String())
@@ -56,7 +56,7 @@ func (c *cache) RoundTrip(req *http.Request) (*http.Response, error) {
 	case ok && resp.StatusCode == http.StatusNotModified:
 		resp.Body.Close()
 		resp.StatusCode, resp.Status = http.StatusOK, http.StatusText(http.StatusOK)
-		// A response with status 304 does not repeat the Link.
+		// A 304 has no Link header.
 		for name, values := range known.header {
 			if resp.Header.Get(name) == "" {
 				resp.Header[name] = values
@@ -65,13 +65,13 @@ func (c *cache) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(known.body)), int64(len(known.body))
 		return resp, nil
 	case resp.StatusCode == http.StatusOK && resp.Header.Get("ETag") != "":
-		return c.keep(req.URL.String(), resp)
+		return c.store(req.URL.String(), resp)
 	}
 	return resp, nil
 }
 
-// keep reads a response and keeps it if it is valid.
-func (c *cache) keep(url string, resp *http.Response) (*http.Response, error) {
+// store reads a response and caches it if it is valid JSON.
+func (c *cache) store(url string, resp *http.Response) (*http.Response, error) {
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
 	if err != nil {
@@ -79,12 +79,16 @@ func (c *cache) keep(url string, resp *http.Response) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if json.Valid(body) {
-		c.put(&answer{url: url, etag: resp.Header.Get("ETag"), header: http.Header{"Link": resp.Header["Link"]}, body: body})
+		c.put(
+			&cachedResponse{
+				url: url, etag: resp.Header.Get("ETag"), header: http.Header{"Link": resp.Header["Link"]}, body: body,
+			},
+		)
 	}
 	return resp, nil
 }
 
-func (c *cache) get(url string) (*answer, bool) {
+func (c *cache) get(url string) (*cachedResponse, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[url]
@@ -92,11 +96,11 @@ func (c *cache) get(url string) (*answer, bool) {
 		return nil, false
 	}
 	c.recent.MoveToFront(e)
-	a, ok := e.Value.(*answer)
+	a, ok := e.Value.(*cachedResponse)
 	return a, ok
 }
 
-func (c *cache) put(a *answer) {
+func (c *cache) put(a *cachedResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(c.entries[a.url])
@@ -111,7 +115,7 @@ func (c *cache) drop(e *list.Element) {
 	if e == nil {
 		return
 	}
-	if a, ok := c.recent.Remove(e).(*answer); ok {
+	if a, ok := c.recent.Remove(e).(*cachedResponse); ok {
 		c.size -= len(a.body)
 		delete(c.entries, a.url)
 	}

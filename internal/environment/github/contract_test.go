@@ -15,7 +15,7 @@ import (
 
 const project = "octo-org/shop"
 
-// bench is a GitHub, and its users.
+// bench is a fake GitHub and the options to use it.
 type bench struct {
 	*githubtest.Server
 	clock environmenttest.Clock
@@ -45,36 +45,27 @@ func (b *bench) options(login string) github.Options {
 	return github.Options{Options: remote.Options{Project: project, URL: b.url, Token: token}}
 }
 
-// backend returns one without any state.
+// backend returns a Backend without any state.
 func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 	tb.Helper()
-	backend, err := github.New(o, b.pool)
+	backend, err := github.NewPool(b.pool).Backend(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return backend
 }
 
-// place returns the Place for the contract.
-func (b *bench) place(with func(*github.Options)) environmenttest.Place {
-	var a environmenttest.Accidents
-	b.Break(func(r *http.Request) *githubtest.Fault {
-		before, after := a.Next(r.Method == http.MethodPost)
-		if before == nil && after == nil {
-			return nil
-		}
-		return &githubtest.Fault{Status: http.StatusBadGateway, Effect: after != nil}
-	})
-	place := environmenttest.NewPlace(b.clock, &a)
-	place.Reject, place.Writes, place.Deployments = b.Reject, b.Writes, func(key string) int { return b.Count(`"key":"` + key + `"`) }
-	place.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+// service returns the service of the contract test.
+func (b *bench) service(with func(*github.Options)) environmenttest.Service {
+	s := environmenttest.NewHTTPService(b.clock, b.Server)
+	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
 		t.Helper()
 		o := b.options(actor)
 		o.TrustedActors = trusted
 		with(&o)
 		return b.backend(t, o)
 	}
-	return place
+	return s
 }
 
 var key = []byte("0123456789abcdef0123456789abcdef")
@@ -87,14 +78,17 @@ func TestContract(t *testing.T) {
 		"plain":     {func(*githubtest.Server) {}, func(*github.Options) {}},
 		"signed":    {func(*githubtest.Server) {}, func(o *github.Options) { o.SignatureKey = key }},
 		"untouched": {func(s *githubtest.Server) { s.Untouched = true }, func(*github.Options) {}},
-		"shuffled":  {func(s *githubtest.Server) { s.Shuffle, s.Skew = true, -time.Hour }, func(o *github.Options) { o.SignatureKey = key }},
+		"shuffled": {
+			func(s *githubtest.Server) { s.Shuffle, s.Skew = true, -time.Hour },
+			func(o *github.Options) { o.SignatureKey = key },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			environmenttest.Run(t, environmenttest.Harness{Open: func(t *testing.T) environmenttest.Place {
+			environmenttest.Run(t, environmenttest.Harness{Open: func(t *testing.T) environmenttest.Service {
 				t.Helper()
 				b := newBench(t)
 				tc.server(b.Server)
-				return b.place(tc.with)
+				return b.service(tc.with)
 			}})
 		})
 	}

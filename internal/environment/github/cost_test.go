@@ -101,8 +101,10 @@ func TestRequestsAtRest(t *testing.T) {
 			}
 			c.warm(t)
 			all, unchanged := c.hour(t)
-			t.Logf("%d Environments of %d applications with %d deployments each: %d requests in an hour, of which %d were answered that nothing has changed",
-				many, applications, history, all, unchanged)
+			t.Logf(
+				"%d Environments of %d applications with %d deployments each: %d requests in an hour, of them %d unchanged",
+				many, applications, history, all, unchanged,
+			)
 			if all >= 1000 {
 				t.Errorf("%d requests in an hour at rest", all)
 			}
@@ -163,7 +165,10 @@ func (c *crowd) unread(t *testing.T) (newest, all int) {
 func TestNothingChanged(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
-	s := state("staging", deployment(3, v1alpha1.BakeInProgress), deployment(2, v1alpha1.BakeFailed), deployment(1, v1alpha1.BakeSucceeded))
+	s := state(
+		"staging", deployment(3, v1alpha1.BakeInProgress), deployment(2, v1alpha1.BakeFailed),
+		deployment(1, v1alpha1.BakeSucceeded),
+	)
 	publish(t, backend, s)
 	b.Calls()
 	for range 100 {
@@ -175,7 +180,8 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// TestNoticedInTime: a change by others is noticed within an hour, even if it is of a final status and GitHub does not date it.
+// TestNoticedInTime: a change by others is noticed within an hour, even if it is of a final status and GitHub does not
+// date it.
 func TestNoticedInTime(t *testing.T) {
 	b := newBench(t)
 	b.Untouched = true

@@ -1,8 +1,9 @@
-// Package github lets the environments of an application meet in the Deployments of a GitHub repository.
+// Package github is the backend that stores states in the Deployments of a GitHub repository.
 //
-// Other controllers read what it writes, and the other way round; wire.go is the protocol. Anybody with write access to deployments can
-// create such deployments, so only those of trusted logins are evidence, and with a key only the signed ones.
+// The format is compatible with that of the public controller; see wire.go. Everybody with write access to deployments
+// can create one, so only those of trusted logins are evidence, and with a signature key only the signed ones.
 //
-// All Backends of one repository and account share what they read. They read the newest deployments once in an interval, and the statuses
-// of those that may have changed, so that the number of requests depends on what happens, and little on the number of Environments.
+// The Backends of a repository and account share what they read. They read the newest deployments once per interval,
+// and the statuses of those that may have changed. So the number of requests depends mostly on the number of changes,
+// not of Environments.
 package github

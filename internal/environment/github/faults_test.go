@@ -47,10 +47,16 @@ func TestRefused(t *testing.T) {
 		prepare func(*bench, *github.Options)
 		want    string
 	}{
-		"401":            {func(b *bench, o *github.Options) { b.RevokeToken(o.Token) }, "renew the token"},
-		"404":            {func(_ *bench, o *github.Options) { o.Project = "octo-org/other" }, "check the project"},
-		"403":            {func(b *bench, _ *github.Options) { b.Break(on("GET", "/deployments", githubtest.Fault{Status: 403})) }, "read and write access to deployments"},
-		"403 on user":    {func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) }, "the user of the token"},
+		"401": {func(b *bench, o *github.Options) { b.RevokeToken(o.Token) }, "renew the token"},
+		"404": {func(_ *bench, o *github.Options) { o.Project = "octo-org/other" }, "check the project"},
+		"403": {
+			func(b *bench, _ *github.Options) { b.Break(on("GET", "/deployments", githubtest.Fault{Status: 403})) },
+			"read and write access to deployments",
+		},
+		"403 on user": {
+			func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) },
+			"the user of the token",
+		},
 		"moved for good": {func(b *bench, _ *github.Options) { b.Break(moved) }, "another host"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +86,9 @@ func TestRefused(t *testing.T) {
 }
 
 func moved(r *http.Request) *githubtest.Fault {
-	return &githubtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "https://elsewhere.example" + r.URL.Path}}
+	return &githubtest.Fault{
+		Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": "https://elsewhere.example" + r.URL.Path},
+	}
 }
 
 // TestCredentialsStay: the credentials do not follow a redirect to another host.
@@ -95,7 +103,9 @@ func TestCredentialsStay(t *testing.T) {
 	}))
 	defer other.Close()
 	b.Break(func(r *http.Request) *githubtest.Fault {
-		return &githubtest.Fault{Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": other.URL + r.URL.Path}}
+		return &githubtest.Fault{
+			Status: http.StatusTemporaryRedirect, Header: map[string]string{"Location": other.URL + r.URL.Path},
+		}
 	})
 	backend := b.backend(t, b.options("kuberik"))
 	if _, err := backend.Read(t.Context(), "shop"); err == nil {
@@ -114,7 +124,9 @@ func TestWait(t *testing.T) {
 		return func(b *bench) time.Time { return b.clock.Now().Add(d) }
 	}
 	reset := func(b *bench, after time.Duration) map[string]string {
-		return map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fmt.Sprint(b.clock.Now().Add(b.Skew + after).Unix())}
+		return map[string]string{
+			"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fmt.Sprint(b.clock.Now().Add(b.Skew + after).Unix()),
+		}
 	}
 	for name, tc := range map[string]struct {
 		fault func(*bench) githubtest.Fault
@@ -206,7 +218,8 @@ func TestRateLimitKept(t *testing.T) {
 	b.Limit = 3
 	backend := b.backend(t, b.options("kuberik"))
 	var wait *environment.WaitError
-	if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(time.Hour)) {
+	if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &wait) ||
+		!wait.Until.Equal(b.clock.Now().Add(time.Hour)) {
 		t.Errorf("got %v", err)
 	}
 	for _, c := range b.Calls() {
@@ -234,13 +247,16 @@ func TestBudget(t *testing.T) {
 	publish(t, backend, succeeded(1)) // user, page 1, walk, find, create, status
 	b.clock.Step(time.Minute)
 	var wait *environment.WaitError
-	if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &wait) || !wait.Until.Equal(b.clock.Now().Add(59*time.Minute)) {
+	if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &wait) ||
+		!wait.Until.Equal(b.clock.Now().Add(59*time.Minute)) {
 		t.Errorf("got %v, want to wait until the hour is over", err)
 	}
 	if n := len(b.Calls()); n != 6 {
 		t.Errorf("%d requests were made with a budget of 6", n)
 	}
-	if watch.codes[200] != 4 || watch.codes[201] != 2 || watch.budget != 0 || watch.limit != 5000-6 || strings.Contains(watch.account, o.Token) || watch.account == "" {
+	if watch.codes[200] != 4 || watch.codes[201] != 2 || watch.budget != 0 || watch.limit != 5000-6 ||
+		strings.Contains(watch.account, o.Token) ||
+		watch.account == "" {
 		t.Errorf("observed was %+v", watch)
 	}
 	b.clock.Step(time.Hour)
@@ -276,7 +292,9 @@ func TestRejected(t *testing.T) {
 		suffix string
 		status int
 	}{
-		"422 on a deployment": {"/deployments", 422}, "409 on a deployment": {"/deployments", 409}, "422 on a status": {"/statuses", 422},
+		"422 on a deployment": {
+			"/deployments", 422,
+		}, "409 on a deployment": {"/deployments", 409}, "422 on a status": {"/statuses", 422},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -351,7 +369,8 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 	}
 	b.clock.Step(time.Hour)
 	got, _ := read(t, backend).Find("staging")
-	if len(got.Deployments) != 2 || got.Deployments[0].State != v1alpha1.BakeInProgress || got.Deployments[1].State != v1alpha1.BakeSucceeded {
+	if len(got.Deployments) != 2 || got.Deployments[0].State != v1alpha1.BakeInProgress ||
+		got.Deployments[1].State != v1alpha1.BakeSucceeded {
 		t.Errorf("broken at %d: got %+v", at, got)
 	}
 }
@@ -365,7 +384,9 @@ func TestStatusAnswerLost(t *testing.T) {
 	if err := backend.Publish(t.Context(), succeeded(1)); err == nil {
 		t.Error("the response was lost, and there is no error")
 	}
-	if s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging"); s.Deployments[0].State != v1alpha1.BakeSucceeded {
+	if s, _ := read(
+		t, b.backend(t, b.options("kuberik")),
+	).Find("staging"); s.Deployments[0].State != v1alpha1.BakeSucceeded {
 		t.Errorf("got %+v", s)
 	}
 	b.Break(nil)
@@ -412,7 +433,10 @@ func TestDown(t *testing.T) {
 func TestShortBudget(t *testing.T) {
 	b := newBench(t)
 	writer := b.backend(t, b.options("kuberik"))
-	s := state("staging", deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeSucceeded), deployment(1, v1alpha1.BakeSucceeded))
+	s := state(
+		"staging", deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeSucceeded),
+		deployment(1, v1alpha1.BakeSucceeded),
+	)
 	publish(t, writer, s)
 	b.pool.Budget = 80
 	reader := b.backend(t, b.options("kuberik"))

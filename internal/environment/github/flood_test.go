@@ -25,7 +25,8 @@ func TestBomb(t *testing.T) {
 	b.Break(on("GET", "/deployments", githubtest.Fault{Status: 200, Body: page}))
 	_, err := b.backend(t, b.options("kuberik")).Read(t.Context(), "shop")
 	var refused *environment.RefusedError
-	if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "a page of 1048576 items, but at most 100 are expected") {
+	if err == nil || errors.As(err, &refused) ||
+		!strings.Contains(err.Error(), "a page of 1048576 items, but at most 100 are expected") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -61,7 +62,9 @@ func TestFlood(t *testing.T) {
 	}
 	read(t, ours)
 	for i := range 1200 {
-		b.public(t, fmt.Sprintf("mallory-%d", i%11), "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "")
+		b.public(
+			t, fmt.Sprintf("mallory-%d", i%11), "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "", "",
+		)
 	}
 	b.Calls()
 	for range 3 * 60 {
@@ -77,8 +80,10 @@ func TestFlood(t *testing.T) {
 		t.Errorf("after a restart %d deployments are evidence", n)
 	}
 	// The deployments of those who are trusted from now on were dropped before.
-	o.TrustedActors = []string{"mallory-0", "mallory-1", "mallory-2", "mallory-3", "mallory-4", "mallory-5", "mallory-6", "mallory-7",
-		"mallory-8", "mallory-9", "mallory-10"}
+	o.TrustedActors = []string{
+		"mallory-0", "mallory-1", "mallory-2", "mallory-3", "mallory-4", "mallory-5", "mallory-6", "mallory-7", "mallory-8",
+		"mallory-9", "mallory-10",
+	}
 	late, err := pool.Backend(o)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +107,9 @@ func TestUntrustedStatusesAreNotRead(t *testing.T) {
 	publish(t, b.backend(t, b.options("kuberik")), succeeded(1))
 	theirs := map[string]bool{}
 	for i := range 5 {
-		id := b.public(t, "mallory", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "success", "Bake succeeded")
+		id := b.public(
+			t, "mallory", "staging", fmt.Sprintf(`{"id":"%d","version":{"tag":"v9.0.%d"}}`, i, i), "success", "Bake succeeded",
+		)
 		theirs[fmt.Sprintf("/deployments/%d/statuses", id)] = true
 	}
 	reader := b.backend(t, b.options("kuberik"))
@@ -128,7 +135,8 @@ func TestLongPages(t *testing.T) {
 	fill := strings.Repeat("x", 300<<10)
 	for i := range 30 {
 		b.call(t, "mallory", http.MethodPost, "/deployments", map[string]any{
-			"ref": "main", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/staging", "required_contexts": []string{}, "payload": fmt.Sprint(i, fill),
+			"ref": "main", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/staging", "required_contexts": []string{},
+			"payload": fmt.Sprint(i, fill),
 		})
 	}
 	reader := b.backend(t, b.options("kuberik"))
@@ -229,12 +237,19 @@ func TestKept(t *testing.T) {
 			if i%2 == 0 {
 				key = fill
 			}
-			list = append(list, fmt.Sprintf(`{"id":%d,"task":"deploy:kuberik/shop","environment":"kuberik/shop/e%d","payload":{"id":"1","version":{"tag":"v1"},"kuberik":{"key":%q}}}`, id, id, key))
+			list = append(
+				list,
+				fmt.Sprintf(
+					`{"id":%d,"task":"deploy:kuberik/shop","environment":"kuberik/shop/e%d","payload":{"id":"1","version":{"tag":"v1"},"kuberik":{"key":%q}}}`,
+					id, id, key,
+				),
+			)
 		}
 		fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
 	}))
 	defer server.Close()
-	backend, err := github.New(github.Options{Options: remote.Options{Project: "a/b", URL: server.URL, Token: "t"}}, remote.PoolOptions{})
+	backend, err := github.NewPool(remote.PoolOptions{}).Backend(
+		github.Options{Options: remote.Options{Project: "a/b", URL: server.URL, Token: "t"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,9 @@ func TestDescription(t *testing.T) {
 		t.Skip("requests and answers are not checked against GitHub's description of its API: run hack/octokit-openapi.sh")
 	}
 	// What the description forbids is found.
-	bad := httptest.NewRequest(http.MethodPost, "/repos/o/r/deployments/1/statuses", strings.NewReader(`{"state": "great"}`))
+	bad := httptest.NewRequest(
+		http.MethodPost, "/repos/o/r/deployments/1/statuses", strings.NewReader(`{"state": "great"}`),
+	)
 	bad.Header.Set("Content-Type", "application/json")
 	r := &reporter{}
 	validated(r, doc, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -85,7 +87,10 @@ func cut(raw []byte) ([]byte, error) {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, err
 	}
-	kept := document{OpenAPI: all.OpenAPI, Info: all.Info, Paths: map[string]json.RawMessage{}, Components: map[string]map[string]json.RawMessage{}}
+	kept := document{
+		OpenAPI: all.OpenAPI, Info: all.Info, Paths: map[string]json.RawMessage{},
+		Components: map[string]map[string]json.RawMessage{},
+	}
 	var open [][]byte
 	for _, p := range used {
 		if all.Paths[p] == nil {
@@ -191,7 +196,9 @@ func route(doc *openapi3.T, r *http.Request) (*routers.Route, map[string]string)
 		}
 		item := doc.Paths.Value(p)
 		if ok && item.GetOperation(r.Method) != nil {
-			return &routers.Route{Spec: doc, Path: p, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method)}, params
+			return &routers.Route{
+				Spec: doc, Path: p, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method),
+			}, params
 		}
 	}
 	return nil, nil

@@ -18,7 +18,7 @@ const DefaultAPIURL = "https://api.github.com/"
 var service = &remote.Service{
 	Name: "GitHub", URL: DefaultAPIURL, ExampleURL: "https://github.example.com/api/v3/",
 	Project: regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`), ProjectFormat: "owner/repository",
-	// GitHub limits requests that create content. The limits are not documented; they are said to be 80 a minute and 500 an hour.
+	// GitHub limits requests that create content to about 80 a minute and 500 an hour.
 	Writes: func(int) []remote.Limit {
 		return []remote.Limit{{Requests: 60, Period: time.Minute}, {Requests: 450, Period: time.Hour}}
 	},
@@ -27,11 +27,12 @@ var service = &remote.Service{
 	Advice: map[int]string{
 		http.StatusUnauthorized: "renew the token, or check the ID and the private key of the GitHub App",
 		http.StatusForbidden:    "the credentials need read and write access to deployments",
-		http.StatusNotFound:     "check the project, and that the token or the GitHub App's installation includes the repository",
+		http.StatusNotFound: "check the project, and that the token or the installation of the GitHub App includes the " +
+			"repository",
 	},
 }
 
-// rateLimit tells a rate limit from missing rights: GitHub answers 403 to both.
+// rateLimit reads the rate limit. GitHub returns 403 for a reached limit as well as for missing permissions.
 func rateLimit(resp *http.Response, body []byte) remote.RateLimit {
 	limit := remote.RateLimit{Remaining: -1}
 	if n, err := strconv.Atoi(resp.Header.Get("X-RateLimit-Remaining")); err == nil {
@@ -45,7 +46,8 @@ func rateLimit(resp *http.Response, body []byte) remote.RateLimit {
 		limit.Reached = true
 	case http.StatusForbidden:
 		text := strings.ToLower(string(body))
-		limit.Reached = limit.Reached || resp.Header.Get("Retry-After") != "" || strings.Contains(text, "rate limit") || strings.Contains(text, "abuse")
+		limit.Reached = limit.Reached || resp.Header.Get("Retry-After") != "" || strings.Contains(text, "rate limit") ||
+			strings.Contains(text, "abuse")
 	}
 	return limit
 }
@@ -54,7 +56,7 @@ func rateLimit(resp *http.Response, body []byte) remote.RateLimit {
 type App struct {
 	// ID of the App.
 	ID int64
-	// Installation is the ID of its installation at the owner of the repository.
+	// Installation is the ID of its installation for the owner of the repository.
 	Installation int64
 	// PrivateKey in PEM.
 	PrivateKey []byte
@@ -63,7 +65,7 @@ type App struct {
 // Options of a Backend.
 type Options struct {
 	remote.Options
-	// App to authenticate as, in place of the token.
+	// App to authenticate as, instead of the token.
 	App *App
 }
 
@@ -82,10 +84,10 @@ func (o Options) complete() (Options, error) {
 	return o, err
 }
 
-// accountKey identifies the credentials without revealing them.
-func (o Options) accountKey() string {
+// credentials returns the token, or what identifies the App.
+func (o Options) credentials() string {
 	if o.App == nil {
-		return o.AccountKey(o.Token)
+		return o.Token
 	}
-	return o.AccountKey(fmt.Sprintf("%d/%d/%s", o.App.ID, o.App.Installation, o.App.PrivateKey))
+	return fmt.Sprintf("%d/%d/%s", o.App.ID, o.App.Installation, o.App.PrivateKey)
 }

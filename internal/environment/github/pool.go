@@ -14,19 +14,16 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// Pool creates Backends that share what they read, and their budget. It is safe for concurrent use.
+// Pool opens Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	o            remote.PoolOptions
-	accounts     remote.Pool[*account]
-	repositories remote.Pool[*repository]
-	backends     remote.Pool[*Backend]
+	pool     remote.Pool[*account, *repository]
+	backends remote.Cache[*Backend]
 }
 
 // NewPool returns a Pool.
-func NewPool(o remote.PoolOptions) *Pool { return &Pool{o: o.Complete()} }
-
-// New returns a Backend with a Pool of its own. A controller uses one Pool for all.
-func New(o Options, p remote.PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
+func NewPool(o remote.PoolOptions) *Pool {
+	return &Pool{pool: remote.Pool[*account, *repository]{Options: o.Complete()}}
+}
 
 // Backend returns the Backend with these options. It makes no requests, so call it whenever you need the Backend.
 func (p *Pool) Backend(o Options) (*Backend, error) {
@@ -34,30 +31,27 @@ func (p *Pool) Backend(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, key := p.o.Clock.Now(), o.accountKey()
-	a, err := p.accounts.Get(now, key, func() (*account, error) { return newAccount(key, o, p.o) })
+	pool := p.pool.Options
+	r, key, err := p.pool.Project(o.Options, o.credentials(),
+		func(key string) (*account, error) { return newAccount(key, o, pool) },
+		func(a *account) *repository { return newRepository(a, o.Project, pool) })
 	if err != nil {
 		return nil, err
 	}
-	key = o.ProjectKey(key)
-	r, err := p.repositories.Get(now, key, func() (*repository, error) { return newRepository(a, o.Project, p.o), nil })
-	if err != nil {
-		return nil, err
-	}
-	return p.backends.Get(now, o.ViewKey(key), func() (*Backend, error) { return newBackend(r, o), nil })
+	return p.backends.Get(pool.Clock.Now(), o.ViewKey(key), func() (*Backend, error) { return newBackend(r, o), nil })
 }
 
-// account is a set of credentials.
+// account is a set of credentials, with the clients that use them.
 type account struct {
 	remote.Account
 	client *gh.Client
-	// app authenticates as the App itself in place of its installation; nil for a token.
+	// app authenticates as the App itself, not as its installation; nil for a token.
 	app    *gh.Client
 	budget int
 }
 
 func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
-	// The name appears in metrics: the IDs of an App, or else a part of the hash.
+	// The name appears in metrics: the IDs of an App, or a part of the hash of a token.
 	name := "token-" + key[:8]
 	if o.App != nil {
 		name = fmt.Sprintf("app-%d-%d", o.App.ID, o.App.Installation)
@@ -73,7 +67,7 @@ func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
 	}
 	asApp, err := ghinstallation.NewAppsTransport(transport, o.App.ID, o.App.PrivateKey)
 	if err != nil {
-		// The error of the library could quote the key.
+		// The error of the library may quote the key.
 		return nil, fmt.Errorf("the private key of GitHub App %d cannot be read: it has to be an RSA key in PEM", o.App.ID)
 	}
 	asApp.BaseURL = strings.TrimSuffix(o.URL, "/")
@@ -81,21 +75,22 @@ func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
 		return nil, err
 	}
 	installed := ghinstallation.NewFromAppsTransport(asApp, o.App.Installation)
-	// The tokens get no more rights than needed, whatever the App has. The options are of another version of the library than ours.
-	if err := json.Unmarshal([]byte(rights), &installed.InstallationTokenOptions); err != nil {
+	// The tokens get only the needed permissions. The options are a type of another version of the library, hence the
+	// JSON.
+	if err := json.Unmarshal([]byte(permissions), &installed.InstallationTokenOptions); err != nil {
 		return nil, err
 	}
 	a.client, err = newClient(o, newCache(installed))
 	return a, err
 }
 
-const rights = `{"permissions": {"deployments": "write", "metadata": "read"}}`
+const permissions = `{"permissions": {"deployments": "write", "metadata": "read"}}`
 
 func newClient(o Options, transport http.RoundTripper) (*gh.Client, error) {
 	client := &http.Client{Transport: transport, CheckRedirect: o.HTTPClient.CheckRedirect}
 	return gh.NewClient(
 		gh.WithHTTPClient(client), gh.WithURLs(&o.URL, nil), gh.WithUserAgent("kuberik/"+buildinfo.Version),
-		// The Transport does this, by our clock and for all that share the credentials.
+		// The Transport does this, with our clock and for all clients of the account.
 		gh.WithDisableRateLimitCheck(),
 	)
 }

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	gh "github.com/google/go-github/v92/github"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/remote"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// maxFailures is the number of failures after which the rest of a history is left for the next time.
+// maxFailures is the number of failures after which Publish stops.
 const maxFailures = 3
 
 // Publish implements environment.Backend.
@@ -37,33 +38,33 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	}
 	var errs []error
 	failures := 0
-	// The oldest come first: for GitHub, the newest is what was made last.
+	// The oldest are published first, because GitHub shows the deployment that was created last as the newest.
 	for i, d := range slices.Backward(s.Deployments) {
 		err := p.publish(ctx, d, i == 0)
 		if err == nil {
 			continue
 		}
 		errs = append(errs, err)
-		var one *environment.DeploymentError
-		if errors.As(err, &one) {
+		var rejected *environment.DeploymentError
+		if errors.As(err, &rejected) {
 			continue
 		}
 		b.repository.Failed(ctx, err, b.o.Interval)
-		if failures++; failures == maxFailures || lasting(ctx, err) {
+		if failures++; failures == maxFailures || isPersistent(ctx, err) {
 			break
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lasting reports whether the next deployment would fail as well.
-func lasting(ctx context.Context, err error) bool {
+// isPersistent reports whether the next deployment would fail with the same error.
+func isPersistent(ctx context.Context, err error) bool {
 	var wait *environment.WaitError
 	var refused *environment.RefusedError
 	return ctx.Err() != nil || errors.As(err, &wait) || errors.As(err, &refused)
 }
 
-// publication is one environment that is published.
+// publication is the publication of one environment's state.
 type publication struct {
 	*Backend
 	app   *application
@@ -71,7 +72,7 @@ type publication struct {
 	state environment.State
 }
 
-// begin reads what is not known yet. Usually, that is nothing.
+// begin reads the deployments of the application, unless they are known.
 func (b *Backend) begin(ctx context.Context, s environment.State) (*publication, error) {
 	if err := b.identify(ctx); err != nil {
 		return nil, err
@@ -94,11 +95,11 @@ func (p *publication) publish(ctx context.Context, d environment.Deployment, new
 		return &environment.DeploymentError{ID: d.ID, Err: errors.New("the deployment has no key")}
 	}
 	report := newReport(d)
-	// The revision is read from the image, and so may be known later than the deployment.
-	made := d.Key + " " + revisionOf(d)
+	// The revision is read from the image, possibly after the deployment. A new revision is another write.
+	creation := d.Key + " " + revisionOf(d)
 	state, text := report.texts()
-	reported := made + " " + state + " " + text
-	for _, write := range []string{made, reported} {
+	status := creation + " " + state + " " + text
+	for _, write := range []string{creation, status} {
 		if err := p.repository.Rejected(write); err != nil {
 			return err
 		}
@@ -108,24 +109,20 @@ func (p *publication) publish(ctx context.Context, d environment.Deployment, new
 		r, err = p.create(ctx, d)
 	}
 	if err != nil {
-		return p.repository.Reject(d, made, err)
+		return p.repository.Reject(d, creation, err)
 	}
 	if r.readAt.IsZero() {
 		if err := p.repository.readStatuses(ctx, p.app, r); err != nil {
 			return err
 		}
 	}
-	return p.repository.Reject(d, reported, p.report(ctx, r, report, newest))
+	return p.repository.Reject(d, status, p.report(ctx, r, report, newest))
 }
 
-func revisionOf(d environment.Deployment) string {
-	if d.Version.Revision == nil {
-		return ""
-	}
-	return *d.Version.Revision
-}
+func revisionOf(d environment.Deployment) string { return ptr.Deref(d.Version.Revision, "") }
 
-// find returns the deployment if it is known, or else if GitHub has it: the response to the request that created it may have been lost.
+// find returns the record of a deployment, or nil. It asks GitHub for an unknown one, since the response to its
+// creation may have been lost.
 func (p *publication) find(ctx context.Context, d environment.Deployment) (*record, error) {
 	var best *record
 	for _, r := range p.app.records {
@@ -136,7 +133,8 @@ func (p *publication) find(ctx context.Context, d environment.Deployment) (*reco
 	}
 	if revisionOf(d) == "" {
 		return nil, &remote.RejectedError{
-			Reason: "GitHub has no deployments without a revision: set the annotation org.opencontainers.image.revision of the image",
+			Reason: "GitHub has no deployments without a revision: " +
+				"set the annotation org.opencontainers.image.revision of the image",
 		}
 	}
 	o := gh.DeploymentsListOptions{
@@ -155,7 +153,7 @@ func (p *publication) find(ctx context.Context, d environment.Deployment) (*reco
 	return p.adopt(found, d), nil
 }
 
-// adopt keeps the deployment of GitHub that is ours, and returns it; nil if there is none.
+// adopt adds the deployment of GitHub that is ours to the records, and returns it, or nil.
 func (p *publication) adopt(list []*gh.Deployment, d environment.Deployment) (best *record) {
 	for _, made := range list {
 		if name, r := newRecord(made); r != nil && name == p.name {
@@ -169,14 +167,15 @@ func (p *publication) adopt(list []*gh.Deployment, d environment.Deployment) (be
 	return best
 }
 
-// older returns the older of two records, of those that are the deployment. They have its key and are evidence; without signatures, the
-// deployment may also be one that another controller made for the same entry of the history, before ours was installed.
+// older returns r if it is the deployment and older than best, or else best. It is the deployment if it has the same
+// key and is evidence. Without a signature key, it may also be one that the public controller created for the same
+// entry of the history.
 func (p *publication) older(best, r *record, d environment.Deployment) *record {
 	key := r.payload.key()
 	switch {
 	case r.environment != p.state.Environment || best != nil && best.id < r.id:
 		return best
-	case key != d.Key && (key != "" || p.o.SignatureKey != nil || !inherited(r, d)):
+	case key != d.Key && (key != "" || p.o.SignatureKey != nil || !isSameEntry(r, d)):
 		return best
 	case p.untrustedReason(p.name, r) != "":
 		return best
@@ -184,16 +183,20 @@ func (p *publication) older(best, r *record, d environment.Deployment) *record {
 	return r
 }
 
-func inherited(r *record, d environment.Deployment) bool {
-	theirs, ours := r.payload.Version.Revision, d.Version.Revision
-	return r.number == d.ID && r.payload.Version.Tag == d.Version.Tag && theirs != nil && ours != nil && *theirs == *ours
+// isSameEntry reports whether a record without a key is that of a deployment.
+func isSameEntry(r *record, d environment.Deployment) bool {
+	revision := r.payload.Version.Revision
+	return r.number == d.ID && r.payload.Version.Tag == d.Version.Tag && revision != nil && d.Version.Revision != nil &&
+		*revision == *d.Version.Revision
 }
 
 func (p *publication) create(ctx context.Context, d environment.Deployment) (*record, error) {
 	body := newPayload(p.state, d)
 	body.Kuberik.Signature = p.o.Sign(p.signedDeployment(p.name, p.state.Environment, body)...)
 	made, err := p.repository.createDeployment(ctx, gh.DeploymentRequest{
-		Ref: remote.CommitOf(revisionOf(d)), Task: new(taskOf(p.name)), Environment: new(environmentOf(p.name, p.state.Environment)),
+		Ref: remote.CommitOf(
+			revisionOf(d),
+		), Task: new(taskOf(p.name)), Environment: new(environmentOf(p.name, p.state.Environment)),
 		Description: new(strings.TrimSpace(version.Clean(d.Message, maxText))), Payload: body,
 		AutoMerge: new(false), RequiredContexts: []string{}, ProductionEnvironment: new(p.state.Environment == "production"),
 	})
@@ -208,7 +211,7 @@ func (p *publication) create(ctx context.Context, d environment.Deployment) (*re
 	return r, nil
 }
 
-// report makes the newest status that is evidence the one that it should be.
+// report creates a status, unless the newest trusted one is equal.
 func (p *publication) report(ctx context.Context, r *record, report statusReport, newestDeployment bool) error {
 	trusted := func(s status) bool { return p.untrustedStatusReason(p.name, r, s) == "" }
 	last, ok := newest(r.statuses, trusted)
@@ -228,14 +231,16 @@ func (p *publication) report(ctx context.Context, r *record, report statusReport
 	report.signature = p.o.Sign(p.signedReport(p.name, r, report)...)
 	state, text := report.texts()
 	request := gh.DeploymentStatusRequest{
-		State: state, Description: &text, LogURL: new(report.logURL(p.web())), Environment: new(environmentOf(p.name, r.environment)),
+		State: state, Description: &text, LogURL: new(report.logURL(p.webURL())), Environment: new(
+			environmentOf(p.name, r.environment),
+		),
 	}
 	if link != "" {
 		request.EnvironmentURL = &link
 	}
 	made, err := p.repository.createStatus(ctx, r.id, request)
 	if err != nil {
-		// The status may have been created, and the deployment may be gone.
+		// The status may have been created nevertheless, so the statuses are read again.
 		r.readAt = time.Time{}
 		if errors.Is(err, remote.ErrGone) {
 			p.app.forget(r.id)
@@ -250,8 +255,8 @@ func (p *publication) report(ctx context.Context, r *record, report statusReport
 	return nil
 }
 
-// web returns the page about the deployments of the repository.
-func (b *Backend) web() string {
+// webURL returns the URL of the repository's page about deployments.
+func (b *Backend) webURL() string {
 	u, err := url.Parse(b.o.URL)
 	if err != nil {
 		return ""

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// maxRecords bounds the deployments of an application that are kept.
+	// maxRecords bounds the deployments of an application that are cached.
 	maxRecords = 3000
-	// maxPerWriter bounds those of one login in one environment. The logins that no Backend trusts count as one.
+	// maxPerWriter bounds those of one login in one environment. All untrusted logins count as one.
 	maxPerWriter = 100
-	// maxStatuses is the number of statuses of an application above which only fewStatuses more are kept of each deployment.
+	// Above maxStatuses statuses of an application, only fewStatuses of each deployment are cached.
 	maxStatuses, fewStatuses = 20000, 10
 	// maxLinks bounds the links in the statuses of one deployment, in bytes.
 	maxLinks = 8 << 10
 )
 
-// record is what is known of one deployment.
+// record is a cached deployment.
 type record struct {
 	id                   int64
 	creator, environment string
@@ -34,9 +34,9 @@ type record struct {
 	payload              *payload
 	writer               writer
 	statuses             []status
-	// readAt is when the statuses were read; zero if they never were, or may have changed since.
+	// readAt is when the statuses were read; zero if they were not, or may have changed since.
 	readAt time.Time
-	// changed is when the newest status was made, by the clock of GitHub.
+	// changed is when the newest status was created, by the clock of GitHub.
 	changed time.Time
 }
 
@@ -45,7 +45,7 @@ type writer struct{ environment, login string }
 
 var untrusted writer
 
-// status is one that is about a bake.
+// status is a status about a bake.
 type status struct {
 	id      int64
 	creator string
@@ -65,12 +65,14 @@ func newRecord(d *gh.Deployment) (name string, r *record) {
 		return "", nil
 	}
 	return name, &record{
-		id: d.GetID(), creator: loginOf(d.GetCreator()), environment: short, message: version.Clean(d.GetDescription(), maxText),
-		created: stamp(d.CreatedAt), updated: stamp(d.UpdatedAt), changed: stamp(d.CreatedAt), number: number, payload: p,
+		id: d.GetID(), creator: loginOf(d.GetCreator()), environment: short, message: version.Clean(
+			d.GetDescription(), maxText,
+		),
+		created: timeOf(d.CreatedAt), updated: timeOf(d.UpdatedAt), changed: timeOf(d.CreatedAt), number: number, payload: p,
 	}
 }
 
-// at returns when it was decided, or else made.
+// at returns when the deployment was decided, or else created.
 func (r *record) at() time.Time {
 	if r.payload.Kuberik != nil && !r.payload.Kuberik.At.IsZero() {
 		return r.payload.Kuberik.At
@@ -84,7 +86,9 @@ func newStatus(s *gh.DeploymentStatus) (status, bool) {
 		return status{}, false
 	}
 	return status{
-		id: s.GetID(), creator: loginOf(s.GetCreator()), made: stamp(s.CreatedAt), url: environment.SafeURL(s.GetEnvironmentURL()), report: report,
+		id: s.GetID(), creator: loginOf(s.GetCreator()), made: timeOf(s.CreatedAt), url: environment.SafeURL(
+			s.GetEnvironmentURL(),
+		), report: report,
 	}, true
 }
 
@@ -109,47 +113,48 @@ func (r *record) setStatuses(list []*gh.DeploymentStatus, limit int, now time.Ti
 		if ok && len(statuses) < limit {
 			statuses = append(statuses, known)
 		}
-		if made := stamp(s.CreatedAt); made.After(r.changed) {
+		if made := timeOf(s.CreatedAt); made.After(r.changed) {
 			r.changed = made
 		}
 	}
 	r.statuses, r.readAt = slices.Clip(statuses), now
 }
 
-// final reports whether the newest status usually stays. It decides what is read again, not what is evidence.
-func (r *record) final() bool {
+// isFinal reports whether the newest status usually stays. It determines how often the statuses are read, not what is
+// evidence.
+func (r *record) isFinal() bool {
 	s, ok := newest(r.statuses, func(status) bool { return true })
 	return ok && s.report.state != v1alpha1.BakeDeploying && s.report.state != v1alpha1.BakeInProgress
 }
 
-// newest returns the last of the statuses that count. Among those with numbers it is the one with the highest, so that an old status that
-// somebody repeats is not; other controllers write no numbers, and there the ID decides.
+// newest returns the newest of the statuses that count. Among statuses with numbers it is the one with the highest
+// number, so that a repeated old status does not count. Other controllers write no numbers, and the ID decides.
 func newest(list []status, counts func(status) bool) (best status, ok bool) {
-	var numbered, plain status
+	var numbered, unnumbered status
 	for _, s := range list {
 		switch {
 		case !counts(s):
 		case s.report.number == 0:
-			if s.id > plain.id {
-				plain = s
+			if s.id > unnumbered.id {
+				unnumbered = s
 			}
 		case s.report.number > numbered.report.number || s.report.number == numbered.report.number && s.id > numbered.id:
 			numbered = s
 		}
 	}
-	if plain.id > numbered.id {
-		return plain, true
+	if unnumbered.id > numbered.id {
+		return unnumbered, true
 	}
 	return numbered, numbered.id != 0
 }
 
-// application is what is known of one application.
+// application is what is cached of one application.
 type application struct {
 	name    string
 	records map[int64]*record
 	// counts are the records of each writer.
 	counts map[writer]int
-	// forgotten reports whether deployments of untrusted logins were read and not kept.
+	// forgotten reports whether deployments of untrusted logins were dropped.
 	forgotten bool
 	// version counts the changes.
 	version int64
@@ -157,9 +162,9 @@ type application struct {
 	// walked is when all deployments were last read, and walk the position of an unfinished walk.
 	walked time.Time
 	walk   position
-	// refreshed is when the last refresh succeeded, and at is when the last one did that read everything that was due.
+	// refreshed is when the last refresh succeeded, and at is when the last complete one did.
 	refreshed, at time.Time
-	// swept is the number of deployments whose statuses are read again although they should not change.
+	// swept is the number of deployments with final statuses that are checked regularly.
 	swept int
 }
 
@@ -167,30 +172,30 @@ func newApplication(name string) *application {
 	return &application{name: name, records: map[int64]*record{}, counts: map[writer]int{}}
 }
 
-// add keeps a deployment. Above a limit it forgets another one: the oldest of the same writer, or of the one that has most.
+// add caches a deployment. Above a limit it drops the oldest one of the same writer, or of the writer with the most.
 func (a *application) add(r *record) {
 	a.records[r.id] = r
 	a.counts[r.writer]++
 	a.version++
-	full := r.writer
-	if a.counts[full] <= maxPerWriter {
+	largest := r.writer
+	if a.counts[largest] <= maxPerWriter {
 		if len(a.records) <= maxRecords {
 			return
 		}
 		for w, n := range a.counts {
-			if n > a.counts[full] {
-				full = w
+			if n > a.counts[largest] {
+				largest = w
 			}
 		}
 	}
 	var oldest int64
 	for id, other := range a.records {
-		if other.writer == full && other != r && (oldest == 0 || id < oldest) {
+		if other.writer == largest && other != r && (oldest == 0 || id < oldest) {
 			oldest = id
 		}
 	}
 	a.forget(oldest)
-	a.forgotten = a.forgotten || full == untrusted
+	a.forgotten = a.forgotten || largest == untrusted
 }
 
 // forget drops a deployment.
@@ -202,8 +207,8 @@ func (a *application) forget(id int64) {
 	}
 }
 
-// regroup assigns the records to writers again, and makes the next refresh read what is missing of those that are trusted now. If some
-// were forgotten, it reads all deployments again.
+// regroup assigns the records to writers again after the trusted logins have changed. The next refresh reads their
+// statuses, and all deployments if some were dropped.
 func (a *application) regroup(trusted map[string]bool) {
 	a.refreshed = time.Time{}
 	clear(a.counts)
@@ -216,7 +221,7 @@ func (a *application) regroup(trusted map[string]bool) {
 	}
 }
 
-// statusCount returns the number of statuses that are kept.
+// statusCount returns the number of cached statuses.
 func (a *application) statusCount() (n int) {
 	for _, r := range a.records {
 		n += len(r.statuses)

@@ -18,8 +18,10 @@ func TestLongPayloads(t *testing.T) {
 	t.Parallel()
 	read := func(id, key, signature string) *payload {
 		t.Helper()
-		raw := fmt.Sprintf(`{"id":%q,"relationship":{"environment":"dev","type":%q},"version":{"tag":"v1"},"kuberik":{"key":%q,"signature":%q,"after":%s}}`,
-			id, strings.Repeat("t", 1000), key, signature, repeated(300, `"`+strings.Repeat("n", 120)+`"`))
+		raw := fmt.Sprintf(
+			`{"id":%q,"relationship":{"environment":"dev","type":%q},"version":{"tag":"v1"},"kuberik":{"key":%q,"signature":%q,"after":%s}}`,
+			id, strings.Repeat("t", 1000), key, signature, repeated(300, `"`+strings.Repeat("n", 120)+`"`),
+		)
 		p, _, err := parsePayload(json.RawMessage(raw))
 		if err != nil {
 			return nil
@@ -27,11 +29,15 @@ func TestLongPayloads(t *testing.T) {
 		return p
 	}
 	p := read("1", strings.Repeat("k", 128), strings.Repeat("s", 64))
-	if p == nil || len(p.Kuberik.After) != maxAfter || cap(p.Kuberik.After) > 2*maxAfter || len(p.Kuberik.After[0]) > maxName || len(p.Relationship.Type) > maxName {
+	if p == nil || len(p.Kuberik.After) != maxAfter || cap(p.Kuberik.After) > 2*maxAfter ||
+		len(p.Kuberik.After[0]) > maxName ||
+		len(p.Relationship.Type) > maxName {
 		t.Errorf("got %+v", p)
 	}
 	for name, p := range map[string]*payload{
-		"key": read("1", strings.Repeat("k", 129), ""), "signature": read("1", "k", strings.Repeat("s", 65)), "number": read(strings.Repeat("0", 100)+"1", "k", ""),
+		"key": read("1", strings.Repeat("k", 129), ""), "signature": read("1", "k", strings.Repeat("s", 65)), "number": read(
+			strings.Repeat("0", 100)+"1", "k", "",
+		),
 	} {
 		if p != nil {
 			t.Errorf("a long %s was taken", name)
@@ -42,20 +48,27 @@ func TestLongPayloads(t *testing.T) {
 func TestLongReports(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 101)
-	if loginOf(&gh.User{Login: &long}) != "" || loginOf(&gh.User{Login: new("kuberik")}) != "kuberik" || loginOf(nil) != "" {
+	if loginOf(&gh.User{Login: &long}) != "" || loginOf(&gh.User{Login: new("kuberik")}) != "kuberik" ||
+		loginOf(nil) != "" {
 		t.Error("a login that is too long is accepted")
 	}
 	w, _ := parseReport("success", "Bake succeeded", "https://x/#kuberik:n=1&signature="+strings.Repeat("s", 65))
 	if w.signature != "" || w.number != 1 {
 		t.Errorf("got %+v", w)
 	}
-	if w, _ = parseReport("success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1"); w.number != 0 {
+	if w, _ = parseReport(
+		"success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1",
+	); w.number != 0 {
 		t.Errorf("got %+v", w)
 	}
 	var statuses []*gh.DeploymentStatus
 	for id := range int64(100) {
 		statuses = append(statuses, &gh.DeploymentStatus{
-			ID: new(id + 1), State: new("success"), Description: new("Bake succeeded"), EnvironmentURL: new("https://x/" + strings.Repeat("x", 1000)),
+			ID: new(
+				id + 1,
+			), State: new("success"), Description: new("Bake succeeded"), EnvironmentURL: new(
+				"https://x/" + strings.Repeat("x", 1000),
+			),
 		})
 	}
 	var r record

@@ -15,33 +15,35 @@ import (
 )
 
 const (
-	// sweepInterval is how often everything is read again that should not change.
+	// sweepInterval is how often everything is read again, even if it should not change.
 	sweepInterval = time.Hour
 	// sweptPerWriter is how many of the newest deployments of each writer the sweep covers.
 	sweptPerWriter = 2
 	// maxChecks bounds the deployments whose statuses one refresh reads.
 	maxChecks = 100
-	// maxDeployments bounds how many deployments a walk reads, and maxNew how many new ones a poll reads.
+	// maxDeployments bounds the deployments that a walk reads, and maxNew those that a poll reads.
 	maxDeployments, maxNew = 3000, 1000
 )
 
-// repository is what one account knows of a repository.
+// repository is what one account has cached of a repository.
 type repository struct {
 	api
 	*remote.Project
 	apps map[string]*application
-	// trusted are the logins, in lower case, that some Backend of the repository trusts.
+	// trusted are the logins, in lower case, that at least one Backend trusts.
 	trusted map[string]bool
-	// polled is when the newest deployments were last read, and mark the ID of the newest of them.
-	polled time.Time
-	mark   int64
+	// polled is when the newest deployments were last read, and newestID the ID of the newest.
+	polled   time.Time
+	newestID int64
 	// pollSize is the page size of the last poll.
 	pollSize int
 }
 
 func newRepository(a *account, project string, o remote.PoolOptions) *repository {
 	return &repository{
-		api: newAPI(a, project), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{}, trusted: map[string]bool{},
+		api: newAPI(
+			a, project,
+		), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{}, trusted: map[string]bool{},
 	}
 }
 
@@ -52,7 +54,7 @@ func (r *repository) application(name string) *application {
 	return r.apps[name]
 }
 
-// trust adds logins whose deployments are evidence for some Backend.
+// trust adds trusted logins.
 func (r *repository) trust(logins []string) {
 	known := len(r.trusted)
 	for _, login := range logins {
@@ -66,7 +68,7 @@ func (r *repository) trust(logins []string) {
 	}
 }
 
-// refresh reads what may have changed of an application, unless it did so within the interval.
+// refresh reads what may have changed in an application, unless it did so within the interval.
 func (r *repository) refresh(ctx context.Context, app *application, interval time.Duration) error {
 	now := r.Clock.Now()
 	if !app.refreshed.IsZero() && now.Sub(app.refreshed) < interval {
@@ -87,8 +89,10 @@ func (r *repository) refresh(ctx context.Context, app *application, interval tim
 	return nil
 }
 
-// readChanges reports whether something should have been read long ago and still was not.
-func (r *repository) readChanges(ctx context.Context, app *application, interval time.Duration) (overdue bool, err error) {
+// readChanges reads the new deployments and the statuses that are due. It reports whether some are overdue.
+func (r *repository) readChanges(
+	ctx context.Context, app *application, interval time.Duration,
+) (overdue bool, err error) {
 	if err := r.poll(ctx, interval); err != nil {
 		return false, err
 	}
@@ -104,7 +108,7 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 	if !r.polled.IsZero() && now.Sub(r.polled) < interval {
 		return nil
 	}
-	mark, at := r.mark, position{size: r.pollSize}
+	newestID, at := r.newestID, position{size: r.pollSize}
 	for more := true; more && at.read < maxNew; {
 		var list []*gh.Deployment
 		var err error
@@ -114,20 +118,20 @@ func (r *repository) poll(ctx context.Context, interval time.Duration) error {
 			return err
 		}
 		for _, d := range list {
-			mark = max(mark, d.GetID())
-			r.note(d)
+			newestID = max(newestID, d.GetID())
+			r.record(d)
 		}
-		// At first, walks read the pages that follow.
-		if r.polled.IsZero() || !slices.ContainsFunc(list, func(d *gh.Deployment) bool { return d.GetID() > r.mark }) {
+		// On the first poll, walks read the following pages.
+		if r.polled.IsZero() || !slices.ContainsFunc(list, func(d *gh.Deployment) bool { return d.GetID() > r.newestID }) {
 			break
 		}
 	}
-	r.polled, r.mark = now, mark
+	r.polled, r.newestID = now, newestID
 	return nil
 }
 
-// walk reads the deployments of an application: all of them at first, and later the newest as far as they have changed. It continues an
-// interrupted walk, since the caller may not have time for all of it; polls read what is made in the meantime.
+// walk reads the deployments of an application: all of them the first time, and later up to the first page without a
+// change. It continues a walk that a timeout interrupted. Polls read what was created in the meantime.
 func (r *repository) walk(ctx context.Context, app *application) error {
 	now := r.Clock.Now()
 	first := app.walked.IsZero()
@@ -146,7 +150,7 @@ func (r *repository) walk(ctx context.Context, app *application) error {
 		app.walk.at = now
 		changed := false
 		for _, d := range list {
-			changed = r.note(d) || changed
+			changed = r.record(d) || changed
 		}
 		if !first && !changed {
 			break
@@ -156,8 +160,8 @@ func (r *repository) walk(ctx context.Context, app *application) error {
 	return nil
 }
 
-// note records a deployment, and reports whether it is new or has changed.
-func (r *repository) note(d *gh.Deployment) bool {
+// record adds a deployment to its application, and reports whether it is new or has changed.
+func (r *repository) record(d *gh.Deployment) bool {
 	name, read := newRecord(d)
 	app := r.apps[name]
 	if read == nil || app == nil {
@@ -198,9 +202,12 @@ const (
 	routine
 )
 
-// checkStatuses reads the statuses that are due. While the budget is short, only what has changed and the newest of each environment are
-// read, all the more while the newest of other applications may be unread. It reports whether something is overdue.
-func (r *repository) checkStatuses(ctx context.Context, app *application, interval time.Duration) (overdue bool, err error) {
+// checkStatuses reads the statuses that are due. While the budget is short, it reads only those that have changed and
+// the newest of each environment. An application that is read for the first time leaves more of the budget to others.
+// It reports whether a check is overdue.
+func (r *repository) checkStatuses(
+	ctx context.Context, app *application, interval time.Duration,
+) (overdue bool, err error) {
 	reserve := r.budget / 4
 	if app.refreshed.IsZero() {
 		reserve = r.budget / 2
@@ -220,8 +227,8 @@ func (r *repository) checkStatuses(ctx context.Context, app *application, interv
 // deferrable reports whether the check may wait while the budget is short.
 func (c check) deferrable() bool { return c.urgency == routine || c.urgency > changed && c.age > 0 }
 
-// due returns the checks that are due, the most urgent first. Deployments of untrusted logins are never checked: they are no evidence
-// whatever their statuses say.
+// due returns the checks that are due, the most urgent first. Deployments of untrusted logins are never checked, since
+// they are no evidence whatever their statuses are.
 func (r *repository) due(app *application, interval time.Duration) []check {
 	var checks []check
 	ages := map[writer]int{}
@@ -245,7 +252,10 @@ func (r *repository) due(app *application, interval time.Duration) []check {
 		}
 	}
 	slices.SortFunc(due, func(a, b check) int {
-		return cmp.Or(cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.age, b.age), a.record.readAt.Compare(b.record.readAt), cmp.Compare(b.record.id, a.record.id))
+		return cmp.Or(
+			cmp.Compare(a.urgency, b.urgency), cmp.Compare(a.age, b.age), a.record.readAt.Compare(b.record.readAt),
+			cmp.Compare(b.record.id, a.record.id),
+		)
 	})
 	return due[:min(len(due), maxChecks)]
 }
@@ -260,8 +270,8 @@ func (r *repository) pause(c *check, interval, sweep time.Duration) (time.Durati
 	case rec.readAt.IsZero():
 		c.urgency = unread
 		return 0, true
-	case !rec.final():
-		// What has not changed for a day will not change this minute.
+	case !rec.isFinal():
+		// The longer a deployment has not changed, the less often it is checked.
 		c.urgency = unfinished
 		return min(max(interval, r.Clock.Since(rec.changed)/10), sweepInterval), true
 	}
@@ -269,7 +279,8 @@ func (r *repository) pause(c *check, interval, sweep time.Duration) (time.Durati
 	return sweep, c.age < sweptPerWriter
 }
 
-// sweepPeriod returns the period of the sweep: it takes a quarter of the budget, at least an interval and less than an hour.
+// sweepPeriod returns the period of the sweep, which takes a quarter of the budget: at least the interval, and less
+// than an hour.
 func (r *repository) sweepPeriod(interval time.Duration) time.Duration {
 	n := 0
 	for _, app := range r.apps {

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"k8s.io/utils/ptr"
 )
 
 // untrustedReason returns why a deployment is no evidence, or "" if it is.
@@ -46,13 +48,14 @@ func (b *Backend) signedReport(name string, r *record, s statusReport) []string 
 	return append(fields, string(s.state), unix(s.since), s.quarantine, unix(s.attempt), strconv.FormatInt(s.number, 10))
 }
 
-// identity returns the fields that identify a deployment, so that a signature is not valid for another environment, version or repository.
+// identity returns the fields that identify a deployment, so that a signature is not valid for another environment,
+// version or repository.
 func (b *Backend) identity(name, environment string, p *payload) []string {
-	revision := ""
-	if p.Version.Revision != nil {
-		revision = *p.Version.Revision
+	return []string{
+		strings.ToLower(
+			b.o.Project,
+		), name, environment, p.key(), p.Version.Tag, p.Version.Digest, ptr.Deref(p.Version.Revision, ""),
 	}
-	return []string{strings.ToLower(b.o.Project), name, environment, p.key(), p.Version.Tag, p.Version.Digest, revision}
 }
 
 func unix(t time.Time) string {

@@ -73,7 +73,8 @@ func (b *bench) public(t *testing.T, login, env, payload, statusState, text stri
 	t.Helper()
 	var made shown
 	err := json.Unmarshal(b.call(t, login, http.MethodPost, "/deployments", map[string]any{
-		"ref": "0000000000000000000000000000000000000001", "task": "deploy:kuberik/shop", "environment": "kuberik/shop/" + env,
+		"ref": "0000000000000000000000000000000000000001", "task": "deploy:kuberik/shop",
+		"environment": "kuberik/shop/" + env,
 		"description": "by another controller", "auto_merge": false, "required_contexts": []string{},
 		"payload": base64.StdEncoding.EncodeToString([]byte(payload)),
 	}), &made)
@@ -88,7 +89,10 @@ func (b *bench) public(t *testing.T, login, env, payload, statusState, text stri
 
 func (b *bench) status(t *testing.T, login string, id int64, state, text, logURL string) {
 	t.Helper()
-	b.call(t, login, http.MethodPost, fmt.Sprintf("/deployments/%d/statuses", id), map[string]any{"state": state, "description": text, "log_url": logURL})
+	b.call(
+		t, login, http.MethodPost, fmt.Sprintf("/deployments/%d/statuses", id),
+		map[string]any{"state": state, "description": text, "log_url": logURL},
+	)
 }
 
 const theirs = `{"id":"7","relationship":{"environment":"dev","type":"After"},"version":{"tag":"v1.7.0","revision":"0000000000000000000000000000000000000001"}}`
@@ -96,7 +100,9 @@ const theirs = `{"id":"7","relationship":{"environment":"dev","type":"After"},"v
 // TestWritten checks exactly what other controllers read.
 func TestWritten(t *testing.T) {
 	b := newBench(t)
-	s := environment.State{Application: "shop", Environment: "production", After: []string{"staging", "qa"}, URL: "https://kuberik.example.com/"}
+	s := environment.State{
+		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, URL: "https://kuberik.example.com/",
+	}
 	d := deployment(3, v1alpha1.BakeSucceeded)
 	d.Message, d.StateMessage, d.AvailableSince = "Deployed 3", "all well", d.At.Add(time.Hour)
 	d.Version.Revision = new("main@sha1:0123456789012345678901234567890123456789")
@@ -107,7 +113,8 @@ func TestWritten(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	want := shown{
-		ID: got[0].ID, Ref: "0123456789012345678901234567890123456789", Task: "deploy:kuberik/shop", Env: "kuberik/shop/production", Text: "Deployed 3", Prod: true,
+		ID: got[0].ID, Ref: "0123456789012345678901234567890123456789", Task: "deploy:kuberik/shop",
+		Env: "kuberik/shop/production", Text: "Deployed 3", Prod: true,
 		Payload: map[string]any{
 			"id": "3", "relationship": map[string]any{"environment": "staging", "type": "After"},
 			"version": map[string]any{"tag": "v1.3.0", "revision": "main@sha1:0123456789012345678901234567890123456789"},
@@ -122,16 +129,27 @@ func TestWritten(t *testing.T) {
 		state, text string
 	}{
 		{func(*environment.Deployment) {}, "success", "Bake succeeded: all well"},
-		{func(d *environment.Deployment) { d.Quarantine = "loses orders" }, "failure", "Bake failed: quarantined: loses orders"},
-		{func(d *environment.Deployment) { d.State, d.Quarantine = v1alpha1.BakeFailed, "" }, "failure", "Bake failed: all well"},
-		{func(d *environment.Deployment) { d.State = v1alpha1.BakeInProgress }, "in_progress", "Baking in progress: all well"},
-		{func(d *environment.Deployment) { d.State, d.StateMessage = v1alpha1.BakeDeploying, "" }, "in_progress", "Deploying"},
+		{
+			func(d *environment.Deployment) { d.Quarantine = "loses orders" }, "failure",
+			"Bake failed: quarantined: loses orders",
+		},
+		{
+			func(d *environment.Deployment) { d.State, d.Quarantine = v1alpha1.BakeFailed, "" }, "failure",
+			"Bake failed: all well",
+		},
+		{
+			func(d *environment.Deployment) { d.State = v1alpha1.BakeInProgress }, "in_progress", "Baking in progress: all well",
+		},
+		{
+			func(d *environment.Deployment) { d.State, d.StateMessage = v1alpha1.BakeDeploying, "" }, "in_progress", "Deploying",
+		},
 		{func(d *environment.Deployment) { d.State = v1alpha1.BakeCancelled }, "inactive", "Bake cancelled"},
 	} {
 		tc.change(&s.Deployments[0])
 		publish(t, b.backend(t, b.options("kuberik")), s)
 		st := b.list(t, fmt.Sprintf("/deployments/%d/statuses", want.ID))[0]
-		if st.State != tc.state || st.Text != tc.text || st.EnvURL != s.URL || !strings.Contains(st.LogURL, "/octo-org/shop/deployments#kuberik:") {
+		if st.State != tc.state || st.Text != tc.text || st.EnvURL != s.URL ||
+			!strings.Contains(st.LogURL, "/octo-org/shop/deployments#kuberik:") {
 			t.Errorf("said is %+v, want %s %q", st, tc.state, tc.text)
 		}
 	}
@@ -140,7 +158,10 @@ func TestWritten(t *testing.T) {
 // TestPublicControllers: what they write is evidence if they are trusted, and is read as they mean it.
 func TestPublicControllers(t *testing.T) {
 	b := newBench(t)
-	b.public(t, "their-bot", "dev", `{"id":"1","version":{"tag":"v1.6.0","revision":"0000000000000000000000000000000000000001"}}`, "success", "Bake succeeded")
+	b.public(
+		t, "their-bot", "dev", `{"id":"1","version":{"tag":"v1.6.0","revision":"0000000000000000000000000000000000000001"}}`,
+		"success", "Bake succeeded",
+	)
 	b.clock.Step(time.Minute)
 	id := b.public(t, "their-bot", "dev", theirs, "in_progress", "Baking in progress: 3m left")
 	b.clock.Step(time.Minute)
@@ -156,10 +177,19 @@ func TestPublicControllers(t *testing.T) {
 	rev := "0000000000000000000000000000000000000001"
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	message := "by another controller"
-	want := []environment.State{{Application: "shop", Environment: "dev", After: []string{"dev"}, Deployments: []environment.Deployment{
-		{ID: 7, Version: v1alpha1.VersionInfo{Tag: "v1.7.0", Revision: &rev}, Message: message, State: v1alpha1.BakeSucceeded, StateMessage: "fine", At: at.Add(time.Minute), AvailableSince: at.Add(2 * time.Minute)},
-		{ID: 1, Version: v1alpha1.VersionInfo{Tag: "v1.6.0", Revision: &rev}, Message: message, State: v1alpha1.BakeSucceeded, At: at, AvailableSince: at},
-	}}}
+	want := []environment.State{
+		{Application: "shop", Environment: "dev", After: []string{"dev"}, Deployments: []environment.Deployment{
+			{
+				ID: 7, Version: v1alpha1.VersionInfo{Tag: "v1.7.0", Revision: &rev}, Message: message,
+				State: v1alpha1.BakeSucceeded, StateMessage: "fine", At: at.Add(time.Minute),
+				AvailableSince: at.Add(2 * time.Minute),
+			},
+			{
+				ID: 1, Version: v1alpha1.VersionInfo{Tag: "v1.6.0", Revision: &rev}, Message: message,
+				State: v1alpha1.BakeSucceeded, At: at, AvailableSince: at,
+			},
+		}},
+	}
 	if diff := cmp.Diff(want, read(t, backend).Environments, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -192,7 +222,8 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-// TestForged: with a key, a login alone promotes nothing. The attacker has stolen our credentials, and repeats what we wrote.
+// TestForged: with a key, a login alone promotes nothing. The attacker has stolen our credentials, and repeats what we
+// wrote.
 func TestForged(t *testing.T) {
 	signed := func(b *bench) github.Options {
 		o := b.options("kuberik")
@@ -286,7 +317,8 @@ func TestForged(t *testing.T) {
 			s, _ := snapshot.Find("staging")
 			evidence := false
 			for _, d := range s.Deployments {
-				evidence = evidence || d.State == v1alpha1.BakeSucceeded && d.UntrustedReason == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
+				evidence = evidence ||
+					d.State == v1alpha1.BakeSucceeded && d.UntrustedReason == "" && d.Attempt.Equal(d.At.Add(2*time.Hour))
 			}
 			if !evidence {
 				t.Errorf("ours is returned as %+v", s)
@@ -307,8 +339,8 @@ func TestOtherKey(t *testing.T) {
 	}
 }
 
-// TestTwoReporters: another trusted login reports about our deployment, as the public controller does while it is replaced. The last report
-// counts, and nobody repeats its own.
+// TestTwoReporters: another trusted login reports about our deployment, as the public controller does while it is
+// replaced. The last report counts, and nobody repeats its own.
 func TestTwoReporters(t *testing.T) {
 	b := newBench(t)
 	o := b.options("kuberik")

@@ -19,7 +19,7 @@ import (
 const (
 	namePrefix = "kuberik/"
 	taskPrefix = "deploy:"
-	// maxText is how long a description may be at GitHub, in bytes.
+	// maxText is GitHub's limit for a description, in bytes.
 	maxText = 140
 	// maxPayload bounds a payload that is read, in bytes.
 	maxPayload = 64 << 10
@@ -27,7 +27,7 @@ const (
 	maxName    = 100
 	// maxKey, maxNumber and maxSignature bound a key, the digits of an ID, and a signature.
 	maxKey, maxNumber, maxSignature = 128, 20, 64
-	// maxLogURL bounds a link that carries a part of a report.
+	// maxLogURL bounds a link that contains a part of a report.
 	maxLogURL = 2048
 
 	fragment    = "kuberik:"
@@ -42,7 +42,8 @@ func deploymentName(application string) string {
 func taskOf(name string) string                     { return taskPrefix + name }
 func environmentOf(name, environment string) string { return name + "/" + environment }
 
-// parseNames returns the application and the environment of a deployment, or false if it is not one of Kuberik.
+// parseNames returns the names of the application and the environment of a deployment, or false if it is not one of
+// Kuberik.
 func parseNames(task, environment string) (name, short string, ok bool) {
 	name, ok = strings.CutPrefix(task, taskPrefix)
 	if !ok || !strings.HasPrefix(name, namePrefix) {
@@ -52,7 +53,7 @@ func parseNames(task, environment string) (name, short string, ok bool) {
 	return name, short, ok && short != "" && len(short) <= maxName && version.Clean(short, maxName) == short
 }
 
-// payload is what a deployment carries. Other controllers read the fields of the first level.
+// payload is the payload of a deployment. The public controller reads the fields of the first level.
 type payload struct {
 	ID           string                `json:"id"`
 	Relationship *relationship         `json:"relationship,omitempty"`
@@ -65,7 +66,7 @@ type relationship struct {
 	Type        string `json:"type"`
 }
 
-// extra is what only this controller reads.
+// extra are the fields that only this controller reads.
 type extra struct {
 	Key       string    `json:"key"`
 	After     []string  `json:"after,omitempty"`
@@ -85,14 +86,14 @@ func newPayload(s environment.State, d environment.Deployment) *payload {
 			p.Relationship.Type = "Parallel"
 		}
 	}
-	// The signature covers what will be read.
+	// The signature covers the payload as it will be read.
 	p.clean()
 	return p
 }
 
 var errPayload = errors.New("the payload is not that of a Kuberik deployment")
 
-// parsePayload reads a payload: an object, or a string that holds one, as it is or in base64.
+// parsePayload parses a payload: a JSON object, or a string with one, plain or in base64.
 func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) > maxPayload {
@@ -117,12 +118,13 @@ func parsePayload(raw json.RawMessage) (*payload, int64, error) {
 	return &p, id, nil
 }
 
-// fits reports whether the texts that are compared, and so must not be cut, are no longer than those we write.
+// fits reports whether the texts that are compared, and so must not be cut, are short enough.
 func (p *payload) fits() bool {
-	return len(p.ID) <= maxNumber && (p.Kuberik == nil || len(p.Kuberik.Key) <= maxKey && len(p.Kuberik.Signature) <= maxSignature)
+	return len(p.ID) <= maxNumber &&
+		(p.Kuberik == nil || len(p.Kuberik.Key) <= maxKey && len(p.Kuberik.Signature) <= maxSignature)
 }
 
-// clean makes the texts of others fit to be shown and kept.
+// clean makes the texts of others safe to display, and short.
 func (p *payload) clean() {
 	for _, text := range []*string{p.Version.Version, p.Version.Revision} {
 		if text != nil {
@@ -142,7 +144,7 @@ func (p *payload) clean() {
 	}
 }
 
-// after returns the environments before that of the deployment.
+// after returns the upstream environments, and whether they are peers.
 func (p *payload) after() (names []string, parallel bool) {
 	switch {
 	case p.Kuberik != nil:
@@ -153,7 +155,7 @@ func (p *payload) after() (names []string, parallel bool) {
 	return nil, false
 }
 
-// key returns the key of the deployment; empty if another controller made it.
+// key returns the key of the deployment; empty if another controller created it.
 func (p *payload) key() string {
 	if p.Kuberik == nil {
 		return ""
@@ -161,19 +163,19 @@ func (p *payload) key() string {
 	return p.Kuberik.Key
 }
 
-// statusReport is what a status says.
+// statusReport is the content of a status.
 type statusReport struct {
 	state      v1alpha1.BakeStatus
 	message    string
 	quarantine string
 	since      time.Time
 	attempt    time.Time
-	// number counts the reports about a deployment, so that an old one that is repeated is not the newest.
+	// number counts the reports about a deployment, so that a repeated old one does not count as the newest.
 	number    int64
 	signature string
 }
 
-// texts are the state of GitHub and the description for each state. Other controllers understand these texts and no others.
+// texts are the state and the description at GitHub for each state. The public controller understands only these texts.
 var texts = []struct {
 	state  v1alpha1.BakeStatus
 	github string
@@ -187,18 +189,20 @@ var texts = []struct {
 }
 
 func newReport(d environment.Deployment) statusReport {
-	s := statusReport{state: d.State, message: d.StateMessage, quarantine: d.Quarantine, since: d.AvailableSince, attempt: d.Attempt}
+	s := statusReport{
+		state: d.State, message: d.StateMessage, quarantine: d.Quarantine, since: d.AvailableSince, attempt: d.Attempt,
+	}
 	if s.state == "" {
 		s.state = v1alpha1.BakeDeploying
 	}
-	// Texts that are cut are compared as they will be read.
+	// Texts are compared as they will be read, since they may be cut.
 	_, text := s.texts()
 	read, _ := parseReport("", text, "")
 	s.message, s.quarantine = read.message, read.quarantine
 	return s
 }
 
-// texts returns the state and the description of the status. To others, a quarantined release is a failed one.
+// texts returns the state and the description of the status. A quarantined release is shown as failed.
 func (s statusReport) texts() (state, text string) {
 	shown, explanation := s.state, s.message
 	if s.quarantine != "" {
@@ -213,11 +217,11 @@ func (s statusReport) texts() (state, text string) {
 	if explanation != "" {
 		text += ": " + explanation
 	}
-	// GitHub removes blanks at the end.
+	// GitHub removes trailing spaces.
 	return state, strings.TrimSpace(version.Clean(text, maxText))
 }
 
-// logURL returns a link whose fragment carries what the description has no room for.
+// logURL returns a link whose fragment contains what does not fit into the description.
 func (s statusReport) logURL(base string) string {
 	v := url.Values{"n": {strconv.FormatInt(s.number, 10)}}
 	for name, at := range map[string]time.Time{"since": s.since, "attempt": s.attempt} {
@@ -234,7 +238,8 @@ func (s statusReport) logURL(base string) string {
 	return base + "#" + fragment + v.Encode()
 }
 
-// parseReport reads a status. It returns false if the status is not about a bake, such as one that GitHub creates itself.
+// parseReport parses a status. It returns false if the status is not about a bake, such as one that GitHub creates
+// itself.
 func parseReport(state, text, logURL string) (s statusReport, ok bool) {
 	head, message, _ := strings.Cut(text, ":")
 	for _, t := range texts {
@@ -247,7 +252,7 @@ func parseReport(state, text, logURL string) (s statusReport, ok bool) {
 	}
 	s.message = strings.TrimSpace(version.Clean(message, maxText))
 	s.parseFragment(logURL)
-	if reason, is := strings.CutPrefix(s.message, quarantined); is && head == "Bake failed" {
+	if reason, ok := strings.CutPrefix(s.message, quarantined); ok && head == "Bake failed" {
 		s.quarantine, s.message = reason, ""
 	}
 	return s, true
@@ -284,7 +289,7 @@ func parseUnix(s string) time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
-// equal reports whether two reports say the same.
+// equal reports whether two reports are equal, except for their numbers and signatures.
 func (s statusReport) equal(other statusReport) bool {
 	return s.state == other.state && s.message == other.message && s.quarantine == other.quarantine &&
 		s.since.Unix() == other.since.Unix() && s.attempt.Unix() == other.attempt.Unix()

@@ -56,7 +56,9 @@ func TestReports(t *testing.T) {
 		return time.Unix(1+r.Int64N(1<<33), 0)
 	}
 	for range 5000 {
-		d := environment.Deployment{State: texts[r.IntN(len(texts))].state, StateMessage: random(), Attempt: at(), AvailableSince: at()}
+		d := environment.Deployment{
+			State: texts[r.IntN(len(texts))].state, StateMessage: random(), Attempt: at(), AvailableSince: at(),
+		}
 		if r.IntN(3) == 0 {
 			d.Quarantine = random()
 		}
@@ -77,8 +79,12 @@ func TestDifferentReports(t *testing.T) {
 	at := time.Unix(1, 0)
 	w := statusReport{state: v1alpha1.BakeSucceeded, message: "m", since: at, attempt: at}
 	for name, change := range map[string]func(*statusReport){
-		"state": func(w *statusReport) { w.state = v1alpha1.BakeFailed }, "message": func(w *statusReport) { w.message = "n" }, "quarantine": func(w *statusReport) { w.quarantine = "q" },
-		"since": func(w *statusReport) { w.since = at.Add(time.Second) }, "attempt": func(w *statusReport) { w.attempt = at.Add(time.Second) },
+		"state": func(w *statusReport) {
+			w.state = v1alpha1.BakeFailed
+		}, "message": func(w *statusReport) { w.message = "n" }, "quarantine": func(w *statusReport) { w.quarantine = "q" },
+		"since": func(w *statusReport) { w.since = at.Add(time.Second) }, "attempt": func(w *statusReport) {
+			w.attempt = at.Add(time.Second)
+		},
 	} {
 		other := w
 		if change(&other); w.equal(other) {
@@ -90,8 +96,8 @@ func TestDifferentReports(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c := newCache(nil)
 	for i := range 100 {
-		c.put(&answer{url: strings.Repeat("x", i), body: make([]byte, maxCache/10)})
-		c.put(&answer{url: "same", body: make([]byte, maxCache/10)})
+		c.put(&cachedResponse{url: strings.Repeat("x", i), body: make([]byte, maxCache/10)})
+		c.put(&cachedResponse{url: "same", body: make([]byte, maxCache/10)})
 	}
 	if c.size > maxCache || c.recent.Len() != len(c.entries) || len(c.entries) != 10 {
 		t.Errorf("%d bytes in %d answers are kept", c.size, len(c.entries))

@@ -11,11 +11,11 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// perPage keeps a page of full records well below the 4 MiB that are read of a response.
+// perPage keeps a page of full records well below the limit of 4 MiB for a response.
 const perPage = 50
 
-// call makes a request and explains its error. Next is the number of the next page, or 0.
-func call[T any](what string, request func() (T, *gl.Response, error)) (result T, next int64, err error) {
+// call makes a request and returns its error for users. Next is the number of the next page, or 0.
+func call[T any](object string, request func() (T, *gl.Response, error)) (result T, next int64, err error) {
 	result, resp, err := request()
 	if err == nil {
 		return result, resp.NextPage, nil
@@ -28,12 +28,12 @@ func call[T any](what string, request func() (T, *gl.Response, error)) (result T
 	case errors.As(err, &response) && response.Response != nil:
 		code, reason = response.Response.StatusCode, response.Message
 	}
-	return result, 0, service.Explain(err, what, code, reason)
+	return result, 0, service.Explain(err, object, code, reason)
 }
 
-// callOne makes a request about one thing. That it is not found does not mean that the project is not.
-func callOne[T any](what string, request func() (T, *gl.Response, error)) (T, error) {
-	result, _, err := call(what, func() (T, *gl.Response, error) {
+// callOne makes a request about one object. A 404 means that the object is missing, not the project.
+func callOne[T any](object string, request func() (T, *gl.Response, error)) (T, error) {
+	result, _, err := call(object, func() (T, *gl.Response, error) {
 		result, resp, err := request()
 		if errors.Is(err, gl.ErrNotFound) {
 			err = remote.ErrGone
@@ -53,7 +53,9 @@ func (in *project) snippets(ctx context.Context, page int64) ([]*gl.Snippet, int
 func (in *project) createSnippet(ctx context.Context, title, description string) (*gl.Snippet, error) {
 	o := &gl.CreateProjectSnippetOptions{
 		Title: &title, Description: &description, Visibility: new(gl.PrivateVisibility),
-		Files: &[]*gl.CreateSnippetFileOptions{{FilePath: new("README.md"), Content: new("The description of this snippet holds the records of Kuberik.\n")}},
+		Files: &[]*gl.CreateSnippetFileOptions{
+			{FilePath: new("README.md"), Content: new("The description of this snippet holds the records of Kuberik.\n")},
+		},
 	}
 	made, _, err := call("a new snippet in "+in.Path, func() (*gl.Snippet, *gl.Response, error) {
 		return in.client.ProjectSnippets.CreateSnippet(in.Path, o, gl.WithContext(ctx))
@@ -80,7 +82,7 @@ func (in *project) deployments(ctx context.Context, name string) ([]*gl.Deployme
 }
 
 func (in *project) createDeployment(ctx context.Context, name, commit, status string) (*gl.Deployment, error) {
-	// The commit is the ref too: the branch or tag it was built from is not known, and GitLab accepts what names a commit.
+	// The branch or tag is not known, so the commit is the ref too.
 	o := &gl.CreateProjectDeploymentOptions{
 		Environment: &name, SHA: &commit, Ref: &commit, Tag: new(false), Status: new(gl.DeploymentStatusValue(status)),
 	}
@@ -100,15 +102,17 @@ func (in *project) updateDeployment(ctx context.Context, id int64, status string
 
 // setURL sets the URL of an environment, for people.
 func (in *project) setURL(ctx context.Context, name, url string) error {
-	what := "environment " + name
-	list, err := callOne(what, func() ([]*gl.Environment, *gl.Response, error) {
+	object := "environment " + name
+	list, err := callOne(object, func() ([]*gl.Environment, *gl.Response, error) {
 		return in.client.Environments.ListEnvironments(in.Path, &gl.ListEnvironmentsOptions{Name: &name}, gl.WithContext(ctx))
 	})
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	_, err = callOne(what, func() (*gl.Environment, *gl.Response, error) {
-		return in.client.Environments.EditEnvironment(in.Path, list[0].ID, &gl.EditEnvironmentOptions{ExternalURL: &url}, gl.WithContext(ctx))
+	_, err = callOne(object, func() (*gl.Environment, *gl.Response, error) {
+		return in.client.Environments.EditEnvironment(
+			in.Path, list[0].ID, &gl.EditEnvironmentOptions{ExternalURL: &url}, gl.WithContext(ctx),
+		)
 	})
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// Backend is the view of a project by the Environments with the same options. It is safe for concurrent use.
+// Backend is the backend of the Environments with the same options. It is safe for concurrent use.
 type Backend struct {
 	project *project
 	o       remote.Options
@@ -18,7 +18,7 @@ type Backend struct {
 
 var _ environment.Backend = (*Backend)(nil)
 
-// view is a Backend while the project is locked, with the username of the token.
+// view is a Backend whose project is locked, with the username of the token.
 type view struct {
 	*Backend
 	self string
@@ -39,15 +39,15 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.Sna
 	if b.project.at.IsZero() {
 		return environment.Snapshot{}, err
 	}
-	v, unknown := b.view(ctx)
-	if unknown != nil {
-		return environment.Snapshot{}, unknown
+	v, loginErr := b.view(ctx)
+	if loginErr != nil {
+		return environment.Snapshot{}, loginErr
 	}
 	environments, untrusted := v.environments(application)
 	return environment.Snapshot{At: b.project.at, Environments: environments, Untrusted: untrusted}, err
 }
 
-// environments returns what is known of an application, and how many deployments untrusted logins reported.
+// environments returns the states of an application, and the number of deployments of untrusted logins.
 func (v *view) environments(application string) (states []environment.State, untrusted int) {
 	byName := map[string][]*record{}
 	for _, r := range v.project.records {
@@ -66,7 +66,8 @@ func (v *view) environments(application string) (states []environment.State, unt
 	return states, untrusted
 }
 
-// state returns one environment. Its relations are those of the newest record, of trusted logins if there is one.
+// state returns the state of one environment. The newest trusted record, or else the newest one, determines its
+// relations.
 func (v *view) state(s environment.State, records []*record) environment.State {
 	for _, report := range v.reports(records) {
 		d := report.deployment()
@@ -75,28 +76,32 @@ func (v *view) state(s environment.State, records []*record) environment.State {
 		}
 		s.Deployments = append(s.Deployments, d)
 	}
-	slices.SortFunc(s.Deployments, func(x, y environment.Deployment) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.ID, x.ID)) })
+	slices.SortFunc(
+		s.Deployments, func(x, y environment.Deployment) int { return cmp.Or(y.At.Compare(x.At), cmp.Compare(y.ID, x.ID)) },
+	)
 	r := v.newest(records)
 	s.After, s.Parallel, s.URL = slices.Clone(r.After), r.Parallel, r.URL
 	return s
 }
 
-// newest returns the newest record, of trusted logins if there is one.
+// newest returns the newest trusted record, or else the newest one.
 func (v *view) newest(records []*record) *record {
 	return slices.MaxFunc(records, func(x, y *record) int {
 		untrusted := func(r *record) int { return min(len(v.untrustedReason(r)), 1) }
-		return cmp.Or(cmp.Compare(untrusted(y), untrusted(x)), x.updated.Compare(y.updated), cmp.Compare(y.snippet, x.snippet))
+		return cmp.Or(
+			cmp.Compare(untrusted(y), untrusted(x)), x.updated.Compare(y.updated), cmp.Compare(y.snippet, x.snippet),
+		)
 	})
 }
 
-// statusReport is what a record says of a deployment.
+// statusReport is the entry of a record about a deployment.
 type statusReport struct {
 	*entry
 	*record
 	untrustedReason string
 }
 
-// reports returns one report for each key: the last one of trusted logins, or else the last one.
+// reports returns the newest trusted report for each key, or else the newest one.
 func (v *view) reports(records []*record) map[string]statusReport {
 	reports := map[string]statusReport{}
 	for _, r := range records {
@@ -115,10 +120,14 @@ func (s statusReport) supersedes(old statusReport) bool {
 	if trusted := s.untrustedReason == ""; trusted != (old.untrustedReason == "") {
 		return trusted
 	}
-	return cmp.Or(cmp.Compare(s.Number, old.Number), s.updated.Compare(old.updated), cmp.Compare(old.snippet, s.snippet)) > 0
+	return cmp.Or(
+		cmp.Compare(s.Number, old.Number), s.updated.Compare(old.updated), cmp.Compare(old.snippet, s.snippet),
+	) > 0
 }
 
 // untrustedReason returns why a record is no evidence, or "" if it is.
 func (v *view) untrustedReason(r *record) string {
-	return v.o.UntrustedReason(v.self, "reported", r.author, r.signature, func() []string { return signed(v.project.Path, r.raw) })
+	return v.o.UntrustedReason(
+		v.self, "reported", r.author, r.signature, func() []string { return signed(v.project.Path, r.raw) },
+	)
 }

@@ -1,7 +1,6 @@
 package gitlab_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -16,7 +15,7 @@ const project = "octo/team/shop"
 
 var key = []byte("0123456789abcdef0123456789abcdef")
 
-// bench is a GitLab, and its users.
+// bench is a fake GitLab and the options to use it.
 type bench struct {
 	*gitlabtest.Server
 	clock environmenttest.Clock
@@ -39,10 +38,10 @@ func benchOf(tb testing.TB, project string) *bench {
 	return b
 }
 
-// backend returns one without any state.
+// backend returns a Backend without any state.
 func (b *bench) backend(tb testing.TB, o remote.Options) *gitlab.Backend {
 	tb.Helper()
-	backend, err := gitlab.New(o, b.pool)
+	backend, err := gitlab.NewPool(b.pool).Backend(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -56,26 +55,17 @@ func (b *bench) options(username string) remote.Options {
 	return remote.Options{Project: project, URL: b.url, Token: token}
 }
 
-// place returns the Place for the contract.
-func (b *bench) place(with func(*remote.Options)) environmenttest.Place {
-	var a environmenttest.Accidents
-	b.Break(func(r *http.Request) *gitlabtest.Fault {
-		before, after := a.Next(r.Method != http.MethodGet)
-		if before == nil && after == nil {
-			return nil
-		}
-		return &gitlabtest.Fault{Status: http.StatusBadGateway, Effect: after != nil}
-	})
-	place := environmenttest.NewPlace(b.clock, &a)
-	place.Reject, place.Writes, place.Deployments = b.Reject, b.Writes, b.Count
-	place.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+// service returns the service of the contract test.
+func (b *bench) service(with func(*remote.Options)) environmenttest.Service {
+	s := environmenttest.NewHTTPService(b.clock, b.Server)
+	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
 		t.Helper()
 		o := b.options(actor)
 		o.TrustedActors = trusted
 		with(&o)
 		return b.backend(t, o)
 	}
-	return place
+	return s
 }
 
 func TestContract(t *testing.T) {
@@ -86,9 +76,9 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			environmenttest.Run(t, environmenttest.Harness{Text: 200, Open: func(t *testing.T) environmenttest.Place {
+			environmenttest.Run(t, environmenttest.Harness{Text: 200, Open: func(t *testing.T) environmenttest.Service {
 				t.Helper()
-				return newBench(t).place(with)
+				return newBench(t).service(with)
 			}})
 		})
 	}

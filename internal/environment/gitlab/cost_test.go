@@ -15,8 +15,8 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestRequestsAtRest measures the numbers in the guide: the requests in an hour without changes, of Environments with three deployments each
-// that share a pool.
+// TestRequestsAtRest measures the numbers in the guide: the requests in an hour without changes, of Environments with
+// three deployments each that share a pool.
 func TestRequestsAtRest(t *testing.T) {
 	t.Parallel()
 	for many, want := range map[int]int{1: 60, 50: 60, 200: 240} {

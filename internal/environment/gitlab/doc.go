@@ -1,8 +1,9 @@
-// Package gitlab lets the environments of an application meet in a GitLab project.
+// Package gitlab is the backend that stores states in a GitLab project.
 //
-// People find what runs where among the Environments and Deployments of the project. Controllers read snippets: one for each environment
-// and login, with the state of its deployments. A deployment of GitLab has no room for that, and everybody who may deploy may change its
-// status; only its author and maintainers may change a snippet. The list of snippets contains everything about every application.
+// Users see the Environments and Deployments of the project. Controllers read snippets: one for each environment and
+// login, with the state of its deployments. A GitLab deployment cannot store that, and everybody who may deploy may
+// change its status, whereas only the author and maintainers may change a snippet. One list of snippets contains the
+// states of all applications.
 //
-// All Backends of one project and token share what they read.
+// The Backends of a project and token share what they read.
 package gitlab

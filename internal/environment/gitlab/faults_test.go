@@ -87,8 +87,8 @@ func kind(err error) string {
 	return "passing"
 }
 
-// TestFaults: whatever GitLab answers, the last snapshot is returned, the error says what to do, and the state is published once as soon as
-// GitLab works again.
+// TestFaults: whatever GitLab answers, the last snapshot is returned, the error says what to do, and the state is
+// published once as soon as GitLab works again.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -96,16 +96,27 @@ func TestFaults(t *testing.T) {
 		kind  string
 		says  string
 	}{
-		"unauthorized":   {gitlabtest.Fault{Status: 401, Body: `{"message":"401 Unauthorized"}`}, "refused", "renew it"},
-		"forbidden":      {gitlabtest.Fault{Status: 403, Body: `{"message":"403 Forbidden"}`}, "refused", "role Developer"},
-		"unknown":        {gitlabtest.Fault{Status: 404, Body: `{"message":"404 Project Not Found"}`}, "refused", "check the project"},
-		"moved":          {gitlabtest.Fault{Status: 301}, "refused", "may have moved"},
-		"conflict":       {gitlabtest.Fault{Status: 409, Body: `{"message":"409 Conflict: Resource lock"}`}, "passing", "Resource lock"},
-		"retry later":    {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "90"}}, "wait 12:02:30", "pause"},
-		"rate limit":     {gitlabtest.Fault{Status: 429, Header: map[string]string{"RateLimit-Reset": "1000000120", "Date": "Sun, 09 Sep 2001 01:46:40 GMT"}}, "wait 12:03:00", "pause"},
-		"no time":        {gitlabtest.Fault{Status: 429}, "wait 12:02:00", "pause"},
-		"for ever":       {gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "99999999"}}, "wait 13:01:00", "pause"},
-		"maintenance":    {gitlabtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "300"}}, "wait 12:06:00", "pause"},
+		"unauthorized": {gitlabtest.Fault{Status: 401, Body: `{"message":"401 Unauthorized"}`}, "refused", "renew it"},
+		"forbidden":    {gitlabtest.Fault{Status: 403, Body: `{"message":"403 Forbidden"}`}, "refused", "role Developer"},
+		"unknown":      {gitlabtest.Fault{Status: 404, Body: `{"message":"404 Project Not Found"}`}, "refused", "check the project"},
+		"moved":        {gitlabtest.Fault{Status: 301}, "refused", "may have moved"},
+		"conflict":     {gitlabtest.Fault{Status: 409, Body: `{"message":"409 Conflict: Resource lock"}`}, "passing", "Resource lock"},
+		"retry later": {
+			gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "90"}}, "wait 12:02:30", "pause",
+		},
+		"rate limit": {
+			gitlabtest.Fault{
+				Status: 429, Header: map[string]string{"RateLimit-Reset": "1000000120", "Date": "Sun, 09 Sep 2001 01:46:40 GMT"},
+			},
+			"wait 12:03:00", "pause",
+		},
+		"no time": {gitlabtest.Fault{Status: 429}, "wait 12:02:00", "pause"},
+		"for ever": {
+			gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "99999999"}}, "wait 13:01:00", "pause",
+		},
+		"maintenance": {
+			gitlabtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "300"}}, "wait 12:06:00", "pause",
+		},
 		"broken":         {gitlabtest.Fault{Status: 500, Body: "<html>\u202e"}, "passing", "500"},
 		"broken, happen": {gitlabtest.Fault{Status: 500, Effect: true}, "passing", "500"},
 		"truncated":      {gitlabtest.Fault{Truncate: true}, "passing", "EOF"},
@@ -200,9 +211,12 @@ func TestPoison(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options(us))
 	b.Reject(commit(2))
-	s := state(deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed), deployment(1, v1alpha1.BakeSucceeded))
+	s := state(
+		deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed), deployment(1, v1alpha1.BakeSucceeded),
+	)
 	for range 3 {
-		if err := backend.Publish(t.Context(), s); kind(err) != "deployment" || !strings.Contains(err.Error(), "v1.2.0") || !strings.Contains(err.Error(), "commit does not exist") {
+		if err := backend.Publish(t.Context(), s); kind(err) != "deployment" || !strings.Contains(err.Error(), "v1.2.0") ||
+			!strings.Contains(err.Error(), "commit does not exist") {
 			t.Fatalf("the error is %v", err)
 		}
 	}
@@ -260,8 +274,9 @@ func TestOptions(t *testing.T) {
 			t.Parallel()
 			o := good
 			tc.change(&o)
-			_, err := gitlab.New(o, remote.PoolOptions{})
-			if (err == nil) != (tc.want == "") || err != nil && (!strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret")) {
+			_, err := gitlab.NewPool(remote.PoolOptions{}).Backend(o)
+			if (err == nil) != (tc.want == "") ||
+				err != nil && (!strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("the error is %v, want %q", err, tc.want)
 			}
 		})

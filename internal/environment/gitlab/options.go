@@ -12,7 +12,7 @@ import (
 // DefaultURL is gitlab.com.
 const DefaultURL = "https://gitlab.com/"
 
-const elsewhere = "the project may have moved, or the URL is wrong"
+const movedAdvice = "the project may have moved, or the URL is wrong"
 
 var service = &remote.Service{
 	Name: "GitLab", URL: DefaultURL, ExampleURL: "https://gitlab.example.com/",
@@ -22,21 +22,22 @@ var service = &remote.Service{
 	MaxObject:     1 << 20, RateLimit: rateLimit, Rejections: []int{http.StatusBadRequest, http.StatusUnprocessableEntity},
 	Advice: map[int]string{
 		http.StatusUnauthorized: "the token is not valid: renew it",
-		http.StatusForbidden: "the token needs the scope api and at least the role Developer, snippets have to be enabled for the project, and a " +
-			"protected environment has to allow the user of the token to deploy",
+		http.StatusForbidden: "the token needs the scope api and at least the role Developer, snippets have to be enabled for " +
+			"the project, and a protected environment has to allow the user of the token to deploy",
 		http.StatusNotFound:          "check the project, and that the token's user is a member",
-		http.StatusMovedPermanently:  elsewhere,
-		http.StatusFound:             elsewhere,
-		http.StatusTemporaryRedirect: elsewhere,
-		http.StatusPermanentRedirect: elsewhere,
+		http.StatusMovedPermanently:  movedAdvice,
+		http.StatusFound:             movedAdvice,
+		http.StatusTemporaryRedirect: movedAdvice,
+		http.StatusPermanentRedirect: movedAdvice,
 	},
 }
 
-// rateLimit reads 429, and the 503 of a maintenance, which says how long it takes.
+// rateLimit reads the rate limit. A 503 with Retry-After is a maintenance, which is a pause as well.
 func rateLimit(resp *http.Response, _ []byte) remote.RateLimit {
 	maintenance := resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != ""
 	return remote.RateLimit{
-		Reached: resp.StatusCode == http.StatusTooManyRequests || maintenance, Remaining: -1, Reset: resp.Header.Get("RateLimit-Reset"),
+		Reached:   resp.StatusCode == http.StatusTooManyRequests || maintenance,
+		Remaining: -1, Reset: resp.Header.Get("RateLimit-Reset"),
 	}
 }
 

@@ -10,18 +10,15 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// Pool creates Backends that share what they read, and their budget. It is safe for concurrent use.
+// Pool opens Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	o        remote.PoolOptions
-	accounts remote.Pool[*account]
-	projects remote.Pool[*project]
+	pool remote.Pool[*account, *project]
 }
 
 // NewPool returns a Pool.
-func NewPool(o remote.PoolOptions) *Pool { return &Pool{o: o.Complete()} }
-
-// New returns a Backend with a Pool of its own. A controller uses one Pool for all.
-func New(o remote.Options, p remote.PoolOptions) (*Backend, error) { return NewPool(p).Backend(o) }
+func NewPool(o remote.PoolOptions) *Pool {
+	return &Pool{pool: remote.Pool[*account, *project]{Options: o.Complete()}}
+}
 
 // Backend returns a Backend with these options. It makes no requests, so call it whenever you need the Backend.
 func (p *Pool) Backend(o remote.Options) (*Backend, error) {
@@ -29,16 +26,13 @@ func (p *Pool) Backend(o remote.Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, key := p.o.Clock.Now(), o.AccountKey(o.Token)
-	a, err := p.accounts.Get(now, key, func() (*account, error) { return newAccount(key, o, p.o) })
-	if err != nil {
-		return nil, err
-	}
-	in, err := p.projects.Get(now, o.ProjectKey(key), func() (*project, error) { return newProject(a, o.Project, p.o), nil })
+	in, _, err := p.pool.Project(o, o.Token,
+		func(key string) (*account, error) { return newAccount(key, o, p.pool.Options) },
+		func(a *account) *project { return newProject(a, o.Project, p.pool.Options) })
 	return &Backend{project: in, o: o}, err
 }
 
-// account is a token.
+// account is a token, with the client that uses it.
 type account struct {
 	remote.Account
 	client *gl.Client
@@ -50,13 +44,13 @@ func newAccount(key string, o remote.Options, p remote.PoolOptions) (*account, e
 		return nil, err
 	}
 	out := &http.Client{Transport: transport, CheckRedirect: o.HTTPClient.CheckRedirect}
-	// The Transport authenticates, and limits the requests. The limiter of the library would begin with a request of its own.
+	// The Transport authenticates and limits the requests. The limiter of the library would make a request of its own.
 	client, err := gl.NewAuthSourceClient(gl.Unauthenticated{}, gl.WithBaseURL(o.URL), gl.WithHTTPClient(out),
 		gl.WithUserAgent("kuberik/"+buildinfo.Version), gl.WithoutRetries(), gl.WithCustomLimiter(unlimited{}))
 	return &account{Account: remote.Account{Transport: transport}, client: client}, err
 }
 
-// unlimited is a limiter that allows everything.
+// unlimited is a limiter without a limit.
 type unlimited struct{}
 
 // Wait implements gl.RateLimiter.

@@ -13,11 +13,11 @@ import (
 const (
 	// maxPages bounds the snippets of a project that are read.
 	maxPages = 40
-	// maxKept bounds what is kept of the records of a project, in bytes.
-	maxKept = 32 << 20
+	// maxRecords bounds the cached records of a project, in bytes.
+	maxRecords = 32 << 20
 )
 
-// project is what one account knows of a project.
+// project is what one account has cached of a project.
 type project struct {
 	*account
 	*remote.Project
@@ -32,10 +32,10 @@ func newProject(a *account, path string, o remote.PoolOptions) *project {
 	return &project{account: a, Project: remote.NewProject(path, o.Clock)}
 }
 
-// refresh reads the records, unless it did so within the interval. Failures count for that of the caller's own interval.
-func (in *project) refresh(ctx context.Context, age, interval time.Duration) error {
+// refresh reads the records if they are older than maxAge. A failure is retried after the interval.
+func (in *project) refresh(ctx context.Context, maxAge, interval time.Duration) error {
 	now := in.Clock.Now()
-	if !in.at.IsZero() && now.Before(in.at.Add(age)) {
+	if !in.at.IsZero() && now.Before(in.at.Add(maxAge)) {
 		return nil
 	}
 	if err := in.Failure(); err != nil {
@@ -59,20 +59,20 @@ func (in *project) list(ctx context.Context) ([]*record, error) {
 			return nil, err
 		}
 		for _, s := range list {
-			// A snippet that is created in the meantime moves another one to the next page.
+			// A snippet that is created between two requests moves another one to the next page.
 			r := parse(s)
 			if r != nil && !slices.ContainsFunc(records, func(known *record) bool { return known.snippet == r.snippet }) {
 				records = append(records, r)
 			}
 		}
-		records = trim(records, maxKept)
+		records = trim(records, maxRecords)
 		page = next
 	}
 	return records, nil
 }
 
-// keep replaces the record of a snippet.
-func (in *project) keep(r *record) {
+// replace replaces the record of a snippet.
+func (in *project) replace(r *record) {
 	in.records = slices.DeleteFunc(slices.Clone(in.records), func(old *record) bool { return old.snippet == r.snippet })
 	in.records = append(in.records, r)
 }
@@ -80,8 +80,8 @@ func (in *project) keep(r *record) {
 // size returns about how much memory a record takes, in bytes.
 func (r *record) size() int { return 2*len(r.raw) + 1024 }
 
-// trim drops records until the rest takes no more than limit bytes: each time the largest of the login that has most, so that a flood by
-// one login drops nothing of the others.
+// trim drops records until the rest takes at most limit bytes. Each time, it drops the largest record of the login with
+// the most bytes, so that a login cannot displace the records of others.
 func trim(records []*record, limit int) []*record {
 	total, sizes := 0, map[string]int{}
 	for _, r := range records {

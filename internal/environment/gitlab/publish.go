@@ -40,7 +40,7 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	if !p.changes() {
 		return errors.Join(p.rejections()...)
 	}
-	// The record is replaced as a whole, so the current one has to be known.
+	// The update replaces the whole record, so it has to start from the current one.
 	if b.project.reads == reads {
 		if err := b.project.refresh(ctx, 0, b.o.Interval); err != nil {
 			return err
@@ -50,22 +50,22 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	return errors.Join(p.publish(ctx)...)
 }
 
-// publication is one environment that is published.
+// publication is the publication of one environment's state.
 type publication struct {
 	*view
 	state environment.State
 	// reports are those of trusted logins, by key.
 	reports map[string]statusReport
-	// own is our record, and document its new content.
+	// own is our record, or nil, and document its new content.
 	own      *record
 	document document
 	changed  bool
-	// existing are the deployments at GitLab, once they are listed.
+	// existing are the deployments at GitLab, if listed is set.
 	existing []*gl.Deployment
 	listed   bool
 }
 
-// begin finds the records about an environment.
+// begin reads the records of an environment.
 func (v *view) begin(s environment.State) *publication {
 	p := &publication{view: v, state: s, document: document{Application: s.Application, Environment: s.Environment}}
 	var trusted []*record
@@ -97,7 +97,8 @@ func (p *publication) changes() bool {
 		e := p.document.find(d.Key)
 		return p.rejection(d) == nil && (e == nil || !e.sameStatus(newEntry(d)))
 	}
-	return slices.ContainsFunc(p.state.Deployments, missing) || len(p.document.Deployments) > 0 && (!p.related() || p.document.URL != p.url())
+	return slices.ContainsFunc(p.state.Deployments, missing) ||
+		len(p.document.Deployments) > 0 && (!p.related() || p.document.URL != p.url())
 }
 
 func (p *publication) related() bool {
@@ -126,7 +127,7 @@ func (p *publication) rejection(d environment.Deployment) error {
 	return p.project.Rejected(d.Key)
 }
 
-// publish writes what has changed. It saves what it achieved, even if something fails later.
+// publish writes the changes. It saves the record even if a part fails.
 func (p *publication) publish(ctx context.Context) (errs []error) {
 	errs = p.publishAll(ctx)
 	if len(p.document.Deployments) == 0 {
@@ -136,7 +137,9 @@ func (p *publication) publish(ctx context.Context) (errs []error) {
 		p.document.After, p.document.Parallel, p.changed = p.after(), p.state.Parallel, true
 	}
 	if url := p.url(); url != p.document.URL {
-		if err := harmless(p.project.setURL(ctx, environmentOf(p.state.Application, p.state.Environment), url)); err != nil {
+		if err := ignoreMissing(
+			p.project.setURL(ctx, environmentOf(p.state.Application, p.state.Environment), url),
+		); err != nil {
 			errs = append(errs, err)
 		} else {
 			p.document.URL, p.changed = url, true
@@ -151,7 +154,8 @@ func (p *publication) publish(ctx context.Context) (errs []error) {
 	return errs
 }
 
-// publishAll publishes the oldest first: for GitLab, the newest is what was made last. For the same reason it ends at an error that may pass.
+// publishAll publishes the oldest deployments first, because GitLab shows the one that was created last as the newest.
+// For the same reason it stops at an error that may be temporary.
 func (p *publication) publishAll(ctx context.Context) (errs []error) {
 	for _, d := range slices.Backward(p.state.Deployments) {
 		err := p.publishOne(ctx, d)
@@ -159,8 +163,8 @@ func (p *publication) publishAll(ctx context.Context) (errs []error) {
 			continue
 		}
 		errs = append(errs, err)
-		var one *environment.DeploymentError
-		if !errors.As(err, &one) {
+		var rejected *environment.DeploymentError
+		if !errors.As(err, &rejected) {
 			p.project.Failed(ctx, err, p.o.Interval)
 			return errs
 		}
@@ -190,7 +194,7 @@ func (p *publication) publishOne(ctx context.Context, d environment.Deployment) 
 		p.document.Deployments = append(p.document.Deployments, now)
 		return nil
 	}
-	// The rest of a deployment never changes.
+	// The other fields of a deployment never change.
 	now.ID, now.Version, now.Message, now.At = known.ID, known.Version, known.Message, known.At
 	*known = now
 	return nil
@@ -203,8 +207,8 @@ func (s statusReport) number() int64 {
 	return s.Number
 }
 
-// find finds the deployment of a new entry, or creates it. Another trusted login may have published it before, or the response to the
-// request that created it may have been lost.
+// find sets the deployment at GitLab of a new entry, and creates it if necessary. Another trusted login may have
+// created it, or the response to its creation may have been lost.
 func (p *publication) find(ctx context.Context, d environment.Deployment, e *entry) error {
 	if report := p.reports[d.Key]; report.entry != nil {
 		e.GitLab, e.Status = report.GitLab, report.Status
@@ -212,7 +216,8 @@ func (p *publication) find(ctx context.Context, d environment.Deployment, e *ent
 	}
 	if d.Version.Revision == nil || *d.Version.Revision == "" {
 		return &remote.RejectedError{
-			Reason: "GitLab has no deployments without a revision: set the annotation org.opencontainers.image.revision of the image",
+			Reason: "GitLab has no deployments without a revision: " +
+				"set the annotation org.opencontainers.image.revision of the image",
 		}
 	}
 	commit := remote.CommitOf(*d.Version.Revision)
@@ -247,7 +252,8 @@ func (p *publication) unclaimed(ctx context.Context, commit string) (*gl.Deploym
 		claimed[e.GitLab] = true
 	}
 	i := slices.IndexFunc(p.existing, func(d *gl.Deployment) bool {
-		return d.SHA == commit && d.User != nil && strings.EqualFold(d.User.Username, p.self) && d.Deployable.ID == 0 && !claimed[d.ID]
+		return d.SHA == commit && d.User != nil && strings.EqualFold(d.User.Username, p.self) && d.Deployable.ID == 0 &&
+			!claimed[d.ID]
 	})
 	if i < 0 {
 		return nil, nil //nolint:nilnil // there is none
@@ -255,23 +261,23 @@ func (p *publication) unclaimed(ctx context.Context, commit string) (*gl.Deploym
 	return p.existing[i], nil
 }
 
-// updateStatus changes the status that people see. A deployment of GitLab never returns to running.
+// updateStatus updates the status at GitLab. A deployment there never returns to running.
 func (p *publication) updateStatus(ctx context.Context, e *entry) error {
 	status := e.status()
 	if status == e.Status || status == running {
 		return nil
 	}
-	if err := harmless(p.project.updateDeployment(ctx, e.GitLab, status)); err != nil {
+	if err := ignoreMissing(p.project.updateDeployment(ctx, e.GitLab, status)); err != nil {
 		return err
 	}
 	e.Status = status
 	return nil
 }
 
-// harmless drops the errors of what is for people only: somebody deleted it, or it is as it should be, which GitLab rejects.
-func harmless(err error) error {
-	var no *remote.RejectedError
-	if errors.As(err, &no) || errors.Is(err, remote.ErrGone) {
+// ignoreMissing ignores that an object for display was deleted, and that GitLab rejects an update without a change.
+func ignoreMissing(err error) error {
+	var rejected *remote.RejectedError
+	if errors.As(err, &rejected) || errors.Is(err, remote.ErrGone) {
 		return nil
 	}
 	return err
@@ -297,7 +303,7 @@ func (p *publication) save(ctx context.Context) error {
 	if r == nil || p.untrustedReason(r) != "" {
 		return errors.New("GitLab returned a record that differs from the one that was sent")
 	}
-	p.project.keep(r)
+	p.project.replace(r)
 	return nil
 }
 

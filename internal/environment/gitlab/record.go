@@ -17,7 +17,7 @@ import (
 
 const (
 	titlePrefix = "kuberik "
-	// maxEntries bounds the deployments of an environment that are kept.
+	// maxEntries bounds the deployments of a record.
 	maxEntries = 20
 	maxText    = 256
 	maxName    = 100
@@ -28,12 +28,12 @@ const (
 	maxRecord, maxItems = 256 << 10, 1000
 )
 
-// record is a snippet: what one login reports about one environment.
+// record is a snippet: the report of one login about one environment.
 type record struct {
 	snippet int64
 	author  string
 	updated time.Time
-	// raw is what is signed.
+	// raw is the signed text.
 	raw       []byte
 	signature string
 	document
@@ -45,7 +45,7 @@ type envelope struct {
 	Signature string          `json:"signature,omitempty"`
 }
 
-// document is the report about an environment.
+// document is the content of a record.
 type document struct {
 	Application string   `json:"application"`
 	Environment string   `json:"environment"`
@@ -67,7 +67,7 @@ type entry struct {
 	Quarantine     string               `json:"quarantine,omitempty"`
 	Attempt        time.Time            `json:"attempt,omitzero"`
 	AvailableSince time.Time            `json:"availableSince,omitzero"`
-	// Number counts the reports about the deployment. Of two trusted logins that report about it, the one with the higher number counts.
+	// Number counts the reports about the deployment. If two trusted logins report about it, the higher number counts.
 	Number int64 `json:"number"`
 	// GitLab is the ID of the deployment at GitLab, and Status its status there.
 	GitLab int64  `json:"gitlab"`
@@ -77,14 +77,15 @@ type entry struct {
 // newEntry returns the entry of a deployment.
 func newEntry(d environment.Deployment) entry {
 	e := entry{
-		Key: d.Key, ID: d.ID, Version: *d.Version.DeepCopy(), Message: d.Message, At: seconds(d.At), State: d.State, StateMessage: d.StateMessage,
-		Quarantine: d.Quarantine, Attempt: seconds(d.Attempt), AvailableSince: seconds(d.AvailableSince),
+		Key: d.Key, ID: d.ID, Version: *d.Version.DeepCopy(), Message: d.Message, At: seconds(d.At), State: d.State,
+		StateMessage: d.StateMessage,
+		Quarantine:   d.Quarantine, Attempt: seconds(d.Attempt), AvailableSince: seconds(d.AvailableSince),
 	}
 	e.clean()
 	return e
 }
 
-// clean makes the texts of others fit to be shown.
+// clean makes the texts of others safe to display.
 func (e *entry) clean() {
 	for _, text := range []*string{&e.Message, &e.StateMessage, &e.Quarantine, e.Version.Version, e.Version.Revision} {
 		if text != nil {
@@ -92,19 +93,23 @@ func (e *entry) clean() {
 		}
 	}
 	switch e.State {
-	case v1alpha1.BakeDeploying, v1alpha1.BakeInProgress, v1alpha1.BakeSucceeded, v1alpha1.BakeFailed, v1alpha1.BakeCancelled:
+	case v1alpha1.BakeDeploying,
+		v1alpha1.BakeInProgress,
+		v1alpha1.BakeSucceeded,
+		v1alpha1.BakeFailed,
+		v1alpha1.BakeCancelled:
 	default:
 		e.State = v1alpha1.BakeDeploying
 	}
 }
 
-// sameStatus reports whether two entries of a deployment have the same status. The rest of a deployment never changes.
+// sameStatus reports whether two entries have the same status. The other fields of a deployment never change.
 func (e *entry) sameStatus(other entry) bool {
 	return e.State == other.State && e.StateMessage == other.StateMessage && e.Quarantine == other.Quarantine &&
 		e.Attempt.Equal(other.Attempt) && e.AvailableSince.Equal(other.AvailableSince)
 }
 
-// status returns the status for GitLab. To people, a quarantined release is a failed one.
+// status returns the status at GitLab. A quarantined release is shown as failed.
 func (e *entry) status() string {
 	switch {
 	case e.Quarantine != "" || e.State == v1alpha1.BakeFailed:
@@ -122,12 +127,13 @@ const running = "running"
 
 func (e *entry) deployment() environment.Deployment {
 	return environment.Deployment{
-		Key: e.Key, ID: e.ID, Version: *e.Version.DeepCopy(), Message: e.Message, State: e.State, StateMessage: e.StateMessage,
-		Attempt: e.Attempt, At: e.At, AvailableSince: e.AvailableSince, Quarantine: e.Quarantine,
+		Key: e.Key, ID: e.ID, Version: *e.Version.DeepCopy(), Message: e.Message, State: e.State,
+		StateMessage: e.StateMessage,
+		Attempt:      e.Attempt, At: e.At, AvailableSince: e.AvailableSince, Quarantine: e.Quarantine,
 	}
 }
 
-// parse reads a snippet. It returns nil if it is not one of Kuberik.
+// parse parses a snippet. It returns nil if it is not one of Kuberik.
 func parse(s *gl.Snippet) *record {
 	from, to := strings.Index(s.Description, "{"), strings.LastIndex(s.Description, "}")
 	if !strings.HasPrefix(s.Title, titlePrefix) || from < 0 || to < from || to-from > maxRecord || s.ID == 0 {
@@ -151,13 +157,13 @@ func parse(s *gl.Snippet) *record {
 
 // fits reports whether the texts that must not be cut are short enough.
 func (r *record) fits() bool {
-	return shown(r.Application) && shown(r.Environment) && len(r.author) <= maxLogin && len(r.signature) <= maxSignature
+	return isName(r.Application) && isName(r.Environment) && len(r.author) <= maxLogin && len(r.signature) <= maxSignature
 }
 
-func shown(name string) bool { return name != "" && version.Clean(name, maxName) == name }
+func isName(name string) bool { return name != "" && version.Clean(name, maxName) == name }
 
 func (d *document) clean() {
-	// The copy keeps the rest from being retained.
+	// The copy releases the memory of the rest.
 	d.After = slices.Clone(d.After[:min(len(d.After), maxAfter)])
 	for i := range d.After {
 		d.After[i] = version.Clean(d.After[i], maxName)
@@ -165,7 +171,8 @@ func (d *document) clean() {
 	d.URL = environment.SafeURL(d.URL)
 	var list []entry
 	for _, e := range d.Deployments[:min(len(d.Deployments), 2*maxEntries)] {
-		if e.Key == "" || len(e.Key) > maxKey || len(e.Status) > maxText || version.CheckTag(e.Version.Tag) != nil || version.CheckDigest(e.Version.Digest) != nil {
+		if e.Key == "" || len(e.Key) > maxKey || len(e.Status) > maxText || version.CheckTag(e.Version.Tag) != nil ||
+			version.CheckDigest(e.Version.Digest) != nil {
 			continue
 		}
 		e.clean()
@@ -185,7 +192,7 @@ func (d *document) find(key string) *entry {
 	return nil
 }
 
-// describe returns the description of the snippet: a sentence for people, and the record as a block of code.
+// describe returns the description of the snippet: a sentence for users, and the record in a code block.
 func describe(d document, path string, t remote.Trust) (string, error) {
 	raw, err := json.Marshal(d)
 	if err != nil {
@@ -195,11 +202,13 @@ func describe(d document, path string, t remote.Trust) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const people = "The state of the releases in this environment, for the Kuberik controllers of the other environments. Do not edit it: changes are overwritten."
-	return fmt.Sprintf("%s\n\n```json\n%s\n```\n", people, line), nil
+	const introduction = "The state of the releases in this environment, for the Kuberik controllers of the other environments. " +
+		"Do not edit it: changes are overwritten."
+	return fmt.Sprintf("%s\n\n```json\n%s\n```\n", introduction, line), nil
 }
 
-// signed returns the fields that the signature of a record covers. With the path of the project, a record is not valid in another one.
+// signed returns the fields that the signature of a record covers. With the path of the project, a record is not valid
+// in another one.
 func signed(path string, raw []byte) []string {
 	return []string{"kuberik gitlab record 1", strings.ToLower(path), string(raw)}
 }

@@ -14,7 +14,12 @@ func TestFlood(t *testing.T) {
 	t.Parallel()
 	var records []*record
 	for i := range 40 {
-		records = append(records, &record{snippet: int64(i), author: []string{"mallory", "kuberik", "Mallory", "MALLORY"}[i%4], raw: make([]byte, 10<<10)})
+		records = append(
+			records,
+			&record{
+				snippet: int64(i), author: []string{"mallory", "kuberik", "Mallory", "MALLORY"}[i%4], raw: make([]byte, 10<<10),
+			},
+		)
 	}
 	most := 25 * records[0].size()
 	ours, total := 0, 0
@@ -34,21 +39,32 @@ func TestLongRecords(t *testing.T) {
 	snippet := func(author, after, deployments, signature string) *gl.Snippet {
 		s := &gl.Snippet{ID: 1, Title: "kuberik shop/staging", UpdatedAt: &time.Time{}}
 		s.Author.Username = author
-		s.Description = fmt.Sprintf(`{"record":{"application":"shop","environment":"staging","after":[%s],"deployments":[%s]},"signature":%q}`, after, deployments, signature)
+		s.Description = fmt.Sprintf(
+			`{"record":{"application":"shop","environment":"staging","after":[%s],"deployments":[%s]},"signature":%q}`, after,
+			deployments, signature,
+		)
 		return s
 	}
 	many := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
 	one := `{"key":"k","version":{"tag":"v1"}}`
 	for name, s := range map[string]*gl.Snippet{
-		"many deployments": snippet("kuberik", "", many(1001, "{}"), ""), "long signature": snippet("kuberik", "", one, strings.Repeat("s", 65)),
+		"many deployments": snippet("kuberik", "", many(1001, "{}"), ""), "long signature": snippet(
+			"kuberik", "", one, strings.Repeat("s", 65),
+		),
 		"long author": snippet(strings.Repeat("a", 256), "", one, ""),
 	} {
 		if parse(s) != nil {
 			t.Errorf("%s: it was taken", name)
 		}
 	}
-	r := parse(snippet("kuberik", many(500, `"`+strings.Repeat("n", 300)+`"`), one+`,{"key":"`+strings.Repeat("k", 129)+`","version":{"tag":"v1"}}`, ""))
-	if r == nil || len(r.After) != maxAfter || cap(r.After) > 2*maxAfter || len(r.After[0]) > maxName || len(r.Deployments) != 1 {
+	r := parse(
+		snippet(
+			"kuberik", many(500, `"`+strings.Repeat("n", 300)+`"`),
+			one+`,{"key":"`+strings.Repeat("k", 129)+`","version":{"tag":"v1"}}`, "",
+		),
+	)
+	if r == nil || len(r.After) != maxAfter || cap(r.After) > 2*maxAfter || len(r.After[0]) > maxName ||
+		len(r.Deployments) != 1 {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -19,15 +19,35 @@ func TestTrust(t *testing.T) {
 		edit           bool
 		reason         string
 	}{
-		"mallory":            {reason: "not trusted"},
-		"trusted":            {reader: func(o *remote.Options) { o.TrustedActors = []string{"Peer"} }},
-		"unsigned":           {reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, reason: "without the right signature"},
-		"allowed unsigned":   {reader: func(o *remote.Options) { o.UnsignedActors, o.SignatureKey = []string{"peer"}, key }},
-		"only a signature":   {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.SignatureKey = key }, reason: "not trusted"},
-		"signed":             {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }},
-		"signed and edited":  {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, edit: true, reason: "without the right signature"},
-		"another's key":      {writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) }, reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, reason: "without the right signature"},
-		"signed, no key":     {writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.TrustedActors = []string{"peer"} }},
+		"mallory": {reason: "not trusted"},
+		"trusted": {reader: func(o *remote.Options) { o.TrustedActors = []string{"Peer"} }},
+		"unsigned": {
+			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key },
+			reason: "without the right signature",
+		},
+		"allowed unsigned": {reader: func(o *remote.Options) { o.UnsignedActors, o.SignatureKey = []string{"peer"}, key }},
+		"only a signature": {
+			writer: func(o *remote.Options) { o.SignatureKey = key }, reader: func(o *remote.Options) { o.SignatureKey = key },
+			reason: "not trusted",
+		},
+		"signed": {
+			writer: func(o *remote.Options) { o.SignatureKey = key },
+			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key },
+		},
+		"signed and edited": {
+			writer: func(o *remote.Options) { o.SignatureKey = key },
+			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, edit: true,
+			reason: "without the right signature",
+		},
+		"another's key": {
+			writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) },
+			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key },
+			reason: "without the right signature",
+		},
+		"signed, no key": {
+			writer: func(o *remote.Options) { o.SignatureKey = key },
+			reader: func(o *remote.Options) { o.TrustedActors = []string{"peer"} },
+		},
 		"edited and trusted": {reader: func(o *remote.Options) { o.TrustedActors = []string{"peer"} }, edit: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +64,9 @@ func TestTrust(t *testing.T) {
 				b.Edit("peer", func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 			}
 			got := b.read(t, b.backend(t, reader))
-			if len(got) != 1 || (got[0].UntrustedReason == "") != (tc.reason == "") || !strings.Contains(got[0].UntrustedReason, tc.reason) || (got[0].Key == "") != (tc.reason != "") {
+			if len(got) != 1 || (got[0].UntrustedReason == "") != (tc.reason == "") ||
+				!strings.Contains(got[0].UntrustedReason, tc.reason) ||
+				(got[0].Key == "") != (tc.reason != "") {
 				t.Errorf("got %+v, want the reason %q", got, tc.reason)
 			}
 		})
@@ -76,7 +98,8 @@ func TestOwnRecordIsRestored(t *testing.T) {
 	b.deployed(t, "1 failed", "2 running")
 }
 
-// TestTakenOver: a login adopts what another trusted one published. There is no second deployment, and the later report counts.
+// TestTakenOver: a login adopts what another trusted one published. There is no second deployment, and the later report
+// counts.
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -142,17 +165,26 @@ func TestRecordOfAnotherProject(t *testing.T) {
 	}
 }
 
-// TestOnlyOwnAreAdopted: a deployment by another user at the same commit is not ours, nor is one of another entry in the history.
+// TestOnlyOwnAreAdopted: a deployment by another user at the same commit is not ours, nor is one of another entry in
+// the history.
 func TestOnlyOwnAreAdopted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.options("pipeline")
-	body := `{"environment":"shop/staging","sha":"` + commit(1) + `","ref":"` + commit(1) + `","tag":false,"status":"success"}`
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v4/projects/octo%2Fteam%2Fshop/deployments", strings.NewReader(body))
+	body := `{"environment":"shop/staging","sha":"` + commit(
+		1,
+	) + `","ref":"` + commit(
+		1,
+	) + `","tag":false,"status":"success"}`
+	req := httptest.NewRequestWithContext(
+		t.Context(), http.MethodPost, "/api/v4/projects/octo%2Fteam%2Fshop/deployments", strings.NewReader(body),
+	)
 	req.Header.Set("Authorization", "Bearer token-of-pipeline")
 	b.ServeHTTP(httptest.NewRecorder(), req)
 	backend := b.backend(t, b.options(us))
-	first, second, back := deployment(1, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed), deployment(3, v1alpha1.BakeInProgress)
+	first, second, back := deployment(1, v1alpha1.BakeSucceeded), deployment(
+		2, v1alpha1.BakeFailed,
+	), deployment(3, v1alpha1.BakeInProgress)
 	back.Version = first.Version
 	publish(t, backend, state(first))
 	publish(t, backend, state(second, first))

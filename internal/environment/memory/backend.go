@@ -12,30 +12,30 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// MaxText bounds a text, in bytes.
-const MaxText = 1024
+// maxText bounds a text, in bytes.
+const maxText = 1024
 
-// Backend is the view of a Place by one cluster.
+// Backend is the backend of one cluster. It writes as one actor.
 type Backend struct {
-	place *Place
-	// trusted are the trusted actors. The first is the one that the backend writes as.
+	service *Service
+	// trusted are the trusted actors, first the one that the backend writes as.
 	trusted []string
 
 	mu   sync.Mutex
 	last map[string]environment.Snapshot
 }
 
-// Backend returns a backend that writes as an actor, and trusts it and the others.
-func (p *Place) Backend(actor string, trusted ...string) *Backend {
-	return &Backend{place: p, trusted: append([]string{actor}, trusted...), last: map[string]environment.Snapshot{}}
+// Backend returns a Backend that writes as an actor, and trusts it and the others.
+func (s *Service) Backend(actor string, trusted ...string) *Backend {
+	return &Backend{service: s, trusted: append([]string{actor}, trusted...), last: map[string]environment.Snapshot{}}
 }
 
 // Publish implements environment.Backend.
 func (b *Backend) Publish(ctx context.Context, s environment.State) error {
-	b.place.mu.Lock()
-	defer b.place.mu.Unlock()
+	b.service.mu.Lock()
+	defer b.service.mu.Unlock()
 	var errs []error
-	// The oldest come first, so that an interruption leaves no gap in the history.
+	// The oldest are published first, so that an interruption leaves no gap in the history.
 	for i, d := range slices.Backward(s.Deployments) {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
@@ -44,7 +44,7 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 		if i == 0 {
 			url = s.URL
 		}
-		if err := b.publish(s, cut(d), url); err != nil {
+		if err := b.publish(s, truncate(d), url); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -55,31 +55,32 @@ func (b *Backend) publish(s environment.State, d environment.Deployment, url str
 	if d.Key == "" {
 		return &environment.DeploymentError{ID: d.ID, Err: errors.New("the deployment has no key")}
 	}
-	r := b.place.find(s, d.Key, b.trusted)
+	r := b.service.find(s, d.Key, b.trusted)
 	if r == nil {
-		if revision := d.Version.Revision; revision != nil && b.place.rejected[*revision] {
+		if revision := d.Version.Revision; revision != nil && b.service.rejected[*revision] {
 			return &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("the revision %s is unknown", *revision)}
 		}
 		r = &record{
 			application: s.Application, environment: s.Environment, creator: b.trusted[0], deployment: d,
 			after: slices.Clone(s.After), parallel: s.Parallel,
 		}
-		if err := b.place.effect(Create, func() { b.place.records = append(b.place.records, r) }); err != nil {
+		if err := b.service.effect(Create, func() { b.service.records = append(b.service.records, r) }); err != nil {
 			return err
 		}
 	}
-	now := statusReport{actor: b.trusted[0], url: url, deployment: d}
-	if last, ok := r.last(b.trusted); ok && last.equal(now) {
+	report := statusReport{actor: b.trusted[0], url: url, deployment: d}
+	if last, ok := r.last(b.trusted); ok && last.equal(report) {
 		return nil
 	}
-	return b.place.effect(Report, func() { r.reports = append(r.reports, now) })
+	return b.service.effect(Report, func() { r.reports = append(r.reports, report) })
 }
 
-// equal reports whether two reports have the same status. The rest of a deployment never changes.
+// equal reports whether two reports have the same status. The other fields of a deployment never change.
 func (r statusReport) equal(other statusReport) bool {
 	a, b := r.deployment, other.deployment
-	return (r.url == other.url || other.url == "") && a.State == b.State && a.StateMessage == b.StateMessage && a.Quarantine == b.Quarantine &&
-		a.Attempt.Equal(b.Attempt) && a.AvailableSince.Equal(b.AvailableSince)
+	return (r.url == other.url || other.url == "") && a.State == b.State && a.StateMessage == b.StateMessage &&
+		a.Quarantine == b.Quarantine && a.Attempt.Equal(b.Attempt) &&
+		a.AvailableSince.Equal(b.AvailableSince)
 }
 
 // last returns the last report by one of the actors.
@@ -94,12 +95,12 @@ func (r *record) last(actors []string) (statusReport, bool) {
 
 // Read implements environment.Backend.
 func (b *Backend) Read(ctx context.Context, application string) (environment.Snapshot, error) {
-	b.place.mu.Lock()
-	defer b.place.mu.Unlock()
+	b.service.mu.Lock()
+	defer b.service.mu.Unlock()
 	var snapshot environment.Snapshot
 	err := ctx.Err()
 	if err == nil {
-		err = b.place.effect(Read, func() { snapshot = b.snapshot(application) })
+		err = b.service.effect(Read, func() { snapshot = b.snapshot(application) })
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,9 +112,9 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.Sna
 }
 
 func (b *Backend) snapshot(application string) environment.Snapshot {
-	snapshot := environment.Snapshot{At: b.place.clock.Now()}
+	snapshot := environment.Snapshot{At: b.service.clock.Now()}
 	states := map[string]*environment.State{}
-	for _, r := range b.place.records {
+	for _, r := range b.service.records {
 		if r.application != application {
 			continue
 		}
@@ -128,16 +129,18 @@ func (b *Backend) snapshot(application string) environment.Snapshot {
 		}
 	}
 	for _, s := range states {
-		slices.Reverse(s.Deployments) // of two in the same second, the later one is newer
+		slices.Reverse(s.Deployments) // of two deployments in the same second, the later one is newer
 		slices.SortStableFunc(s.Deployments, func(x, y environment.Deployment) int { return y.At.Compare(x.At) })
 		snapshot.Environments = append(snapshot.Environments, *s)
 	}
-	slices.SortFunc(snapshot.Environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) })
+	slices.SortFunc(
+		snapshot.Environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) },
+	)
 	return snapshot
 }
 
-// add adds a deployment to a state. Records come in the order in which they were created, so the relations are those of the last one that is
-// evidence.
+// add adds a deployment to a state. Records are in the order of their creation, so the last trusted one determines the
+// relations.
 func (b *Backend) add(s *environment.State, r *record) {
 	d := r.deployment
 	report, trusted := r.last(b.trusted)
@@ -155,14 +158,16 @@ func (b *Backend) add(s *environment.State, r *record) {
 			s.URL = report.url
 		}
 	}
-	d.State, d.StateMessage, d.Quarantine = report.deployment.State, report.deployment.StateMessage, report.deployment.Quarantine
-	d.Attempt, d.AvailableSince = report.deployment.Attempt, report.deployment.AvailableSince
+	last := report.deployment
+	d.State, d.StateMessage, d.Quarantine = last.State, last.StateMessage, last.Quarantine
+	d.Attempt, d.AvailableSince = last.Attempt, last.AvailableSince
 	s.Deployments = append(s.Deployments, d)
 }
 
-func cut(d environment.Deployment) environment.Deployment {
-	d.Message, d.StateMessage = version.Clean(d.Message, MaxText), version.Clean(d.StateMessage, MaxText)
-	d.Quarantine = version.Clean(d.Quarantine, MaxText)
+// truncate cuts the texts of a deployment, and removes what is not published.
+func truncate(d environment.Deployment) environment.Deployment {
+	d.Message, d.StateMessage = version.Clean(d.Message, maxText), version.Clean(d.StateMessage, maxText)
+	d.Quarantine = version.Clean(d.Quarantine, maxText)
 	d.UntrustedReason, d.Order = "", 0
 	return d
 }

@@ -8,21 +8,20 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/memory"
 )
 
-// open makes a place that a test can break.
-func open(*testing.T) environmenttest.Place {
+func open(*testing.T) environmenttest.Service {
 	clock := environmenttest.NewClock()
-	p := memory.NewPlace(clock)
-	var a environmenttest.Accidents
-	p.Interrupt(func(e memory.Effect) memory.Interruption {
-		before, after := a.Next(e != memory.Read)
+	s := memory.NewService(clock)
+	var faults environmenttest.FaultInjector
+	s.Interrupt(func(e memory.Effect) memory.Interruption {
+		before, after := faults.Next(e != memory.Read)
 		return memory.Interruption{Before: before, After: after}
 	})
-	place := environmenttest.NewPlace(clock, &a)
-	place.Reject, place.Writes, place.Deployments = p.Reject, p.Writes, p.Deployments
-	place.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
-		return p.Backend(actor, trusted...)
+	service := environmenttest.NewService(clock, &faults)
+	service.Reject, service.Writes, service.Deployments = s.Reject, s.Writes, s.Deployments
+	service.Backend = func(_ *testing.T, actor string, trusted ...string) environment.Backend {
+		return s.Backend(actor, trusted...)
 	}
-	return place
+	return service
 }
 
 func TestContract(t *testing.T) {

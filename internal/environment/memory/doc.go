@@ -1,4 +1,3 @@
-// Package memory lets environments meet in the memory of one process, for simulations and tests.
-//
-// It keeps the same contract as the backends of real services. Its faults can be injected.
+// Package memory is a backend that keeps its data in memory, for simulations and tests. It fulfils the same contract as
+// the backends of real services, and faults can be injected.
 package memory

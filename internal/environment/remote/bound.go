@@ -10,20 +10,22 @@ import (
 )
 
 const (
-	// maxList bounds a list, in bytes. It is less than internal/outbound reads, so that the error is ours.
+	// maxList bounds a list, in bytes. It is less than the limit of internal/outbound, so that the error is ErrTooLong.
 	maxList = 4<<20 - 1
-	// maxError is how much of an error is read.
+	// maxError is how much of an error response is read, in bytes.
 	maxError = 64 << 10
-	// maxItems bounds the items of a list, and maxNested those of all lists within a response: a short text may decode to a large value.
+	// maxItems bounds the items of a list, and maxNested those of all nested lists: a short text may decode to a large
+	// value.
 	maxItems, maxNested = 100, 10000
 	// maxDepth is the depth at which encoding/json gives up.
 	maxDepth = 10000
 )
 
-// ErrTooLong says that a list is too long to be read: request fewer items at once.
+// ErrTooLong is returned for a list that is too long. Request fewer items at once.
 var ErrTooLong = errors.New("the response is too long: it has to be shorter than 4 MiB")
 
-// bound reads a response, so that nothing is decoded that is much larger than expected.
+// bound reads the body of a response, and returns an error if it is larger than expected. It replaces the body by what
+// it has read.
 func (s *Service) bound(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	failed := resp.StatusCode >= http.StatusBadRequest
@@ -48,7 +50,7 @@ func (s *Service) bound(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// measure returns an error if a response contains more than was requested.
+// measure returns an error if a response contains more than expected.
 func (s *Service) measure(body []byte) error {
 	if len(body) > s.MaxObject && !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
 		return fmt.Errorf("%s returned %d bytes, but at most %d are expected", s.Name, len(body), s.MaxObject)
@@ -62,11 +64,12 @@ func (s *Service) measure(body []byte) error {
 	return nil
 }
 
-// CountItems counts the items of a JSON list, and those of all lists nested in a JSON text, without decoding them. Items below the field
-// uncounted of a list item do not count. It stops at the first syntax error: nobody decodes what follows.
+// CountItems counts the items of a JSON list, and those of all lists nested in a JSON text, without decoding them.
+// Items below the field uncounted of a list item do not count. It stops at the first syntax error, where decoding would
+// stop too.
 func CountItems(text []byte, uncounted string) (items, nested int) {
 	c := counter{d: json.NewDecoder(bytes.NewReader(text)), uncounted: uncounted}
-	c.d.UseNumber() // so that a number out of range is no error
+	c.d.UseNumber() // a number out of range is no error
 	c.value(0, false)
 	return c.items, c.nested
 }
@@ -77,7 +80,8 @@ type counter struct {
 	items, nested int
 }
 
-// value counts what the next value contains. It returns false at a syntax error, or deeper than encoding/json decodes.
+// value counts the items of the next value. It returns false at a syntax error, or below the depth that encoding/json
+// decodes.
 func (c *counter) value(depth int, skip bool) bool {
 	token, err := c.d.Token()
 	switch {

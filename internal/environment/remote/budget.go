@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Budget limits requests to a number in any period of the same length. It is safe for concurrent use.
+// Budget limits the number of requests in any period of the same length. It is safe for concurrent use.
 type Budget struct {
 	limit  int
 	period time.Duration
@@ -14,12 +14,12 @@ type Budget struct {
 	spent []time.Time
 }
 
-// NewBudget returns a Budget of limit requests per period. A limit below one counts as one.
+// NewBudget returns a Budget of limit requests per period, at least one.
 func NewBudget(limit int, period time.Duration) *Budget {
 	return &Budget{limit: max(limit, 1), period: period}
 }
 
-// Take takes one request out of the budget. If none is left it returns false, and when there is one again.
+// Take takes one request from the budget. If none is left, it returns false and when the next one is available.
 func (b *Budget) Take(now time.Time) (until time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -40,9 +40,9 @@ func (b *Budget) Left(now time.Time) int {
 }
 
 func (b *Budget) expire(now time.Time) {
-	old := 0
-	for old < len(b.spent) && now.Sub(b.spent[old]) >= b.period {
-		old++
+	expired := 0
+	for expired < len(b.spent) && now.Sub(b.spent[expired]) >= b.period {
+		expired++
 	}
-	b.spent = append(b.spent[:0], b.spent[old:]...)
+	b.spent = append(b.spent[:0], b.spent[expired:]...)
 }

@@ -17,12 +17,12 @@ func TestBudget(t *testing.T) {
 		until  time.Duration
 		left   int
 	}{
-		{"the first call fits", 0, true, 0, 1},
-		{"the second fits", 20 * time.Minute, true, 0, 0},
-		{"the third waits until the first is an hour old", 30 * time.Minute, false, time.Hour, 0},
-		{"which it is now", time.Hour, true, 0, 0},
-		{"and then for the second", time.Hour, false, 80 * time.Minute, 0},
-		{"nothing is remembered for ever", 3 * time.Hour, true, 0, 1},
+		{"the first request", 0, true, 0, 1},
+		{"the second request", 20 * time.Minute, true, 0, 0},
+		{"the third request waits for the first to expire", 30 * time.Minute, false, time.Hour, 0},
+		{"the first has expired", time.Hour, true, 0, 0},
+		{"the fourth waits for the second to expire", time.Hour, false, 80 * time.Minute, 0},
+		{"all have expired", 3 * time.Hour, true, 0, 1},
 	} {
 		until, ok := b.Take(start.Add(step.after))
 		if ok != step.ok || !ok && !until.Equal(start.Add(step.until)) {
@@ -34,8 +34,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-func TestBudgetOfNothing(t *testing.T) {
+func TestBudgetIsAtLeastOne(t *testing.T) {
 	if _, ok := remote.NewBudget(0, time.Hour).Take(time.Time{}); !ok {
-		t.Error("a budget of nothing would wait for ever")
+		t.Error("a budget of 0 allows no request")
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// ErrGone says that one thing, such as a deployment, does not exist or is hidden from the credentials.
+// ErrGone is returned for an object, such as a deployment, that does not exist or is hidden from the credentials.
 var ErrGone = errors.New("it does not exist any more")
 
-// RejectedError says that the service does not accept what was sent.
+// RejectedError is returned for a write that the service does not accept.
 type RejectedError struct {
 	// Reason for people.
 	Reason string
@@ -27,9 +27,9 @@ func Refused(format string, args ...any) error {
 	return &environment.RefusedError{Err: fmt.Errorf(format, args...)}
 }
 
-// Explain returns the error of a request for people. What names the thing that was requested, code is the status of the response, 0 if
-// there was none, and reason is the one that the service gave.
-func (s *Service) Explain(err error, what string, code int, reason string) error {
+// Explain returns an error for users about a failed request. Object is what was requested, code is the status code of
+// the response, or 0 without one, and reason is the text of the service.
+func (s *Service) Explain(err error, object string, code int, reason string) error {
 	var wait *environment.WaitError
 	var refused *environment.RefusedError
 	switch {
@@ -38,14 +38,14 @@ func (s *Service) Explain(err error, what string, code int, reason string) error
 	case errors.As(err, &refused):
 		return refused
 	case code == 0:
-		return fmt.Errorf("requesting %s from %s: %w", what, s.Name, err)
+		return fmt.Errorf("requesting %s from %s: %w", object, s.Name, err)
 	}
 	reason = cmp.Or(strings.TrimSpace(version.Clean(reason, 200)), "no reason given")
 	switch advice := s.Advice[code]; {
 	case advice != "":
-		return Refused("%s answered %d (%s) to the request for %s: %s", s.Name, code, reason, what, advice)
+		return Refused("%s returned %d (%s) for %s: %s", s.Name, code, reason, object, advice)
 	case slices.Contains(s.Rejections, code):
 		return &RejectedError{fmt.Sprintf("%s rejected it (%d, %s)", s.Name, code, reason)}
 	}
-	return fmt.Errorf("requesting %s from %s: it answered %d (%s)", what, s.Name, code, reason)
+	return fmt.Errorf("requesting %s from %s: it returned %d (%s)", object, s.Name, code, reason)
 }

@@ -1,11 +1,11 @@
 package remote
 
-// Observer receives the cost of requests, for metrics. Its methods are safe for concurrent use.
+// Observer counts requests, for metrics. Its methods are safe for concurrent use.
 type Observer interface {
-	// Request reports a request of an account and the status code of the response, 0 if there was none. The name of the account
-	// contains no secret.
+	// Request reports a request of an account and the status code of the response, or 0 without one. The name of the
+	// account contains no secret.
 	Request(account string, code int)
-	// Left reports the requests left of the budget, and of the rate limit of the service, -1 if the service did not say.
+	// Left reports the requests left of the budget, and of the rate limit of the service, or -1 if that is unknown.
 	Left(account string, budget, limit int)
 }
 

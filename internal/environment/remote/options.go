@@ -21,26 +21,26 @@ const (
 	defaultTimeout  = 15 * time.Second
 )
 
-// Service is what the shared code needs to know about a service.
+// Service describes an outside service.
 type Service struct {
-	// Name of the service, for people.
+	// Name of the service, for messages.
 	Name string
-	// URL of its public API, and an example of another one.
+	// URL of the public API, and an example of another one for messages.
 	URL, ExampleURL string
-	// Project matches the path of a project, and ProjectFormat shows it to people.
+	// Project matches the path of a project, and ProjectFormat describes it in messages.
 	Project       *regexp.Regexp
 	ProjectFormat string
-	// Writes returns the limits of the writes of an account, in addition to the budget of all its requests.
+	// Writes returns the limits of the writes of an account, which also count for the budget of its requests.
 	Writes func(budget int) []Limit
 	// MaxObject bounds a response that is not a list, in bytes.
 	MaxObject int
-	// Uncounted is the field of list items that may hold any number of nested items, since it is not decoded with the rest.
+	// Uncounted is the field of list items whose nested items are not limited, since it is decoded separately.
 	Uncounted string
-	// RateLimit reads what a response says about the rate limit.
+	// RateLimit reads the rate limit from a response.
 	RateLimit func(resp *http.Response, body []byte) RateLimit
-	// Rejections are the status codes for a write that the service never accepts.
+	// Rejections are the status codes with which the service rejects a write.
 	Rejections []int
-	// Advice says what to do about a status code that lasts until somebody acts.
+	// Advice says what to do about a status code that persists until somebody changes something.
 	Advice map[int]string
 }
 
@@ -60,9 +60,9 @@ type Options struct {
 	URL string
 	// Token that authenticates the requests.
 	Token string
-	// HTTPClient makes the requests with its Transport, and follows redirects by its CheckRedirect. Defaults to http.DefaultClient.
-	// Backends with the same URL and credentials share the one of the first Backend. Check that the credentials may be sent to the URL
-	// before you create a Backend.
+	// HTTPClient has the Transport and the CheckRedirect of the requests. Defaults to http.DefaultClient. Backends with
+	// the same URL and credentials share that of the first one. Check that the credentials may be sent to the URL
+	// before you open a Backend.
 	HTTPClient *http.Client
 	// Interval between two reads. Defaults to 1m.
 	Interval time.Duration

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// retryAfter is how long a failure is not tried again, so that a hundred Environments do not each wait for the same time-out. What the
-	// service refused is not tried again for an interval.
+	// retryAfter is the delay before the retry of a failure, so that many Environments do not each wait for the same
+	// timeout. The delay after a RefusedError is the interval.
 	retryAfter = 2 * time.Second
-	// rejectedTTL is how long what the service rejected is not sent again. Somebody may push the missing commit.
+	// rejectedTTL is the delay before a rejected write is sent again. Somebody may push the missing commit.
 	rejectedTTL = 10 * time.Minute
 	// maxTag bounds a tag in a message.
 	maxTag = 140
 )
 
-// Project is the state that Backends of one project share. Its lock is held by whoever reads or writes, since services want one request
-// after another.
+// Project is the state that the Backends of a project share. Its lock serializes their requests, as the services ask
+// for.
 type Project struct {
 	// Path of the project.
 	Path string
@@ -37,7 +37,7 @@ type Project struct {
 	rejected map[string]rejection
 }
 
-// rejection is something that the service rejected.
+// rejection is a write that the service rejected.
 type rejection struct {
 	until time.Time
 	err   error
@@ -64,7 +64,7 @@ func (p *Project) Lock(ctx context.Context) error {
 // Unlock releases the lock.
 func (p *Project) Unlock() { <-p.lock }
 
-// Failure returns the last failure until it may be tried again.
+// Failure returns the last failure, or nil once a retry is due.
 func (p *Project) Failure() error {
 	if p.Clock.Now().Before(p.retry) {
 		return p.failure
@@ -72,7 +72,7 @@ func (p *Project) Failure() error {
 	return nil
 }
 
-// Failed remembers a failure. One of a caller that gave up is none, and the Transport remembers pauses itself.
+// Failed records a failure. It ignores that of a cancelled context, and pauses, which the Transport tracks.
 func (p *Project) Failed(ctx context.Context, err error, interval time.Duration) {
 	var wait *environment.WaitError
 	if err == nil || ctx.Err() != nil || errors.As(err, &wait) || errors.Is(err, ErrGone) {
@@ -94,15 +94,18 @@ func (p *Project) Rejected(write string) error {
 	return nil
 }
 
-// Reject remembers the write of a deployment if the error is a RejectedError, and makes a DeploymentError of it.
+// Reject converts a RejectedError to a DeploymentError, and records it for the write. Other errors are returned
+// unchanged.
 func (p *Project) Reject(d environment.Deployment, write string, err error) error {
-	var no *RejectedError
-	if !errors.As(err, &no) {
+	var rejected *RejectedError
+	if !errors.As(err, &rejected) {
 		return err
 	}
 	now := p.Clock.Now()
 	maps.DeleteFunc(p.rejected, func(_ string, r rejection) bool { return !now.Before(r.until) })
-	err = &environment.DeploymentError{ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxTag), no)}
+	err = &environment.DeploymentError{
+		ID: d.ID, Err: fmt.Errorf("publishing %s: %w", version.Clean(d.Version.Tag, maxTag), rejected),
+	}
 	p.rejected[write] = rejection{until: now.Add(rejectedTTL), err: err}
 	return err
 }

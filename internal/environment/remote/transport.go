@@ -15,7 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/environment"
 )
 
-// minPause and maxPause bound a pause whose length the service does not say. No pause is longer than maxPause.
+// minPause and maxPause bound a pause whose length the service does not specify. No pause is longer than maxPause.
 const (
 	minPause = time.Minute
 	maxPause = time.Hour
@@ -23,16 +23,17 @@ const (
 
 // RateLimit is what a response says about the rate limit of a service.
 type RateLimit struct {
-	// Reached reports whether the service refuses the requests that follow.
+	// Reached reports whether the service will refuse more requests.
 	Reached bool
-	// Remaining is the number of requests left, or -1 if the service does not say.
+	// Remaining is the number of requests left, or -1 if it is unknown.
 	Remaining int
 	// Reset is when the limit is reset, in Unix seconds by the clock of the service, or empty.
 	Reset string
 }
 
-// Transport makes the requests of one account. It sends nothing to a host other than that of the API, makes no requests while the service
-// asks for a pause or the budget is spent, and reads no response that is too large. Its errors for a pause are an *environment.WaitError.
+// Transport makes the requests of one account. It sends requests only to the host of the API, makes none during a pause
+// of the service or while the budget is spent, and refuses responses that are too large. During a pause it returns an
+// *environment.WaitError.
 type Transport struct {
 	service  *Service
 	next     http.RoundTripper
@@ -46,21 +47,22 @@ type Transport struct {
 	writes   []*Budget
 
 	mu sync.Mutex
-	// until is the end of the pause that the service asked for.
+	// until is the end of the pause.
 	until time.Time
-	// pauses counts the pauses in a row whose length the service did not say.
+	// pauses counts the consecutive pauses without a specified length.
 	pauses int
 }
 
-// NewTransport returns the Transport of an account with that name. It authenticates the requests if the options have a token.
+// NewTransport returns the Transport of an account. It authenticates the requests if the options have a token.
 func NewTransport(s *Service, o Options, account string, p PoolOptions) (*Transport, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		return nil, err
 	}
 	t := &Transport{
-		service: s, next: o.HTTPClient.Transport, host: u.Host, token: o.Token, account: account, timeout: p.Timeout, observer: p.Observer,
-		clock: p.Clock, requests: NewBudget(p.Budget, time.Hour),
+		service: s, next: o.HTTPClient.Transport, host: u.Host, token: o.Token, account: account, timeout: p.Timeout,
+		observer: p.Observer,
+		clock:    p.Clock, requests: NewBudget(p.Budget, time.Hour),
 	}
 	if t.next == nil {
 		t.next = http.DefaultTransport
@@ -77,13 +79,15 @@ func (t *Transport) Left() int { return t.requests.Left(t.clock.Now()) }
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != t.host {
-		return nil, Refused("%s redirects to another host than %s: the project may have moved, or the URL is wrong", t.service.Name, t.host)
+		return nil, Refused(
+			"%s redirects to another host than %s: the project may have moved, or the URL is wrong", t.service.Name, t.host,
+		)
 	}
 	if err := t.admit(req.Method != http.MethodGet); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
-	defer cancel() // the body of the response is read by then
+	defer cancel() // bound has read the body
 	req = req.Clone(ctx)
 	if t.token != "" {
 		req.Header.Set("Authorization", "Bearer "+t.token)
@@ -100,7 +104,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	limit := t.service.RateLimit(resp, body)
 	t.observe(resp.StatusCode, limit.Remaining)
-	if err := t.heed(resp, limit); err != nil {
+	if err := t.applyRateLimit(resp, limit); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -111,7 +115,7 @@ func (t *Transport) observe(code, remaining int) {
 	t.observer.Left(t.account, t.Left(), remaining)
 }
 
-// admit takes a request out of the budgets.
+// admit takes a request from the budgets.
 func (t *Transport) admit(write bool) error {
 	now := t.clock.Now()
 	t.mu.Lock()
@@ -120,7 +124,7 @@ func (t *Transport) admit(write bool) error {
 	if now.Before(until) {
 		return t.wait(until)
 	}
-	// A write beyond its own limits must not spend the budget that reads need.
+	// The limits of writes come first, so that a refused write does not spend the budget of reads.
 	budgets := []*Budget{t.requests}
 	if write {
 		budgets = slices.Concat(t.writes, budgets)
@@ -134,15 +138,18 @@ func (t *Transport) admit(write bool) error {
 }
 
 func (t *Transport) wait(until time.Time) error {
-	return wait(until, t.service.Name+" asked for a pause")
+	return wait(until, t.service.Name+" requests a pause")
 }
 
-func wait(until time.Time, why string) error {
-	return &environment.WaitError{Until: until, Err: errors.New(why + ": no requests until " + until.UTC().Format(time.RFC3339))}
+func wait(until time.Time, reason string) error {
+	return &environment.WaitError{
+		Until: until, Err: errors.New(reason + ": no requests until " + until.UTC().Format(time.RFC3339)),
+	}
 }
 
-// heed starts a pause if the service wants one. It returns an error if the service refused the request for that reason.
-func (t *Transport) heed(resp *http.Response, limit RateLimit) error {
+// applyRateLimit begins a pause if the rate limit is reached. It returns an error if the request was refused for that
+// reason.
+func (t *Transport) applyRateLimit(resp *http.Response, limit RateLimit) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !limit.Reached {
@@ -156,13 +163,13 @@ func (t *Transport) heed(resp *http.Response, limit RateLimit) error {
 	return t.wait(t.until)
 }
 
-// pause returns how long the service wants no requests. The lock is held.
+// pause returns how long to make no requests. The lock is held.
 func (t *Transport) pause(resp *http.Response, reset string) time.Duration {
 	if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && after >= 0 {
 		return time.Duration(min(after, int(maxPause.Seconds()))) * time.Second
 	}
 	if at, err := strconv.ParseInt(reset, 10, 64); err == nil {
-		// The time is that of the service, whose clock may differ from ours.
+		// The clock of the service may differ from ours.
 		now, err := http.ParseTime(resp.Header.Get("Date"))
 		if err != nil {
 			now = t.clock.Now()
@@ -181,7 +188,7 @@ type Account struct {
 	login string
 }
 
-// Login returns the login that the credentials write as. Once it is known it costs nothing; fetch asks the service for it.
+// Login returns the login of the credentials. Fetch requests it from the service, once.
 func (a *Account) Login(ctx context.Context, fetch func(context.Context) (string, error)) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -190,7 +197,7 @@ func (a *Account) Login(ctx context.Context, fetch func(context.Context) (string
 	}
 	login, err := fetch(ctx)
 	if err == nil && login == "" {
-		err = Refused("%s does not say to whom the credentials belong", a.service.Name)
+		err = Refused("%s does not return the login of the credentials", a.service.Name)
 	}
 	if err == nil {
 		a.login = login

@@ -19,30 +19,31 @@ const (
 	maxLoginText    = 100
 )
 
-// Trust says whose writes are evidence.
+// Trust defines whose writes are evidence.
 type Trust struct {
 	// TrustedActors are the logins whose writes are evidence, in addition to that of the credentials.
 	TrustedActors []string
-	// SignatureKey signs what is written. If it is set, only what is signed with it is evidence. At least 32 bytes.
+	// SignatureKey signs the writes. If it is set, only signed writes are evidence. At least 32 bytes.
 	SignatureKey []byte
 	// UnsignedActors are logins whose writes are evidence without a signature.
 	UnsignedActors []string
 }
 
-// UntrustedReason returns why something that a login did is no evidence, or "" if it is. Self is the login of the credentials, did is a
-// verb, as in "made", and signature is the one that came with it, if fields are what it signs.
-func (t Trust) UntrustedReason(self, did, login, signature string, fields func() []string) string {
+// UntrustedReason returns why a write of a login is no evidence, or "" if it is. Self is the login of the credentials,
+// and verb is that of the reason, such as made. Signature is that of the write, which has to sign the fields.
+func (t Trust) UntrustedReason(self, verb, login, signature string, fields func() []string) string {
 	unsigned := hasLogin(t.UnsignedActors, login)
 	switch {
 	case login == "" || !strings.EqualFold(login, self) && !hasLogin(t.TrustedActors, login) && !unsigned:
-		return did + " by " + cmp.Or(version.Clean(login, maxLoginText), "nobody") + ", who is not trusted"
+		return verb + " by " + cmp.Or(version.Clean(login, maxLoginText), "nobody") + ", who is not trusted"
 	case t.SignatureKey != nil && !unsigned && !hmac.Equal([]byte(signature), []byte(t.Sign(fields()...))):
-		return did + " by " + version.Clean(login, maxLoginText) + " without the right signature"
+		return verb + " by " + version.Clean(login, maxLoginText) + " without the right signature"
 	}
 	return ""
 }
 
-// Sign returns the signature of the fields, or "" without a key. It covers their lengths, so that no two lists of fields have the same.
+// Sign returns the signature of the fields, or "" without a key. It covers their lengths, so that different lists have
+// different signatures.
 func (t Trust) Sign(fields ...string) string {
 	if t.SignatureKey == nil {
 		return ""
@@ -62,7 +63,7 @@ func (t Trust) validate() error {
 	return nil
 }
 
-// hasLogin compares logins as GitHub and GitLab do.
+// hasLogin reports whether a list contains a login. The case does not matter, as at GitHub and GitLab.
 func hasLogin(list []string, login string) bool {
 	return slices.ContainsFunc(list, func(name string) bool { return strings.EqualFold(name, login) })
 }

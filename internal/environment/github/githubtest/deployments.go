@@ -16,7 +16,8 @@ const maxDescription = 140
 
 // serveRepository serves /repos/owner/name/deployments and what is below it.
 func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, path []string, login string) {
-	if len(path) < 4 || path[0] != "repos" || path[3] != "deployments" || !s.repositories[strings.ToLower(path[1]+"/"+path[2])] {
+	if len(path) < 4 || path[0] != "repos" || path[3] != "deployments" ||
+		!s.repositories[strings.ToLower(path[1]+"/"+path[2])] {
 		fail(w, http.StatusNotFound, "Not Found")
 		return
 	}
@@ -34,7 +35,9 @@ func (s *Server) serveRepository(w http.ResponseWriter, r *http.Request, path []
 // serveDeployment serves a deployment and its statuses.
 func (s *Server) serveDeployment(w http.ResponseWriter, r *http.Request, path []string, project, login string) {
 	id, err := strconv.ParseInt(path[0], 10, 64)
-	i := slices.IndexFunc(s.deployments, func(d *deployment) bool { return d.id == id && strings.EqualFold(d.project, project) })
+	i := slices.IndexFunc(
+		s.deployments, func(d *deployment) bool { return d.id == id && strings.EqualFold(d.project, project) },
+	)
 	switch {
 	case err != nil || i < 0:
 		fail(w, http.StatusNotFound, "Not Found")
@@ -51,7 +54,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, project string) {
 	q := r.URL.Query()
 	var found []*deployment
 	for _, d := range slices.Backward(s.deployments) {
-		if strings.EqualFold(d.project, project) && matches(q, "ref", d.ref) && matches(q, "task", d.task) && matches(q, "environment", d.environment) {
+		if strings.EqualFold(d.project, project) && matches(q, "ref", d.ref) && matches(q, "task", d.task) &&
+			matches(q, "environment", d.environment) {
 			found = append(found, d)
 		}
 	}
@@ -111,7 +115,9 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, project, login s
 		return
 	}
 	d := &deployment{
-		id: s.nextID(), project: project, ref: body.Ref, task: cmp.Or(body.Task, "deploy"), environment: cmp.Or(body.Environment, "production"),
+		id: s.nextID(), project: project, ref: body.Ref, task: cmp.Or(body.Task, "deploy"), environment: cmp.Or(
+			body.Environment, "production",
+		),
 		description: body.Description, creator: login, payload: body.Payload, transient: body.Transient,
 		production: body.Environment == "production", created: s.now(), updated: s.now(),
 	}
@@ -150,7 +156,9 @@ func (s *Server) createStatus(w http.ResponseWriter, r *http.Request, d *deploym
 		return
 	}
 	st := s.add(d, status{
-		state: body.State, description: body.Description, creator: login, environment: cmp.Or(body.Environment, d.environment),
+		state: body.State, description: body.Description, creator: login, environment: cmp.Or(
+			body.Environment, d.environment,
+		),
 		environmentURL: body.EnvironmentURL, logURL: body.LogURL,
 	})
 	if body.State == "success" && (body.AutoInactive == nil || *body.AutoInactive) {
@@ -172,7 +180,8 @@ func (s *Server) add(d *deployment, st status) *status {
 // deactivate adds a status to earlier successes, as GitHub does itself.
 func (s *Server) deactivate(newest *deployment, login string) {
 	for _, d := range s.deployments {
-		if d.id >= newest.id || d.project != newest.project || d.environment != newest.environment || d.production || d.transient {
+		if d.id >= newest.id || d.project != newest.project || d.environment != newest.environment || d.production ||
+			d.transient {
 			continue
 		}
 		if n := len(d.statuses); n > 0 && d.statuses[n-1].state == "success" {
@@ -184,9 +193,14 @@ func (s *Server) deactivate(newest *deployment, login string) {
 func (d *deployment) show() map[string]any {
 	self := "https://api.github.com/repos/" + d.project
 	return map[string]any{
-		"id": d.id, "node_id": "DE_1", "sha": "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d", "ref": d.ref, "task": d.task, "payload": d.payload,
-		"original_environment": d.environment, "environment": d.environment, "description": d.description, "creator": user(d.creator, "User"),
-		"created_at": d.created, "updated_at": d.updated, "statuses_url": fmt.Sprintf("%s/deployments/%d/statuses", self, d.id),
+		"id": d.id, "node_id": "DE_1", "sha": "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d", "ref": d.ref, "task": d.task,
+		"payload":              d.payload,
+		"original_environment": d.environment, "environment": d.environment, "description": d.description, "creator": user(
+			d.creator, "User",
+		),
+		"created_at": d.created, "updated_at": d.updated, "statuses_url": fmt.Sprintf(
+			"%s/deployments/%d/statuses", self, d.id,
+		),
 		"repository_url": self, "url": fmt.Sprintf("%s/deployments/%d", self, d.id),
 		"transient_environment": d.transient, "production_environment": d.production,
 	}
@@ -195,9 +209,12 @@ func (d *deployment) show() map[string]any {
 func (st *status) show(d *deployment) map[string]any {
 	self := fmt.Sprintf("https://api.github.com/repos/%s/deployments/%d", d.project, d.id)
 	return map[string]any{
-		"id": st.id, "node_id": "DES_1", "state": st.state, "creator": user(st.creator, "User"), "description": st.description,
+		"id": st.id, "node_id": "DES_1", "state": st.state, "creator": user(
+			st.creator, "User",
+		), "description": st.description,
 		"environment": st.environment, "target_url": st.logURL, "log_url": st.logURL, "environment_url": st.environmentURL,
-		"created_at": st.created, "updated_at": st.created, "deployment_url": self, "repository_url": "https://api.github.com/repos/" + d.project,
-		"url": fmt.Sprintf("%s/statuses/%d", self, st.id),
+		"created_at": st.created, "updated_at": st.created, "deployment_url": self,
+		"repository_url": "https://api.github.com/repos/" + d.project,
+		"url":            fmt.Sprintf("%s/statuses/%d", self, st.id),
 	}
 }

@@ -26,13 +26,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	var fault *Fault
-	if s.fault != nil {
-		fault = s.fault(r)
-	}
-	var answer *httptest.ResponseRecorder
+	fault := s.Fault(r)
+	var response *httptest.ResponseRecorder
 	if fault == nil || fault.Effect || fault.Truncate {
-		answer = s.answer(r)
+		response = s.respond(r)
 	}
 	s.mu.Unlock()
 	if fault != nil && fault.Hang {
@@ -40,48 +37,45 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault != nil && !fault.Truncate {
-		answer = fault.answer()
+		response = faultResponse(fault)
 	}
 	w.Header().Set("Date", s.now().Format(http.TimeFormat))
-	maps.Copy(w.Header(), answer.Header())
-	text := fault.cut(answer.Body.Bytes())
+	maps.Copy(w.Header(), response.Header())
+	text := response.Body.Bytes()
+	if fault != nil && fault.Truncate {
+		text = text[:len(text)/2]
+	}
 	s.mu.Lock()
-	s.calls = append(s.calls, Call{Method: r.Method, Path: r.URL.RequestURI(), Status: answer.Code})
+	s.calls = append(s.calls, Call{Method: r.Method, Path: r.URL.RequestURI(), Status: response.Code})
 	s.mu.Unlock()
-	w.WriteHeader(answer.Code)
+	w.WriteHeader(response.Code)
 	if _, err := w.Write(text); err != nil {
 		return
 	}
 }
 
-// cut ends a response in the middle, if that is the fault.
-func (f *Fault) cut(text []byte) []byte {
-	if f == nil || !f.Truncate {
-		return text
-	}
-	return text[:len(text)/2]
-}
-
-// readAll reads the body of a request: only then does the server notice that a client gives up.
+// readAll reads the body of a request. Only then does the server notice that the client closes the connection.
 func readAll(r *http.Request) bool {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return err == nil
 }
 
-func (f *Fault) answer() *httptest.ResponseRecorder {
+func faultResponse(f *Fault) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	for name, value := range f.Header {
 		w.Header().Set(name, value)
 	}
 	w.WriteHeader(f.Status)
-	w.Body.WriteString(cmp.Or(f.Body, `{"message": "broken on purpose", "documentation_url": "https://docs.github.com/rest"}`))
+	w.Body.WriteString(
+		cmp.Or(f.Body, `{"message": "broken on purpose", "documentation_url": "https://docs.github.com/rest"}`),
+	)
 	return w
 }
 
-// answer returns the proper response. The lock is held.
-func (s *Server) answer(r *http.Request) *httptest.ResponseRecorder {
+// respond returns the regular response. The lock is held.
+func (s *Server) respond(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	path := strings.TrimPrefix(r.URL.Path, "/api/v3")
@@ -156,9 +150,13 @@ func (s *Server) serveApp(w http.ResponseWriter, login string) {
 		return
 	}
 	send(w, http.StatusOK, map[string]any{
-		"id": id, "slug": s.apps[id].slug, "node_id": "A_1", "owner": user("octo-org", "Organization"), "name": s.apps[id].slug,
+		"id": id, "slug": s.apps[id].slug, "node_id": "A_1", "owner": user(
+			"octo-org", "Organization",
+		), "name": s.apps[id].slug,
 		"description": "", "external_url": "https://example.com", "html_url": "https://github.com/apps/" + s.apps[id].slug,
-		"created_at": s.now(), "updated_at": s.now(), "permissions": map[string]string{"deployments": "write", "metadata": "read"}, "events": []string{},
+		"created_at": s.now(), "updated_at": s.now(), "permissions": map[string]string{
+			"deployments": "write", "metadata": "read",
+		}, "events": []string{},
 	})
 }
 
@@ -172,7 +170,7 @@ func (s *Server) serveToken(w http.ResponseWriter, path, login string) {
 	token := "ghs_" + strconv.FormatInt(id, 10) + "_" + strconv.Itoa(len(s.logins))
 	s.logins[token] = a.slug + "[bot]"
 	send(w, http.StatusCreated, map[string]any{
-		// The library of the client uses the real clock.
+		// The client library uses the real clock.
 		"token": token, "expires_at": time.Now().UTC().Add(hour).Truncate(time.Second),
 		"permissions": map[string]string{"deployments": "write", "metadata": "read"}, "repository_selection": "selected",
 	})
@@ -213,7 +211,13 @@ func send(w http.ResponseWriter, code int, body any) {
 }
 
 func fail(w http.ResponseWriter, code int, message string) {
-	send(w, code, map[string]string{"message": message, "documentation_url": "https://docs.github.com/rest", "status": strconv.Itoa(code)})
+	send(
+		w,
+		code,
+		map[string]string{
+			"message": message, "documentation_url": "https://docs.github.com/rest", "status": strconv.Itoa(code),
+		},
+	)
 }
 
 func read(r *http.Request, into any) error {
@@ -230,14 +234,19 @@ func user(login, kind string) map[string]any {
 		kind = "Bot"
 	}
 	u := map[string]any{
-		"login": login, "id": 1 + len(login), "node_id": "U_1", "gravatar_id": "", "type": kind, "site_admin": false, "user_view_type": "public",
-		"avatar_url": "https://avatars.githubusercontent.com/u/1?v=4", "html_url": "https://github.com/" + strings.Trim(login, "[]"),
-		// These fields are those of the user itself.
-		"name": nil, "company": nil, "blog": "", "location": nil, "email": nil, "hireable": nil, "bio": nil, "public_repos": 0,
-		"public_gists": 0, "followers": 0, "following": 0, "created_at": "2020-01-01T00:00:00Z", "updated_at": "2020-01-01T00:00:00Z",
+		"login": login, "id": 1 + len(login), "node_id": "U_1", "gravatar_id": "", "type": kind, "site_admin": false,
+		"user_view_type": "public",
+		"avatar_url":     "https://avatars.githubusercontent.com/u/1?v=4",
+		"html_url":       "https://github.com/" + strings.Trim(login, "[]"),
+		// GitHub returns these fields only for /user.
+		"name": nil, "company": nil, "blog": "", "location": nil, "email": nil, "hireable": nil, "bio": nil,
+		"public_repos": 0,
+		"public_gists": 0, "followers": 0, "following": 0, "created_at": "2020-01-01T00:00:00Z",
+		"updated_at": "2020-01-01T00:00:00Z",
 	}
 	for _, name := range []string{
-		"url", "followers_url", "following_url", "gists_url", "starred_url", "subscriptions_url", "organizations_url", "repos_url",
+		"url", "followers_url", "following_url", "gists_url", "starred_url", "subscriptions_url", "organizations_url",
+		"repos_url",
 		"events_url", "received_events_url",
 	} {
 		u[name] = "https://api.github.com/users/" + strings.Trim(login, "[]") + "/" + name

@@ -3,28 +3,18 @@ package githubtest
 import (
 	"crypto/rsa"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 )
 
-// Fault replaces the proper response to a request.
-type Fault struct {
-	// Effect reports whether the request takes effect before that.
-	Effect bool
-	// Status, Header and Body of the response.
-	Status int
-	Header map[string]string
-	Body   string
-	// Hang delays the response until the client gives up.
-	Hang bool
-	// Truncate ends the proper response in the middle. It implies Effect.
-	Truncate bool
-}
+// Fault replaces the response to a request.
+type Fault = environmenttest.HTTPFault
 
 // Call is a request that got a response.
 type Call struct {
@@ -34,21 +24,22 @@ type Call struct {
 	Status int
 }
 
-// Server is the API of GitHub. Set its fields before you use it. It is safe for concurrent use.
+// Server is a fake of the API of GitHub. Set its fields before you use it. It is safe for concurrent use.
 type Server struct {
-	// Clock of the clients. That of the server is ahead of it by Skew.
+	// Clock of the clients. The clock of the server is ahead of it by Skew.
 	Clock clock.PassiveClock
 	// Skew of the clock of the server.
 	Skew time.Duration
 	// Limit is the number of requests in an hour. Defaults to 5000. Responses with status 304 do not count.
 	Limit int
-	// Untouched keeps the updated_at of a deployment when it gets a status.
+	// Untouched leaves the updated_at of a deployment unchanged when it gets a status.
 	Untouched bool
-	// Shuffle puts the deployments of a page in another order.
+	// Shuffle reverses the order of the deployments of a page.
 	Shuffle bool
 
+	environmenttest.HTTPFaults
+
 	mu           sync.Mutex
-	fault        func(*http.Request) *Fault
 	logins       map[string]string
 	apps         map[int64]*app
 	repositories map[string]bool
@@ -134,14 +125,7 @@ func (s *Server) Push(ref string) {
 	delete(s.rejected, ref)
 }
 
-// Break calls the function for the fault of each request from now on; nil stops that.
-func (s *Server) Break(fault func(*http.Request) *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
-}
-
-// Calls returns the requests since the last call.
+// Calls returns the requests since its last call.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,20 +149,20 @@ func (s *Server) Writes() int {
 	return n
 }
 
-// Count returns the number of deployments with a text in their payload.
-func (s *Server) Count(text string) int {
+// Count returns the number of deployments with a key.
+func (s *Server) Count(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for _, d := range s.deployments {
-		if strings.Contains(string(d.payload), text) {
+		if strings.Contains(string(d.payload), `"key":"`+key+`"`) {
 			n++
 		}
 	}
 	return n
 }
 
-// Duplicate adds a second one of every deployment, as two controllers may at the same time.
+// Duplicate creates each deployment a second time, as two controllers may at the same time.
 func (s *Server) Duplicate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,5 +187,5 @@ func (s *Server) nextID() int64 {
 	return s.deployments[len(s.deployments)-1].id + 1
 }
 
-// now returns the time of the server. GitHub keeps whole seconds.
+// now returns the time of the server, in whole seconds as GitHub does.
 func (s *Server) now() time.Time { return s.Clock.Now().Add(s.Skew).UTC().Truncate(time.Second) }

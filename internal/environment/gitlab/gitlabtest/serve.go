@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// answer is the response of a handler.
-type answer struct {
+// response is the result of a handler.
+type response struct {
 	status int
 	body   any
 	header http.Header
 }
 
-func problem(status int, text string) answer {
-	return answer{status: status, body: map[string]string{"message": text}}
+func failure(status int, text string) response {
+	return response{status: status, body: map[string]string{"message": text}}
 }
 
 // request is the request to a handler.
@@ -33,7 +33,7 @@ func (r *request) text(name string) string {
 	return v
 }
 
-// only reports whether the body has no fields but these.
+// only reports whether the body has no other fields.
 func (r *request) only(names ...string) bool {
 	for name := range r.body {
 		if !slices.Contains(names, name) {
@@ -48,11 +48,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
-	var f *Fault
-	if s.fault != nil {
-		f = s.fault(r)
-	}
-	out := answer{}
+	f := s.Fault(r)
+	out := response{}
 	if f == nil || f.Effect || f.Truncate {
 		out = s.route(r)
 		if r.Method != http.MethodGet && out.status < http.StatusBadRequest {
@@ -66,13 +63,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f != nil && f.Truncate:
 		text = text[:len(text)/2]
 	case f != nil:
-		out, text = f.answer(), []byte(f.Body)
+		out, text = faultResponse(f), []byte(f.Body)
 	}
 	out.write(w, text)
 }
 
-func (f *Fault) answer() answer {
-	a := answer{status: f.Status, header: http.Header{}}
+func faultResponse(f *Fault) response {
+	a := response{status: f.Status, header: http.Header{}}
 	for name, value := range f.Header {
 		a.header.Set(name, value)
 	}
@@ -80,7 +77,7 @@ func (f *Fault) answer() answer {
 }
 
 // write sends the response. Without a status, it closes the connection.
-func (a answer) write(w http.ResponseWriter, text []byte) {
+func (a response) write(w http.ResponseWriter, text []byte) {
 	if a.status == 0 {
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			conn.Close() //nolint:errcheck // it may be closed already
@@ -98,22 +95,22 @@ func (a answer) write(w http.ResponseWriter, text []byte) {
 }
 
 // route calls the handler of a request.
-func (s *Server) route(r *http.Request) answer {
+func (s *Server) route(r *http.Request) response {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	name, ok := s.users[token]
 	if !ok {
-		return problem(http.StatusUnauthorized, "401 Unauthorized")
+		return failure(http.StatusUnauthorized, "401 Unauthorized")
 	}
 	q := &request{Request: r, as: user{ID: int64(len(name)), Username: name}}
 	if r.Method != http.MethodGet && json.NewDecoder(r.Body).Decode(&q.body) != nil {
-		return problem(http.StatusBadRequest, "no JSON")
+		return failure(http.StatusBadRequest, "no JSON")
 	}
 	if r.URL.Path == "/api/v4/user" {
-		return answer{status: http.StatusOK, body: q.as}
+		return response{status: http.StatusOK, body: q.as}
 	}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v4/projects/"+url.PathEscape(s.project)+"/")
 	if !ok {
-		return problem(http.StatusNotFound, "404 Project Not Found")
+		return failure(http.StatusNotFound, "404 Project Not Found")
 	}
 	path, id, _ := strings.Cut(path, "/")
 	pattern := r.Method + " " + path
@@ -121,22 +118,22 @@ func (s *Server) route(r *http.Request) answer {
 		pattern += "/"
 		var err error
 		if q.id, err = strconv.ParseInt(id, 10, 64); err != nil {
-			return problem(http.StatusBadRequest, "id is invalid")
+			return failure(http.StatusBadRequest, "id is invalid")
 		}
 	}
-	handler := map[string]func(*request) answer{
+	handler := map[string]func(*request) response{
 		"GET snippets": s.listSnippets, "POST snippets": s.createSnippet, "PUT snippets/": s.updateSnippet,
 		"GET deployments": s.listDeployments, "POST deployments": s.createDeployment, "PUT deployments/": s.updateDeployment,
 		"GET environments": s.listEnvironments, "PUT environments/": s.updateEnvironment,
 	}[pattern]
 	if handler == nil {
-		return problem(http.StatusNotFound, "404 Not Found")
+		return failure(http.StatusNotFound, "404 Not Found")
 	}
 	return handler(q)
 }
 
 // page returns a page of a list.
-func page[T any](r *request, list []T) answer {
+func page[T any](r *request, list []T) response {
 	number, size := 1, 20
 	if n, err := strconv.Atoi(r.URL.Query().Get("page")); err == nil {
 		number = n
@@ -150,7 +147,7 @@ func page[T any](r *request, list []T) answer {
 		next = strconv.Itoa(number + 1)
 	}
 	header := http.Header{"X-Next-Page": {next}, "X-Page": {strconv.Itoa(number)}, "X-Per-Page": {strconv.Itoa(size)}}
-	return answer{status: http.StatusOK, body: append([]T{}, list[from:to]...), header: header}
+	return response{status: http.StatusOK, body: append([]T{}, list[from:to]...), header: header}
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,36 +1,27 @@
 package gitlabtest
 
 import (
-	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 )
 
-// Fault replaces the proper response to a request.
-type Fault struct {
-	// Status of the response; 0 breaks the connection.
-	Status int
-	// Header of the response.
-	Header map[string]string
-	// Body of the response.
-	Body string
-	// Effect reports whether the request takes effect anyway.
-	Effect bool
-	// Truncate ends the proper response in the middle. It implies Effect.
-	Truncate bool
-}
+// Fault replaces the response to a request. Without a Status, it closes the connection. Hang is ignored.
+type Fault = environmenttest.HTTPFault
 
-// Server is a GitLab. It is safe for concurrent use.
+// Server is a fake of the API of GitLab. It is safe for concurrent use.
 type Server struct {
+	environmenttest.HTTPFaults
+
 	clock   clock.PassiveClock
 	project string
 
 	mu           sync.Mutex
-	fault        func(*http.Request) *Fault
 	users        map[string]string
 	rejected     map[string]bool
 	last         int64
@@ -76,7 +67,7 @@ type snippet struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-// New returns a GitLab with one empty project.
+// New returns a Server with one empty project.
 func New(c clock.PassiveClock, project string) *Server {
 	return &Server{clock: c, project: project, users: map[string]string{}, rejected: map[string]bool{}}
 }
@@ -95,13 +86,6 @@ func (s *Server) Reject(commit string) {
 	s.rejected[commit] = true
 }
 
-// Break calls the function for the fault of each request from now on; nil stops that.
-func (s *Server) Break(fault func(*http.Request) *Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
-}
-
 // Writes returns the number of requests that changed something.
 func (s *Server) Writes() int {
 	s.mu.Lock()
@@ -109,7 +93,7 @@ func (s *Server) Writes() int {
 	return s.writes
 }
 
-// Calls returns the requests since the last call, as in GET /user.
+// Calls returns the requests since its last call, as in GET /user.
 func (s *Server) Calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +104,7 @@ func (s *Server) Calls() []string {
 
 var named = regexp.MustCompile(`"gitlab":(\d+),`)
 
-// Count returns how often a key is recorded, plus the number of deployments that no record names.
+// Count returns how often a key is in the snippets, plus the number of deployments that no snippet names.
 func (s *Server) Count(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
