@@ -288,9 +288,8 @@ func TestEvaluate(t *testing.T) {
 				rolledBack),
 		},
 		"the rollback failed": {
-			staging(
-				available(three), available(one, withState(v1alpha1.BakeFailed)), available(two), available(one),
-			), requires("staging"), two,
+			staging(available(three), available(one, withState(v1alpha1.BakeFailed)), available(two), available(one)),
+			requires("staging"), two,
 			closedResult(environment.ReasonRolledBackUpstream, never,
 				rolledBack),
 		},
@@ -330,9 +329,8 @@ func TestEvaluate(t *testing.T) {
 		},
 		"rollback identified by tags": {
 			// A tag is enough to reject a release.
-			staging(
-				available(version("1.0.0", "", "")), available(two), available(version("1.0.0", "", "")),
-			), requires("staging"), two,
+			staging(available(version("1.0.0", "", "")), available(two), available(version("1.0.0", "", ""))),
+			requires("staging"), two,
 			closedResult(environment.ReasonRolledBackUpstream, never,
 				rolledBack),
 		},
@@ -347,9 +345,8 @@ func TestEvaluate(t *testing.T) {
 		},
 		"rollback of a Rollout that was created again": {
 			// Its IDs begin at 1 again.
-			staging(
-				available(one, withID(1), recreated), available(two, withID(2)), available(one, withID(1)),
-			), requires("staging"), two,
+			staging(available(one, withID(1), recreated), available(two, withID(2)), available(one, withID(1))),
+			requires("staging"), two,
 			closedResult(environment.ReasonRolledBackUpstream, never,
 				rolledBack),
 		},

@@ -47,12 +47,10 @@ func after(spec environments.EnvironmentSpec) []string {
 func deployment(ro *v1alpha1.Rollout, h *v1alpha1.DeploymentHistoryEntry) Deployment {
 	d := Deployment{
 		Key: fmt.Sprintf("%s/%d", ro.UID, *h.ID), ID: *h.ID, Version: h.Version, Message: ptr.Deref(h.Message, ""),
-		State: v1alpha1.BakeStatus(
-			ptr.Deref(h.BakeStatus, ""),
-		), StateMessage: ptr.Deref(h.BakeStatusMessage, ""), At: h.Timestamp.Time,
-		Attempt: ptr.Deref(
-			h.LastRetryTimestamp, metav1.Time{},
-		).Time, Order: 1 + version.Index(ro.Status.AvailableReleases, version.Identity(h.Version)),
+		State: v1alpha1.BakeStatus(ptr.Deref(h.BakeStatus, "")), StateMessage: ptr.Deref(h.BakeStatusMessage, ""),
+		At:      h.Timestamp.Time,
+		Attempt: ptr.Deref(h.LastRetryTimestamp, metav1.Time{}).Time,
+		Order:   1 + version.Index(ro.Status.AvailableReleases, version.Identity(h.Version)),
 	}
 	if d.State == v1alpha1.BakeSucceeded {
 		d.AvailableSince = ptr.Deref(h.BakeEndTime, metav1.Time{}).Time

@@ -347,10 +347,10 @@ func TestCredentialsAreNotSentInClearText(t *testing.T) {
 		open    bool
 		want    string
 	}{
-		"by default":           {nil, false, "credentials are not sent without TLS"},
-		"not allowed":          {func(*url.URL) error { return forbidden }, false, forbidden.Error()},
-		"allowed":              {anywhere, false, ""},
-		"not requested":        {nil, true, "credentials are not sent without TLS"},
+		"by default":    {nil, false, "credentials are not sent without TLS"},
+		"not allowed":   {func(*url.URL) error { return forbidden }, false, forbidden.Error()},
+		"allowed":       {anywhere, false, ""},
+		"not requested": {nil, true, "credentials are not sent without TLS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newRegistry(t)

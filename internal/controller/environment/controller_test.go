@@ -490,14 +490,14 @@ func TestVerdictExpires(t *testing.T) {
 	}
 	f.readErr = errBroken
 	lastRead := f.clock.Now()
-	for f.clock.SetTime(lastRead); f.clock.Now().Before(lastRead.Add(minMaxAge)); f.clock.SetTime(
-		f.clock.Now().Add(time.Minute),
-	) {
+	for age := time.Duration(0); age < minMaxAge; age += time.Minute {
+		f.clock.SetTime(lastRead.Add(age))
 		if _, err := f.reconcile(); !errors.Is(err, errBroken) {
 			t.Fatalf("got %v", err)
 		}
 		f.expectVerdict("1.0.0", open, environment.ReasonPromoted)
 	}
+	f.clock.SetTime(lastRead.Add(minMaxAge))
 	if _, err := f.reconcile(); !errors.Is(err, errBroken) {
 		t.Fatalf("got %v", err)
 	}

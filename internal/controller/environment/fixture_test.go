@@ -125,25 +125,15 @@ func (f *fixture) newClient(objects ...client.Object) client.Client {
 			f.t.Fatal(err)
 		}
 	}
-	build := fake.NewClientBuilder().WithScheme(
-		s,
-	).WithObjects(
-		objects...).WithStatusSubresource(
-		&environments.Environment{},
-		&v1alpha1.Rollout{},
-		&v1alpha1.RolloutGate{},
-	).
-		WithIndex(
-			&environments.Environment{},
-			kube.ByRollout,
-			func(o client.Object) []string {
-				e, ok := o.(*environments.Environment)
-				if !ok {
-					return nil
-				}
-				return []string{e.Spec.RolloutRef.Name}
-			},
-		)
+	build := fake.NewClientBuilder().WithScheme(s).WithObjects(objects...).
+		WithStatusSubresource(&environments.Environment{}, &v1alpha1.Rollout{}, &v1alpha1.RolloutGate{}).
+		WithIndex(&environments.Environment{}, kube.ByRollout, func(o client.Object) []string {
+			e, ok := o.(*environments.Environment)
+			if !ok {
+				return nil
+			}
+			return []string{e.Spec.RolloutRef.Name}
+		})
 	for _, i := range cluster.Indexes() {
 		build = build.WithIndex(i.Object, i.Key, i.Values)
 	}

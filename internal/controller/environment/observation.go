@@ -159,8 +159,8 @@ func (o *observation) readyCondition() metav1.Condition {
 		ready.Message = "the backend is not called until " + o.waitUntil.UTC().Format(time.RFC3339) +
 			": its rate limit, or the share of it that Kuberik uses, is reached"
 	case len(o.rejected) > 0:
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "DeploymentRefused", errors.Join(
-			o.rejected...).Error()
+		ready.Status, ready.Reason = metav1.ConditionFalse, "DeploymentRefused"
+		ready.Message = errors.Join(o.rejected...).Error()
 	default:
 		ready.Message = o.summary()
 		if n := o.snapshot.Untrusted; n > 0 {

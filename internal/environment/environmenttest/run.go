@@ -60,9 +60,8 @@ func (c *contract) deployment(id int64, state v1alpha1.BakeStatus) environment.D
 		Key: fmt.Sprintf("uid-1/%d", id), ID: id, Message: fmt.Sprintf("Deployed number %d", id), State: state,
 		At: c.Now().Add(time.Duration(id-100) * time.Minute),
 		Version: v1alpha1.VersionInfo{
-			Tag: "v" + version, Digest: fmt.Sprintf(
-				"sha256:%064x", id,
-			), Version: &version, Revision: &revision, Created: &created,
+			Tag: "v" + version, Digest: fmt.Sprintf("sha256:%064x", id), Version: &version, Revision: &revision,
+			Created: &created,
 		},
 	}
 	if state == v1alpha1.BakeSucceeded {

@@ -92,7 +92,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestPool: Backends share what they may, and nothing else.
+// TestPool: Backends share only what their credentials and options allow.
 func TestPool(t *testing.T) {
 	b := newBench(t)
 	pool := github.NewPool(b.pool)
@@ -115,9 +115,9 @@ func TestPool(t *testing.T) {
 	read(t, backend(one))
 	n := len(b.Calls())
 	s, _ := read(t, backend(trusting)).Find("staging")
-	// The statuses of what only the second one trusts are still to be read.
+	// Only the statuses of the logins that only the second one trusts have to be read.
 	if m := len(b.Calls()); n == 0 || m != 1 {
-		t.Errorf("the first needed %d requests, and the second %d more", n, m)
+		t.Errorf("the first made %d requests, and the second %d more", n, m)
 	}
 	mine, _ := read(t, backend(one)).Find("staging")
 	if s.Deployments[0].UntrustedReason != "" || mine.Deployments[0].UntrustedReason == "" {
@@ -125,7 +125,7 @@ func TestPool(t *testing.T) {
 	}
 	read(t, backend(b.options("third")))
 	if len(b.Calls()) == 0 {
-		t.Error("other credentials read from the cache of these")
+		t.Error("Backends with other credentials share a cache")
 	}
 	old := backend(one)
 	b.clock.Step(48 * time.Hour)

@@ -84,9 +84,8 @@ func (b *Backend) view(application string, app *application) view {
 		}
 	}
 	for name, records := range byName {
-		v.environments = append(
-			v.environments, b.state(app.name, environment.State{Application: application, Environment: name}, records),
-		)
+		s := environment.State{Application: application, Environment: name}
+		v.environments = append(v.environments, b.state(app.name, s, records))
 	}
 	slices.SortFunc(
 		v.environments, func(x, y environment.State) int { return strings.Compare(x.Environment, y.Environment) },

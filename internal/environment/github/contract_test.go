@@ -25,7 +25,7 @@ type bench struct {
 
 func newBench(tb testing.TB) *bench {
 	tb.Helper()
-	return serve(tb, func(s http.Handler) http.Handler { return checked(tb, s) })
+	return serve(tb, func(s http.Handler) http.Handler { return validate(tb, s) })
 }
 
 func serve(tb testing.TB, wrap func(http.Handler) http.Handler) *bench {

@@ -12,8 +12,8 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// crowd is a number of Environments of one repository, each with ten deployments.
-type crowd struct {
+// manyEnvironments are Environments of one repository, each with ten deployments.
+type manyEnvironments struct {
 	*bench
 	states   []environment.State
 	backends []*github.Backend
@@ -24,10 +24,10 @@ const (
 	history = 10
 )
 
-func newCrowd(tb testing.TB, applications int) *crowd {
+func newManyEnvironments(tb testing.TB, applications int) *manyEnvironments {
 	tb.Helper()
-	// These are too many requests to check each.
-	c := &crowd{bench: serve(tb, func(s http.Handler) http.Handler { return s })}
+	// The requests are too many to validate each.
+	c := &manyEnvironments{bench: serve(tb, func(s http.Handler) http.Handler { return s })}
 	c.pool.Budget = 1 << 20 // to publish everything at once
 	pool := github.NewPool(c.pool)
 	for i := range many {
@@ -57,7 +57,7 @@ func newCrowd(tb testing.TB, applications int) *crowd {
 }
 
 // hour lets every Environment publish and read once a minute for an hour, and returns the number of requests.
-func (c *crowd) hour(tb testing.TB) (all, unchanged int) {
+func (c *manyEnvironments) hour(tb testing.TB) (all, unchanged int) {
 	tb.Helper()
 	c.Calls()
 	for range 60 {
@@ -80,16 +80,16 @@ func (c *crowd) hour(tb testing.TB) (all, unchanged int) {
 	return len(calls), unchanged
 }
 
-// TestRequestsAtRest measures the numbers in the guide.
-func TestRequestsAtRest(t *testing.T) {
+// TestRequestsWithoutChanges measures the numbers in the guide.
+func TestRequestsWithoutChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	for _, applications := range []int{1, 50, 200} {
 		t.Run(fmt.Sprint(applications), func(t *testing.T) {
 			t.Parallel()
-			c := newCrowd(t, applications)
-			// The process that is measured has the default budget.
+			c := newManyEnvironments(t, applications)
+			// The measured process has the default budget.
 			c.pool.Budget = remote.DefaultBudget
 			pool := github.NewPool(c.pool)
 			backend, err := pool.Backend(c.options("kuberik"))
@@ -99,14 +99,14 @@ func TestRequestsAtRest(t *testing.T) {
 			for i := range c.backends {
 				c.backends[i] = backend
 			}
-			c.warm(t)
+			c.warmUp(t)
 			all, unchanged := c.hour(t)
 			t.Logf(
 				"%d Environments of %d applications with %d deployments each: %d requests in an hour, of them %d unchanged",
 				many, applications, history, all, unchanged,
 			)
 			if all >= 1000 {
-				t.Errorf("%d requests in an hour at rest", all)
+				t.Errorf("%d requests in an hour without changes", all)
 			}
 			if writes := c.Writes(); writes != many*history*2 {
 				t.Errorf("%d writes, want a deployment and a status each", writes)
@@ -115,17 +115,17 @@ func TestRequestsAtRest(t *testing.T) {
 	}
 }
 
-// warm reads until everything is known, and logs how long that takes.
-func (c *crowd) warm(t *testing.T) {
+// warmUp reads until everything is known, and logs how long that takes.
+func (c *manyEnvironments) warmUp(t *testing.T) {
 	t.Helper()
 	c.Calls()
-	start, calls, said := c.clock.Now(), 0, false
+	start, calls, logged := c.clock.Now(), 0, false
 	for range 12 * 60 {
 		c.clock.Step(time.Minute)
 		newest, all := c.unread(t)
 		calls += len(c.Calls())
-		if newest == 0 && !said {
-			said = true
+		if newest == 0 && !logged {
+			logged = true
 			t.Logf("the newest of each are known after %s, with %d requests", c.clock.Since(start), calls)
 		}
 		if all == 0 {
@@ -137,8 +137,8 @@ func (c *crowd) warm(t *testing.T) {
 	t.Error("not everything is known after 12 hours")
 }
 
-// unread counts the environments whose newest deployment is not known, and all deployments that are not.
-func (c *crowd) unread(t *testing.T) (newest, all int) {
+// unread returns the number of environments whose newest deployment is not known, and that of all unknown deployments.
+func (c *manyEnvironments) unread(t *testing.T) (newest, all int) {
 	t.Helper()
 	snapshot := map[string]environment.Snapshot{}
 	for i, s := range c.states {
@@ -161,8 +161,7 @@ func (c *crowd) unread(t *testing.T) (newest, all int) {
 	return newest, all
 }
 
-// TestNothingChanged: publishing the same state again makes no requests.
-func TestNothingChanged(t *testing.T) {
+func TestPublishingTheSameStateMakesNoRequests(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
 	s := state(
@@ -176,13 +175,12 @@ func TestNothingChanged(t *testing.T) {
 		publish(t, backend, s)
 	}
 	if n := len(b.Calls()); n != 0 {
-		t.Errorf("%d requests for nothing", n)
+		t.Errorf("%d requests without a change", n)
 	}
 }
 
-// TestNoticedInTime: a change by others is noticed within an hour, even if it is of a final status and GitHub does not
-// date it.
-func TestNoticedInTime(t *testing.T) {
+// TestChangeOfAFinalStatusIsReadWithinAnHour, even if updated_at does not change.
+func TestChangeOfAFinalStatusIsReadWithinAnHour(t *testing.T) {
 	b := newBench(t)
 	b.Untouched = true
 	s := state("staging", deployment(2, v1alpha1.BakeSucceeded), deployment(1, v1alpha1.BakeSucceeded))
@@ -203,7 +201,7 @@ func TestNoticedInTime(t *testing.T) {
 	}
 }
 
-// TestManyPages: neither other deployments nor pages out of order hide anything.
+// TestManyPages: neither many other deployments nor unsorted pages hide a deployment.
 func TestManyPages(t *testing.T) {
 	b := newBench(t)
 	b.Shuffle = true
@@ -224,16 +222,16 @@ func TestManyPages(t *testing.T) {
 		}
 	}
 	if b.clock.Since(start) > 30*time.Minute {
-		t.Fatal("everything will be looked at again, and that is not what this is about")
+		t.Fatal("the sweep would read everything again, which this test does not cover")
 	}
 	b.clock.Step(time.Minute)
 	if s, ok := read(t, reader).Find("staging"); !ok || len(s.Deployments) != 1 || s.Deployments[0].UntrustedReason != "" {
-		t.Errorf("behind 200 other deployments, got %+v", s)
+		t.Errorf("after 200 other deployments, got %+v", s)
 	}
 }
 
-func BenchmarkReadAtRest(b *testing.B) {
-	c := newCrowd(b, 1)
+func BenchmarkReadWithoutChanges(b *testing.B) {
+	c := newManyEnvironments(b, 1)
 	backend := c.backends[0]
 	for range 60 {
 		c.clock.Step(time.Minute)

@@ -41,7 +41,7 @@ func on(method, suffix string, f githubtest.Fault) func(*http.Request) *githubte
 	}
 }
 
-// TestRefused: an error that lasts says what to do, and is not tried again within an interval.
+// TestRefused: a persistent error says what to do, and is not retried within an interval.
 func TestRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*bench, *github.Options)
@@ -57,7 +57,7 @@ func TestRefused(t *testing.T) {
 			func(b *bench, _ *github.Options) { b.Break(on("GET", "/user", githubtest.Fault{Status: 403})) },
 			"the user of the token",
 		},
-		"moved for good": {func(b *bench, _ *github.Options) { b.Break(moved) }, "another host"},
+		"moved": {func(b *bench, _ *github.Options) { b.Break(moved) }, "another host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -79,7 +79,7 @@ func TestRefused(t *testing.T) {
 			}
 			b.clock.Step(time.Hour)
 			if _, err := backend.Read(t.Context(), "shop"); !errors.As(err, &refused) || len(b.Calls()) == 0 {
-				t.Errorf("an hour later: %v, want it asked again", err)
+				t.Errorf("an hour later: %v, want a retry", err)
 			}
 		})
 	}
@@ -91,15 +91,15 @@ func moved(r *http.Request) *githubtest.Fault {
 	}
 }
 
-// TestCredentialsStay: the credentials do not follow a redirect to another host.
-func TestCredentialsStay(t *testing.T) {
+// TestCredentialsAreNotSentToAnotherHost: a redirect to another host is not followed.
+func TestCredentialsAreNotSentToAnotherHost(t *testing.T) {
 	b := newBench(t)
 	var mu sync.Mutex
-	seen := 0
+	calls := 0
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
-		seen++
+		calls++
 	}))
 	defer other.Close()
 	b.Break(func(r *http.Request) *githubtest.Fault {
@@ -113,12 +113,12 @@ func TestCredentialsStay(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if seen != 0 {
-		t.Errorf("the other host was asked %d times", seen)
+	if calls != 0 {
+		t.Errorf("the other host was called %d times", calls)
 	}
 }
 
-// TestWait: there are no requests for as long as GitHub asks for.
+// TestWait: there are no requests during a pause of GitHub.
 func TestWait(t *testing.T) {
 	in := func(d time.Duration) func(*bench) time.Time {
 		return func(b *bench) time.Time { return b.clock.Now().Add(d) }
@@ -183,7 +183,7 @@ func TestWait(t *testing.T) {
 			b.Break(nil)
 			b.clock.SetTime(until.Add(-time.Second))
 			if _, err := backend.Read(t.Context(), "shop"); err == nil || len(b.Calls()) != 1 {
-				t.Errorf("it did not wait: %v", err)
+				t.Errorf("there was a request during the pause: %v", err)
 			}
 			b.clock.SetTime(until.Add(time.Minute))
 			publish(t, backend, succeeded(2))
@@ -194,7 +194,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestSecondaryLimitGrows: if GitHub gives no time, the pauses get longer.
+// TestSecondaryLimitGrows: pauses without a length get longer.
 func TestSecondaryLimitGrows(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
@@ -212,8 +212,8 @@ func TestSecondaryLimitGrows(t *testing.T) {
 	read(t, backend)
 }
 
-// TestRateLimitKept: the last request within the limit starts the pause, before one is refused.
-func TestRateLimitKept(t *testing.T) {
+// TestRateLimitIsNotExceeded: the last request within the limit starts the pause, before one is refused.
+func TestRateLimitIsNotExceeded(t *testing.T) {
 	b := newBench(t)
 	b.Limit = 3
 	backend := b.backend(t, b.options("kuberik"))
@@ -224,7 +224,7 @@ func TestRateLimitKept(t *testing.T) {
 	}
 	for _, c := range b.Calls() {
 		if c.Status == http.StatusForbidden {
-			t.Errorf("%s %s was one too many", c.Method, c.Path)
+			t.Errorf("%s %s exceeded the limit", c.Method, c.Path)
 		}
 	}
 	for range 4 {
@@ -240,8 +240,8 @@ func TestRateLimitKept(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	b := newBench(t)
-	watch := &watcher{}
-	b.pool.Budget, b.pool.Observer = 6, watch
+	observer := &recorder{}
+	b.pool.Budget, b.pool.Observer = 6, observer
 	o := b.options("kuberik")
 	backend := b.backend(t, o)
 	publish(t, backend, succeeded(1)) // user, page 1, walk, find, create, status
@@ -254,23 +254,23 @@ func TestBudget(t *testing.T) {
 	if n := len(b.Calls()); n != 6 {
 		t.Errorf("%d requests were made with a budget of 6", n)
 	}
-	if watch.codes[200] != 4 || watch.codes[201] != 2 || watch.budget != 0 || watch.limit != 5000-6 ||
-		strings.Contains(watch.account, o.Token) ||
-		watch.account == "" {
-		t.Errorf("observed was %+v", watch)
+	if observer.codes[200] != 4 || observer.codes[201] != 2 || observer.budget != 0 || observer.limit != 5000-6 ||
+		strings.Contains(observer.account, o.Token) ||
+		observer.account == "" {
+		t.Errorf("observed %+v", observer)
 	}
 	b.clock.Step(time.Hour)
 	read(t, backend)
 }
 
-type watcher struct {
+type recorder struct {
 	mu            sync.Mutex
 	account       string
 	codes         map[int]int
 	budget, limit int
 }
 
-func (w *watcher) Request(account string, code int) {
+func (w *recorder) Request(account string, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.codes == nil {
@@ -280,13 +280,13 @@ func (w *watcher) Request(account string, code int) {
 	w.codes[code]++
 }
 
-func (w *watcher) Left(_ string, budget, limit int) {
+func (w *recorder) Left(_ string, budget, limit int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.budget, w.limit = budget, limit
 }
 
-// TestRejected: a rejected write is an error of that deployment alone, and is not repeated at once.
+// TestRejected: a rejected write is a DeploymentError, and is not repeated at once.
 func TestRejected(t *testing.T) {
 	for name, fault := range map[string]struct {
 		suffix string
@@ -300,13 +300,13 @@ func TestRejected(t *testing.T) {
 			b := newBench(t)
 			backend := b.backend(t, b.options("kuberik"))
 			b.Break(on("POST", fault.suffix, githubtest.Fault{Status: fault.status}))
-			var one *environment.DeploymentError
-			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &one) || one.ID != 1 {
+			var rejected *environment.DeploymentError
+			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &rejected) || rejected.ID != 1 {
 				t.Errorf("got %v", err)
 			}
 			b.Calls()
 			b.clock.Step(time.Minute)
-			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &one) || len(b.Calls()) != 0 {
+			if err := backend.Publish(t.Context(), succeeded(1)); !errors.As(err, &rejected) || len(b.Calls()) != 0 {
 				t.Errorf("a minute later: %v", err)
 			}
 			b.Break(nil)
@@ -319,11 +319,12 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestBroken: whichever request fails in whichever way, nothing is published twice, and the next attempt succeeds.
-func TestBroken(t *testing.T) {
+// TestEachRequestFails: whichever request fails in whichever way, no deployment is published twice, and the next attempt
+// succeeds.
+func TestEachRequestFails(t *testing.T) {
 	faults := map[string]githubtest.Fault{
-		"500": {Status: 500}, "502 after the effect": {Status: 502, Effect: true}, "time-out": {Hang: true},
-		"time-out after the effect": {Hang: true, Effect: true}, "truncated": {Truncate: true}, "404": {Status: 404},
+		"500": {Status: 500}, "502 after the effect": {Status: 502, Effect: true}, "timeout": {Hang: true},
+		"timeout after the effect": {Hang: true, Effect: true}, "truncated": {Truncate: true}, "404": {Status: 404},
 		"not JSON": {Status: 200, Body: "<html>on purpose"}, "another list": {Status: 200, Body: `{"on purpose": 1}`},
 		"no list": {Status: 200, Body: `[null, {"note": "on purpose"}]`},
 	}
@@ -340,7 +341,7 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 	t.Helper()
 	b := newBench(t)
 	if fault.Hang {
-		b.pool.Timeout = 500 * time.Millisecond // long enough for what is answered, on a busy machine too
+		b.pool.Timeout = 500 * time.Millisecond // long enough for the other requests on a busy machine
 	}
 	backend := b.backend(t, b.options("kuberik"))
 	n := 0
@@ -364,29 +365,27 @@ func breakAt(t *testing.T, at int, fault githubtest.Fault) {
 	publish(t, backend, s)
 	for _, d := range s.Deployments {
 		if n := b.Count(d.Key); n != 1 {
-			t.Errorf("broken at %d: there are %d deployments of %s", at, n, d.Key)
+			t.Errorf("fault at %d: there are %d deployments of %s", at, n, d.Key)
 		}
 	}
 	b.clock.Step(time.Hour)
 	got, _ := read(t, backend).Find("staging")
 	if len(got.Deployments) != 2 || got.Deployments[0].State != v1alpha1.BakeInProgress ||
 		got.Deployments[1].State != v1alpha1.BakeSucceeded {
-		t.Errorf("broken at %d: got %+v", at, got)
+		t.Errorf("fault at %d: got %+v", at, got)
 	}
 }
 
-// TestStatusAnswerLost: a status whose response was lost is not created again.
-func TestStatusAnswerLost(t *testing.T) {
+func TestStatusIsNotRepeatedAfterALostResponse(t *testing.T) {
 	b := newBench(t)
 	backend := b.backend(t, b.options("kuberik"))
 	publish(t, backend, state("staging", deployment(1, v1alpha1.BakeDeploying)))
 	b.Break(on("POST", "/statuses", githubtest.Fault{Status: 502, Effect: true}))
 	if err := backend.Publish(t.Context(), succeeded(1)); err == nil {
-		t.Error("the response was lost, and there is no error")
+		t.Error("no error although the response was lost")
 	}
-	if s, _ := read(
-		t, b.backend(t, b.options("kuberik")),
-	).Find("staging"); s.Deployments[0].State != v1alpha1.BakeSucceeded {
+	s, _ := read(t, b.backend(t, b.options("kuberik"))).Find("staging")
+	if s.Deployments[0].State != v1alpha1.BakeSucceeded {
 		t.Errorf("got %+v", s)
 	}
 	b.Break(nil)
@@ -394,11 +393,11 @@ func TestStatusAnswerLost(t *testing.T) {
 	before := b.Writes()
 	publish(t, backend, succeeded(1))
 	if n := b.Writes() - before; n != 0 {
-		t.Errorf("%d writes too many", n)
+		t.Errorf("%d unnecessary writes", n)
 	}
 }
 
-// TestDown: while GitHub does not answer, a hundred callers do not each wait for the time-out.
+// TestDown: while GitHub does not respond, many callers do not each wait for the timeout.
 func TestDown(t *testing.T) {
 	b := newBench(t)
 	b.pool.Timeout = 50 * time.Millisecond
@@ -415,7 +414,7 @@ func TestDown(t *testing.T) {
 				t.Errorf("got a snapshot of %s and %v", snapshot.At, err)
 			}
 			if err := backend.Publish(t.Context(), succeeded(2)); err == nil {
-				t.Error("it was published")
+				t.Error("no error although GitHub is down")
 			}
 		})
 	}
@@ -429,7 +428,7 @@ func TestDown(t *testing.T) {
 	publish(t, backend, succeeded(2))
 }
 
-// TestShortBudget: with too small a budget, snapshots get old, and changes are still read.
+// TestShortBudget: with a budget that is too small, snapshots get older, but changes are still read.
 func TestShortBudget(t *testing.T) {
 	b := newBench(t)
 	writer := b.backend(t, b.options("kuberik"))
@@ -460,7 +459,7 @@ func TestShortBudget(t *testing.T) {
 	}
 }
 
-// TestDuplicates: of two deployments that were created at the same time, the older one counts for everybody.
+// TestDuplicates: of two deployments that were created at the same time, the older one counts.
 func TestDuplicates(t *testing.T) {
 	b := newBench(t)
 	publish(t, b.backend(t, b.options("kuberik")), state("staging", deployment(1, v1alpha1.BakeDeploying)))

@@ -18,8 +18,8 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestBomb: a page that is small as text and large in memory is not decoded.
-func TestBomb(t *testing.T) {
+// TestLargePageIsNotDecoded: a page may be small as text, but large in memory.
+func TestLargePageIsNotDecoded(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })
 	page := "[" + strings.TrimSuffix(strings.Repeat("{},", 1<<20), ",") + "]"
 	b.Break(on("GET", "/deployments", githubtest.Fault{Status: 200, Body: page}))
@@ -31,7 +31,7 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// evidence counts the deployments of an environment that are evidence.
+// evidence returns the number of deployments of an environment that are evidence.
 func evidence(t *testing.T, b *github.Backend, name string) (n int) {
 	t.Helper()
 	s, _ := read(t, b).Find(name)
@@ -43,7 +43,7 @@ func evidence(t *testing.T, b *github.Backend, name string) (n int) {
 	return n
 }
 
-// TestFlood: deployments by untrusted logins do not hold up those by trusted ones.
+// TestFlood: many deployments by untrusted logins do not displace or delay those by trusted ones.
 func TestFlood(t *testing.T) {
 	b := serve(t, func(s http.Handler) http.Handler { return s })
 	d := deployment(3, v1alpha1.BakeSucceeded)
@@ -79,7 +79,7 @@ func TestFlood(t *testing.T) {
 	if n := evidence(t, b.backend(t, o), "staging"); n != 2 {
 		t.Errorf("after a restart %d deployments are evidence", n)
 	}
-	// The deployments of those who are trusted from now on were dropped before.
+	// The deployments of the logins that become trusted now were dropped before.
 	o.TrustedActors = []string{
 		"mallory-0", "mallory-1", "mallory-2", "mallory-3", "mallory-4", "mallory-5", "mallory-6", "mallory-7", "mallory-8",
 		"mallory-9", "mallory-10",
@@ -97,7 +97,7 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	if creators != 1+11*100 {
-		t.Errorf("%d deployments are of those who are trusted now", creators)
+		t.Errorf("%d deployments are of the newly trusted logins", creators)
 	}
 }
 
@@ -145,23 +145,23 @@ func TestLongPages(t *testing.T) {
 		t.Errorf("%d deployments are evidence", n)
 	}
 	if n := len(b.Calls()); n > 30 {
-		t.Errorf("it took %d requests", n)
+		t.Errorf("%d requests", n)
 	}
 	for range 60 {
 		b.clock.Step(time.Minute)
 		read(t, reader)
 	}
 	if n := len(b.Calls()); n > 200 {
-		t.Errorf("it took %d requests in an hour", n)
+		t.Errorf("%d requests in an hour", n)
 	}
 }
 
-// TestWalkGoesOn: a walk that takes too long continues in the next calls.
-func TestWalkGoesOn(t *testing.T) {
+// TestInterruptedWalkContinues: a walk that times out continues in the next calls.
+func TestInterruptedWalkContinues(t *testing.T) {
 	var mu sync.Mutex
 	var giveUp context.CancelFunc
-	walked, answered := map[string]int{}, 0
-	// late reports whether the caller gives up: after every page of a walk.
+	walked, responses := map[string]int{}, 0
+	// The caller times out after every page of a walk.
 	late := func(r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -169,7 +169,7 @@ func TestWalkGoesOn(t *testing.T) {
 		if q.Get("task") == "" || giveUp == nil {
 			return false
 		}
-		if answered++; answered%2 == 0 {
+		if responses++; responses%2 == 0 {
 			giveUp()
 			return true
 		}
@@ -193,7 +193,7 @@ func TestWalkGoesOn(t *testing.T) {
 	calls := 0
 	for err := context.Canceled; err != nil; calls++ {
 		if calls == 10 {
-			t.Fatalf("it does not end: %v", err)
+			t.Fatalf("the walk does not end: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		mu.Lock()
@@ -215,8 +215,8 @@ func TestWalkGoesOn(t *testing.T) {
 	}
 }
 
-// TestKept: what an untrusted server returns is not kept without bounds.
-func TestKept(t *testing.T) {
+// TestCacheOfRecordsIsBounded: an untrusted server cannot fill the memory.
+func TestCacheOfRecordsIsBounded(t *testing.T) {
 	fill := strings.Repeat("k", 60<<10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := 1
@@ -254,6 +254,6 @@ func TestKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if snapshot := read(t, backend); len(snapshot.Environments) != 100 || snapshot.Untrusted != 100 {
-		t.Errorf("%d environments are kept", len(snapshot.Environments))
+		t.Errorf("%d environments are cached", len(snapshot.Environments))
 	}
 }

@@ -19,13 +19,13 @@ import (
 
 const description = "../../../bin/openapi/octokit-23.0.2.json"
 
-// used are the paths that we call, and the server serves.
+// used are the paths of the API that the backend calls.
 var used = []string{
 	"/user", "/app", "/app/installations/{installation_id}/access_tokens", "/repos/{owner}/{repo}/deployments",
 	"/repos/{owner}/{repo}/deployments/{deployment_id}", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
 }
 
-// TestDescription reports whether the other tests check requests and responses against GitHub's description of its API.
+// TestDescription checks that the other tests validate requests and responses against GitHub's OpenAPI description.
 func TestDescription(t *testing.T) {
 	doc, err := load()
 	switch {
@@ -36,7 +36,7 @@ func TestDescription(t *testing.T) {
 	case doc == nil:
 		t.Skip("requests and answers are not checked against GitHub's description of its API: run hack/octokit-openapi.sh")
 	}
-	// What the description forbids is found.
+	// Violations of the description are found.
 	bad := httptest.NewRequest(
 		http.MethodPost, "/repos/o/r/deployments/1/statuses", strings.NewReader(`{"state": "great"}`),
 	)
@@ -47,18 +47,18 @@ func TestDescription(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"id": "one"}`)
 	})).ServeHTTP(httptest.NewRecorder(), bad)
-	if len(r.said) != 2 {
-		t.Errorf("a bad request and a bad answer were found to be %q", r.said)
+	if len(r.reported) != 2 {
+		t.Errorf("an invalid request and response reported %q", r.reported)
 	}
 }
 
-type reporter struct{ said []string }
+type reporter struct{ reported []string }
 
 func (r *reporter) Errorf(format string, args ...any) {
-	r.said = append(r.said, fmt.Sprintf(format, args...))
+	r.reported = append(r.reported, fmt.Sprintf(format, args...))
 }
 
-// load reads the part of the description that is about what we use. It returns nil if there is none.
+// load reads the part of the description with the used paths. It returns nil if there is no description.
 var load = sync.OnceValues(func() (*openapi3.T, error) {
 	raw, err := os.ReadFile(description)
 	if os.IsNotExist(err) {
@@ -81,7 +81,7 @@ type document struct {
 	Components map[string]map[string]json.RawMessage `json:"components"`
 }
 
-// cut leaves out all but the used paths and what they refer to: 13 MB take seconds to read, and this milliseconds.
+// cut keeps only the used paths and their references, because the whole description of 13 MB takes seconds to parse.
 func cut(raw []byte) ([]byte, error) {
 	var all document
 	if err := json.Unmarshal(raw, &all); err != nil {
@@ -128,8 +128,8 @@ func references(raw []byte) (refs []string) {
 	}
 }
 
-// checked checks what goes through a handler, if there is a description.
-func checked(tb testing.TB, next http.Handler) http.Handler {
+// validate returns a handler that validates requests and responses, if there is a description.
+func validate(tb testing.TB, next http.Handler) http.Handler {
 	tb.Helper()
 	doc, err := load()
 	if err != nil {
@@ -160,27 +160,27 @@ func validated(tb interface{ Errorf(string, ...any) }, doc *openapi3.T, next htt
 			tb.Errorf("request %s %s: %v", r.Method, r.URL, err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		answer := httptest.NewRecorder()
-		next.ServeHTTP(answer, r)
+		response := httptest.NewRecorder()
+		next.ServeHTTP(response, r)
 		out := &openapi3filter.ResponseValidationInput{
-			RequestValidationInput: in, Status: answer.Code, Header: answer.Header(), Options: in.Options,
+			RequestValidationInput: in, Status: response.Code, Header: response.Header(), Options: in.Options,
 		}
-		out.SetBodyBytes(answer.Body.Bytes())
-		// A test that breaks answers breaks them on purpose.
-		if json.Valid(answer.Body.Bytes()) && !bytes.Contains(answer.Body.Bytes(), []byte("on purpose")) {
+		out.SetBodyBytes(response.Body.Bytes())
+		// Tests inject invalid responses on purpose.
+		if json.Valid(response.Body.Bytes()) && !bytes.Contains(response.Body.Bytes(), []byte("on purpose")) {
 			if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
-				tb.Errorf("answer %d to %s %s: %v", answer.Code, r.Method, r.URL, err)
+				tb.Errorf("response %d to %s %s: %v", response.Code, r.Method, r.URL, err)
 			}
 		}
-		for name, values := range answer.Header() {
+		for name, values := range response.Header() {
 			w.Header()[name] = values
 		}
-		w.WriteHeader(answer.Code)
-		w.Write(answer.Body.Bytes())
+		w.WriteHeader(response.Code)
+		w.Write(response.Body.Bytes())
 	})
 }
 
-// route finds the path in the description that a request is for.
+// route returns the path of the description for a request.
 func route(doc *openapi3.T, r *http.Request) (*routers.Route, map[string]string) {
 	path := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v3"), "/")
 	for _, p := range used {

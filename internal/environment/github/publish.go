@@ -194,9 +194,8 @@ func (p *publication) create(ctx context.Context, d environment.Deployment) (*re
 	body := newPayload(p.state, d)
 	body.Kuberik.Signature = p.o.Sign(p.signedDeployment(p.name, p.state.Environment, body)...)
 	made, err := p.repository.createDeployment(ctx, gh.DeploymentRequest{
-		Ref: remote.CommitOf(
-			revisionOf(d),
-		), Task: new(taskOf(p.name)), Environment: new(environmentOf(p.name, p.state.Environment)),
+		Ref: remote.CommitOf(revisionOf(d)), Task: new(taskOf(p.name)),
+		Environment: new(environmentOf(p.name, p.state.Environment)),
 		Description: new(strings.TrimSpace(version.Clean(d.Message, maxText))), Payload: body,
 		AutoMerge: new(false), RequiredContexts: []string{}, ProductionEnvironment: new(p.state.Environment == "production"),
 	})
@@ -231,9 +230,8 @@ func (p *publication) report(ctx context.Context, r *record, report statusReport
 	report.signature = p.o.Sign(p.signedReport(p.name, r, report)...)
 	state, text := report.texts()
 	request := gh.DeploymentStatusRequest{
-		State: state, Description: &text, LogURL: new(report.logURL(p.webURL())), Environment: new(
-			environmentOf(p.name, r.environment),
-		),
+		State: state, Description: &text, LogURL: new(report.logURL(p.webURL())),
+		Environment: new(environmentOf(p.name, r.environment)),
 	}
 	if link != "" {
 		request.EnvironmentURL = &link

@@ -65,9 +65,8 @@ func newRecord(d *gh.Deployment) (name string, r *record) {
 		return "", nil
 	}
 	return name, &record{
-		id: d.GetID(), creator: loginOf(d.GetCreator()), environment: short, message: version.Clean(
-			d.GetDescription(), maxText,
-		),
+		id: d.GetID(), creator: loginOf(d.GetCreator()), environment: short,
+		message: version.Clean(d.GetDescription(), maxText),
 		created: timeOf(d.CreatedAt), updated: timeOf(d.UpdatedAt), changed: timeOf(d.CreatedAt), number: number, payload: p,
 	}
 }
@@ -86,9 +85,8 @@ func newStatus(s *gh.DeploymentStatus) (status, bool) {
 		return status{}, false
 	}
 	return status{
-		id: s.GetID(), creator: loginOf(s.GetCreator()), made: timeOf(s.CreatedAt), url: environment.SafeURL(
-			s.GetEnvironmentURL(),
-		), report: report,
+		id: s.GetID(), creator: loginOf(s.GetCreator()), made: timeOf(s.CreatedAt),
+		url: environment.SafeURL(s.GetEnvironmentURL()), report: report,
 	}, true
 }
 

@@ -35,12 +35,11 @@ func TestLongPayloads(t *testing.T) {
 		t.Errorf("got %+v", p)
 	}
 	for name, p := range map[string]*payload{
-		"key": read("1", strings.Repeat("k", 129), ""), "signature": read("1", "k", strings.Repeat("s", 65)), "number": read(
-			strings.Repeat("0", 100)+"1", "k", "",
-		),
+		"key": read("1", strings.Repeat("k", 129), ""), "signature": read("1", "k", strings.Repeat("s", 65)),
+		"number": read(strings.Repeat("0", 100)+"1", "k", ""),
 	} {
 		if p != nil {
-			t.Errorf("a long %s was taken", name)
+			t.Errorf("a long %s was accepted", name)
 		}
 	}
 }
@@ -56,19 +55,15 @@ func TestLongReports(t *testing.T) {
 	if w.signature != "" || w.number != 1 {
 		t.Errorf("got %+v", w)
 	}
-	if w, _ = parseReport(
-		"success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1",
-	); w.number != 0 {
+	w, _ = parseReport("success", "Bake succeeded", "https://x/"+strings.Repeat("x", maxLogURL)+"#kuberik:n=1")
+	if w.number != 0 {
 		t.Errorf("got %+v", w)
 	}
 	var statuses []*gh.DeploymentStatus
 	for id := range int64(100) {
 		statuses = append(statuses, &gh.DeploymentStatus{
-			ID: new(
-				id + 1,
-			), State: new("success"), Description: new("Bake succeeded"), EnvironmentURL: new(
-				"https://x/" + strings.Repeat("x", 1000),
-			),
+			ID: new(id + 1), State: new("success"), Description: new("Bake succeeded"),
+			EnvironmentURL: new("https://x/" + strings.Repeat("x", 1000)),
 		})
 	}
 	var r record
@@ -78,11 +73,11 @@ func TestLongReports(t *testing.T) {
 		linked += min(len(s.url), 1)
 	}
 	if len(r.statuses) != 20 || r.statuses[0].id != 100 || r.statuses[0].url == "" || linked != 8 {
-		t.Errorf("%d are kept, %d with links", len(r.statuses), linked)
+		t.Errorf("%d are cached, %d with links", len(r.statuses), linked)
 	}
 }
 
-// TestRecordsAreBounded: what one login writes in one environment displaces nothing of the others.
+// TestRecordsAreBounded: the deployments of one login in one environment do not displace others.
 func TestRecordsAreBounded(t *testing.T) {
 	t.Parallel()
 	trusted := map[string]bool{"kuberik": true, "their-bot": true}
@@ -126,7 +121,7 @@ func TestRecordsAreBounded(t *testing.T) {
 				r.writer = writerOf(r, trusted)
 				app.add(r)
 				if app.records[r.id] == nil {
-					t.Fatalf("deployment %d was forgotten at once", r.id)
+					t.Fatalf("deployment %d was dropped at once", r.id)
 				}
 			}
 			ours := 0
@@ -136,14 +131,14 @@ func TestRecordsAreBounded(t *testing.T) {
 				}
 			}
 			if len(app.records) != tc.all || ours != tc.ours || app.forgotten != tc.forgotten {
-				t.Errorf("%d are kept, %d of them by trusted logins, forgotten is %t", len(app.records), ours, app.forgotten)
+				t.Errorf("%d are cached, %d of them by trusted logins, forgotten is %t", len(app.records), ours, app.forgotten)
 			}
 		})
 	}
 }
 
-// TestOldDeploymentStays: a deployment that was just looked up is kept, however old it is.
-func TestOldDeploymentStays(t *testing.T) {
+// TestAdoptedDeploymentStays: a deployment that was just looked up is cached, however old it is.
+func TestAdoptedDeploymentStays(t *testing.T) {
 	t.Parallel()
 	app := newApplication("kuberik/shop")
 	for i := range int64(2 * maxPerWriter) {
@@ -151,6 +146,6 @@ func TestOldDeploymentStays(t *testing.T) {
 	}
 	app.add(&record{id: 1, writer: writer{"staging", "kuberik"}})
 	if app.records[1] == nil || len(app.records) != maxPerWriter {
-		t.Errorf("%d are kept", len(app.records))
+		t.Errorf("%d are cached", len(app.records))
 	}
 }

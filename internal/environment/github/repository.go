@@ -41,9 +41,8 @@ type repository struct {
 
 func newRepository(a *account, project string, o remote.PoolOptions) *repository {
 	return &repository{
-		api: newAPI(
-			a, project,
-		), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{}, trusted: map[string]bool{},
+		api: newAPI(a, project), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{},
+		trusted: map[string]bool{},
 	}
 }
 

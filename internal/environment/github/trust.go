@@ -52,9 +52,8 @@ func (b *Backend) signedReport(name string, r *record, s statusReport) []string 
 // version or repository.
 func (b *Backend) identity(name, environment string, p *payload) []string {
 	return []string{
-		strings.ToLower(
-			b.o.Project,
-		), name, environment, p.key(), p.Version.Tag, p.Version.Digest, ptr.Deref(p.Version.Revision, ""),
+		strings.ToLower(b.o.Project), name, environment, p.key(), p.Version.Tag, p.Version.Digest,
+		ptr.Deref(p.Version.Revision, ""),
 	}
 }
 

@@ -38,11 +38,11 @@ func (b *bench) call(t *testing.T, login, method, path string, body any) []byte 
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	response, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s %v", method, path, answer, err)
+		t.Fatalf("%s %s: %s %v", method, path, response, err)
 	}
-	return answer
+	return response
 }
 
 // shown is a deployment or a status as the API shows it.
@@ -97,8 +97,8 @@ func (b *bench) status(t *testing.T, login string, id int64, state, text, logURL
 
 const theirs = `{"id":"7","relationship":{"environment":"dev","type":"After"},"version":{"tag":"v1.7.0","revision":"0000000000000000000000000000000000000001"}}`
 
-// TestWritten checks exactly what other controllers read.
-func TestWritten(t *testing.T) {
+// TestWireFormat checks exactly what the public controller reads.
+func TestWireFormat(t *testing.T) {
 	b := newBench(t)
 	s := environment.State{
 		Application: "shop", Environment: "production", After: []string{"staging", "qa"}, URL: "https://kuberik.example.com/",
@@ -150,12 +150,12 @@ func TestWritten(t *testing.T) {
 		st := b.list(t, fmt.Sprintf("/deployments/%d/statuses", want.ID))[0]
 		if st.State != tc.state || st.Text != tc.text || st.EnvURL != s.URL ||
 			!strings.Contains(st.LogURL, "/octo-org/shop/deployments#kuberik:") {
-			t.Errorf("said is %+v, want %s %q", st, tc.state, tc.text)
+			t.Errorf("the status is %+v, want %s %q", st, tc.state, tc.text)
 		}
 	}
 }
 
-// TestPublicControllers: what they write is evidence if they are trusted, and is read as they mean it.
+// TestPublicControllers: their deployments are evidence if they are trusted, and are read correctly.
 func TestPublicControllers(t *testing.T) {
 	b := newBench(t)
 	b.public(
@@ -193,7 +193,7 @@ func TestPublicControllers(t *testing.T) {
 	if diff := cmp.Diff(want, read(t, backend).Environments, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	// With a signature key, theirs has to be signed too, unless they may be unsigned.
+	// With a signature key, their deployments have to be signed as well, unless the login may be unsigned.
 	for unsigned, want := range map[string]bool{"": true, "their-bot": false} {
 		o.SignatureKey, o.UnsignedActors = key, []string{unsigned}
 		s, _ := read(t, b.backend(t, o)).Find("dev")
@@ -203,8 +203,7 @@ func TestPublicControllers(t *testing.T) {
 	}
 }
 
-// TestInherited: after another controller was replaced, its deployments are adopted.
-func TestInherited(t *testing.T) {
+func TestDeploymentsOfAReplacedControllerAreAdopted(t *testing.T) {
 	b := newBench(t)
 	b.public(t, "kuberik", "dev", theirs, "in_progress", "Deploying")
 	d := environment.Deployment{
@@ -222,9 +221,9 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-// TestForged: with a key, a login alone promotes nothing. The attacker has stolen our credentials, and repeats what we
-// wrote.
-func TestForged(t *testing.T) {
+// TestStolenCredentialsForgeNothing: with a signature key, credentials alone promote nothing. The attacker has stolen ours,
+// and repeats our writes.
+func TestStolenCredentialsForgeNothing(t *testing.T) {
 	signed := func(b *bench) github.Options {
 		o := b.options("kuberik")
 		o.SignatureKey = key
@@ -304,7 +303,7 @@ func TestForged(t *testing.T) {
 				for _, s := range snapshot.Environments {
 					for _, d := range s.Deployments {
 						if d.State == v1alpha1.BakeSucceeded && d.UntrustedReason == "" {
-							t.Errorf("it is evidence: %s %+v", s.Environment, d)
+							t.Errorf("the forgery is evidence: %s %+v", s.Environment, d)
 						}
 					}
 				}
@@ -327,20 +326,19 @@ func TestForged(t *testing.T) {
 	}
 }
 
-// TestOtherKey: a signature with another key is not right.
-func TestOtherKey(t *testing.T) {
+func TestSignatureWithAnotherKeyIsInvalid(t *testing.T) {
 	b := newBench(t)
 	o := b.options("kuberik")
 	o.SignatureKey = key
 	publish(t, b.backend(t, o), succeeded(1))
 	o.SignatureKey = bytes.Repeat([]byte("x"), 32)
 	if s, _ := read(t, b.backend(t, o)).Find("staging"); s.Deployments[0].UntrustedReason == "" {
-		t.Error("it is evidence with another key")
+		t.Error("a deployment that was signed with another key is evidence")
 	}
 }
 
 // TestTwoReporters: another trusted login reports about our deployment, as the public controller does while it is
-// replaced. The last report counts, and nobody repeats its own.
+// replaced. The last report counts, and none is repeated.
 func TestTwoReporters(t *testing.T) {
 	b := newBench(t)
 	o := b.options("kuberik")
@@ -358,12 +356,12 @@ func TestTwoReporters(t *testing.T) {
 	}
 	b.status(t, "their-bot", id, "failure", "Bake failed: by the other", "")
 	if got := last(); got.State != v1alpha1.BakeFailed {
-		t.Errorf("the report of the other was the last, and it is returned as %+v", got)
+		t.Errorf("the last report is that of the other login, got %+v", got)
 	}
 	d.State = v1alpha1.BakeSucceeded
 	publish(t, b.backend(t, o), state("dev", d))
 	if got := last(); got.State != v1alpha1.BakeSucceeded {
-		t.Errorf("our report was the last, and it is returned as %+v", got)
+		t.Errorf("the last report is ours, got %+v", got)
 	}
 	before := b.Writes()
 	publish(t, b.backend(t, o), state("dev", d))

@@ -33,12 +33,12 @@ func TestNames(t *testing.T) {
 		}
 	}
 	if deploymentName("shop") != "kuberik/shop" || deploymentName("kuberik/shop") != "kuberik/shop" {
-		t.Error("an application that has the prefix gets it twice")
+		t.Error("the prefix was added twice")
 	}
 }
 
-// TestReports: a report is read as it was written.
-func TestReports(t *testing.T) {
+// TestReportsRoundTrip: a report is read as it was written.
+func TestReportsRoundTrip(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	letters := []rune("ab :%#&=\n\u0000ß語🚀\u202e")
@@ -70,12 +70,12 @@ func TestReports(t *testing.T) {
 			t.Fatalf("seed %d: wrote %+v, read %+v", seed, report, read)
 		}
 		if len(text) > maxText || !utf8.ValidString(text) || strings.TrimSpace(text) != text {
-			t.Fatalf("seed %d: GitHub would not keep %q", seed, text)
+			t.Fatalf("seed %d: GitHub would change %q", seed, text)
 		}
 	}
 }
 
-func TestDifferentReports(t *testing.T) {
+func TestReportsThatDifferAreNotEqual(t *testing.T) {
 	at := time.Unix(1, 0)
 	w := statusReport{state: v1alpha1.BakeSucceeded, message: "m", since: at, attempt: at}
 	for name, change := range map[string]func(*statusReport){
@@ -88,7 +88,7 @@ func TestDifferentReports(t *testing.T) {
 	} {
 		other := w
 		if change(&other); w.equal(other) {
-			t.Errorf("another %s is no difference", name)
+			t.Errorf("a different %s counts as equal", name)
 		}
 	}
 }
@@ -100,10 +100,10 @@ func TestCacheIsBounded(t *testing.T) {
 		c.put(&cachedResponse{url: "same", body: make([]byte, maxCache/10)})
 	}
 	if c.size > maxCache || c.recent.Len() != len(c.entries) || len(c.entries) != 10 {
-		t.Errorf("%d bytes in %d answers are kept", c.size, len(c.entries))
+		t.Errorf("%d bytes in %d responses are cached", c.size, len(c.entries))
 	}
 	if _, ok := c.get("same"); !ok {
-		t.Error("the newest is forgotten")
+		t.Error("the newest response was dropped")
 	}
 }
 
@@ -149,7 +149,7 @@ func FuzzPayload(f *testing.F) {
 		names, _ := p.after()
 		for _, name := range append(names, p.Version.Tag) {
 			if len(name) > 128 || !utf8.ValidString(name) {
-				t.Errorf("%q cannot be shown", name)
+				t.Errorf("%q is not safe to display", name)
 			}
 		}
 	})

@@ -15,9 +15,9 @@ import (
 	"github.com/kuberik/kuberik/internal/environment/remote"
 )
 
-// TestRequestsAtRest measures the numbers in the guide: the requests in an hour without changes, of Environments with
-// three deployments each that share a pool.
-func TestRequestsAtRest(t *testing.T) {
+// TestRequestsWithoutChanges measures the numbers in the guide: the requests in an hour without changes, of
+// Environments with three deployments each that share a pool.
+func TestRequestsWithoutChanges(t *testing.T) {
 	t.Parallel()
 	for many, want := range map[int]int{1: 60, 50: 60, 200: 240} {
 		t.Run(fmt.Sprint(many), func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestRequestsAtRest(t *testing.T) {
 					states[i].Deployments = append(states[i].Deployments, d)
 				}
 				var err error
-				if backends[i], err = pool.Backend(b.options(us)); err != nil {
+				if backends[i], err = pool.Backend(b.options(self)); err != nil {
 					t.Fatal(err)
 				}
 				publish(t, backends[i], states[i])
@@ -50,27 +50,27 @@ func TestRequestsAtRest(t *testing.T) {
 				}
 			}
 			if got := len(b.Calls()); got != want {
-				t.Errorf("an hour of %d Environments is %d requests, want %d", many, got, want)
+				t.Errorf("%d Environments made %d requests in an hour, want %d", many, got, want)
 			}
 		})
 	}
 }
 
-// TestOneFailureForAll: while GitLab is down, not every Environment tries it.
-func TestOneFailureForAll(t *testing.T) {
+// TestFailureIsShared: while GitLab is down, not every Environment calls it.
+func TestFailureIsShared(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	pool := gitlab.NewPool(b.pool)
 	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{Status: http.StatusBadGateway} })
 	for range 20 {
-		backend, err := pool.Backend(b.options(us))
+		backend, err := pool.Backend(b.options(self))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := backend.Read(t.Context(), app); kind(err) != "passing" {
+		if _, err := backend.Read(t.Context(), app); kind(err) != "temporary" {
 			t.Errorf("the error is %v", err)
 		}
-		if err := backend.Publish(t.Context(), state(deployment(1, v1alpha1.BakeFailed))); kind(err) != "passing" {
+		if err := backend.Publish(t.Context(), state(deployment(1, v1alpha1.BakeFailed))); kind(err) != "temporary" {
 			t.Errorf("the error is %v", err)
 		}
 	}
@@ -79,24 +79,24 @@ func TestOneFailureForAll(t *testing.T) {
 	}
 }
 
-// TestHistoryIsBounded: a record does not grow forever, and what was dropped is not published again.
+// TestHistoryIsBounded: a record keeps twenty deployments, and does not publish the dropped ones again.
 func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	backend := b.backend(t, b.options(us))
+	backend := b.backend(t, b.options(self))
 	var s environment.State
 	for id := range int64(40) {
 		s = state(append([]environment.Deployment{deployment(id+1, v1alpha1.BakeSucceeded)}, s.Deployments...)...)
 		publish(t, backend, s)
 	}
-	got := b.read(t, b.backend(t, b.options(us)))
+	got := b.read(t, b.backend(t, b.options(self)))
 	if len(got) != 20 || got[0].ID != 40 || got[19].ID != 21 {
 		t.Errorf("%d deployments are returned", len(got))
 	}
 	writes := b.Writes()
-	publish(t, b.backend(t, b.options(us)), s)
+	publish(t, b.backend(t, b.options(self)), s)
 	if b.Writes() != writes {
-		t.Error("what was dropped was published again")
+		t.Error("a dropped deployment was published again")
 	}
 }
 
@@ -110,8 +110,8 @@ func TestPageFits(t *testing.T) {
 		d.Message, d.StateMessage, d.Quarantine = strings.Repeat(`"`, 999), strings.Repeat(`"`, 999), strings.Repeat("語", 999)
 		s = state(append(s.Deployments, d)...)
 	}
-	publish(t, b.backend(t, b.options(us)), s)
-	b.Edit(us, func(text string) string {
+	publish(t, b.backend(t, b.options(self)), s)
+	b.Edit(self, func(text string) string {
 		sent, err := json.Marshal(text)
 		if err != nil || 50*(len(sent)+1000) > 4<<20 {
 			t.Errorf("a snippet is %d bytes: %v", len(sent), err)
@@ -135,14 +135,14 @@ func TestObserver(t *testing.T) {
 	b := newBench(t)
 	c := &counter{codes: map[int]int{}}
 	b.pool.Observer = c
-	backend := b.backend(t, b.options(us))
+	backend := b.backend(t, b.options(self))
 	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
 	b.Break(func(*http.Request) *gitlabtest.Fault { return &gitlabtest.Fault{} })
 	b.clock.Step(time.Minute)
 	_, _ = backend.Read(t.Context(), app)
 	// The user, the snippets, the deployments of the environment, and two writes.
 	if c.codes[200] != 3 || c.codes[201] != 2 || c.codes[0] < 1 || c.left > remote.DefaultBudget-6 {
-		t.Errorf("observed were %v, %d are left", c.codes, c.left)
+		t.Errorf("observed %v, %d left", c.codes, c.left)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.pool.Budget = 5
-	backend := b.backend(t, b.options(us))
+	backend := b.backend(t, b.options(self))
 	for range 10 {
 		b.clock.Step(time.Minute)
 		_, _ = backend.Read(t.Context(), app)

@@ -21,7 +21,7 @@ import (
 const (
 	app     = "shop"
 	staging = "staging"
-	us      = "kuberik"
+	self    = "kuberik"
 )
 
 func commit(id int64) string { return fmt.Sprintf("%040x", id) }
@@ -57,7 +57,8 @@ func (b *bench) read(t *testing.T, from environment.Backend) []environment.Deplo
 	return s.Deployments
 }
 
-func (b *bench) deployed(t *testing.T, want ...string) {
+// expectDeployed checks the deployments that users see at GitLab.
+func (b *bench) expectDeployed(t *testing.T, want ...string) {
 	t.Helper()
 	got, _ := b.Deployed(app + "/" + staging)
 	for i := range want {
@@ -65,15 +66,15 @@ func (b *bench) deployed(t *testing.T, want ...string) {
 		want[i] = fmt.Sprintf("%040s %s", id, status)
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("people see something else (-want +got):\n%s", diff)
+		t.Errorf("unexpected deployments at GitLab (-want +got):\n%s", diff)
 	}
 }
 
-// kind names what the controller does about an error.
+// kind returns how the controller handles an error.
 func kind(err error) string {
 	var wait *environment.WaitError
 	var refused *environment.RefusedError
-	var one *environment.DeploymentError
+	var rejected *environment.DeploymentError
 	switch {
 	case err == nil:
 		return "none"
@@ -81,26 +82,26 @@ func kind(err error) string {
 		return "wait " + wait.Until.UTC().Format(time.TimeOnly)
 	case errors.As(err, &refused):
 		return "refused"
-	case errors.As(err, &one):
+	case errors.As(err, &rejected):
 		return "deployment"
 	}
-	return "passing"
+	return "temporary"
 }
 
-// TestFaults: whatever GitLab answers, the last snapshot is returned, the error says what to do, and the state is
+// TestFaults: whatever GitLab returns, Read returns the last snapshot, the error says what to do, and the state is
 // published once as soon as GitLab works again.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		fault gitlabtest.Fault
-		kind  string
-		says  string
+		fault   gitlabtest.Fault
+		kind    string
+		message string
 	}{
 		"unauthorized": {gitlabtest.Fault{Status: 401, Body: `{"message":"401 Unauthorized"}`}, "refused", "renew it"},
 		"forbidden":    {gitlabtest.Fault{Status: 403, Body: `{"message":"403 Forbidden"}`}, "refused", "role Developer"},
 		"unknown":      {gitlabtest.Fault{Status: 404, Body: `{"message":"404 Project Not Found"}`}, "refused", "check the project"},
 		"moved":        {gitlabtest.Fault{Status: 301}, "refused", "may have moved"},
-		"conflict":     {gitlabtest.Fault{Status: 409, Body: `{"message":"409 Conflict: Resource lock"}`}, "passing", "Resource lock"},
+		"conflict":     {gitlabtest.Fault{Status: 409, Body: `{"message":"409 Conflict: Resource lock"}`}, "temporary", "Resource lock"},
 		"retry later": {
 			gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "90"}}, "wait 12:02:30", "pause",
 		},
@@ -111,24 +112,24 @@ func TestFaults(t *testing.T) {
 			"wait 12:03:00", "pause",
 		},
 		"no time": {gitlabtest.Fault{Status: 429}, "wait 12:02:00", "pause"},
-		"for ever": {
+		"too long": {
 			gitlabtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "99999999"}}, "wait 13:01:00", "pause",
 		},
 		"maintenance": {
 			gitlabtest.Fault{Status: 503, Header: map[string]string{"Retry-After": "300"}}, "wait 12:06:00", "pause",
 		},
-		"broken":         {gitlabtest.Fault{Status: 500, Body: "<html>\u202e"}, "passing", "500"},
-		"broken, happen": {gitlabtest.Fault{Status: 500, Effect: true}, "passing", "500"},
-		"truncated":      {gitlabtest.Fault{Truncate: true}, "passing", "EOF"},
-		"cut off":        {gitlabtest.Fault{}, "passing", "EOF"},
-		"cut off, happen": {
-			gitlabtest.Fault{Effect: true}, "passing", "EOF",
+		"server error":                  {gitlabtest.Fault{Status: 500, Body: "<html>\u202e"}, "temporary", "500"},
+		"server error after the effect": {gitlabtest.Fault{Status: 500, Effect: true}, "temporary", "500"},
+		"truncated":                     {gitlabtest.Fault{Truncate: true}, "temporary", "EOF"},
+		"connection closed":             {gitlabtest.Fault{}, "temporary", "EOF"},
+		"connection closed after the effect": {
+			gitlabtest.Fault{Effect: true}, "temporary", "EOF",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			backend := b.backend(t, b.options(us))
+			backend := b.backend(t, b.options(self))
 			publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
 			before, err := backend.Read(t.Context(), app)
 			if err != nil {
@@ -137,11 +138,11 @@ func TestFaults(t *testing.T) {
 			b.clock.Step(time.Minute)
 			b.Break(func(*http.Request) *gitlabtest.Fault { return &tc.fault })
 			after, err := backend.Read(t.Context(), app)
-			if kind(err) != tc.kind || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "\u202e") {
+			if kind(err) != tc.kind || !strings.Contains(err.Error(), tc.message) || strings.Contains(err.Error(), "\u202e") {
 				t.Errorf("the error is %s: %v, want %s", kind(err), err, tc.kind)
 			}
 			if diff := gocmp.Diff(before, after); diff != "" {
-				t.Errorf("it is not the last snapshot (-want +got):\n%s", diff)
+				t.Errorf("unexpected snapshot (-want +got):\n%s", diff)
 			}
 			// Now only writes fail.
 			b.clock.Step(time.Hour)
@@ -153,22 +154,22 @@ func TestFaults(t *testing.T) {
 			})
 			next := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeFailed))
 			if err := backend.Publish(t.Context(), next); err == nil {
-				t.Error("the failure is no error")
+				t.Error("no error although a write failed")
 			}
 			b.Break(nil)
 			b.clock.Step(2 * time.Hour)
 			publish(t, backend, next)
 			writes := b.Writes()
-			publish(t, b.backend(t, b.options(us)), next)
+			publish(t, b.backend(t, b.options(self)), next)
 			if b.Writes() != writes {
-				t.Error("it was published once more")
+				t.Error("the state was published again")
 			}
-			b.deployed(t, "1 failed", "2 running")
+			b.expectDeployed(t, "1 failed", "2 running")
 		})
 	}
 }
 
-// TestTimeout: the write took effect, and its response came too late.
+// TestTimeout: a write takes effect, but its response is too late.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	for write := range 3 {
@@ -190,14 +191,14 @@ func TestTimeout(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			b.url, b.pool.Timeout = server.URL, 200*time.Millisecond
-			backend := b.backend(t, b.options(us))
+			backend := b.backend(t, b.options(self))
 			s := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeSucceeded))
-			if err := backend.Publish(t.Context(), s); kind(err) != "passing" {
+			if err := backend.Publish(t.Context(), s); kind(err) != "temporary" {
 				t.Errorf("the error is %v", err)
 			}
 			b.clock.Step(time.Minute)
 			publish(t, backend, s)
-			b.deployed(t, "1 success", "2 running")
+			b.expectDeployed(t, "1 success", "2 running")
 			if got := len(b.read(t, backend)); got != 2 {
 				t.Errorf("%d deployments are returned", got)
 			}
@@ -205,11 +206,10 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestPoison: what GitLab rejects is sent again after ten minutes, and not before.
-func TestPoison(t *testing.T) {
+func TestRejectedWriteIsRepeatedAfterTenMinutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	backend := b.backend(t, b.options(us))
+	backend := b.backend(t, b.options(self))
 	b.Reject(commit(2))
 	s := state(
 		deployment(3, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed), deployment(1, v1alpha1.BakeSucceeded),
@@ -220,11 +220,11 @@ func TestPoison(t *testing.T) {
 			t.Fatalf("the error is %v", err)
 		}
 	}
-	b.deployed(t, "1 success", "3 success")
+	b.expectDeployed(t, "1 success", "3 success")
 	b.Calls()
 	_ = backend.Publish(t.Context(), s)
 	if calls := b.Calls(); len(calls) != 0 {
-		t.Errorf("it was tried again at once: %q", calls)
+		t.Errorf("the write was repeated at once: %q", calls)
 	}
 	b.clock.Step(10 * time.Minute)
 	_ = backend.Publish(t.Context(), s)
@@ -235,22 +235,21 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	if posts != 1 {
-		t.Errorf("after ten minutes, it was tried %d times", posts)
+		t.Errorf("after ten minutes, there were %d writes", posts)
 	}
 }
 
-// TestAnotherHost: the token is not sent to another host.
-func TestAnotherHost(t *testing.T) {
+func TestTokenIsNotSentToAnotherHost(t *testing.T) {
 	t.Parallel()
-	asked := false
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	called := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
 	t.Cleanup(other.Close)
 	b := newBench(t)
 	b.Break(func(*http.Request) *gitlabtest.Fault {
 		return &gitlabtest.Fault{Status: http.StatusFound, Header: map[string]string{"Location": other.URL + "/api/v4/user"}}
 	})
-	if _, err := b.backend(t, b.options(us)).Read(t.Context(), app); kind(err) != "refused" || asked {
-		t.Errorf("another host got a request: %t, %v", asked, err)
+	if _, err := b.backend(t, b.options(self)).Read(t.Context(), app); kind(err) != "refused" || called {
+		t.Errorf("another host was called: %t, %v", called, err)
 	}
 }
 

@@ -137,9 +137,8 @@ func (p *publication) publish(ctx context.Context) (errs []error) {
 		p.document.After, p.document.Parallel, p.changed = p.after(), p.state.Parallel, true
 	}
 	if url := p.url(); url != p.document.URL {
-		if err := ignoreMissing(
-			p.project.setURL(ctx, environmentOf(p.state.Application, p.state.Environment), url),
-		); err != nil {
+		err := p.project.setURL(ctx, environmentOf(p.state.Application, p.state.Environment), url)
+		if err = ignoreMissing(err); err != nil {
 			errs = append(errs, err)
 		} else {
 			p.document.URL, p.changed = url, true

@@ -9,17 +9,13 @@ import (
 	gl "gitlab.com/gitlab-org/api/client-go"
 )
 
-// TestFlood: a flood by one login drops nothing of the others.
+// TestFlood: many records of one login do not displace those of others.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	var records []*record
 	for i := range 40 {
-		records = append(
-			records,
-			&record{
-				snippet: int64(i), author: []string{"mallory", "kuberik", "Mallory", "MALLORY"}[i%4], raw: make([]byte, 10<<10),
-			},
-		)
+		author := []string{"mallory", "kuberik", "Mallory", "MALLORY"}[i%4]
+		records = append(records, &record{snippet: int64(i), author: author, raw: make([]byte, 10<<10)})
 	}
 	most := 25 * records[0].size()
 	ours, total := 0, 0
@@ -30,11 +26,11 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	if ours != 10 || total > most || total < most-records[0].size() {
-		t.Errorf("%d of ours are left, in %d of %d bytes", ours, total, most)
+		t.Errorf("%d of our records remain, in %d of %d bytes", ours, total, most)
 	}
 }
 
-func TestLongRecords(t *testing.T) {
+func TestLongTextsInRecordsAreRejectedOrCut(t *testing.T) {
 	t.Parallel()
 	snippet := func(author, after, deployments, signature string) *gl.Snippet {
 		s := &gl.Snippet{ID: 1, Title: "kuberik shop/staging", UpdatedAt: &time.Time{}}
@@ -48,13 +44,12 @@ func TestLongRecords(t *testing.T) {
 	many := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
 	one := `{"key":"k","version":{"tag":"v1"}}`
 	for name, s := range map[string]*gl.Snippet{
-		"many deployments": snippet("kuberik", "", many(1001, "{}"), ""), "long signature": snippet(
-			"kuberik", "", one, strings.Repeat("s", 65),
-		),
-		"long author": snippet(strings.Repeat("a", 256), "", one, ""),
+		"many deployments": snippet("kuberik", "", many(1001, "{}"), ""),
+		"long signature":   snippet("kuberik", "", one, strings.Repeat("s", 65)),
+		"long author":      snippet(strings.Repeat("a", 256), "", one, ""),
 	} {
 		if parse(s) != nil {
-			t.Errorf("%s: it was taken", name)
+			t.Errorf("%s: the record was accepted", name)
 		}
 	}
 	r := parse(

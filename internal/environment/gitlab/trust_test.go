@@ -1,6 +1,7 @@
 package gitlab_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,7 +40,7 @@ func TestTrust(t *testing.T) {
 			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key }, edit: true,
 			reason: "without the right signature",
 		},
-		"another's key": {
+		"other key": {
 			writer: func(o *remote.Options) { o.SignatureKey = []byte(strings.Repeat("x", 32)) },
 			reader: func(o *remote.Options) { o.TrustedActors, o.SignatureKey = []string{"peer"}, key },
 			reason: "without the right signature",
@@ -53,7 +54,7 @@ func TestTrust(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			writer, reader := b.options("peer"), b.options(us)
+			writer, reader := b.options("peer"), b.options(self)
 			for o, change := range map[*remote.Options]func(*remote.Options){&writer: tc.writer, &reader: tc.reader} {
 				if change != nil {
 					change(o)
@@ -73,11 +74,11 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestOwnRecordIsRestored: what somebody else wrote into our record is not signed by us, and does not stay.
+// TestOwnRecordIsRestored: a change of our record by somebody else has no valid signature, and is overwritten.
 func TestOwnRecordIsRestored(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	o := b.options(us)
+	o := b.options(self)
 	o.SignatureKey = key
 	backend := b.backend(t, o)
 	s := state(deployment(2, v1alpha1.BakeInProgress), deployment(1, v1alpha1.BakeFailed))
@@ -87,7 +88,7 @@ func TestOwnRecordIsRestored(t *testing.T) {
 		"emptied": func(string) string { return "" },
 		"garbled": func(text string) string { return text[:len(text)/2] + "}" },
 	} {
-		b.Edit(us, change)
+		b.Edit(self, change)
 		b.clock.Step(time.Minute)
 		publish(t, backend, s)
 		got := b.read(t, b.backend(t, o))
@@ -95,30 +96,28 @@ func TestOwnRecordIsRestored(t *testing.T) {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
-	b.deployed(t, "1 failed", "2 running")
+	b.expectDeployed(t, "1 failed", "2 running")
 }
 
-// TestTakenOver: a login adopts what another trusted one published. There is no second deployment, and the later report
-// counts.
-func TestTakenOver(t *testing.T) {
+// TestDeploymentOfTrustedLoginIsAdopted: there is no second deployment, and the later report counts.
+func TestDeploymentOfTrustedLoginIsAdopted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	publish(t, b.backend(t, b.options("peer")), state(deployment(1, v1alpha1.BakeInProgress)))
-	o := b.options(us)
+	o := b.options(self)
 	o.TrustedActors = []string{"peer"}
 	backend := b.backend(t, o)
 	publish(t, backend, state(deployment(1, v1alpha1.BakeSucceeded)))
-	b.deployed(t, "1 success")
+	b.expectDeployed(t, "1 success")
 	if got := b.read(t, backend); len(got) != 1 || got[0].State != v1alpha1.BakeSucceeded || got[0].UntrustedReason != "" {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// TestWhatPeopleSee: the environment and its deployments in GitLab.
-func TestWhatPeopleSee(t *testing.T) {
+func TestStatusAndURLAtGitLab(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	backend := b.backend(t, b.options(us))
+	backend := b.backend(t, b.options(self))
 	d := deployment(1, v1alpha1.BakeDeploying)
 	s := state(d)
 	s.URL = "https://kuberik.example.com/shop"
@@ -129,7 +128,7 @@ func TestWhatPeopleSee(t *testing.T) {
 	}{
 		{v1alpha1.BakeDeploying, "", "running"},
 		{v1alpha1.BakeFailed, "", "failed"},
-		{v1alpha1.BakeInProgress, "", "failed"}, // GitLab does not go back
+		{v1alpha1.BakeInProgress, "", "failed"}, // a deployment at GitLab never returns to running
 		{v1alpha1.BakeSucceeded, "", "success"},
 		{v1alpha1.BakeSucceeded, "loses orders", "failed"},
 		{v1alpha1.BakeSucceeded, "", "success"},
@@ -137,10 +136,10 @@ func TestWhatPeopleSee(t *testing.T) {
 	} {
 		s.Deployments[0].State, s.Deployments[0].Quarantine = step.state, step.quarantine
 		publish(t, backend, s)
-		b.deployed(t, "1 "+step.want)
+		b.expectDeployed(t, "1 "+step.want)
 	}
 	if _, url := b.Deployed(app + "/" + staging); url != s.URL {
-		t.Errorf("it is found at %q", url)
+		t.Errorf("the URL is %q", url)
 	}
 }
 
@@ -165,55 +164,50 @@ func TestRecordOfAnotherProject(t *testing.T) {
 	}
 }
 
-// TestOnlyOwnAreAdopted: a deployment by another user at the same commit is not ours, nor is one of another entry in
-// the history.
+// TestOnlyOwnAreAdopted: neither a deployment by another user at the same commit nor one of another entry in the history
+// is adopted.
 func TestOnlyOwnAreAdopted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.options("pipeline")
-	body := `{"environment":"shop/staging","sha":"` + commit(
-		1,
-	) + `","ref":"` + commit(
-		1,
-	) + `","tag":false,"status":"success"}`
+	body := fmt.Sprintf(`{"environment":"shop/staging","sha":%q,"ref":%q,"tag":false,"status":"success"}`, commit(1), commit(1))
 	req := httptest.NewRequestWithContext(
 		t.Context(), http.MethodPost, "/api/v4/projects/octo%2Fteam%2Fshop/deployments", strings.NewReader(body),
 	)
 	req.Header.Set("Authorization", "Bearer token-of-pipeline")
 	b.ServeHTTP(httptest.NewRecorder(), req)
-	backend := b.backend(t, b.options(us))
-	first, second, back := deployment(1, v1alpha1.BakeSucceeded), deployment(
-		2, v1alpha1.BakeFailed,
-	), deployment(3, v1alpha1.BakeInProgress)
-	back.Version = first.Version
+	backend := b.backend(t, b.options(self))
+	first, second := deployment(1, v1alpha1.BakeSucceeded), deployment(2, v1alpha1.BakeFailed)
+	third := deployment(3, v1alpha1.BakeInProgress)
+	third.Version = first.Version
 	publish(t, backend, state(first))
 	publish(t, backend, state(second, first))
-	publish(t, backend, state(back, second, first))
-	b.deployed(t, "1 success", "1 success", "2 failed", "1 running")
+	publish(t, backend, state(third, second, first))
+	b.expectDeployed(t, "1 success", "1 success", "2 failed", "1 running")
 }
 
-// TestForeignContentIsNotSigned: what somebody else wrote into our record is not signed by us with the next report.
+// TestForeignContentIsNotSigned: a change of our record by somebody else is not signed with the next report.
 func TestForeignContentIsNotSigned(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	o := b.options(us)
+	o := b.options(self)
 	o.SignatureKey = key
 	backend := b.backend(t, o)
 	publish(t, backend, state(deployment(1, v1alpha1.BakeFailed)))
-	b.Edit(us, func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
+	b.Edit(self, func(text string) string { return strings.Replace(text, `"Failed"`, `"Succeeded"`, 1) })
 	publish(t, backend, state(deployment(2, v1alpha1.BakeInProgress)))
 	for _, d := range b.read(t, backend) {
 		if d.UntrustedReason == "" && d.State == v1alpha1.BakeSucceeded {
-			t.Errorf("it is evidence: %+v", d)
+			t.Errorf("the changed deployment is evidence: %+v", d)
 		}
 	}
 }
 
-// TestTwoControllers: for a moment after a change of leaders there are two. Neither relies on what it read before.
+// TestTwoControllers: after a leader election there may be two for a moment. Neither relies on an old snapshot.
 func TestTwoControllers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	one, other := b.backend(t, b.options(us)), b.backend(t, b.options(us))
+	one, other := b.backend(t, b.options(self)), b.backend(t, b.options(self))
 	if _, err := one.Read(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
@@ -222,6 +216,6 @@ func TestTwoControllers(t *testing.T) {
 	writes := b.Writes()
 	publish(t, one, s)
 	if n := b.Writes() - writes; n != 0 || b.Count("uid-1/1") != 1 {
-		t.Errorf("it was published once more, with %d writes", n)
+		t.Errorf("the state was published again, with %d writes", n)
 	}
 }

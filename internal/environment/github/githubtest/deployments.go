@@ -115,9 +115,8 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, project, login s
 		return
 	}
 	d := &deployment{
-		id: s.nextID(), project: project, ref: body.Ref, task: cmp.Or(body.Task, "deploy"), environment: cmp.Or(
-			body.Environment, "production",
-		),
+		id: s.nextID(), project: project, ref: body.Ref, task: cmp.Or(body.Task, "deploy"),
+		environment: cmp.Or(body.Environment, "production"),
 		description: body.Description, creator: login, payload: body.Payload, transient: body.Transient,
 		production: body.Environment == "production", created: s.now(), updated: s.now(),
 	}
@@ -156,9 +155,8 @@ func (s *Server) createStatus(w http.ResponseWriter, r *http.Request, d *deploym
 		return
 	}
 	st := s.add(d, status{
-		state: body.State, description: body.Description, creator: login, environment: cmp.Or(
-			body.Environment, d.environment,
-		),
+		state: body.State, description: body.Description, creator: login,
+		environment:    cmp.Or(body.Environment, d.environment),
 		environmentURL: body.EnvironmentURL, logURL: body.LogURL,
 	})
 	if body.State == "success" && (body.AutoInactive == nil || *body.AutoInactive) {
@@ -195,12 +193,10 @@ func (d *deployment) show() map[string]any {
 	return map[string]any{
 		"id": d.id, "node_id": "DE_1", "sha": "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d", "ref": d.ref, "task": d.task,
 		"payload":              d.payload,
-		"original_environment": d.environment, "environment": d.environment, "description": d.description, "creator": user(
-			d.creator, "User",
-		),
-		"created_at": d.created, "updated_at": d.updated, "statuses_url": fmt.Sprintf(
-			"%s/deployments/%d/statuses", self, d.id,
-		),
+		"original_environment": d.environment, "environment": d.environment, "description": d.description,
+		"creator":    user(d.creator, "User"),
+		"created_at": d.created, "updated_at": d.updated,
+		"statuses_url":   fmt.Sprintf("%s/deployments/%d/statuses", self, d.id),
 		"repository_url": self, "url": fmt.Sprintf("%s/deployments/%d", self, d.id),
 		"transient_environment": d.transient, "production_environment": d.production,
 	}
@@ -209,9 +205,8 @@ func (d *deployment) show() map[string]any {
 func (st *status) show(d *deployment) map[string]any {
 	self := fmt.Sprintf("https://api.github.com/repos/%s/deployments/%d", d.project, d.id)
 	return map[string]any{
-		"id": st.id, "node_id": "DES_1", "state": st.state, "creator": user(
-			st.creator, "User",
-		), "description": st.description,
+		"id": st.id, "node_id": "DES_1", "state": st.state, "creator": user(st.creator, "User"),
+		"description": st.description,
 		"environment": st.environment, "target_url": st.logURL, "log_url": st.logURL, "environment_url": st.environmentURL,
 		"created_at": st.created, "updated_at": st.created, "deployment_url": self,
 		"repository_url": "https://api.github.com/repos/" + d.project,

@@ -150,9 +150,8 @@ func (s *Server) serveApp(w http.ResponseWriter, login string) {
 		return
 	}
 	send(w, http.StatusOK, map[string]any{
-		"id": id, "slug": s.apps[id].slug, "node_id": "A_1", "owner": user(
-			"octo-org", "Organization",
-		), "name": s.apps[id].slug,
+		"id": id, "slug": s.apps[id].slug, "node_id": "A_1", "owner": user("octo-org", "Organization"),
+		"name":        s.apps[id].slug,
 		"description": "", "external_url": "https://example.com", "html_url": "https://github.com/apps/" + s.apps[id].slug,
 		"created_at": s.now(), "updated_at": s.now(), "permissions": map[string]string{
 			"deployments": "write", "metadata": "read",

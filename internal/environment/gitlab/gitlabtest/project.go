@@ -77,9 +77,8 @@ func (s *Server) createDeployment(r *request) response {
 	s.last++
 	now := s.clock.Now()
 	d := &deployment{
-		ID: s.last, IID: int64(
-			len(s.deployments) + 1,
-		), Ref: r.text("ref"), SHA: r.text("sha"), Status: r.text("status"), CreatedAt: now, UpdatedAt: now,
+		ID: s.last, IID: int64(len(s.deployments) + 1), Ref: r.text("ref"), SHA: r.text("sha"), Status: r.text("status"),
+		CreatedAt: now, UpdatedAt: now,
 		User: r.as, Environment: env,
 	}
 	s.deployments = append(s.deployments, d)
