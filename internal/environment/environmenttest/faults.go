@@ -53,47 +53,10 @@ func (i *FaultInjector) Next(write bool) (before, after error) {
 	return ErrInjected, nil
 }
 
-// HTTPFault replaces the response of a fake HTTP server.
-type HTTPFault struct {
-	// Effect reports whether the request takes effect anyway.
-	Effect bool
-	// Status, Header and Body of the response.
-	Status int
-	Header map[string]string
-	Body   string
-	// Hang delays the response until the client gives up.
-	Hang bool
-	// Truncate sends only the first half of the regular response. It implies Effect.
-	Truncate bool
-}
-
-// HTTPFaults chooses the faults of a fake HTTP server, which embeds it. It is safe for concurrent use.
-type HTTPFaults struct {
-	mu     sync.Mutex
-	choose func(*http.Request) *HTTPFault
-}
-
-// Break calls the function for the fault of each request from now on. Nil removes it.
-func (f *HTTPFaults) Break(choose func(*http.Request) *HTTPFault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.choose = choose
-}
-
-// Fault returns the fault of a request, or nil.
-func (f *HTTPFaults) Fault(r *http.Request) *HTTPFault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.choose == nil {
-		return nil
-	}
-	return f.choose(r)
-}
-
-// HTTPServer is a fake HTTP server of a service.
-type HTTPServer interface {
-	// Break is HTTPFaults.Break.
-	Break(choose func(*http.Request) *HTTPFault)
+// HTTPServer is a fake HTTP server of a service, whose faults are of type F.
+type HTTPServer[F any] interface {
+	// Break calls the function for the fault of each request from now on. Nil removes it.
+	Break(choose func(*http.Request) *F)
 	// Reject is Service.Reject.
 	Reject(revision string)
 	// Writes is Service.Writes.
@@ -102,15 +65,16 @@ type HTTPServer interface {
 	Count(key string) int
 }
 
-// NewHTTPService returns the Service of a fake HTTP server. The harness sets Backend.
-func NewHTTPService(c Clock, server HTTPServer) Service {
+// NewHTTPService returns the Service of a fake HTTP server. Fault returns an error response, after which the request has had
+// an effect or not. The harness sets Backend.
+func NewHTTPService[F any](c Clock, server HTTPServer[F], fault func(effect bool) *F) Service {
 	faults := &FaultInjector{}
-	server.Break(func(r *http.Request) *HTTPFault {
+	server.Break(func(r *http.Request) *F {
 		before, after := faults.Next(r.Method != http.MethodGet)
 		if before == nil && after == nil {
 			return nil
 		}
-		return &HTTPFault{Status: http.StatusBadGateway, Effect: after != nil}
+		return fault(after != nil)
 	})
 	s := NewService(c, faults)
 	s.Reject, s.Writes, s.Deployments = server.Reject, server.Writes, server.Count

@@ -57,7 +57,9 @@ func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 
 // service returns the service of the contract test.
 func (b *bench) service(with func(*github.Options)) environmenttest.Service {
-	s := environmenttest.NewHTTPService(b.clock, b.Server)
+	s := environmenttest.NewHTTPService(b.clock, b.Server, func(effect bool) *githubtest.Fault {
+		return &githubtest.Fault{Status: http.StatusBadGateway, Effect: effect}
+	})
 	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
 		t.Helper()
 		o := b.options(actor)

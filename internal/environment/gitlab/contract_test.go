@@ -1,6 +1,7 @@
 package gitlab_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -57,7 +58,9 @@ func (b *bench) options(username string) remote.Options {
 
 // service returns the service of the contract test.
 func (b *bench) service(with func(*remote.Options)) environmenttest.Service {
-	s := environmenttest.NewHTTPService(b.clock, b.Server)
+	s := environmenttest.NewHTTPService(b.clock, b.Server, func(effect bool) *gitlabtest.Fault {
+		return &gitlabtest.Fault{Status: http.StatusBadGateway, Effect: effect}
+	})
 	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
 		t.Helper()
 		o := b.options(actor)

@@ -26,7 +26,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	fault := s.Fault(r)
+	var fault *Fault
+	if s.fault != nil {
+		fault = s.fault(r)
+	}
 	var response *httptest.ResponseRecorder
 	if fault == nil || fault.Effect || fault.Truncate {
 		response = s.respond(r)
@@ -41,10 +44,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Date", s.now().Format(http.TimeFormat))
 	maps.Copy(w.Header(), response.Header())
-	text := response.Body.Bytes()
-	if fault != nil && fault.Truncate {
-		text = text[:len(text)/2]
-	}
+	text := fault.truncate(response.Body.Bytes())
 	s.mu.Lock()
 	s.calls = append(s.calls, Call{Method: r.Method, Path: r.URL.RequestURI(), Status: response.Code})
 	s.mu.Unlock()
@@ -52,6 +52,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := w.Write(text); err != nil {
 		return
 	}
+}
+
+// truncate returns the first half of a response, if that is the fault.
+func (f *Fault) truncate(text []byte) []byte {
+	if f == nil || !f.Truncate {
+		return text
+	}
+	return text[:len(text)/2]
 }
 
 // readAll reads the body of a request. Only then does the server notice that the client closes the connection.

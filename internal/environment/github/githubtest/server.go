@@ -3,18 +3,28 @@ package githubtest
 import (
 	"crypto/rsa"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
-
-	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 )
 
 // Fault replaces the response to a request.
-type Fault = environmenttest.HTTPFault
+type Fault struct {
+	// Effect reports whether the request takes effect anyway.
+	Effect bool
+	// Status, Header and Body of the response.
+	Status int
+	Header map[string]string
+	Body   string
+	// Hang delays the response until the client closes the connection.
+	Hang bool
+	// Truncate sends only the first half of the regular response. It implies Effect.
+	Truncate bool
+}
 
 // Call is a request that got a response.
 type Call struct {
@@ -37,9 +47,8 @@ type Server struct {
 	// Shuffle reverses the order of the deployments of a page.
 	Shuffle bool
 
-	environmenttest.HTTPFaults
-
 	mu           sync.Mutex
+	fault        func(*http.Request) *Fault
 	logins       map[string]string
 	apps         map[int64]*app
 	repositories map[string]bool
@@ -123,6 +132,13 @@ func (s *Server) Push(ref string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rejected, ref)
+}
+
+// Break calls the function for the fault of each request from now on. Nil removes it.
+func (s *Server) Break(choose func(*http.Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = choose
 }
 
 // Calls returns the requests since its last call.

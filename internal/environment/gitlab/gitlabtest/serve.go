@@ -48,7 +48,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, r.Method+" "+r.URL.Path)
-	f := s.Fault(r)
+	var f *Fault
+	if s.fault != nil {
+		f = s.fault(r)
+	}
 	out := response{}
 	if f == nil || f.Effect || f.Truncate {
 		out = s.route(r)

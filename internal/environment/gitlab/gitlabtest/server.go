@@ -1,27 +1,36 @@
 package gitlabtest
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
-
-	"github.com/kuberik/kuberik/internal/environment/environmenttest"
 )
 
-// Fault replaces the response to a request. Without a Status, it closes the connection. Hang is ignored.
-type Fault = environmenttest.HTTPFault
+// Fault replaces the response to a request.
+type Fault struct {
+	// Status of the response; 0 closes the connection.
+	Status int
+	// Header of the response.
+	Header map[string]string
+	// Body of the response.
+	Body string
+	// Effect reports whether the request takes effect anyway.
+	Effect bool
+	// Truncate sends only the first half of the regular response. It implies Effect.
+	Truncate bool
+}
 
 // Server is a fake of the API of GitLab. It is safe for concurrent use.
 type Server struct {
-	environmenttest.HTTPFaults
-
 	clock   clock.PassiveClock
 	project string
 
 	mu           sync.Mutex
+	fault        func(*http.Request) *Fault
 	users        map[string]string
 	rejected     map[string]bool
 	last         int64
@@ -84,6 +93,13 @@ func (s *Server) Reject(commit string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rejected[commit] = true
+}
+
+// Break calls the function for the fault of each request from now on. Nil removes it.
+func (s *Server) Break(choose func(*http.Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = choose
 }
 
 // Writes returns the number of requests that changed something.
