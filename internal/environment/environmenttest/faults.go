@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"testing"
+
+	"github.com/kuberik/kuberik/internal/environment"
 )
 
 // ErrInjected is the error of an injected fault.
@@ -66,8 +69,11 @@ type HTTPServer[F any] interface {
 }
 
 // NewHTTPService returns the Service of a fake HTTP server. Fault returns an error response, after which the request has had
-// an effect or not. The harness sets Backend.
-func NewHTTPService[F any](c Clock, server HTTPServer[F], fault func(effect bool) *F) Service {
+// an effect or not, and open returns a backend as Service.Backend does.
+func NewHTTPService[F any](
+	c Clock, server HTTPServer[F], fault func(effect bool) *F,
+	open func(t *testing.T, actor string, trusted []string) environment.Backend,
+) Service {
 	faults := &FaultInjector{}
 	server.Break(func(r *http.Request) *F {
 		before, after := faults.Next(r.Method != http.MethodGet)
@@ -78,5 +84,9 @@ func NewHTTPService[F any](c Clock, server HTTPServer[F], fault func(effect bool
 	})
 	s := NewService(c, faults)
 	s.Reject, s.Writes, s.Deployments = server.Reject, server.Writes, server.Count
+	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+		t.Helper()
+		return open(t, actor, trusted)
+	}
 	return s
 }

@@ -39,10 +39,12 @@ func serve(tb testing.TB, wrap func(http.Handler) http.Handler) *bench {
 }
 
 // options of a backend that writes as a login.
-func (b *bench) options(login string) github.Options {
+func (b *bench) options(login string, trusted ...string) github.Options {
 	token := "token-of-" + login
 	b.AddToken(token, login)
-	return github.Options{Options: remote.Options{Project: project, URL: b.url, Token: token}}
+	return github.Options{Options: remote.Options{
+		Project: project, URL: b.url, Token: token, Trust: remote.Trust{TrustedActors: trusted},
+	}}
 }
 
 // backend returns a Backend without any state.
@@ -55,19 +57,19 @@ func (b *bench) backend(tb testing.TB, o github.Options) *github.Backend {
 	return backend
 }
 
+func badGateway(effect bool) *githubtest.Fault {
+	return &githubtest.Fault{Status: http.StatusBadGateway, Effect: effect}
+}
+
 // service returns the service of the contract test.
 func (b *bench) service(with func(*github.Options)) environmenttest.Service {
-	s := environmenttest.NewHTTPService(b.clock, b.Server, func(effect bool) *githubtest.Fault {
-		return &githubtest.Fault{Status: http.StatusBadGateway, Effect: effect}
-	})
-	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+	open := func(t *testing.T, actor string, trusted []string) environment.Backend {
 		t.Helper()
-		o := b.options(actor)
-		o.TrustedActors = trusted
+		o := b.options(actor, trusted...)
 		with(&o)
 		return b.backend(t, o)
 	}
-	return s
+	return environmenttest.NewHTTPService(b.clock, b.Server, badGateway, open)
 }
 
 var key = []byte("0123456789abcdef0123456789abcdef")

@@ -50,25 +50,25 @@ func (b *bench) backend(tb testing.TB, o remote.Options) *gitlab.Backend {
 }
 
 // options of a backend that writes as a user.
-func (b *bench) options(username string) remote.Options {
+func (b *bench) options(username string, trusted ...string) remote.Options {
 	token := "token-of-" + username
 	b.AddToken(token, username)
-	return remote.Options{Project: project, URL: b.url, Token: token}
+	return remote.Options{Project: project, URL: b.url, Token: token, Trust: remote.Trust{TrustedActors: trusted}}
+}
+
+func badGateway(effect bool) *gitlabtest.Fault {
+	return &gitlabtest.Fault{Status: http.StatusBadGateway, Effect: effect}
 }
 
 // service returns the service of the contract test.
 func (b *bench) service(with func(*remote.Options)) environmenttest.Service {
-	s := environmenttest.NewHTTPService(b.clock, b.Server, func(effect bool) *gitlabtest.Fault {
-		return &gitlabtest.Fault{Status: http.StatusBadGateway, Effect: effect}
-	})
-	s.Backend = func(t *testing.T, actor string, trusted ...string) environment.Backend {
+	open := func(t *testing.T, actor string, trusted []string) environment.Backend {
 		t.Helper()
-		o := b.options(actor)
-		o.TrustedActors = trusted
+		o := b.options(actor, trusted...)
 		with(&o)
 		return b.backend(t, o)
 	}
-	return s
+	return environmenttest.NewHTTPService(b.clock, b.Server, badGateway, open)
 }
 
 func TestContract(t *testing.T) {
