@@ -30,7 +30,7 @@ func caches(namespaces []string) (cache.Options, error) {
 			&v1alpha1.HealthCheck{}: {Transform: trimming(script.TrimCheck, kube.Trim)},
 		},
 	}
-	for _, kind := range flux.Watched() { // their managed fields tell who else writes the version
+	for _, kind := range flux.TargetKinds() { // their managed fields tell who else writes the version
 		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.TrimAnnotations)}
 	}
 	for _, n := range namespaces {

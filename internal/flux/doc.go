@@ -1,7 +1,9 @@
-// Package flux is the only room that knows Flux kinds. It reads what an ImagePolicy found, says what a Flux object carries and
-// how far Flux has got with it, and hands versions over.
+// Package flux reads and writes Flux objects. No other package imports Flux's kinds.
 //
-// Evidence is taken from what Flux says of its own work: the generation it observed, the reconcile request it handled, the
-// revision it attempted and the one it applied, and what its Ready condition is about. No single field is enough: Flux writes some of
-// them without reconciling. docs/decisions/0005 lists which.
+// It reads what an ImagePolicy selected, hands versions to Kustomizations and OCIRepositories, and reports what those
+// objects carry and how far Flux has reconciled them.
+//
+// Progress is derived from several status fields together: the observed generation, the handled reconcile request, the
+// attempted and the applied revision, and the reason of the Ready condition. No single field is enough, because Flux
+// writes some of them without reconciling. docs/decisions/0005 lists which.
 package flux

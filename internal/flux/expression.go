@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -21,99 +22,94 @@ import (
 )
 
 const (
-	// mostCost bounds an evaluation, in steps: the expressions are of whoever may write a Kustomization, and the time is of all.
-	mostCost = 250_000
-	// mostOfProbe bounds all evaluations of one probe together: an inventory may have thousands of objects.
-	mostOfProbe = time.Second
-	// longestExpression is the most characters of an expression.
-	longestExpression = 16 << 10
-	// mostOptMaps is how many calls of optMap and optFlatMap an expression may have: the parser copies the target of each, so that a chain
-	// of them doubles what is parsed with every call.
-	mostOptMaps = 4
+	// maxCost bounds the cost of an evaluation. Anyone who may write a Kustomization writes the expressions, and all
+	// namespaces share the CPU.
+	maxCost = 250_000
+	// maxProbeTime bounds all evaluations of a probe together, because an inventory may hold thousands of objects.
+	maxProbeTime = time.Second
+	// maxExpressionLength is the maximum length of an expression in characters.
+	maxExpressionLength = 16 << 10
+	// maxOptMaps is the maximum number of calls of optMap and optFlatMap in an expression. The parser copies the
+	// target of each call, so that every call in a chain doubles the parsed expression.
+	maxOptMaps = 4
 )
 
-// optMaps finds the macros that copy their target.
+// optMaps matches the macros that copy their target.
 var optMaps = regexp.MustCompile(`\bopt(Flat)?Map\b`)
 
-// Expressions judge the objects of a group, or of one kind of it, in the place of the convention.
+// Expressions are a custom health check for the objects of a group, or of one kind of it. They replace kstatus.
 type Expressions struct {
-	// APIVersion and Kind of the objects; without a kind, all those of the group.
+	// APIVersion and Kind of the objects. An empty Kind selects all kinds of the group.
 	APIVersion, Kind string
-	// InProgress, Failed and Current are asked in this order, each if it is not empty. The first that is true decides.
+	// InProgress, Failed and Current are evaluated in this order, except where empty. The first that is true decides.
 	InProgress, Failed, Current string
 }
 
-// group and kind that the expressions are for. As for Flux, the version does not count.
+// groupKind returns the group and kind that the expressions apply to. Like Flux, it ignores the version.
 func (e Expressions) groupKind() schema.GroupKind {
 	return schema.GroupKind{Group: schema.FromAPIVersionAndKind(e.APIVersion, e.Kind).Group, Kind: e.Kind}
 }
 
-// String names what they are for.
+// String returns the API version and the kind.
 func (e Expressions) String() string { return strings.TrimSpace(e.APIVersion + " " + e.Kind) }
 
 func expressions(k *kustomizev1.Kustomization) []Expressions {
 	var list []Expressions
 	for _, e := range k.Spec.HealthCheckExprs {
-		list = append(list, Expressions{APIVersion: e.APIVersion, Kind: e.Kind, InProgress: e.InProgress, Failed: e.Failed, Current: e.Current})
+		list = append(list, Expressions{
+			APIVersion: e.APIVersion, Kind: e.Kind, InProgress: e.InProgress, Failed: e.Failed, Current: e.Current,
+		})
 	}
 	return list
 }
 
-// Outcome is what expressions say of an object.
-type Outcome int
+// Evaluator evaluates the healthCheckExprs of a Kustomization. It is safe for concurrent use.
+type Evaluator struct{ steps map[schema.GroupKind][]step }
 
-const (
-	// InProgress: it is on its way.
-	InProgress Outcome = iota
-	// Failed: it will not get there.
-	Failed
-	// Current: it is there.
-	Current
-)
-
-// Evaluator judges objects by the expressions of a Kustomization. It may be used by many at once.
-type Evaluator struct{ kinds map[schema.GroupKind]*steps }
-
-// steps are expressions that can be evaluated, in order.
-type steps struct{ list []step }
-
+// step is one expression of a custom health check.
 type step struct {
-	// field that the expression is in.
+	// field that holds the expression.
 	field   string
 	program cel.Program
-	outcome Outcome
+	// result if the expression is true.
+	result status.Status
 }
 
-// Evaluator compiles the expressions of the Kustomization, on the account of whoever the context is for. An error says what its author has
-// to change.
-func (a *Applied) Evaluator(ctx context.Context) (*Evaluator, error) {
-	e := &Evaluator{kinds: map[schema.GroupKind]*steps{}}
-	for i, x := range a.Expressions {
-		if _, twice := e.kinds[x.groupKind()]; twice {
-			return nil, fmt.Errorf("spec.healthCheckExprs[%d]: %s has expressions already", i, x)
+// Evaluator compiles the healthCheckExprs of the Kustomization and charges the time to the meter in the context. An
+// error says what to change in the Kustomization.
+func (s *KustomizationState) Evaluator(ctx context.Context) (*Evaluator, error) {
+	e := &Evaluator{steps: map[schema.GroupKind][]step{}}
+	for i, x := range s.Expressions {
+		if _, duplicate := e.steps[x.groupKind()]; duplicate {
+			return nil, fmt.Errorf("spec.healthCheckExprs[%d]: %s already has expressions", i, x)
 		}
 		start := time.Now()
 		compiled, err := compile(x)
-		if fair.Charge(ctx, time.Since(start)) > mostOfProbe {
-			return nil, fmt.Errorf("spec.healthCheckExprs: reading all expressions takes longer than %s", mostOfProbe)
+		if fair.Charge(ctx, time.Since(start)) > maxProbeTime {
+			return nil, fmt.Errorf("spec.healthCheckExprs: compiling all expressions takes longer than %s",
+				maxProbeTime)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("spec.healthCheckExprs[%d] for %s: %w", i, x, err)
 		}
-		e.kinds[x.groupKind()] = compiled
+		e.steps[x.groupKind()] = compiled
 	}
 	return e, nil
 }
 
-func compile(x Expressions) (*steps, error) {
+func compile(x Expressions) ([]step, error) {
 	if x.Current == "" {
 		return nil, errors.New("current is missing")
 	}
-	var s steps
+	var steps []step
 	for _, e := range []struct {
 		field, text string
-		outcome     Outcome
-	}{{"inProgress", x.InProgress, InProgress}, {"failed", x.Failed, Failed}, {"current", x.Current, Current}} {
+		result      status.Status
+	}{
+		{"inProgress", x.InProgress, status.InProgressStatus},
+		{"failed", x.Failed, status.FailedStatus},
+		{"current", x.Current, status.CurrentStatus},
+	} {
 		if e.text == "" {
 			continue
 		}
@@ -121,82 +117,92 @@ func compile(x Expressions) (*steps, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.field, err)
 		}
-		s.list = append(s.list, step{e.field, program, e.outcome})
+		steps = append(steps, step{e.field, program, e.result})
 	}
-	return &s, nil
+	return steps, nil
 }
 
-// environment is that of Flux. Types are not checked, since any field of the object may be a variable.
+// environment is the CEL environment of Flux. Expressions are not type-checked, because any field of the object may be
+// a variable.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.HomogeneousAggregateLiterals(), cel.EagerlyValidateDeclarations(true), cel.DefaultUTCTimeZone(true),
 		cel.CrossTypeNumericComparisons(true), cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Encoders(),
-		cel.ParserExpressionSizeLimit(longestExpression),
+		cel.ParserExpressionSizeLimit(maxExpressionLength),
 	)
 })
 
 func parse(text string) (cel.Program, error) {
-	if len(optMaps.FindAllStringIndex(text, mostOptMaps+1)) > mostOptMaps {
-		return nil, fmt.Errorf("optMap and optFlatMap are called more than %d times", mostOptMaps)
+	if len(optMaps.FindAllStringIndex(text, maxOptMaps+1)) > maxOptMaps {
+		return nil, fmt.Errorf("optMap and optFlatMap are used more than %d times", maxOptMaps)
 	}
 	env, err := environment()
 	if err != nil {
-		return nil, fmt.Errorf("preparing expressions: %w", err)
+		return nil, fmt.Errorf("creating the CEL environment: %w", err)
 	}
 	tree, issues := env.Parse(text)
 	if all := issues.Errors(); len(all) > 0 {
 		message, _, _ := strings.Cut(all[0].Message, "\n")
-		return nil, fmt.Errorf("%s, at line %d, character %d", message, all[0].Location.Line(), all[0].Location.Column()+1)
+		at := all[0].Location
+		return nil, fmt.Errorf("%s, at line %d, character %d", message, at.Line(), at.Column()+1)
 	}
-	return env.Program(tree, expr.Bounds(mostCost)...)
+	return env.Program(tree, expr.Bounds(maxCost)...)
 }
 
-// Judges says whether there are expressions for a kind.
-func (e *Evaluator) Judges(kind schema.GroupKind) bool { return e.of(kind) != nil }
+// Handles reports whether there are expressions for a kind.
+func (e *Evaluator) Handles(kind schema.GroupKind) bool { return e.stepsFor(kind) != nil }
 
-func (e *Evaluator) of(kind schema.GroupKind) *steps {
-	if s := e.kinds[kind]; s != nil {
-		return s
+func (e *Evaluator) stepsFor(kind schema.GroupKind) []step {
+	if steps := e.steps[kind]; steps != nil {
+		return steps
 	}
-	return e.kinds[schema.GroupKind{Group: kind.Group}]
+	return e.steps[schema.GroupKind{Group: kind.Group}]
 }
 
-// Evaluate judges an object of a kind that there are expressions for. An object that its controller has not looked at since it was
-// changed is on its way. An error says which expression
-// has no value.
-func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) (Outcome, error) {
-	s := e.of(o.GroupVersionKind().GroupKind())
-	if s == nil || behind(o.Object) {
-		return InProgress, nil
+// Evaluate returns the status of an object of a kind that has expressions. An object whose controller has not observed
+// its current generation is in progress. An error names the expression that has no result.
+func (e *Evaluator) Evaluate(ctx context.Context, o *unstructured.Unstructured) (status.Status, error) {
+	if isGenerationUnobserved(o.Object) {
+		return status.InProgressStatus, nil
 	}
-	for _, x := range s.list {
-		start := time.Now()
-		value, _, err := x.program.ContextEval(ctx, o.Object)
-		all := fair.Charge(ctx, time.Since(start))
-		switch {
-		case ctx.Err() != nil:
-			return InProgress, ctx.Err()
-		case all > mostOfProbe:
-			return InProgress, fmt.Errorf("the healthCheckExprs of all objects together take longer than %s", mostOfProbe)
-		case expr.TooCostly(err):
-			return InProgress, fmt.Errorf("%s of healthCheckExprs takes more than %d steps, or builds lists that are too large", x.field, mostCost)
-		case err != nil:
-			// CEL's own text may hold values of the object.
-			return InProgress, fmt.Errorf("%s of healthCheckExprs has no value for this object: guard fields that may be missing, as in has(status.field)", x.field)
+	for _, x := range e.stepsFor(o.GroupVersionKind().GroupKind()) {
+		holds, err := x.evaluate(ctx, o)
+		if err != nil {
+			return status.UnknownStatus, err
 		}
-		switch value {
-		case types.True:
-			return x.outcome, nil
-		case types.False:
-		default:
-			return InProgress, fmt.Errorf("%s of healthCheckExprs is neither true nor false", x.field)
+		if holds {
+			return x.result, nil
 		}
 	}
-	return InProgress, nil
+	return status.InProgressStatus, nil
 }
 
-// behind says whether the object tells that its controller has not looked at its last change yet.
-func behind(o map[string]any) bool {
+func (s step) evaluate(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
+	start := time.Now()
+	value, _, err := s.program.ContextEval(ctx, o.Object)
+	total := fair.Charge(ctx, time.Since(start))
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case total > maxProbeTime:
+		return false, fmt.Errorf("evaluating healthCheckExprs for all objects takes longer than %s", maxProbeTime)
+	case expr.TooCostly(err):
+		return false, fmt.Errorf("healthCheckExprs: %s takes more than %d steps or builds lists that are too large",
+			s.field, maxCost)
+	case err != nil:
+		// The error text of CEL may contain values of the object.
+		return false, fmt.Errorf("healthCheckExprs: %s has no value for this object: "+
+			"guard fields that may be missing, as in has(status.field)", s.field)
+	}
+	holds, ok := value.(types.Bool)
+	if !ok {
+		return false, fmt.Errorf("healthCheckExprs: %s does not return true or false", s.field)
+	}
+	return bool(holds), nil
+}
+
+// isGenerationUnobserved reports whether the status of an object refers to another generation than the current one.
+func isGenerationUnobserved(o map[string]any) bool {
 	observed, ok, err := unstructured.NestedInt64(o, "status", "observedGeneration")
 	if err != nil || !ok {
 		return false

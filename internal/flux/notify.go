@@ -17,95 +17,97 @@ import (
 )
 
 const (
-	// waiting is how many events of one namespace wait at the most; those that come then are lost.
-	waiting = 100
-	// attempts and the pause after the first; the next is twice as long.
-	attempts = 4
-	pause    = time.Second
-	patience = 10 * time.Second
+	// maxPending is how many events of a namespace may be pending. Further ones are dropped.
+	maxPending = 100
+	// maxAttempts is how often an event is sent. The pause after the first attempt is firstBackoff, and doubles.
+	maxAttempts    = 4
+	firstBackoff   = time.Second
+	requestTimeout = 10 * time.Second
 )
 
-// reporter is the name that events carry.
+// reporter is the reporting controller of every event.
 const reporter = "kuberik-controller"
 
-// Event is something that Flux may tell people.
+// Event is an event about a Rollout that Flux forwards to the providers of matching Alerts.
 type Event struct {
-	// Namespace of the ImagePolicy, and its name: an Alert names sources of Flux's own kinds only, and the releases of a Rollout are
-	// those of its ImagePolicy.
+	// Namespace and name of the ImagePolicy of the Rollout. It is the involved object, because the event sources of an
+	// Alert can only be of Flux's own kinds.
 	Namespace, Policy string
-	// Rollout, and the Release that it is about if there is one.
+	// Rollout, and the Release that the event is about, if any.
 	Rollout, Release string
-	// Version and Revision of that release.
+	// Version and Revision of the release.
 	Version, Revision string
-	// Warning says that something went wrong.
+	// Warning sets the severity to error instead of info.
 	Warning bool
-	// Reason in one word, and Message for people.
+	// Reason in CamelCase, and Message in plain text.
 	Reason, Message string
 	// At is when it happened.
 	At time.Time
 }
 
-// Notifier hands events to Flux's notification-controller: those of a namespace in the order in which they come, and those of several
-// namespaces in turns. It never holds up who tells them: what cannot be handed over after some attempts is lost, and logged.
+// Notifier sends events to Flux's notification-controller. Events of a namespace keep their order, and namespaces take
+// turns. Notify never blocks: an event that cannot be sent after a few attempts is logged and dropped.
 type Notifier struct {
 	address string
 	client  *http.Client
 	events  *fair.Lanes[Event]
-	// told is signalled when there is another event.
-	told  chan struct{}
-	pause time.Duration
+	// added is signalled when an event is added.
+	added   chan struct{}
+	backoff time.Duration
 }
 
-// NewNotifier makes a Notifier for an address such as http://notification-controller.flux-system.svc.cluster.local./. Without one it
-// drops every event.
+// NewNotifier returns a Notifier for an address such as
+// http://notification-controller.flux-system.svc.cluster.local./. Without an address it drops all events.
 func NewNotifier(address string) *Notifier {
 	return &Notifier{
-		address: address, client: &http.Client{Timeout: patience}, pause: pause,
-		events: fair.New(1, func(e Event) string { return e.Namespace }), told: make(chan struct{}, 1),
+		address: address, client: &http.Client{Timeout: requestTimeout}, backoff: firstBackoff,
+		events: fair.New(1, func(e Event) string { return e.Namespace }), added: make(chan struct{}, 1),
 	}
 }
 
-// Tell hands an event over, some time.
-func (n *Notifier) Tell(e Event) {
+// Notify queues an event.
+func (n *Notifier) Notify(e Event) {
 	if n == nil || n.address == "" {
 		return
 	}
-	if n.events.Waiting(e) >= waiting {
-		log.Log.Info("too many events of the namespace wait for Flux; one is lost", "rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
+	if n.events.Waiting(e) >= maxPending {
+		log.Log.Info("dropping an event: too many events of the namespace are pending",
+			"rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
 		return
 	}
 	n.events.Push(e)
 	select {
-	case n.told <- struct{}{}:
+	case n.added <- struct{}{}:
 	default:
 	}
 }
 
-// Start hands events over until the context ends.
+// Start sends events until the context is cancelled.
 func (n *Notifier) Start(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-n.told:
+		case <-n.added:
 		}
 		for ctx.Err() == nil && n.events.Len() > 0 {
 			e := n.events.Pop()
-			if err := n.deliver(ctx, e); err != nil {
-				log.FromContext(ctx).Error(err, "an event could not be handed to Flux", "rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
+			if err := n.send(ctx, e); err != nil {
+				log.FromContext(ctx).Error(err, "cannot send an event to Flux's notification-controller",
+					"rollout", e.Namespace+"/"+e.Rollout, "reason", e.Reason)
 			}
 			n.events.Done(e)
 		}
 	}
 }
 
-func (n *Notifier) deliver(ctx context.Context, e Event) error {
-	body, err := json.Marshal(e.flux())
+func (n *Notifier) send(ctx context.Context, e Event) error {
+	body, err := json.Marshal(e.toFlux())
 	if err != nil {
 		return err
 	}
-	wait := n.pause
-	for i := range attempts {
+	wait := n.backoff
+	for i := range maxAttempts {
 		if i > 0 {
 			select {
 			case <-ctx.Done():
@@ -132,15 +134,16 @@ func (n *Notifier) post(ctx context.Context, body []byte) error {
 		return err
 	}
 	defer resp.Body.Close()
-	seen := resp.StatusCode == http.StatusTooManyRequests // that is what it says to an event that it has seen already
-	if resp.StatusCode >= http.StatusMultipleChoices && !seen {
-		return fmt.Errorf("the notification-controller answered %s", resp.Status)
+	duplicate := resp.StatusCode == http.StatusTooManyRequests // it answers a repeated event with this status
+	if resp.StatusCode >= http.StatusMultipleChoices && !duplicate {
+		return fmt.Errorf("notification-controller returned %s", resp.Status)
 	}
 	return nil
 }
 
-// flux words an event as Flux's own controllers do. What is in the metadata under the group of the kind is shown with the alert.
-func (e Event) flux() eventv1.Event {
+// toFlux returns the event as Flux's controllers send it. Alerts show metadata whose key is prefixed with the API
+// group of the involved object.
+func (e Event) toFlux() eventv1.Event {
 	severity := eventv1.EventSeverityInfo
 	if e.Warning {
 		severity = eventv1.EventSeverityError
@@ -158,7 +161,7 @@ func (e Event) flux() eventv1.Event {
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: group + "/v1", Kind: "ImagePolicy", Namespace: e.Namespace, Name: e.Policy,
 		},
-		Severity: severity, Timestamp: metav1.NewTime(e.At), Message: "Rollout " + e.Rollout + ": " + e.Message, Reason: e.Reason,
-		Metadata: metadata, ReportingController: reporter,
+		Severity: severity, Timestamp: metav1.NewTime(e.At), Reason: e.Reason,
+		Message: "Rollout " + e.Rollout + ": " + e.Message, Metadata: metadata, ReportingController: reporter,
 	}
 }

@@ -14,13 +14,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestNotifierTellsWhatAnAlertNeeds(t *testing.T) {
+func TestNotifierSendsWhatAnAlertNeeds(t *testing.T) {
 	t.Parallel()
-	heard := make(chan eventv1.Event, 1)
-	refusals := 2
+	received := make(chan eventv1.Event, 1)
+	failures := 2
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusals > 0 {
-			refusals--
+		if failures > 0 {
+			failures--
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
@@ -28,16 +28,16 @@ func TestNotifierTellsWhatAnAlertNeeds(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
 			t.Error(err)
 		}
-		heard <- e
+		received <- e
 	}))
 	t.Cleanup(server.Close)
 	n := NewNotifier(server.URL)
-	n.pause = time.Millisecond
+	n.backoff = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- n.Start(ctx) }()
 	at := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	n.Tell(Event{
+	n.Notify(Event{
 		Namespace: "shop", Policy: "web", Rollout: "web", Release: "web-1.2.0-0123abcd", Version: "1.2.0", Revision: "abc", Warning: true,
 		Reason: "RolloutFailed", Message: "1.2.0 failed", At: at,
 	})
@@ -50,7 +50,7 @@ func TestNotifierTellsWhatAnAlertNeeds(t *testing.T) {
 			"image.toolkit.fluxcd.io/version": "1.2.0", "image.toolkit.fluxcd.io/revision": "abc",
 		},
 	}
-	if diff := cmp.Diff(want, <-heard); diff != "" {
+	if diff := cmp.Diff(want, <-received); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	cancel()
@@ -59,46 +59,46 @@ func TestNotifierTellsWhatAnAlertNeeds(t *testing.T) {
 	}
 }
 
-func TestNotifierHoldsUpNobody(t *testing.T) {
+func TestNotifyDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	n := NewNotifier("http://192.0.2.1/")
-	for range waiting + 10 {
-		n.Tell(Event{})
+	for range maxPending + 10 {
+		n.Notify(Event{})
 	}
-	NewNotifier("").Tell(Event{})
+	NewNotifier("").Notify(Event{})
 	var none *Notifier
-	none.Tell(Event{})
+	none.Notify(Event{})
 }
 
-// TestAFloodOfOneNamespaceHidesNoEventOfAnother: events of one that tells many wait, and those of others take turns with them.
-func TestAFloodOfOneNamespaceHidesNoEventOfAnother(t *testing.T) {
+// TestNotifierSharesFairlyBetweenNamespaces: a namespace with many events must not delay or drop those of another.
+func TestNotifierSharesFairlyBetweenNamespaces(t *testing.T) {
 	t.Parallel()
-	heard := make(chan string)
+	received := make(chan string)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var e eventv1.Event
 		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
 			t.Error(err)
 		}
 		select {
-		case heard <- e.InvolvedObject.Namespace:
+		case received <- e.InvolvedObject.Namespace:
 		case <-t.Context().Done():
 		}
 	}))
 	t.Cleanup(server.Close)
 	n := NewNotifier(server.URL)
-	for range 20 * waiting {
-		n.Tell(Event{Namespace: "flood"})
+	for range 20 * maxPending {
+		n.Notify(Event{Namespace: "flood"})
 	}
-	n.Tell(Event{Namespace: "other"})
+	n.Notify(Event{Namespace: "other"})
 	go n.Start(t.Context())
-	if first, second := <-heard, <-heard; first != "flood" || second != "other" {
-		t.Errorf("told were %s and %s", first, second)
+	if first, second := <-received, <-received; first != "flood" || second != "other" {
+		t.Errorf("sent events of %s and %s, want flood and other", first, second)
 	}
-	for range waiting - 1 {
-		<-heard
+	for range maxPending - 1 {
+		<-received
 	}
-	n.Tell(Event{Namespace: "late"})
-	if next := <-heard; next != "late" {
-		t.Errorf("more than %d events of one namespace waited: told was %s", waiting, next)
+	n.Notify(Event{Namespace: "late"})
+	if next := <-received; next != "late" {
+		t.Errorf("more than %d events of one namespace were pending: sent one of %s", maxPending, next)
 	}
 }

@@ -13,70 +13,74 @@ import (
 )
 
 const (
-	// fieldManager of kustomize-controller, which applies what a Kustomization holds.
-	fieldManager = "kustomize-controller"
-	// annotationApply on an object says how kustomize-controller applies it.
+	// fluxManager is the field manager of kustomize-controller.
+	fluxManager = "kustomize-controller"
+	// annotationApply sets how kustomize-controller applies an object.
 	annotationApply = "kustomize.toolkit.fluxcd.io/ssa"
-	// fieldTag and fieldDigest are what a Rollout writes below refPath.
+	// fieldTag and fieldDigest are the fields below refPath that a Rollout writes.
 	fieldTag, fieldDigest = "tag", "digest"
 )
 
 var (
-	// substitutePath and refPath lead to the fields that a Rollout writes: those of a Kustomization, and those of an OCIRepository.
+	// substitutePath leads to the variables of a Kustomization, and refPath to the tag and digest of an OCIRepository.
 	substitutePath = []string{"spec", "postBuild", "substitute"}
 	refPath        = []string{"spec", "ref"}
-	// updaters are controllers that put their own value back also where they do not use server-side apply.
-	updaters = []string{fieldManager, "helm-controller", "argocd-controller", "argocd-application-controller"}
-	// ours are the field managers of Kuberik, and of the published controller that it takes over from.
-	ours = []string{string(kube.FieldOwner), "rollout-controller"}
+	// updatingControllers restore their own value even if they do not use server-side apply.
+	updatingControllers = []string{fluxManager, "helm-controller", "argocd-controller", "argocd-application-controller"}
+	// ownManagers are the field managers of Kuberik, including the published controller that it replaces.
+	ownManagers = []string{string(kube.FieldOwner), "rollout-controller"}
 )
 
-// rivals returns the field managers that put their own value back into fields below a path, by the name of the field: a controller that owns
-// the field, or anybody who applies it.
+// competingManagers returns, by field name, the field managers that restore their own value of a field below a path: a
+// controller that owns the field, or any manager that applies it.
 //
-// Kuberik writes a field by an update, which takes it away from everybody who has set it to another value. So another one that owns it alone
-// had it first, or has taken it back. Where both own it, they agree on the value: the other one keeps it until the next version is written,
-// and nothing shows yet that it will take it back. Because nothing is written while there is a rival, the answer does not change with
-// each reconcile of it.
-func rivals(o client.Object, path ...string) map[string]string {
-	list, restores := map[string]string{}, restorer(o)
+// Kuberik writes a field with an update, which removes the ownership of every manager that set another value. So a
+// manager that owns the field alone either had it before Kuberik or has taken it back. If both own it, they agree on
+// the value, and nothing shows yet that the manager will restore its own. Kuberik does not write while there is a
+// competing manager, so the result is stable across reconciles.
+func competingManagers(o client.Object, path ...string) map[string]string {
+	managers, restores := map[string]string{}, restoringOwners(o)
 	for field, owners := range kube.Owners(o, path...) {
-		if slices.ContainsFunc(owners, isOurs) {
+		if slices.ContainsFunc(owners, isOwn) {
 			continue
 		}
 		if i := slices.IndexFunc(owners, restores); i >= 0 {
-			list[field] = owners[i].Manager
+			managers[field] = owners[i].Manager
 		}
 	}
-	return list
+	return managers
 }
 
-func isOurs(w kube.Owner) bool { return slices.Contains(ours, w.Manager) }
+func isOwn(w kube.Owner) bool { return slices.Contains(ownManagers, w.Manager) }
 
-// restorer says of the owners of fields of an object whether they put their own value back.
-func restorer(o client.Object) func(kube.Owner) bool {
-	left := leftAlone(o)
+// restoringOwners returns a function that reports whether an owner of a field of an object restores its own value.
+func restoringOwners(o client.Object) func(kube.Owner) bool {
+	skipped := isSkippedByFlux(o)
 	return func(w kube.Owner) bool {
 		switch {
-		case isOurs(w), w.Manager == fieldManager && left:
+		case isOwn(w), w.Manager == fluxManager && skipped:
 			return false
 		case w.Operation == metav1.ManagedFieldsOperationApply:
 			return true
 		}
-		return slices.Contains(updaters, w.Manager) // anybody else changed it once
+		return slices.Contains(updatingControllers, w.Manager) // other managers updated it once, such as kubectl
 	}
 }
 
-// leftAlone reports whether kustomize-controller leaves an object as it is, though the object is in what it applies. It looks for Ignore and
-// for reconcile: disabled on the object too, but for IfNotPresent only in the manifest. So that counts where it has applied it. Merge makes no
-// difference: it keeps fields that the manifest does not have.
-func leftAlone(o client.Object) bool {
+// isSkippedByFlux reports whether kustomize-controller skips an object that is among the manifests it applies. It
+// reads "ssa: Ignore" and "reconcile: disabled" from the object too, but "ssa: IfNotPresent" only from the manifest,
+// so that value counts only if kustomize-controller applied it. "ssa: Merge" does not skip fields that the manifest
+// contains.
+func isSkippedByFlux(o client.Object) bool {
 	const ifNotPresent = "IfNotPresent"
-	if Skipped(o) != "" {
+	if SkipMarker(o) != "" {
 		return true
 	}
-	for path, value := range map[string]string{"annotations": o.GetAnnotations()[annotationApply], "labels": o.GetLabels()[annotationApply]} {
-		applied := slices.Contains(kube.Owners(o, "metadata", path)[annotationApply], kube.Owner{Manager: fieldManager, Operation: metav1.ManagedFieldsOperationApply})
+	applier := kube.Owner{Manager: fluxManager, Operation: metav1.ManagedFieldsOperationApply}
+	for path, value := range map[string]string{
+		"annotations": o.GetAnnotations()[annotationApply], "labels": o.GetLabels()[annotationApply],
+	} {
+		applied := slices.Contains(kube.Owners(o, "metadata", path)[annotationApply], applier)
 		if applied && strings.EqualFold(value, ifNotPresent) {
 			return true
 		}
@@ -84,15 +88,15 @@ func leftAlone(o client.Object) bool {
 	return false
 }
 
-// keeper says which owners of fields are read of an object: Kuberik, and the first rival of each field. Whoever may write the object can make
-// up as many as the API server takes.
-func keeper(o client.Object, written func(field string) bool) func(string, kube.Owner) bool {
-	restores, found := restorer(o), map[string]bool{}
+// relevantOwners returns a function that reports whether the cache keeps an owner of a field: Kuberik, and the first
+// competing manager of each written field. Anyone who may write the object can add as many as the API server accepts.
+func relevantOwners(o client.Object, isWritten func(field string) bool) func(string, kube.Owner) bool {
+	restores, found := restoringOwners(o), map[string]bool{}
 	return func(field string, w kube.Owner) bool {
 		switch {
-		case !written(field):
+		case !isWritten(field):
 			return false
-		case isOurs(w):
+		case isOwn(w):
 			return true
 		case !restores(w) || found[field]:
 			return false
@@ -102,22 +106,23 @@ func keeper(o client.Object, written func(field string) bool) func(string, kube.
 	}
 }
 
-// fromAnnotation names the Rollout of a variable.
+// fromAnnotation returns the annotation that names the Rollout of a variable.
 func fromAnnotation(variable string) string {
 	return v1alpha1.AnnotationSubstitutePrefix + variable + v1alpha1.AnnotationSubstituteSuffix
 }
 
-// contested says who else writes a field of an object, and what to do.
-func contested(o client.Object, rival string, path ...string) string {
+// conflictMessage says who else writes a field of an object, and how to resolve that.
+func conflictMessage(o client.Object, manager string, path ...string) string {
 	field, where := strings.Join(path, "."), "what it applies"
-	who := version.Clean(rival, 64)
+	who := version.Clean(manager, 64)
 	switch labels := o.GetLabels(); {
-	case rival == fieldManager && labels[labelName] != "":
+	case manager == fluxManager && labels[labelName] != "":
 		who, where = "Kustomization "+labels[labelNamespace]+"/"+labels[labelName], "the manifest in Git"
-	case rival == fieldManager:
+	case manager == fluxManager:
 		where = "the manifest in Git"
-	case rival == "helm-controller":
+	case manager == "helm-controller":
 		where = "the chart"
 	}
-	return who + " also writes " + version.Clean(field, 96) + " and puts its own value back: remove the field from " + where
+	return who + " also writes " + version.Clean(field, 96) + " and restores its own value: " +
+		"remove the field from " + where
 }

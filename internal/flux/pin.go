@@ -18,49 +18,50 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Pinner hands versions to Flux.
+// Pinner writes versions to Flux objects.
 type Pinner struct {
-	// Client that writes to Flux objects.
+	// Client that patches the Flux objects.
 	Client client.Client
 }
 
-// Pin hands a version to every target that was not asked for it yet, one write for each Flux object, and asks Flux to
-// reconcile. It writes the keys that the Rollout owns and nothing else, so that several Rollouts can share a Kustomization. The
-// request is named after the deployment: doing it again, from a cache that lags behind or after a crash, changes nothing and
-// does not make Flux begin anew. Targets that fail do not keep the others from their version, and one that is gone needs none.
+// Pin writes a version to every target that does not have it yet, with one patch for each Flux object, and requests a
+// reconcile. It writes only the keys that the Rollout owns, so that several Rollouts can share a Kustomization. The
+// reconcile request is the token of the deployment, so that repeating it from a stale cache or after a crash changes
+// nothing. Targets that fail do not affect the others, and targets that no longer exist are ignored.
 func (p Pinner) Pin(ctx context.Context, namespace string, targets []release.Target, pin release.Pin) error {
 	if err := errors.Join(version.CheckTag(pin.Version.Tag), version.CheckDigest(pin.Version.Digest)); err != nil {
 		return err
 	}
 	var errs []error
-	for _, group := range byObject(targets, pin) {
+	for _, group := range groupByObject(targets, pin) {
 		obj, patch := group.patch(namespace, pin)
 		body, err := json.Marshal(patch)
 		if err == nil {
 			err = p.Client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, body), kube.FieldOwner)
 		}
 		if client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("handing %s to %s %q: %w", pin.Version.Tag, group.kind, group.name, err))
+			err = fmt.Errorf("writing version %s to %s %q: %w", pin.Version.Tag, group.kind, group.name, err)
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// object is a Flux object and those of its targets that are to be written.
-type object struct {
+// targetGroup holds the targets to write that are part of one Flux object.
+type targetGroup struct {
 	kind, name string
 	targets    []release.Target
 }
 
-// byObject gathers the targets that need the version by the object they are part of.
-func byObject(targets []release.Target, pin release.Pin) []object {
-	var list []object
+// groupByObject groups the targets that need the version by the Flux object they are part of.
+func groupByObject(targets []release.Target, pin release.Pin) []targetGroup {
+	var list []targetGroup
 	for _, t := range targets {
 		if !t.Takes(pin.Version) || t.Asked && t.Carries(pin.Version) {
 			continue
 		}
 		if n := len(list); n == 0 || list[n-1].kind != t.Kind || list[n-1].name != t.Name {
-			list = append(list, object{kind: t.Kind, name: t.Name})
+			list = append(list, targetGroup{kind: t.Kind, name: t.Name})
 		}
 		last := &list[len(list)-1]
 		last.targets = append(last.targets, t)
@@ -68,14 +69,14 @@ func byObject(targets []release.Target, pin release.Pin) []object {
 	return list
 }
 
-// patch is the smallest merge patch that hands over the version.
-func (o object) patch(namespace string, pin release.Pin) (client.Object, map[string]any) {
+// patch returns the Flux object and the smallest merge patch that writes the version to it.
+func (g targetGroup) patch(namespace string, pin release.Pin) (client.Object, map[string]any) {
 	annotations := map[string]any{meta.ReconcileRequestAnnotation: pin.Token}
-	key := metav1.ObjectMeta{Namespace: namespace, Name: o.name}
-	if o.kind == sourcev1.OCIRepositoryKind {
+	key := metav1.ObjectMeta{Namespace: namespace, Name: g.name}
+	if g.kind == sourcev1.OCIRepositoryKind {
 		annotations[annotationDeployment] = pin.Token
 		ref := map[string]any{"tag": pin.Version.Tag}
-		if form := o.targets[0].Form; form.HasDigest() {
+		if form := g.targets[0].Form; form.HasDigest() {
 			ref["digest"] = form.Of(pin.Version)
 		}
 		return &sourcev1.OCIRepository{ObjectMeta: key}, map[string]any{
@@ -84,7 +85,7 @@ func (o object) patch(namespace string, pin release.Pin) (client.Object, map[str
 		}
 	}
 	values := map[string]any{}
-	for _, t := range o.targets {
+	for _, t := range g.targets {
 		values[t.Variable] = t.Form.Of(pin.Version)
 		annotations[annotationDeployment+"."+t.Variable] = pin.Token
 	}

@@ -21,8 +21,9 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// pinning pins targets, and returns the patches by object. What fail says befalls an object.
-func pinning(t *testing.T, targets []release.Target, pin release.Pin, fail map[string]error) (map[string]string, error) {
+// pinTargets pins targets and returns the patches by the name of the object. Patching an object in fail returns its
+// error.
+func pinTargets(t *testing.T, targets []release.Target, pin release.Pin, fail map[string]error) (map[string]string, error) {
 	t.Helper()
 	s := runtime.NewScheme()
 	if err := AddToScheme(s); err != nil {
@@ -42,23 +43,23 @@ func pinning(t *testing.T, targets []release.Target, pin release.Pin, fail map[s
 	return sent, Pinner{Client: c}.Pin(t.Context(), "ns", targets, pin)
 }
 
-func TestPinWritesItsOwnKeysAndNoOther(t *testing.T) {
+func TestPinWritesOnlyItsOwnKeys(t *testing.T) {
 	t.Parallel()
 	targets := []release.Target{
 		{Kind: "Kustomization", Name: "done", Variable: "VERSION", Value: "1.1.0", Asked: true},
 		{Kind: "Kustomization", Name: "drifted", Variable: "VERSION", Value: "x", Asked: true},
-		{Kind: "Kustomization", Name: "half", Variable: "A", Value: "1.1.0", Asked: true},
-		{Kind: "Kustomization", Name: "half", Variable: "B", Value: "1.0.0"},
+		{Kind: "Kustomization", Name: "partial", Variable: "A", Value: "1.1.0", Asked: true},
+		{Kind: "Kustomization", Name: "partial", Variable: "B", Value: "1.0.0"},
 		{Kind: "Kustomization", Name: "new", Variable: "A"},
 		{Kind: "Kustomization", Name: "new", Variable: "B", Value: "1.0.0"},
-		{Kind: "OCIRepository", Name: "overridden", Problem: "semver wins"},
+		{Kind: "OCIRepository", Name: "overridden", Problem: "spec.ref.semver takes precedence"},
 		{Kind: "OCIRepository", Name: "repo", Value: "1.0.0"},
 	}
-	sent, err := pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0"}, Token: "uid/2/0"}, nil)
+	sent, err := pinTargets(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0"}, Token: "uid/2/0"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kustomization := func(variables ...string) map[string]any {
+	kustomizationPatch := func(variables ...string) map[string]any {
 		annotations, values := map[string]any{"reconcile.fluxcd.io/requestedAt": "uid/2/0"}, map[string]any{}
 		for _, v := range variables {
 			annotations["rollout.kuberik.com/deployment."+v], values[v] = "uid/2/0", "1.1.0"
@@ -66,7 +67,7 @@ func TestPinWritesItsOwnKeysAndNoOther(t *testing.T) {
 		return map[string]any{"metadata": map[string]any{"annotations": annotations}, "spec": map[string]any{"postBuild": map[string]any{"substitute": values}}}
 	}
 	want := map[string]any{
-		"drifted": kustomization("VERSION"), "half": kustomization("B"), "new": kustomization("A", "B"),
+		"drifted": kustomizationPatch("VERSION"), "partial": kustomizationPatch("B"), "new": kustomizationPatch("A", "B"),
 		"repo": map[string]any{
 			"metadata": map[string]any{"annotations": map[string]any{"reconcile.fluxcd.io/requestedAt": "uid/2/0", "rollout.kuberik.com/deployment": "uid/2/0"}},
 			"spec":     map[string]any{"ref": map[string]any{"tag": "1.1.0"}},
@@ -93,7 +94,7 @@ func TestPinWritesTheFormOfEachTarget(t *testing.T) {
 		{Kind: "Kustomization", Name: "k", Variable: "C"},
 		{Kind: "OCIRepository", Name: "r", Form: version.FormDigest},
 	}
-	sent, err := pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "t"}, nil)
+	sent, err := pinTargets(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "t"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,39 +103,39 @@ func TestPinWritesTheFormOfEachTarget(t *testing.T) {
 		"r": `"ref":{"digest":"` + digest + `","tag":"1.1.0"}`,
 	} {
 		if !strings.Contains(sent[name], wanted) {
-			t.Errorf("%s: %s is not in %s", name, wanted, sent[name])
+			t.Errorf("%s: the patch %s does not contain %s", name, sent[name], wanted)
 		}
 	}
-	sent, err = pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0"}, Token: "t"}, nil)
+	sent, err = pinTargets(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.1.0"}, Token: "t"}, nil)
 	if err != nil || sent["r"] != "" || strings.Contains(sent["k"], `"A"`) {
-		t.Errorf("without a digest it sends %v, %v", sent, err)
+		t.Errorf("without a digest, sent %v, %v", sent, err)
 	}
 }
 
-func TestPinRefusesWhatIsNoTag(t *testing.T) {
+func TestPinRefusesInvalidTags(t *testing.T) {
 	t.Parallel()
 	for _, tag := range []string{"", "1.0\r  privileged: true", "a b", "${X}", strings.Repeat("a", 129)} {
-		sent, err := pinning(t, []release.Target{{Kind: "Kustomization", Name: "k", Variable: "V"}}, release.Pin{Version: v1alpha1.VersionInfo{Tag: tag}}, nil)
+		sent, err := pinTargets(t, []release.Target{{Kind: "Kustomization", Name: "k", Variable: "V"}}, release.Pin{Version: v1alpha1.VersionInfo{Tag: tag}}, nil)
 		if err == nil || len(sent) > 0 {
 			t.Errorf("%q: sent %v, %v", tag, sent, err)
 		}
 	}
 }
 
-func TestD41PinGoesOnPastTargetsThatFail(t *testing.T) {
+func TestPinContinuesAfterTargetsThatFail(t *testing.T) {
 	t.Parallel()
 	targets := []release.Target{
 		{Kind: "Kustomization", Name: "bad", Variable: "V"}, {Kind: "Kustomization", Name: "gone", Variable: "V"}, {Kind: "Kustomization", Name: "good", Variable: "V"},
 	}
 	boom := errors.New("boom")
-	sent, err := pinning(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.0.0"}, Token: "t"}, map[string]error{
+	sent, err := pinTargets(t, targets, release.Pin{Version: v1alpha1.VersionInfo{Tag: "1.0.0"}, Token: "t"}, map[string]error{
 		"bad": boom, "gone": apierrors.NewNotFound(schema.GroupResource{Resource: "kustomizations"}, "gone"),
 	})
 	if len(sent) != 1 || sent["good"] == "" {
 		t.Errorf("sent %v", sent)
 	}
-	// An object that was deleted must not make the failure of another look like "nothing more to do".
+	// A deleted object must not turn the failure of another one into a NotFound error, which ends the reconcile.
 	if !errors.Is(err, boom) || apierrors.IsNotFound(err) || !strings.Contains(err.Error(), kustomizev1.KustomizationKind+` "bad"`) {
-		t.Errorf("the error is %v", err)
+		t.Errorf("got error %v", err)
 	}
 }

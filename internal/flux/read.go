@@ -15,11 +15,14 @@ import (
 
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
+	"github.com/kuberik/kuberik/internal/version"
 )
 
-// AddToScheme registers the Flux kinds that Kuberik reads and writes.
+// AddToScheme adds the Flux kinds that Kuberik reads and writes to a scheme.
 func AddToScheme(s *runtime.Scheme) error {
-	for _, add := range []func(*runtime.Scheme) error{imagev1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		imagev1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme,
+	} {
 		if err := add(s); err != nil {
 			return err
 		}
@@ -27,7 +30,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	return nil
 }
 
-// Indexes that the controllers need to get from a Rollout to its targets.
+// Indexes returns the indexes that find the targets of a Rollout.
 func Indexes() []kube.Index {
 	return []kube.Index{
 		{Object: &kustomizev1.Kustomization{}, Key: kube.ByRollout, Values: Rollouts},
@@ -44,33 +47,35 @@ func Indexes() []kube.Index {
 // Reader reads Flux objects.
 type Reader struct {
 	client.Reader
-	// Live is whether Reader reads past the cache, where there are no indexes.
+	// Live reports whether Reader bypasses the cache and therefore has no indexes.
 	Live bool
 }
 
-// Watched are the kinds whose changes matter to a Rollout that asks for them by name.
-func Watched() []client.Object {
+// TargetKinds returns an empty object of each kind that can be a target of a Rollout.
+func TargetKinds() []client.Object {
 	return []client.Object{&kustomizev1.Kustomization{}, &sourcev1.OCIRepository{}}
 }
 
-// NewPolicy is an empty ImagePolicy, to be watched.
+// NewPolicy returns an empty ImagePolicy for a watch.
 func NewPolicy() client.Object { return &imagev1.ImagePolicy{} }
 
-// NewKustomization is an empty Kustomization, to be watched.
+// NewKustomization returns an empty Kustomization for a watch.
 func NewKustomization() client.Object { return &kustomizev1.Kustomization{} }
 
-// World lists what a Rollout hands its version to, and what is made from that.
-func (r Reader) World(ctx context.Context, namespace, rollout string) (World, error) {
+// TargetObjects lists the Flux objects that a Rollout writes its version to, and the Kustomizations whose source is
+// one of them.
+func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (TargetObjects, error) {
 	if r.Live {
-		return r.liveWorld(ctx, namespace, rollout)
+		return r.liveTargetObjects(ctx, namespace, rollout)
 	}
-	var w World
+	var objects TargetObjects
 	var repos sourcev1.OCIRepositoryList
-	if err := r.List(ctx, &repos, client.InNamespace(namespace), client.MatchingFields{kube.ByRollout: rollout}); err != nil {
-		return w, fmt.Errorf("listing OCIRepositories: %w", err)
+	byRollout := client.MatchingFields{kube.ByRollout: rollout}
+	if err := r.List(ctx, &repos, client.InNamespace(namespace), byRollout); err != nil {
+		return objects, fmt.Errorf("listing OCIRepositories: %w", err)
 	}
-	w.Repositories = repos.Items
-	queries := []client.MatchingFields{{kube.ByRollout: rollout}}
+	objects.Repositories = repos.Items
+	queries := []client.MatchingFields{byRollout}
 	for i := range repos.Items {
 		queries = append(queries, client.MatchingFields{kube.BySource: namespace + "/" + repos.Items[i].Name})
 	}
@@ -78,45 +83,45 @@ func (r Reader) World(ctx context.Context, namespace, rollout string) (World, er
 	for _, q := range queries {
 		var list kustomizev1.KustomizationList
 		if err := r.List(ctx, &list, client.InNamespace(namespace), q); err != nil {
-			return w, fmt.Errorf("listing Kustomizations: %w", err)
+			return objects, fmt.Errorf("listing Kustomizations: %w", err)
 		}
 		for i := range list.Items {
 			if name := list.Items[i].Name; !seen[name] {
 				seen[name] = true
-				w.Kustomizations = append(w.Kustomizations, list.Items[i])
+				objects.Kustomizations = append(objects.Kustomizations, list.Items[i])
 			}
 		}
 	}
-	return w, nil
+	return objects, nil
 }
 
-// liveWorld is World without indexes: it lists the namespace and leaves out what belongs to other Rollouts.
-func (r Reader) liveWorld(ctx context.Context, namespace, rollout string) (World, error) {
-	var w World
+// liveTargetObjects lists the namespace and filters it, because the API server has no indexes.
+func (r Reader) liveTargetObjects(ctx context.Context, namespace, rollout string) (TargetObjects, error) {
+	var objects TargetObjects
 	var repos sourcev1.OCIRepositoryList
 	if err := r.List(ctx, &repos, client.InNamespace(namespace)); err != nil {
-		return w, fmt.Errorf("listing OCIRepositories: %w", err)
+		return objects, fmt.Errorf("listing OCIRepositories: %w", err)
 	}
 	sources := map[string]bool{}
 	for i := range repos.Items {
 		if slices.Contains(Rollouts(&repos.Items[i]), rollout) {
-			w.Repositories = append(w.Repositories, repos.Items[i])
+			objects.Repositories = append(objects.Repositories, repos.Items[i])
 			sources[namespace+"/"+repos.Items[i].Name] = true
 		}
 	}
 	var list kustomizev1.KustomizationList
 	if err := r.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return w, fmt.Errorf("listing Kustomizations: %w", err)
+		return objects, fmt.Errorf("listing Kustomizations: %w", err)
 	}
 	for i := range list.Items {
 		if k := &list.Items[i]; sources[Source(k)] || slices.Contains(Rollouts(k), rollout) {
-			w.Kustomizations = append(w.Kustomizations, *k)
+			objects.Kustomizations = append(objects.Kustomizations, *k)
 		}
 	}
-	return w, nil
+	return objects, nil
 }
 
-// Policy reads an ImagePolicy, and the image it selects from. One that does not exist is a policy that was not found.
+// Policy reads an ImagePolicy and the image it selects from. If it does not exist, Found is false.
 func (r Reader) Policy(ctx context.Context, key types.NamespacedName) (release.Policy, string, error) {
 	var p imagev1.ImagePolicy
 	switch err := r.Get(ctx, key, &p); {
@@ -128,8 +133,9 @@ func (r Reader) Policy(ctx context.Context, key types.NamespacedName) (release.P
 	return Policy(&p), Image(&p), nil
 }
 
-// Applied reads what a Kustomization has come to. Nil: it does not exist. A failure that is not the fault of a version is one that may pass.
-func (r Reader) Applied(ctx context.Context, key types.NamespacedName) (*Applied, error) {
+// Kustomization reads the state of a Kustomization, or returns nil if it does not exist. A failure that does not count
+// against the version is returned as Retrying.
+func (r Reader) Kustomization(ctx context.Context, key types.NamespacedName) (*KustomizationState, error) {
 	var k kustomizev1.Kustomization
 	switch err := r.Get(ctx, key, &k); {
 	case apierrors.IsNotFound(err):
@@ -137,29 +143,29 @@ func (r Reader) Applied(ctx context.Context, key types.NamespacedName) (*Applied
 	case err != nil:
 		return nil, fmt.Errorf("reading Kustomization %q: %w", key, err)
 	}
-	a := applied(&k)
-	if a.Progress != Broken {
-		return a, nil
+	state := stateOf(&k)
+	if state.Progress != Failed {
+		return state, nil
 	}
 	writers, err := r.SourceRollouts(ctx, &k)
-	if err == nil && setup(&k, len(writers) > 0) != "" {
-		a.Progress = Hindered
+	if err == nil && setupProblem(&k, len(writers) > 0) != "" {
+		state.Progress = Retrying
 	}
-	return a, err
+	return state, err
 }
 
-// Pull is how an image is read from its registry.
+// Pull holds what is needed to read an image from its registry.
 type Pull struct {
-	// Image repository, without tag.
+	// Image repository without a tag.
 	Image string
 	// Insecure allows plain HTTP.
 	Insecure bool
-	// Secret with the credentials; its name is empty if there is none.
+	// Secret with the credentials. Its name is empty if there is none.
 	Secret types.NamespacedName
 }
 
-// Pull says how the image of an ImagePolicy is read, as its ImageRepository has it. An ImageRepository of another namespace is
-// used only if that namespace allows it; nil: not readable, for the reason given.
+// Pull returns how to read the image of an ImagePolicy, from its ImageRepository. If that cannot be used, it returns
+// nil and the reason. Kuberik does not use the credentials of another namespace.
 func (r Reader) Pull(ctx context.Context, policy types.NamespacedName) (*Pull, string, error) {
 	var p imagev1.ImagePolicy
 	if err := r.Get(ctx, policy, &p); err != nil {
@@ -181,7 +187,7 @@ func (r Reader) Pull(ctx context.Context, policy types.NamespacedName) (*Pull, s
 	return pull, "", nil
 }
 
-// SourceRollouts names the Rollouts that write the OCIRepository a Kustomization is made from.
+// SourceRollouts returns the names of the Rollouts that write to the OCIRepository of a Kustomization.
 func (r Reader) SourceRollouts(ctx context.Context, obj client.Object) ([]string, error) {
 	k, ok := obj.(*kustomizev1.Kustomization)
 	if !ok || Source(k) == "" {
@@ -193,4 +199,42 @@ func (r Reader) SourceRollouts(ctx context.Context, obj client.Object) ([]string
 		return nil, client.IgnoreNotFound(err)
 	}
 	return Rollouts(&repo), nil
+}
+
+// Policy returns what an ImagePolicy selected. A nil ImagePolicy does not exist.
+func Policy(p *imagev1.ImagePolicy) release.Policy {
+	if p == nil {
+		return release.Policy{}
+	}
+	out := release.Policy{Found: true, Problem: notReadyMessage(p.Status.Conditions), Order: order(p.Spec)}
+	if ref := p.Status.LatestRef; ref != nil {
+		out.Tag, out.Digest = ref.Tag, ref.Digest
+	}
+	return out
+}
+
+// order returns how an ImagePolicy orders tags, or nil if it has no policy.
+func order(spec imagev1.ImagePolicySpec) *version.Order {
+	var pattern, extract string
+	if f := spec.FilterTags; f != nil {
+		pattern, extract = f.Pattern, f.Extract
+	}
+	const descending = "desc"
+	switch c := spec.Policy; {
+	case c.SemVer != nil:
+		return version.NewOrder(version.OrderSemver, false, pattern, extract)
+	case c.Alphabetical != nil:
+		return version.NewOrder(version.OrderAlphabetical, c.Alphabetical.Order == descending, pattern, extract)
+	case c.Numerical != nil:
+		return version.NewOrder(version.OrderNumerical, c.Numerical.Order == descending, pattern, extract)
+	}
+	return nil
+}
+
+// Image returns the image repository that an ImagePolicy selects from, or "".
+func Image(p *imagev1.ImagePolicy) string {
+	if p == nil || p.Status.LatestRef == nil {
+		return ""
+	}
+	return p.Status.LatestRef.Name
 }

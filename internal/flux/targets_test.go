@@ -25,10 +25,12 @@ const (
 	image    = "registry.example.com/app"
 )
 
-var want = Want{Rollout: "app", Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "uid/2/0", Image: image}
+var desired = Desired{
+	Rollout: "app", Version: v1alpha1.VersionInfo{Tag: "1.1.0", Digest: digest}, Token: "uid/2/0", Image: image,
+}
 
-// carrying is a Kustomization that was asked for the version and has applied it, changed by edits.
-func carrying(edits ...func(*kustomizev1.Kustomization)) kustomizev1.Kustomization {
+// appliedKustomization returns a Kustomization that has the version and has applied it, changed by edits.
+func appliedKustomization(edits ...func(*kustomizev1.Kustomization)) kustomizev1.Kustomization {
 	k := kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "ns", Name: "k", Generation: 3,
 		Annotations: map[string]string{
@@ -51,11 +53,11 @@ func carrying(edits ...func(*kustomizev1.Kustomization)) kustomizev1.Kustomizati
 
 func ready(k *kustomizev1.Kustomization, status metav1.ConditionStatus, reason string, generation int64) {
 	apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{
-		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "said Flux", ObservedGeneration: generation,
+		Type: meta.ReadyCondition, Status: status, Reason: reason, Message: "Flux message", ObservedGeneration: generation,
 	})
 }
 
-func broken(reason string) func(*kustomizev1.Kustomization) {
+func failing(reason string) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
 		ready(k, metav1.ConditionFalse, reason, 3)
 		k.Status.LastAttemptedRevision = "main@sha1:2"
@@ -63,42 +65,47 @@ func broken(reason string) func(*kustomizev1.Kustomization) {
 	}
 }
 
-// evidence of one variable: what Flux says of its work, and what may be concluded.
-func TestD2SubstitutionEvidence(t *testing.T) {
+func TestVariableTarget(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		edit                    func(*kustomizev1.Kustomization)
 		asked, reached, applied bool
-		says                    string
+		message                 string
 	}{
 		"applied": {func(*kustomizev1.Kustomization) {}, true, true, true, ""},
-		"asked for the deployment before": {func(k *kustomizev1.Kustomization) {
+		"written for an earlier deployment": {func(k *kustomizev1.Kustomization) {
 			k.Annotations["rollout.kuberik.com/deployment.VERSION"] = "uid/1/0"
 		}, false, false, false, ""},
-		"carries the right value by chance":     {func(k *kustomizev1.Kustomization) { delete(k.Annotations, "rollout.kuberik.com/deployment.VERSION") }, false, false, false, ""},
-		"changed by hand":                       {func(k *kustomizev1.Kustomization) { k.Spec.PostBuild.Substitute["VERSION"] = "x" }, true, false, false, ""},
-		"request not handled":                   {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, true, false, false, ""},
-		"generation not observed, Ready of old": {func(k *kustomizev1.Kustomization) { k.Generation = 4 }, true, false, false, ""},
+		"has the right value by chance": {func(k *kustomizev1.Kustomization) {
+			delete(k.Annotations, "rollout.kuberik.com/deployment.VERSION")
+		}, false, false, false, ""},
+		"edited by a user":                           {func(k *kustomizev1.Kustomization) { k.Spec.PostBuild.Substitute["VERSION"] = "x" }, true, false, false, ""},
+		"request not handled":                        {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, true, false, false, ""},
+		"generation not observed, Ready is outdated": {func(k *kustomizev1.Kustomization) { k.Generation = 4 }, true, false, false, ""},
 		"being applied": {func(k *kustomizev1.Kustomization) {
 			k.Status.ObservedGeneration = 2
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 		}, true, false, false, ""},
-		"reconciled again, and nobody knows whether that went well before": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, true, true, false, ""},
+		"reconciled again, after an unknown result": {func(k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionUnknown, "Progressing", 3)
+		}, true, true, false, ""},
 		"a newer revision of the source is being applied": {func(k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 			k.Status.LastAttemptedRevision = "main@sha1:2"
 		}, true, false, false, ""},
-		"the manifests cannot be built": {broken(meta.BuildFailedReason), true, false, false, "BuildFailed: said Flux"},
-		"a dependency is not ready":     {broken(meta.DependencyNotReadyReason), true, false, false, "DependencyNotReady: said Flux"},
-		"the source is not ready":       {broken(meta.ArtifactFailedReason), true, false, false, "ArtifactFailed: said Flux"},
-		"health checks of Flux failed":  {broken(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: said Flux"},
+		"the manifests cannot be built": {failing(meta.BuildFailedReason), true, false, false, "BuildFailed: Flux message"},
+		"a dependency is not ready":     {failing(meta.DependencyNotReadyReason), true, false, false, "DependencyNotReady: Flux message"},
+		"the source is not ready":       {failing(meta.ArtifactFailedReason), true, false, false, "ArtifactFailed: Flux message"},
+		"health checks of Flux failed":  {failing(meta.HealthCheckFailedReason), true, true, false, "HealthCheckFailed: Flux message"},
 		// The first reconcile of the generation succeeded, one for a later request of the same generation did not.
-		"health checks of Flux failed, of a retry": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionFalse, meta.HealthCheckFailedReason, 3) }, true, true, false, "HealthCheckFailed: said Flux"},
+		"health checks of Flux failed in a retry": {func(k *kustomizev1.Kustomization) {
+			ready(k, metav1.ConditionFalse, meta.HealthCheckFailedReason, 3)
+		}, true, true, false, "HealthCheckFailed: Flux message"},
 		"health checks were cancelled by a newer revision": {func(k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionFalse, meta.HealthCheckCanceledReason, 3)
-		}, true, true, false, "HealthCheckCanceled: said Flux"},
-		// What a suspended kustomize-controller writes: everything but conditions.
-		"suspended, handed over afterwards": {func(k *kustomizev1.Kustomization) {
+		}, true, true, false, "HealthCheckCanceled: Flux message"},
+		// A suspended kustomize-controller writes everything except conditions.
+		"suspended, then written": {func(k *kustomizev1.Kustomization) {
 			k.Spec.Suspend = true
 			ready(k, metav1.ConditionTrue, meta.ReconciliationSucceededReason, 1)
 		}, true, false, false, "it is suspended: flux resume kustomization k --namespace ns"},
@@ -106,46 +113,50 @@ func TestD2SubstitutionEvidence(t *testing.T) {
 			k.Spec.Suspend, k.Generation = true, 4
 			k.Status.ObservedGeneration = 4
 		}, true, false, false, "it is suspended: flux resume kustomization k --namespace ns"},
-		"resumed, Flux has not begun": {func(k *kustomizev1.Kustomization) {
+		"resumed, Flux has not started": {func(k *kustomizev1.Kustomization) {
 			k.Generation, k.Status.ObservedGeneration = 5, 5
 			ready(k, metav1.ConditionTrue, meta.ReconciliationSucceededReason, 1)
 		}, true, false, false, ""},
-		"kustomize-controller was killed while it applied": {func(k *kustomizev1.Kustomization) {
+		"kustomize-controller was killed while applying": {func(k *kustomizev1.Kustomization) {
 			k.Status.ObservedGeneration, k.Status.LastHandledReconcileAt = 2, "r1"
 			ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3)
 		}, true, false, false, ""},
-		// The annotation keeps a parent Kustomization from applying this one. It says nothing about what this one does.
+		// The annotation stops a parent Kustomization from applying this one. This one still applies its own
+		// manifests.
 		"excluded from what its parent applies": {func(k *kustomizev1.Kustomization) {
 			k.Annotations["kustomize.toolkit.fluxcd.io/reconcile"] = "disabled"
 		}, true, true, true, ""},
-		"never reconciled": {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{ObservedGeneration: -1} }, true, false, false, ""},
+		"never reconciled": {func(k *kustomizev1.Kustomization) {
+			k.Status = kustomizev1.KustomizationStatus{ObservedGeneration: -1}
+		}, true, false, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			targets := Targets(World{Kustomizations: []kustomizev1.Kustomization{carrying(c.edit)}}, want)
+			targets := Targets(TargetObjects{Kustomizations: []kustomizev1.Kustomization{appliedKustomization(c.edit)}}, desired)
 			if len(targets) != 1 {
 				t.Fatalf("%d targets", len(targets))
 			}
 			got := targets[0]
-			if got.Asked != c.asked || got.Reached != c.reached || got.Applied != c.applied || got.Message != c.says {
+			if got.Asked != c.asked || got.Reached != c.reached || got.Applied != c.applied || got.Message != c.message {
 				t.Errorf("asked %t, reached %t, applied %t: %q; want %t, %t, %t: %q",
-					got.Asked, got.Reached, got.Applied, got.Message, c.asked, c.reached, c.applied, c.says)
+					got.Asked, got.Reached, got.Applied, got.Message, c.asked, c.reached, c.applied, c.message)
 			}
 		})
 	}
 }
 
-// TestSetup: which failures of Flux are not the fault of the version, where the variable is handed over and where the source is the release.
-func TestSetup(t *testing.T) {
+// TestSetupProblem: which failures of Flux do not count against the version, for a variable and for a source that is
+// the release itself.
+func TestSetupProblem(t *testing.T) {
 	t.Parallel()
 	const misconfigured, notReady = v1alpha1.ReasonTargetMisconfigured, v1alpha1.ReasonTargetNotReady
 	const substituting = "post build failed for 'apps/v1/app': "
 	for name, c := range map[string]struct {
 		reason, message string
-		// applied is the revision that Flux has applied before; it attempts main@sha1:2.
+		// applied is the last applied revision. Flux attempts main@sha1:2.
 		applied string
 		stalled bool
-		// variable and source are what it means for a variable, and where the source of the Kustomization is the release.
+		// variable is the expected result for a variable, and source the one if the source is the release.
 		variable, source string
 	}{
 		"the source has no artifact":                               {meta.ArtifactFailedReason, "Source artifact not found", "", false, notReady, ""},
@@ -156,40 +167,40 @@ func TestSetup(t *testing.T) {
 		"the first manifests do not parse":                         {meta.BuildFailedReason, "kustomize build failed", "", false, misconfigured, ""},
 		"a patch of the Kustomization is wrong now":                {meta.BuildFailedReason, "kustomize build failed", "main@sha1:2", false, misconfigured, ""},
 		"a key for decryption is gone":                             {meta.BuildFailedReason, "decryption failed", "main@sha1:2", false, misconfigured, ""},
-		"another variable cannot be read":                          {meta.BuildFailedReason, substituting + "substitute from 'ConfigMap/settings' error: not found", "main@sha1:2", false, misconfigured, ""},
-		"the version cannot be put into new manifests":             {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:1", false, misconfigured, ""},
-		"the version cannot be put in where another one could":     {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:2", false, "", ""},
+		"substituteFrom cannot be read":                            {meta.BuildFailedReason, substituting + "substitute from 'ConfigMap/settings' error: not found", "main@sha1:2", false, misconfigured, ""},
+		"the version cannot be substituted in new manifests":       {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:1", false, misconfigured, ""},
+		"the version cannot be substituted, but another one could": {meta.BuildFailedReason, substituting + "YAMLToJSON", "main@sha1:2", false, "", ""},
 		"the API server refuses new manifests":                     {meta.ReconciliationFailedReason, "dry-run failed", "main@sha1:1", false, misconfigured, ""},
 		"the API server refuses the first manifests":               {meta.ReconciliationFailedReason, "namespaces not found", "", false, misconfigured, ""},
 		"the API server refuses the version":                       {meta.ReconciliationFailedReason, "dry-run failed", "main@sha1:2", false, "", ""},
 		"objects of older manifests cannot be deleted":             {meta.PruneFailedReason, "forbidden", "main@sha1:1", false, misconfigured, ""},
-		"objects of the version before cannot be deleted":          {meta.PruneFailedReason, "forbidden", "main@sha1:2", false, "", ""},
-		"the workloads do not get healthy":                         {meta.HealthCheckFailedReason, "timeout", "main@sha1:1", false, "", ""},
+		"objects of the previous version cannot be deleted":        {meta.PruneFailedReason, "forbidden", "main@sha1:2", false, "", ""},
+		"the workloads do not become healthy":                      {meta.HealthCheckFailedReason, "timeout", "main@sha1:1", false, "", ""},
 		"the health checks were cancelled":                         {meta.HealthCheckCanceledReason, "New reconciliation", "main@sha1:1", false, "", ""},
-		"the source is of another namespace, which is not allowed": {"AccessDenied", "acl", "main@sha1:2", true, misconfigured, misconfigured},
+		"the source is in another namespace without access":        {"AccessDenied", "acl", "main@sha1:2", true, misconfigured, misconfigured},
 		"an expression does not compile":                           {meta.InvalidCELExpressionReason, "cel", "main@sha1:2", true, misconfigured, misconfigured},
 		"a feature is turned off":                                  {meta.FeatureGateDisabledReason, "gate", "main@sha1:2", true, misconfigured, misconfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := carrying(func(k *kustomizev1.Kustomization) {
+			k := appliedKustomization(func(k *kustomizev1.Kustomization) {
 				k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = c.applied, "main@sha1:2"
 				apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionFalse, Reason: c.reason, Message: c.message, ObservedGeneration: 3})
 				if c.stalled {
 					apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: c.reason, ObservedGeneration: 3})
 				}
 			})
-			for own, want := range map[bool]string{false: c.variable, true: c.source} {
-				if got := setup(&k, own); got != want {
-					t.Errorf("the source is the release: %t; it is %q, want %q", own, got, want)
+			for sourceIsRelease, want := range map[bool]string{false: c.variable, true: c.source} {
+				if got := setupProblem(&k, sourceIsRelease); got != want {
+					t.Errorf("the source is the release: %t: got %q, want %q", sourceIsRelease, got, want)
 				}
 			}
-			got := Targets(World{Kustomizations: []kustomizev1.Kustomization{k}}, want)[0]
+			got := Targets(TargetObjects{Kustomizations: []kustomizev1.Kustomization{k}}, desired)[0]
 			if got.Setup != c.variable || got.Applied || got.Setup != "" && (got.Reached || !strings.HasPrefix(got.Message, c.reason+": "+c.message)) {
 				t.Errorf("%q, reached %t, applied %t: %q", got.Setup, got.Reached, got.Applied, got.Message)
 			}
 			k.Spec.Suspend = true
-			if got := setup(&k, false); got != "" {
+			if got := setupProblem(&k, false); got != "" {
 				t.Errorf("%q while it is suspended", got)
 			}
 		})
@@ -199,38 +210,38 @@ func TestSetup(t *testing.T) {
 			w := source(func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 				apimeta.SetStatusCondition(&r.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: metav1.ConditionFalse, Reason: reason, ObservedGeneration: generation})
 			})
-			if got := Targets(w, Want{Rollout: "app"})[0].Setup; got != want {
+			if got := Targets(w, Desired{Rollout: "app"})[0].Setup; got != want {
 				t.Errorf("%s of generation %d is %q, want %q", reason, generation, got, want)
 			}
 		}
 	}
 }
 
-// The status of a Kustomization that Flux reconciles again looks the same after a success and after a failure: what was found before
-// decides.
-func TestEvidenceLastsWhileFluxReconcilesAgain(t *testing.T) {
+// TestAppliedIsKeptWhileReapplying: while Flux reapplies a revision, the status of the Kustomization is the same after
+// a success and after a failure, so the previous result decides.
+func TestAppliedIsKeptWhileReapplying(t *testing.T) {
 	t.Parallel()
-	again := carrying(func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3) })
+	again := appliedKustomization(func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3) })
 	for name, c := range map[string]struct {
-		recorded v1alpha1.TargetStatus
+		previous v1alpha1.TargetStatus
 		want     bool
 	}{
-		"it was applied":         {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION", Applied: true}, true},
-		"it had failed":          {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION"}, false},
-		"another one was":        {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "other", Variable: "VERSION", Applied: true}, false},
-		"another variable of it": {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "OTHER", Applied: true}, false},
-		"a source of its name":   {v1alpha1.TargetStatus{Kind: "OCIRepository", Name: "k", Variable: "VERSION", Applied: true}, false},
+		"was applied":                           {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION", Applied: true}, true},
+		"had failed":                            {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "VERSION"}, false},
+		"another target was applied":            {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "other", Variable: "VERSION", Applied: true}, false},
+		"another variable was applied":          {v1alpha1.TargetStatus{Kind: "Kustomization", Name: "k", Variable: "OTHER", Applied: true}, false},
+		"a source of the same name was applied": {v1alpha1.TargetStatus{Kind: "OCIRepository", Name: "k", Variable: "VERSION", Applied: true}, false},
 	} {
-		w := want
-		w.Recorded = []v1alpha1.TargetStatus{c.recorded}
-		if got := Targets(World{Kustomizations: []kustomizev1.Kustomization{again}}, w)[0]; got.Applied != c.want {
+		w := desired
+		w.Previous = []v1alpha1.TargetStatus{c.previous}
+		if got := Targets(TargetObjects{Kustomizations: []kustomizev1.Kustomization{again}}, w)[0]; got.Applied != c.want {
 			t.Errorf("%s: applied %t", name, got.Applied)
 		}
 	}
 }
 
-// TestFormOfASubstitution: the variable is applied only if it carries the release in the form that is asked for.
-func TestFormOfASubstitution(t *testing.T) {
+// TestVariableForm: a target is applied only if its variable has the version in the requested form.
+func TestVariableForm(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		form, value string
@@ -238,21 +249,21 @@ func TestFormOfASubstitution(t *testing.T) {
 		applied     bool
 		problem     string
 	}{
-		"unset":                    {"", "1.1.0", version.FormTag, true, ""},
-		"the tag":                  {"tag", "1.1.0", version.FormTag, true, ""},
-		"the digest":               {"digest", digest, version.FormDigest, true, ""},
-		"both":                     {"tag@digest", "1.1.0@" + digest, version.FormTagDigest, true, ""},
-		"both, carried by its tag": {"tag@digest", "1.1.0", version.FormTagDigest, false, ""},
-		"both, of another content": {"tag@digest", "1.1.0@" + other, version.FormTagDigest, false, ""},
-		"no such form":             {"sha", "1.1.0", version.FormTag, false, `"sha" is not one of tag, digest, tag@digest`},
+		"unset":                  {"", "1.1.0", version.FormTag, true, ""},
+		"tag":                    {"tag", "1.1.0", version.FormTag, true, ""},
+		"digest":                 {"digest", digest, version.FormDigest, true, ""},
+		"tag and digest":         {"tag@digest", "1.1.0@" + digest, version.FormTagDigest, true, ""},
+		"tag without digest":     {"tag@digest", "1.1.0", version.FormTagDigest, false, ""},
+		"tag and another digest": {"tag@digest", "1.1.0@" + other, version.FormTagDigest, false, ""},
+		"unknown form":           {"sha", "1.1.0", version.FormTag, false, `"sha" is not one of tag, digest, tag@digest`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := carrying(func(k *kustomizev1.Kustomization) {
+			k := appliedKustomization(func(k *kustomizev1.Kustomization) {
 				k.Annotations["rollout.kuberik.com/substitute.VERSION.value"] = c.form
 				k.Spec.PostBuild.Substitute["VERSION"] = c.value
 			})
-			got := Targets(World{Kustomizations: []kustomizev1.Kustomization{k}}, want)[0]
+			got := Targets(TargetObjects{Kustomizations: []kustomizev1.Kustomization{k}}, desired)[0]
 			if got.Form != c.want || got.Applied != c.applied || !strings.Contains(got.Problem, c.problem) || (got.Problem == "") != (c.problem == "") {
 				t.Errorf("%s, applied %t: %q", got.Form, got.Applied, got.Problem)
 			}
@@ -260,119 +271,134 @@ func TestFormOfASubstitution(t *testing.T) {
 	}
 }
 
-// TestD13DriftIsTold: a target that was asked and carries something else has drifted; that is not the same as one never asked.
-func TestD13DriftedTargetWasAsked(t *testing.T) {
+// TestDriftedTargetIsAsked: a target that was written and has another value now differs from one that was never
+// written.
+func TestDriftedTargetIsAsked(t *testing.T) {
 	t.Parallel()
-	drifted := carrying(func(k *kustomizev1.Kustomization) { k.Spec.PostBuild = nil })
-	got := Targets(World{Kustomizations: []kustomizev1.Kustomization{drifted}}, want)[0]
+	drifted := appliedKustomization(func(k *kustomizev1.Kustomization) { k.Spec.PostBuild = nil })
+	got := Targets(TargetObjects{Kustomizations: []kustomizev1.Kustomization{drifted}}, desired)[0]
 	if !got.Asked || got.Value != "" {
 		t.Errorf("asked %t, carries %q", got.Asked, got.Value)
 	}
 }
 
-func TestTargetsAreSortedAndOfTheRolloutAlone(t *testing.T) {
+func TestTargetsAreSortedAndBelongToTheRollout(t *testing.T) {
 	t.Parallel()
-	k := carrying(func(k *kustomizev1.Kustomization) {
+	k := appliedKustomization(func(k *kustomizev1.Kustomization) {
 		k.Annotations["rollout.kuberik.com/substitute.B.from"] = "app"
 		k.Annotations["rollout.kuberik.com/substitute.A.from"] = "app"
-		k.Annotations["rollout.kuberik.com/substitute.C.from"] = "somebody-else"
+		k.Annotations["rollout.kuberik.com/substitute.C.from"] = "other"
 		k.Annotations["rollout.kuberik.com/substitute.X.Y.from"] = "app"
 		k.Annotations["rollout.kuberik.com/substitute..from"] = "app"
 		k.Annotations["rollout.kuberik.com/substitute.1ST.from"] = "app"
 	})
-	repo := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "r", Annotations: map[string]string{v1alpha1.AnnotationRollout: "app"}}}
-	strange := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "s", Annotations: map[string]string{v1alpha1.AnnotationRollout: "other"}}}
+	repository := func(name, rollout string) sourcev1.OCIRepository {
+		return sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "ns", Name: name, Annotations: map[string]string{v1alpha1.AnnotationRollout: rollout},
+		}}
+	}
+	objects := TargetObjects{
+		Kustomizations: []kustomizev1.Kustomization{k},
+		Repositories:   []sourcev1.OCIRepository{repository("s", "other"), repository("r", "app")},
+	}
 	var got []string
-	for _, target := range Targets(World{Kustomizations: []kustomizev1.Kustomization{k}, Repositories: []sourcev1.OCIRepository{strange, repo}}, want) {
+	for _, target := range Targets(objects, desired) {
 		label := target.Kind + " " + target.Name + " " + target.Variable
 		if target.Problem != "" {
 			label += "!"
 		}
 		got = append(got, label)
 	}
-	expected := []string{"Kustomization k 1ST!", "Kustomization k A", "Kustomization k B", "Kustomization k VERSION", "OCIRepository r "}
-	if diff := cmp.Diff(expected, got); diff != "" {
+	want := []string{
+		"Kustomization k 1ST!", "Kustomization k A", "Kustomization k B", "Kustomization k VERSION", "OCIRepository r ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"app", "somebody-else"}, slices.Sorted(slices.Values(Rollouts(&k)))); diff != "" {
+	if diff := cmp.Diff([]string{"app", "other"}, slices.Sorted(slices.Values(Rollouts(&k)))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// source is an OCIRepository that has fetched the version, and the Kustomization made from it, which has applied it.
-func source(edit func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)) World {
+// source returns an OCIRepository that has fetched the version, and a Kustomization that has applied it.
+func source(edit func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)) TargetObjects {
 	r := sourcev1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "src", Generation: 2, Annotations: map[string]string{
 		v1alpha1.AnnotationRollout: "app", "rollout.kuberik.com/deployment": "uid/2/0", meta.ReconcileRequestAnnotation: "q1",
 	}}}
 	r.Spec.URL, r.Spec.Reference = "oci://"+image, &sourcev1.OCIRepositoryRef{Tag: "1.1.0"}
 	r.Status.ObservedGeneration, r.Status.LastHandledReconcileAt = 2, "q1"
 	r.Status.Artifact = &meta.Artifact{Revision: "1.1.0@" + digest}
-	stored(&r, 2)
-	k := carrying(func(k *kustomizev1.Kustomization) {
+	setStored(&r, 2)
+	k := appliedKustomization(func(k *kustomizev1.Kustomization) {
 		k.Annotations = nil
 		k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "OCIRepository", Name: "src"}
 		k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.1.0@"+digest, "1.1.0@"+digest
 	})
 	edit(&r, &k)
-	return World{Repositories: []sourcev1.OCIRepository{r}, Kustomizations: []kustomizev1.Kustomization{k}}
+	return TargetObjects{Repositories: []sourcev1.OCIRepository{r}, Kustomizations: []kustomizev1.Kustomization{k}}
 }
 
-// stored says that source-controller has compared the artifact with the registry, for a generation.
-func stored(r *sourcev1.OCIRepository, generation int64) {
+// setStored sets ArtifactInStorage, as source-controller does after comparing the artifact with the registry.
+func setStored(r *sourcev1.OCIRepository, generation int64) {
 	apimeta.SetStatusCondition(&r.Status.Conditions, metav1.Condition{
 		Type: sourcev1.ArtifactInStorageCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, ObservedGeneration: generation,
 	})
 }
 
-func TestD2RepositoryEvidence(t *testing.T) {
+func TestRepositoryTarget(t *testing.T) {
 	t.Parallel()
 	type edit = func(*sourcev1.OCIRepository, *kustomizev1.Kustomization)
 	for name, c := range map[string]struct {
 		edit             edit
 		reached, applied bool
-		problem, says    string
+		problem, message string
 	}{
 		"applied": {func(*sourcev1.OCIRepository, *kustomizev1.Kustomization) {}, true, true, "", ""},
-		"asked before": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+		"written for an earlier deployment": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Annotations["rollout.kuberik.com/deployment"] = "uid/1/0"
 		}, false, false, "", ""},
-		"not fetched":    {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.Artifact = nil }, false, false, "", ""},
-		"request open":   {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.LastHandledReconcileAt = "q0" }, false, false, "", ""},
-		"generation new": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Generation = 3 }, false, false, "", ""},
+		"not fetched":             {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.Artifact = nil }, false, false, "", ""},
+		"request not handled":     {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Status.LastHandledReconcileAt = "q0" }, false, false, "", ""},
+		"generation not observed": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Generation = 3 }, false, false, "", ""},
 		"old artifact": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Status.Artifact.Revision = "1.0.0@" + digest
 		}, false, false, "", ""},
-		"tag moved under the release": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+		"tag was moved": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Status.Artifact.Revision = "1.1.0@" + other
 		},
 			false, false, "", "the registry serves " + other},
-		"another image, whose digest is its own": {func(r *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+		"another image with its own digest": {func(r *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			r.Spec.URL = "oci://registry.example.com/manifests"
 			r.Status.Artifact.Revision = "1.1.0@" + other
 			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.1.0@"+other, "1.1.0@"+other
 		}, true, true, "", ""},
-		"fetched, Flux has not begun to apply it": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+		"fetched, not yet applied": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.0.0@"+other, "1.0.0@"+other
 		}, false, false, "", ""},
-		"tried, and failed": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+		"attempted and failed": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			k.Status.LastAppliedRevision = "1.0.0@" + other
 			ready(k, metav1.ConditionFalse, meta.ReconciliationFailedReason, 3)
-		}, true, false, "", "ReconciliationFailed: said Flux"},
-		"D17 semver wins": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.SemVer = "1.x" }, false, false, "spec.ref.semver", ""},
-		"D17 digest wins": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Reference.Digest = other }, false, false, "spec.ref.digest", ""},
-		"the Kustomization is suspended": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) { k.Spec.Suspend = true },
-			false, false, "", "Kustomization k: it is suspended: flux resume kustomization k --namespace ns"},
-		// What a suspended source-controller writes: everything but what it finds in the registry.
+		}, true, false, "", "ReconciliationFailed: Flux message"},
+		"spec.ref.semver is set": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Spec.Reference.SemVer = "1.x"
+		}, false, false, "spec.ref.semver", ""},
+		"spec.ref.digest is set": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+			r.Spec.Reference.Digest = other
+		}, false, false, "spec.ref.digest", ""},
+		"the Kustomization is suspended": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
+			k.Spec.Suspend = true
+		}, false, false, "", "Kustomization k: it is suspended: flux resume kustomization k --namespace ns"},
+		// A suspended source-controller writes everything except what it would read from the registry.
 		"the OCIRepository is suspended": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { r.Spec.Suspend = true },
 			false, false, "", "it is suspended: flux resume source oci src --namespace ns"},
-		"resumed, Flux has not looked": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { stored(r, 1) }, false, false, "", ""},
-		"the last look failed": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+		"resumed, registry not queried yet": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) { setStored(r, 1) }, false, false, "", ""},
+		"the last registry query failed": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			apimeta.RemoveStatusCondition(&r.Status.Conditions, sourcev1.ArtifactInStorageCondition)
 		}, false, false, "", ""},
 		"a dependency of the Kustomization is not ready": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = "1.0.0@"+other, "1.0.0@"+other
 			ready(k, metav1.ConditionFalse, meta.DependencyNotReadyReason, 3)
-		}, false, false, "", "DependencyNotReady: said Flux"},
+		}, false, false, "", "DependencyNotReady: Flux message"},
 		"the Kustomization is reconciled again": {func(_ *sourcev1.OCIRepository, k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, meta.ProgressingReason, 3)
 		}, true, false, "", ""},
@@ -381,85 +407,88 @@ func TestD2RepositoryEvidence(t *testing.T) {
 			r.Spec.Reference.Digest, r.Status.Artifact.Revision = digest, digest
 			k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = digest, digest
 		}, true, true, "", ""},
-		"by digest, of the release before": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+		"by digest, of the previous release": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Annotations[v1alpha1.AnnotationRef] = "digest"
 			r.Spec.Reference.Digest, r.Status.Artifact.Revision = digest, other
 		}, false, false, "", ""},
 		"by digest, of another image": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Annotations[v1alpha1.AnnotationRef] = "digest"
 			r.Spec.URL = "oci://registry.example.com/manifests"
-		}, false, false, "annotation rollout.kuberik.com/ref: the digest is that of " + image, ""},
-		"in a form that there is not": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
+		}, false, false, "annotation rollout.kuberik.com/ref: the digest belongs to " + image, ""},
+		"unknown form": {func(r *sourcev1.OCIRepository, _ *kustomizev1.Kustomization) {
 			r.Annotations[v1alpha1.AnnotationRef] = "tag@digest"
 		}, false, false, `annotation rollout.kuberik.com/ref: "tag@digest" is not one of tag, digest`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := Targets(source(c.edit), want)[0]
+			got := Targets(source(c.edit), desired)[0]
 			if got.Reached != c.reached || got.Applied != c.applied {
 				t.Errorf("reached %t, applied %t", got.Reached, got.Applied)
 			}
-			if !strings.HasPrefix(got.Problem, c.problem) || (got.Problem == "") != (c.problem == "") || !strings.HasPrefix(got.Message, c.says) || (got.Message == "") != (c.says == "") {
+			matches := func(text, prefix string) bool {
+				return strings.HasPrefix(text, prefix) && (text == "") == (prefix == "")
+			}
+			if !matches(got.Problem, c.problem) || !matches(got.Message, c.message) {
 				t.Errorf("problem %q, message %q", got.Problem, got.Message)
 			}
 		})
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestProgressOf(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		edit func(*kustomizev1.Kustomization)
 		want Progress
 	}{
-		"applied":          {func(*kustomizev1.Kustomization) {}, Done},
-		"reconciled again": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, Repeating},
+		"applied":          {func(*kustomizev1.Kustomization) {}, Succeeded},
+		"reconciled again": {func(k *kustomizev1.Kustomization) { ready(k, metav1.ConditionUnknown, "Progressing", 3) }, Reapplying},
 		"suspended":        {func(k *kustomizev1.Kustomization) { k.Spec.Suspend = true }, Suspended},
-		"resumed, Ready of before": {func(k *kustomizev1.Kustomization) {
+		"resumed, Ready is outdated": {func(k *kustomizev1.Kustomization) {
 			k.Generation, k.Status.ObservedGeneration = 5, 5
-		}, Working},
-		"no word yet": {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }, Working},
+		}, Reconciling},
+		"no status": {func(k *kustomizev1.Kustomization) { k.Status = kustomizev1.KustomizationStatus{} }, Reconciling},
 		"being applied": {func(k *kustomizev1.Kustomization) {
 			ready(k, metav1.ConditionUnknown, "Progressing", 3)
 			k.Status.ObservedGeneration = 2
-		}, Working},
-		"request open":              {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, Working},
-		"failed, of an older spec":  {func(k *kustomizev1.Kustomization) { broken(meta.BuildFailedReason)(k); k.Generation = 4 }, Working},
-		"the build failed":          {broken(meta.BuildFailedReason), Broken},
-		"health checks failed":      {broken(meta.HealthCheckFailedReason), Broken},
-		"the API server refused it": {broken(meta.ReconciliationFailedReason), Hindered},
-		"health checks cancelled":   {broken(meta.HealthCheckCanceledReason), Hindered},
-		"the source is not ready":   {broken(meta.ArtifactFailedReason), Waiting},
-		"a dependency is not ready": {broken(meta.DependencyNotReadyReason), Waiting},
+		}, Reconciling},
+		"request not handled":       {func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r1" }, Reconciling},
+		"an older spec failed":      {func(k *kustomizev1.Kustomization) { failing(meta.BuildFailedReason)(k); k.Generation = 4 }, Reconciling},
+		"the build failed":          {failing(meta.BuildFailedReason), Failed},
+		"health checks failed":      {failing(meta.HealthCheckFailedReason), Failed},
+		"the API server refused it": {failing(meta.ReconciliationFailedReason), Retrying},
+		"health checks cancelled":   {failing(meta.HealthCheckCanceledReason), Retrying},
+		"the source is not ready":   {failing(meta.ArtifactFailedReason), Blocked},
+		"a dependency is not ready": {failing(meta.DependencyNotReadyReason), Blocked},
 		"stalled": {func(k *kustomizev1.Kustomization) {
-			broken("AccessDenied")(k)
+			failing("AccessDenied")(k)
 			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "AccessDenied", ObservedGeneration: 3})
-		}, Broken},
-		"stalled before it was changed": {func(k *kustomizev1.Kustomization) {
-			broken("AccessDenied")(k)
+		}, Failed},
+		"an older spec stalled": {func(k *kustomizev1.Kustomization) {
+			failing("AccessDenied")(k)
 			apimeta.SetStatusCondition(&k.Status.Conditions, metav1.Condition{Type: meta.StalledCondition, Status: metav1.ConditionTrue, Reason: "AccessDenied", ObservedGeneration: 3})
 			k.Generation = 4
-		}, Working},
+		}, Reconciling},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := carrying(c.edit)
-			if got, message := Judge(&k); got != c.want {
+			k := appliedKustomization(c.edit)
+			if got, message := progressOf(&k); got != c.want {
 				t.Errorf("%d (%s), want %d", got, message, c.want)
 			}
 		})
 	}
 }
 
-func TestRevisionChangesWithEverythingThatMayChangeTheVerdict(t *testing.T) {
+func TestRevisionChangesWithTheState(t *testing.T) {
 	t.Parallel()
-	k := carrying()
-	seen := map[string]string{Revision(&k): "as it is"}
+	k := appliedKustomization()
+	seen := map[string]string{Revision(&k): "unchanged"}
 	for name, edit := range map[string]func(*kustomizev1.Kustomization){
 		"spec": func(k *kustomizev1.Kustomization) { k.Generation++ }, "request": func(k *kustomizev1.Kustomization) { k.Status.LastHandledReconcileAt = "r3" },
 		"revision": func(k *kustomizev1.Kustomization) { k.Status.LastAppliedRevision = "main@sha1:2" },
 	} {
-		k := carrying(edit)
+		k := appliedKustomization(edit)
 		if before, ok := seen[Revision(&k)]; ok {
 			t.Errorf("%s and %s have the same revision", name, before)
 		}
@@ -467,7 +496,7 @@ func TestRevisionChangesWithEverythingThatMayChangeTheVerdict(t *testing.T) {
 	}
 }
 
-func TestParseObject(t *testing.T) {
+func TestInventoryObject(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]string{
 		"ns_web_apps_Deployment":                                    "apps/v1 Deployment ns/web",
@@ -478,7 +507,7 @@ func TestParseObject(t *testing.T) {
 		"garbage": "/  /garbage",
 		"":        "/  /",
 	} {
-		o := parseObject(kustomizev1.ResourceRef{ID: id, Version: "v1"})
+		o := inventoryObject(kustomizev1.ResourceRef{ID: id, Version: "v1"})
 		if got := o.Group + "/" + o.Version + " " + o.Kind + " " + o.Namespace + "/" + o.Name; got != want {
 			t.Errorf("%q is %q, want %q", id, got, want)
 		}
@@ -498,7 +527,7 @@ func TestPolicyOrdersTags(t *testing.T) {
 			FilterTags: &imagev1.TagFilter{Pattern: `^1\.(?P<minor>[0-9]+)\.0$`, Extract: "$minor"},
 			Policy:     imagev1.ImagePolicyChoice{Numerical: &imagev1.NumericalPolicy{Order: "desc"}},
 		}, -1},
-		"nothing": {imagev1.ImagePolicySpec{}, 0},
+		"no policy": {imagev1.ImagePolicySpec{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -509,7 +538,7 @@ func TestPolicyOrdersTags(t *testing.T) {
 	}
 }
 
-func TestPolicyOfNothing(t *testing.T) {
+func TestPolicyDoesNotExist(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff(release.Policy{}, Policy(nil)); diff != "" || Image(nil) != "" {
 		t.Error(diff)

@@ -11,11 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestATrimmedKustomizationSaysTheSame: what a tenant may put into a Kustomization costs no memory, and nothing is judged differently.
-func TestATrimmedKustomizationSaysTheSame(t *testing.T) {
+// TestTrimKeepsWhatIsEvaluated: trimming removes the large fields of a Kustomization and changes no result.
+func TestTrimKeepsWhatIsEvaluated(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 250<<10)
-	whole := carrying(func(k *kustomizev1.Kustomization) {
+	full := appliedKustomization(func(k *kustomizev1.Kustomization) {
 		k.Spec.Wait = true
 		k.Spec.Patches = []kustomize.Patch{{Patch: large}}
 		k.Spec.Images = []kustomize.Image{{Name: large}}
@@ -24,26 +24,27 @@ func TestATrimmedKustomizationSaysTheSame(t *testing.T) {
 		k.Spec.PostBuild.Substitute["OTHER"] = large
 		k.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{{ID: "ns_db_apps_Deployment", Version: "v1"}}}
 	})
-	trimmed := whole.DeepCopy()
+	trimmed := full.DeepCopy()
 	Trim(trimmed)
 	data, err := json.Marshal(trimmed)
 	if err != nil || len(data) > 2<<10 {
-		t.Errorf("it takes %d bytes, %v", len(data), err)
+		t.Errorf("the trimmed Kustomization has %d bytes, %v", len(data), err)
 	}
-	if diff := cmp.Diff(applied(&whole), applied(trimmed)); diff != "" {
+	if diff := cmp.Diff(stateOf(&full), stateOf(trimmed)); diff != "" {
 		t.Error(diff)
 	}
-	before, after := World{Kustomizations: []kustomizev1.Kustomization{whole}}, World{Kustomizations: []kustomizev1.Kustomization{*trimmed}}
-	if diff := cmp.Diff(Targets(before, want), Targets(after, want)); diff != "" {
+	before := TargetObjects{Kustomizations: []kustomizev1.Kustomization{full}}
+	after := TargetObjects{Kustomizations: []kustomizev1.Kustomization{*trimmed}}
+	if diff := cmp.Diff(Targets(before, desired), Targets(after, desired)); diff != "" {
 		t.Error(diff)
 	}
-	if targets := Targets(after, want); len(targets) != 1 || !targets[0].Applied {
+	if targets := Targets(after, desired); len(targets) != 1 || !targets[0].Applied {
 		t.Errorf("%+v", targets)
 	}
 	empty := &kustomizev1.Kustomization{}
 	Trim(empty)
 	Trim(&corev1.Pod{})
 	if empty.Spec.PostBuild != nil {
-		t.Error("it has variables now")
+		t.Error("trimming added spec.postBuild")
 	}
 }

@@ -163,7 +163,7 @@ func (c *Controller) tell(ro *v1alpha1.Rollout, at time.Time, e release.Event) {
 	if i := version.Index(ro.Status.AvailableReleases, e.Release); i >= 0 && ro.Status.AvailableReleases[i].Revision != nil {
 		told.Revision = *ro.Status.AvailableReleases[i].Revision
 	}
-	c.options.Notifier.Tell(told)
+	c.options.Notifier.Notify(told)
 }
 
 // related is the Release object that an event is about, or nil.

@@ -116,7 +116,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	for _, kind := range consent.Watched() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofConsentPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(consent.Matters)))
 	}
-	for _, kind := range flux.Watched() {
+	for _, kind := range flux.TargetKinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))
 	}
 	if err := mgr.Add(manager.RunnableFunc(c.keepObserving)); err != nil {

@@ -68,14 +68,14 @@ func policyOf(ro *v1alpha1.Rollout) types.NamespacedName {
 }
 
 func (c *Controller) targets(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, image string) ([]release.Target, error) {
-	world, err := from.World(ctx, ro.Namespace, ro.Name)
+	world, err := from.TargetObjects(ctx, ro.Namespace, ro.Name)
 	if err != nil {
 		return nil, err
 	}
-	want := flux.Want{Rollout: ro.Name, Image: image}
+	want := flux.Desired{Rollout: ro.Name, Image: image}
 	if len(ro.Status.History) > 0 {
 		head := &ro.Status.History[0]
-		want.Version, want.Token, want.Recorded = head.Version, release.Token(string(ro.UID), head), ro.Status.Targets
+		want.Version, want.Token, want.Previous = head.Version, release.Token(string(ro.UID), head), ro.Status.Targets
 	}
 	targets := flux.Targets(world, want)
 	return targets, c.rolledOut(ctx, ro, world, targets)
@@ -211,12 +211,12 @@ func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.Health
 	if err != nil {
 		return false, nil //nolint:nilerr // the check itself reports what is wrong with it
 	}
-	applied, err := from.Applied(ctx, key)
+	applied, err := from.Kustomization(ctx, key)
 	if err != nil || applied == nil {
 		return false, err
 	}
 	asked := !slices.ContainsFunc(targets, func(t release.Target) bool { return t.Problem == "" && !t.Asked })
-	return asked && applied.Progress.Tried() && check.Status.ObservedRevision == applied.Revision, nil
+	return asked && applied.Progress.Attempted() && check.Status.ObservedRevision == applied.Revision, nil
 }
 
 // aboutDeployment says whether a check that probes speaks for the last deployment of a Rollout.

@@ -19,7 +19,7 @@ const (
 
 // rolledOut holds the targets whose workloads are not known to run what Flux has applied. Workloads are read past the cache, until they have
 // rolled out for the first time; then the record says so.
-func (c *Controller) rolledOut(ctx context.Context, ro *v1alpha1.Rollout, world flux.World, targets []release.Target) error {
+func (c *Controller) rolledOut(ctx context.Context, ro *v1alpha1.Rollout, world flux.TargetObjects, targets []release.Target) error {
 	if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) {
 		return nil
 	}
@@ -30,7 +30,7 @@ func (c *Controller) rolledOut(ctx context.Context, ro *v1alpha1.Rollout, world 
 		}) {
 			continue
 		}
-		for _, k := range world.Carriers(*t) {
+		for _, k := range world.KustomizationsFor(*t) {
 			reason, message, err := c.inventory.RolledOut(ctx, k)
 			if err != nil {
 				return err

@@ -61,7 +61,7 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 }
 
 func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
-	k, err := c.Flux.Applied(ctx, key)
+	k, err := c.Flux.Kustomization(ctx, key)
 	switch {
 	case err != nil:
 		return health.Report{}, err
@@ -69,7 +69,7 @@ func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alp
 		return pending("Kustomization " + key.Name + " does not exist"), nil
 	}
 	report, err := c.judge(ctx, k)
-	if k.Progress == flux.Repeating && report.State == v1alpha1.HealthHealthy && !healthy(check, k.Revision) {
+	if k.Progress == flux.Reapplying && report.State == v1alpha1.HealthHealthy && !healthy(check, k.Revision) {
 		// The reconcile before this one may have failed, so that the objects are those of an earlier version.
 		report = pending("Kustomization " + k.Name + ": " + k.Message)
 	}
@@ -82,13 +82,13 @@ func healthy(check *v1alpha1.HealthCheck, revision string) bool {
 	return check.Status.Status == v1alpha1.HealthHealthy && check.Status.ObservedRevision == revision
 }
 
-func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, error) {
+func (c Checker) judge(ctx context.Context, k *flux.KustomizationState) (health.Report, error) {
 	switch {
 	case k.Deleting:
 		return pending("Kustomization " + k.Name + " is being deleted"), nil
-	case k.Progress == flux.Broken:
+	case k.Progress == flux.Failed:
 		return health.Report{State: v1alpha1.HealthUnhealthy, Message: "Kustomization " + k.Name + ": " + k.Message}, nil
-	case k.Progress != flux.Done && k.Progress != flux.Repeating:
+	case k.Progress != flux.Succeeded && k.Progress != flux.Reapplying:
 		return pending("Kustomization " + k.Name + ": " + k.Message), nil
 	case k.Remote:
 		return remote(k), nil
@@ -103,8 +103,8 @@ func (c Checker) judge(ctx context.Context, k *flux.Applied) (health.Report, err
 }
 
 // remote judges a Kustomization whose objects are in another cluster, which only Flux can see.
-func remote(k *flux.Applied) health.Report {
-	if k.Watched {
+func remote(k *flux.KustomizationState) health.Report {
+	if k.HealthChecked {
 		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready in its cluster"}
 	}
 	return pending("Kustomization " + k.Name + " is applied to another cluster: set spec.wait, so that Flux reports on it")

@@ -240,7 +240,7 @@ func TestWorkloadsHaveToRollOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ch := checker(t, []client.Object{c.k, c.obj}, c.broken)
-			k, err := ch.Flux.Applied(t.Context(), client.ObjectKeyFromObject(c.k))
+			k, err := ch.Flux.Kustomization(t.Context(), client.ObjectKeyFromObject(c.k))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -32,7 +32,7 @@ type finding struct {
 }
 
 // inventory judges every object that Flux applied. The worst of them decides.
-func (c Checker) inventory(ctx context.Context, k *flux.Applied, expressions *flux.Evaluator) (health.Report, error) {
+func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expressions *flux.Evaluator) (health.Report, error) {
 	findings, err := c.findAll(ctx, k, k.Inventory, expressions)
 	if err != nil {
 		return health.Report{}, err
@@ -75,7 +75,7 @@ func leftOut(o flux.Object) bool {
 }
 
 // find judges one object.
-func (c Checker) find(ctx context.Context, k *flux.Applied, o flux.Object, expressions *flux.Evaluator) (finding, error) {
+func (c Checker) find(ctx context.Context, k *flux.KustomizationState, o flux.Object, expressions *flux.Evaluator) (finding, error) {
 	if leftOut(o) {
 		return fine, nil
 	}
@@ -105,7 +105,7 @@ func (c Checker) find(ctx context.Context, k *flux.Applied, o flux.Object, expre
 }
 
 // unjudged is the finding of an object that is too large to be read. Elsewhere it may be one of another Kustomization.
-func unjudged(k *flux.Applied, o flux.Object, why error) finding {
+func unjudged(k *flux.KustomizationState, o flux.Object, why error) finding {
 	if o.Namespace != k.Namespace {
 		return absent(k, o, true)
 	}
@@ -114,14 +114,14 @@ func unjudged(k *flux.Applied, o flux.Object, why error) finding {
 
 // absent judges an object that does not exist, or that Flux has not applied for this Kustomization. Outside the namespace of the
 // Kustomization both look the same, since whoever writes an inventory could otherwise find out what exists elsewhere.
-func absent(k *flux.Applied, o flux.Object, exists bool) finding {
+func absent(k *flux.KustomizationState, o flux.Object, exists bool) finding {
 	label := o.String()
 	switch {
 	case o.Group == "batch" && o.Kind == "Job" && (!exists || o.Namespace != k.Namespace):
 		return fine // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
 	case o.Namespace != k.Namespace:
 		return finding{health.Unknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
-	case exists && !flux.Workload(o.GroupKind()):
+	case exists && !flux.IsWorkload(o.GroupKind()):
 		return fine // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
 	case exists:
 		return finding{health.Unknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
@@ -132,14 +132,14 @@ func absent(k *flux.Applied, o flux.Object, exists bool) finding {
 
 // present judges an object that Flux has applied.
 func present(ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
-	switch skipped := flux.Skipped(obj); {
-	case skipped != "" && flux.Workload(o.GroupKind()):
+	switch skipped := flux.SkipMarker(obj); {
+	case skipped != "" && flux.IsWorkload(o.GroupKind()):
 		return finding{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: remove " + skipped}, nil
 	case skipped != "":
 		return fine, nil // Flux does not wait for it either
 	case obj.GetDeletionTimestamp() != nil:
 		return finding{v1alpha1.HealthPending, label + " is being deleted" + finalizers(obj)}, nil
-	case expressions.Judges(o.GroupKind()):
+	case expressions.Handles(o.GroupKind()):
 		return express(ctx, label, obj, expressions)
 	}
 	return judge(label, obj), nil
@@ -155,15 +155,15 @@ func finalizers(obj *unstructured.Unstructured) string {
 
 // express goes by the expressions that the Kustomization has for the kind of the object.
 func express(ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
-	outcome, err := expressions.Evaluate(ctx, obj)
+	result, err := expressions.Evaluate(ctx, obj)
 	switch {
 	case ctx.Err() != nil:
 		return finding{}, ctx.Err()
 	case err != nil:
 		return finding{health.Unknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
-	case outcome == flux.Current:
+	case result == status.CurrentStatus:
 		return finding{state: v1alpha1.HealthHealthy}, nil
-	case outcome == flux.Failed:
+	case result == status.FailedStatus:
 		return finding{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" + said(obj)}, nil
 	}
 	return finding{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" + said(obj)}, nil

@@ -15,15 +15,15 @@ import (
 // RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as v1alpha1.ReasonWorkloadsNotReady or
 // v1alpha1.ReasonWorkloadsUnknown with a message, or "" if all have rolled out. Without spec.wait, Flux is ready as soon as the API server has
 // accepted the objects, while the pods of the version before still serve.
-func (c Checker) RolledOut(ctx context.Context, k *flux.Applied) (reason, message string, err error) {
+func (c Checker) RolledOut(ctx context.Context, k *flux.KustomizationState) (reason, message string, err error) {
 	switch {
-	case k.Remote && k.Watched:
+	case k.Remote && k.HealthChecked:
 		return "", "", nil
 	case k.Remote:
 		return v1alpha1.ReasonWorkloadsUnknown, "Kustomization " + k.Name +
 			" is applied to another cluster, where Kuberik does not see its workloads: set spec.wait: true, so that Flux waits for them", nil
 	}
-	findings, err := c.findAll(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.Workload(o.GroupKind()) }), &flux.Evaluator{})
+	findings, err := c.findAll(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.IsWorkload(o.GroupKind()) }), &flux.Evaluator{})
 	if err != nil {
 		return "", "", err
 	}
@@ -39,7 +39,7 @@ func (c Checker) RolledOut(ctx context.Context, k *flux.Applied) (reason, messag
 }
 
 // findAll judges objects, a few at once.
-func (c Checker) findAll(ctx context.Context, k *flux.Applied, objects []flux.Object, expressions *flux.Evaluator) ([]finding, error) {
+func (c Checker) findAll(ctx context.Context, k *flux.KustomizationState, objects []flux.Object, expressions *flux.Evaluator) ([]finding, error) {
 	findings := make([]finding, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
