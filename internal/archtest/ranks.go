@@ -43,7 +43,7 @@ var ranks = []packageRank{
 
 	{"internal/environment/...", 5},
 	{"internal/environment/remote", 4},
-	{"internal/consent", 5},
+	{"internal/approval", 5},
 	{"internal/flux", 5},
 	{"internal/oci", 5},
 

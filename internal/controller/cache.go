@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health/script"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -36,7 +36,7 @@ func caches(namespaces []string) (cache.Options, error) {
 	for _, n := range namespaces {
 		o.DefaultNamespaces[n] = cache.Config{}
 	}
-	for _, kind := range consent.Watched() { // their managed fields tell when they were written
+	for _, kind := range approval.PolicyKinds() { // their managed fields tell when they were written
 		o.ByObject[kind] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
 	}
 	return o, nil

@@ -16,8 +16,8 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	approvals "github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/buildinfo"
-	"github.com/kuberik/kuberik/internal/consent"
 	"github.com/kuberik/kuberik/internal/controller/approval"
 	"github.com/kuberik/kuberik/internal/controller/datadog"
 	"github.com/kuberik/kuberik/internal/controller/details"
@@ -101,7 +101,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Rollout.Guard, err = consent.NewGuard(c); err != nil {
+	if o.Rollout.Policies, err = approvals.NewPolicyVerifier(c); err != nil {
 		return nil, err
 	}
 	o.Rollout.CrossNamespaces = o.CrossNamespaces
@@ -109,7 +109,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	budget, people := &fair.Budget{}, consent.Reader{From: c, Guard: o.Rollout.Guard}
+	budget, people := &fair.Budget{}, approvals.Reader{From: c, Policies: o.Rollout.Policies}
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
 		release.New(c),
@@ -184,7 +184,7 @@ func classes(mgr ctrl.Manager, a asking, objects kustomization.Checker) (map[str
 
 // Register adds every controller, and the indexes they need, to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), consent.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
+	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), approvals.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
 		return err
 	}
 	o.Rollout.Notifier = flux.NewNotifier(o.EventsAddress)

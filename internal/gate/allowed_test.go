@@ -76,7 +76,7 @@ func TestAllowedBesideApprovals(t *testing.T) {
 	if v.Reason != ReasonAwaitingApproval || !strings.Contains(v.Message, "the gate lists 1.2.0 for sha256:aaaaaaaaaaaa") {
 		t.Errorf("%+v", v)
 	}
-	v = Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1.2.0", Digest: digestA}, Context{Unproven: "gone"})
+	v = Evaluate(g, v1alpha1.ReleaseIdentity{Tag: "1.2.0", Digest: digestA}, Context{UnverifiedReason: "gone"})
 	if v.Reason != ReasonAllowed {
 		t.Errorf("%+v", v)
 	}

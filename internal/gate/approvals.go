@@ -26,8 +26,8 @@ type Approval struct {
 	Groups []string
 	// At is when it was given.
 	At time.Time
-	// Doubt says why it does not count whoever gave it; empty if it does.
-	Doubt string
+	// UntrustedReason says why it does not count whoever gave it; empty if it does.
+	UntrustedReason string
 }
 
 // approved counts the approvals of a release at a gate.
@@ -74,8 +74,8 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 // discounted says why an Approval does not count, as a sentence that names the person; empty if it counts.
 func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now time.Time) string {
 	switch {
-	case a.Doubt != "":
-		return a.User + "'s Approval does not count: " + a.Doubt
+	case a.UntrustedReason != "":
+		return a.User + "'s Approval does not count: " + a.UntrustedReason
 	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccount):
 		return a.User + "'s Approval does not count: a service account counts only where spec.approvals.from names it"
 	case !eligible(policy, a):
@@ -105,8 +105,8 @@ func unasked(from v1alpha1.Approvers, a Approval) string {
 // unsure says why approvals cannot be counted, with the reason in one word.
 func unsure(g *v1alpha1.RolloutGate, c Context, authors string, read bool) (why, reason string) {
 	switch {
-	case c.Unproven != "":
-		return c.Unproven, ReasonUnproven
+	case c.UnverifiedReason != "":
+		return c.UnverifiedReason, ReasonUnproven
 	case g.Spec.Approvals == nil || g.Spec.Approvals.AllowAuthor:
 		return "", ""
 	case strings.HasSuffix(authors, "…"):
@@ -164,7 +164,7 @@ func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1a
 		return a.Release != release || a.Gate != "" && a.Gate != g.Name
 	})
 	slices.SortFunc(words, func(a, b Approval) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.Doubt, b.Doubt),
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.UntrustedReason, b.UntrustedReason),
 			slices.Compare(a.Groups, b.Groups))
 	})
 	last := map[string]Approval{}
@@ -185,7 +185,7 @@ func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 	if a.Decision != v1alpha1.Approve {
 		w = 2
 	}
-	if eligible(p, a) && (a.Doubt == "" || w > 0) {
+	if eligible(p, a) && (a.UntrustedReason == "" || w > 0) {
 		w++
 	}
 	return w

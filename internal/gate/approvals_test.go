@@ -31,7 +31,7 @@ func said(user string, edits ...func(*Approval)) Approval {
 
 func rejects(a *Approval) { a.Decision = v1alpha1.Reject }
 
-func doubtful(a *Approval) { a.Doubt = "it is too old" }
+func doubtful(a *Approval) { a.UntrustedReason = "it is too old" }
 
 func inGroup(groups ...string) func(*Approval) { return func(a *Approval) { a.Groups = groups } }
 
@@ -152,10 +152,10 @@ func TestQuorum(t *testing.T) {
 		"for another tag":        {"", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Tag = "1.1" }))), waits, ReasonAwaitingApproval, ""},
 		"doubtful":               {"nothing proves that it was she", policy(), words(said("ann", doubtful)), waits, ReasonAwaitingApproval, "ann's Approval does not count: it is too old"},
 		"doubtful and good":      {"she said it again", policy(), words(said("ann", doubtful, ago(time.Hour)), said("ann")), open, ReasonApproved, "by ann"},
-		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), Unproven: "the policy is gone"}, waits, ReasonUnproven, "approvals are not counted: the policy is gone"},
-		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, Unproven: "the policy is gone"}, waits, ReasonUnproven, "the policy is gone"},
+		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), UnverifiedReason: "the policy is gone"}, waits, ReasonUnproven, "approvals are not counted: the policy is gone"},
+		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, UnverifiedReason: "the policy is gone"}, waits, ReasonUnproven, "the policy is gone"},
 		"listed beside":          {"the list is another way in", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{Required: 9}, AllowedVersions: &[]string{"1.1.0"}}, words(), open, ReasonAllowed, ""},
-		"listed, unproven":       {"whoever edits gates needs no proof", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.1.0"}}, Context{Unproven: "gone"}, open, ReasonAllowed, ""},
+		"listed, unproven":       {"whoever edits gates needs no proof", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.1.0"}}, Context{UnverifiedReason: "gone"}, open, ReasonAllowed, ""},
 		"not listed beside":      {"and not the only one", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.0.0"}}, words(said("ann")), open, ReasonApproved, "by ann"},
 		"neither":                {"", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{}}, words(), waits, ReasonAwaitingApproval, ""},
 		"passing false beside":   {"it closes whatever was said", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: new(bool)}, words(said("ann")), closing, ReasonNotPassing, "spec.passing is false"},
@@ -196,7 +196,7 @@ func TestAuthors(t *testing.T) {
 		"not read":           {"she may be the author", policy(), Context{Approvals: []Approval{said("ann")}}, waits, ReasonAuthorUnknown, "the image was not read yet"},
 		"of it unread":       {"", policy(), Context{Approvals: []Approval{said("ann")}, Authors: func(v1alpha1.ReleaseIdentity) (string, bool) { return "bob", false }}, waits, ReasonAuthorUnknown, ""},
 		"not read, allowed":  {"it does not matter who made it", policy(allow), Context{Approvals: []Approval{said("ann")}}, open, ReasonApproved, ""},
-		"not read, unproven": {"the graver reason is told", policy(), Context{Unproven: "gone"}, waits, ReasonUnproven, ""},
+		"not read, unproven": {"the graver reason is told", policy(), Context{UnverifiedReason: "gone"}, waits, ReasonUnproven, ""},
 		"of an empty gate":   {"whoever made it does not approve it there either, if that is known", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
 		"rejects":            {"an author may stop their own release", policy(), Context{Approvals: []Approval{said("ann", rejects)}, Authors: readBy("ann")}, closing, ReasonRejected, "by ann"},
 		"of two":             {"the other one is still missing", policy(requires(2)), Context{Approvals: []Approval{said("ann"), said("bob")}, Authors: readBy("ann")}, waits, ReasonAwaitingApproval, "1 of 2 given (bob)"},
@@ -220,7 +220,7 @@ func TestRejections(t *testing.T) {
 		"for all gates":                {"", policy(), words(said("ann", atGate("g")), said("bob", rejects)), closing, ReasonRejected, ""},
 		"of another digest":            {"", policy(), words(said("ann"), said("bob", rejects, func(a *Approval) { a.Release.Digest = "sha256:b" })), open, ReasonApproved, ""},
 		"older than an expiry":         {"a no does not expire", policy(expires), words(said("ann"), said("bob", rejects, ago(48*time.Hour))), closing, ReasonRejected, ""},
-		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, Unproven: "gone"}, waits, ReasonUnproven, ""},
+		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, UnverifiedReason: "gone"}, waits, ReasonUnproven, ""},
 		"group forgotten in approving": {"a yes that does not count leaves a no as it is", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob")), closing, ReasonRejected, "by bob"},
 		"group forgotten in rejecting": {"and so does a second no", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob", rejects)), closing, ReasonRejected, "by bob"},
 		"without the group":            {"who says no after their yes has no yes any more", ops, words(said("ann", eve, ago(time.Hour)), said("ann", rejects)), waits, ReasonAwaitingApproval, "ann's Approval names no group"},
@@ -300,7 +300,7 @@ func TestWordsThatDoNotCountOpenNothing(t *testing.T) {
 		}
 		extra := anything(r)
 		if extra.User == "u0" || slices.Contains(extra.Groups, "ops") {
-			extra.Doubt = "nothing proves it"
+			extra.UntrustedReason = "nothing proves it"
 		}
 		if after := judge(append(slices.Clone(list), extra)); after.Open() && !before.Open() {
 			t.Fatalf("seed %d: %+v opened the gate: %+v\nafter %+v", seed, extra, after, list)
@@ -318,7 +318,7 @@ func anything(r *rand.Rand) Approval {
 		rejects(&a)
 	}
 	a.Groups = [][]string{nil, {"dev"}, {"ops"}, {"dev", "ops"}}[r.IntN(4)]
-	a.Doubt = []string{"", "", "", "it is too old", "another"}[r.IntN(5)]
+	a.UntrustedReason = []string{"", "", "", "it is too old", "another"}[r.IntN(5)]
 	a.Gate = []string{"", "", "g", "h"}[r.IntN(4)]
 	if r.IntN(8) == 0 {
 		a.Release.Digest = "sha256:b"

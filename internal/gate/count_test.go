@@ -53,7 +53,7 @@ func TestCountApproval(t *testing.T) {
 			reason: ReasonAuthorUnknown, says: "approvals are not counted: the image was not read yet",
 		},
 		"nothing proves it": {
-			about: said("ann"), c: Context{Unproven: "the policy is not in force"},
+			about: said("ann"), c: Context{UnverifiedReason: "the policy is not in force"},
 			reason: ReasonUnproven, says: "approvals are not counted: the policy is not in force",
 		},
 		"older than the policy": {about: said("ann", doubtful), reason: ReasonNotCounted, says: "ann's Approval does not count: it is too old"},

@@ -87,8 +87,8 @@ type Context struct {
 	Now time.Time
 	// Approvals of releases of the Rollout.
 	Approvals []Approval
-	// Unproven says why nothing proves who approves; empty: it is proved.
-	Unproven string
+	// UnverifiedReason says why nothing proves who approves; empty: it is proved.
+	UnverifiedReason string
 	// Authors says who made a release, as far as its image tells, and whether the image was read. Nil: no image was.
 	Authors func(v1alpha1.ReleaseIdentity) (authors string, read bool)
 }

@@ -364,17 +364,17 @@ type Override struct {
 	// Release that it is for.
 	Release v1alpha1.ReleaseIdentity
 	v1alpha1.UsedOverride
-	// Doubt says why it does not count; empty if it does.
-	Doubt string
+	// UntrustedReason says why it does not count; empty if it does.
+	UntrustedReason string
 }
 
 // idle says why an Override does nothing; empty if it is in force.
 func (s *situation) idle(o Override) string {
 	switch {
-	case o.Doubt != "":
-		return o.Doubt
-	case s.Unproven != "":
-		return s.Unproven
+	case o.UntrustedReason != "":
+		return o.UntrustedReason
+	case s.UnverifiedReason != "":
+		return s.UnverifiedReason
 	case !s.Now.Before(o.ExpiresAt.Time):
 		return "it has expired"
 	}
@@ -395,7 +395,7 @@ func (s *situation) unheeded(v v1alpha1.VersionInfo) string {
 // gates of the Rollout, with what people say of its releases.
 func (s *situation) gates() gate.Set {
 	return gate.Set{Gates: s.Gates, Context: gate.Context{
-		Now: s.Now, Approvals: s.Approvals, Unproven: s.Unproven, Authors: s.authors,
+		Now: s.Now, Approvals: s.Approvals, UnverifiedReason: s.UnverifiedReason, Authors: s.authors,
 	}}
 }
 

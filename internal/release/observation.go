@@ -34,8 +34,8 @@ type Observation struct {
 	Gates []*v1alpha1.RolloutGate
 	// Approvals of releases of the Rollout.
 	Approvals []gate.Approval
-	// Unproven says why nothing proves who approves; empty: it is proved.
-	Unproven string
+	// UnverifiedReason says why nothing proves who approves; empty: it is proved.
+	UnverifiedReason string
 	// Overrides of the Rollout.
 	Overrides []Override
 	// Health of what runs.

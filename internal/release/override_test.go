@@ -101,7 +101,7 @@ func TestOverrideScopes(t *testing.T) {
 	})
 }
 
-func unproven(o *Observation) { o.Unproven = "the policy is gone" }
+func unproven(o *Observation) { o.UnverifiedReason = "the policy is gone" }
 
 func moved(tag, digest string) edit {
 	return func(o *Observation) {
@@ -526,10 +526,13 @@ func TestOverridesThatDoNothingSayWhy(t *testing.T) {
 		edit func(*Observation)
 		says string
 	}{
-		"expired":      {func(o *Observation) { o.Overrides[0].ExpiresAt = metav1.NewTime(now) }, "Override o does not count: it has expired"},
-		"doubtful":     {func(o *Observation) { o.Overrides[0].Doubt = "it is too old" }, "Override o does not count: it is too old"},
-		"unproven":     {func(o *Observation) { o.Unproven = "the policy is gone" }, "Override o does not count: the policy is gone"},
-		"of another":   {func(o *Observation) { o.Overrides[0] = o.Overrides[0].of("1.3.0"); o.Overrides[0].Doubt = "x" }, ""},
+		"expired":  {func(o *Observation) { o.Overrides[0].ExpiresAt = metav1.NewTime(now) }, "Override o does not count: it has expired"},
+		"doubtful": {func(o *Observation) { o.Overrides[0].UntrustedReason = "it is too old" }, "Override o does not count: it is too old"},
+		"unproven": {func(o *Observation) { o.UnverifiedReason = "the policy is gone" }, "Override o does not count: the policy is gone"},
+		"of another": {func(o *Observation) {
+			o.Overrides[0] = o.Overrides[0].of("1.3.0")
+			o.Overrides[0].UntrustedReason = "x"
+		}, ""},
 		"not for that": {func(o *Observation) { o.Overrides[0].Bypass = []v1alpha1.Bypass{v1alpha1.BypassHealth} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

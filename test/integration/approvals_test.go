@@ -385,7 +385,7 @@ func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 		}
 	})
 	set(admissionv1.Warn)
-	blockedWith(w, ro, "the ValidatingAdmissionPolicy kuberik-actors, which proves who they are, is not in force")
+	blockedWith(w, ro, "the ValidatingAdmissionPolicy kuberik-actors, which verifies their users, is not in force")
 	alice := someone(w, "alice", nil, "kuberik-approver")
 	alice.approves(w, rel)
 	stays(w, ro, 0)

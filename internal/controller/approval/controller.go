@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
@@ -27,9 +27,9 @@ const (
 	share   = 2
 )
 
-// Reader reads the Approvals of releases. consent.Reader implements it.
+// Reader reads the Approvals of releases. approval.Reader implements it.
 type Reader interface {
-	Of(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (consent.Said, error)
+	Read(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (approval.Approvals, error)
 }
 
 // Controller writes the condition Counted of Approvals.
@@ -56,8 +56,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Release{}, &handler.EnqueueRequestForObject{}).
 		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(c.requestsForGate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(kube.Shared(workers, share))
-	for _, kind := range consent.Watched() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(consent.Matters)))
+	for _, kind := range approval.PolicyKinds() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}
 	return b.Complete(c)
 }

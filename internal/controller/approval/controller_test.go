@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
@@ -71,8 +71,8 @@ func newWorld(t *testing.T) *world {
 }
 
 // Of implements Reader.
-func (w *world) Of(ctx context.Context, _ *v1alpha1.Rollout, releases []*v1alpha1.Release) (consent.Said, error) {
-	said := consent.Said{Unproven: w.unproven}
+func (w *world) Read(ctx context.Context, _ *v1alpha1.Rollout, releases []*v1alpha1.Release) (approval.Approvals, error) {
+	said := approval.Approvals{UnverifiedReason: w.unproven}
 	var list v1alpha1.ApprovalList
 	if err := w.client.List(ctx, &list); err != nil {
 		return said, err
@@ -80,7 +80,7 @@ func (w *world) Of(ctx context.Context, _ *v1alpha1.Rollout, releases []*v1alpha
 	for i := range list.Items {
 		a := &list.Items[i]
 		for _, rel := range releases {
-			if a.Spec.ReleaseName == rel.Name && consent.Misses(a, rel) == "" {
+			if a.Spec.ReleaseName == rel.Name && approval.Mismatch(a, rel) == "" {
 				said.Approvals = append(said.Approvals, gate.Approval{
 					Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
 					User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
@@ -100,7 +100,7 @@ func (w *world) start() {
 	}
 	b := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.Approval{}).WithObjects(w.about).
 		WithIndex(&v1alpha1.RolloutGate{}, kube.ByRollout, func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} })
-	for _, i := range consent.Indexes() {
+	for _, i := range approval.Indexes() {
 		b = b.WithIndex(i.Object, i.Key, i.Values)
 	}
 	if w.ro != nil {

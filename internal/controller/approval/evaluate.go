@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
@@ -139,12 +139,12 @@ func (c *Controller) gates(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alph
 
 // approvals reads what gates evaluate for a Release: its Approvals and its authors.
 func (c *Controller) approvals(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) (gate.Context, error) {
-	said, err := c.reader.Of(ctx, ro, []*v1alpha1.Release{rel})
+	said, err := c.reader.Read(ctx, ro, []*v1alpha1.Release{rel})
 	if err != nil {
 		return gate.Context{}, err
 	}
 	return gate.Context{
-		Now: c.clock.Now(), Approvals: said.Approvals, Unproven: said.Unproven,
+		Now: c.clock.Now(), Approvals: said.Approvals, UnverifiedReason: said.UnverifiedReason,
 		Authors: func(v1alpha1.ReleaseIdentity) (string, bool) {
 			if rel.Status.Details == nil {
 				return "", false
@@ -159,7 +159,7 @@ func (in *input) evaluate(a *v1alpha1.Approval) result {
 	if in.forAll != nil {
 		return *in.forAll
 	}
-	if why := consent.Misses(a, in.rel); why != "" {
+	if why := approval.Mismatch(a, in.rel); why != "" {
 		return notCounted(reasonOtherRelease, "%s", why)
 	}
 	gates, none := in.manualGates(a.Spec.GateName)

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -37,7 +37,7 @@ const (
 type Controller struct {
 	client  client.Client
 	clock   clock.PassiveClock
-	people  *consent.Reader
+	people  *approval.Reader
 	asker   Asker
 	answers *answers
 	budget  *fair.Budget
@@ -108,7 +108,7 @@ func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string
 
 // ofApproval reaches the gates of the Release that a person speaks of.
 func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
-	ro, found := consent.RolloutOf(ctx, c.client, a)
+	ro, found := approval.RolloutFor(ctx, c.client, a)
 	if !found {
 		return nil
 	}

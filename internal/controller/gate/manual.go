@@ -9,14 +9,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
 // Hearing makes the controller count approvals. Default: none is proved.
-func Hearing(r consent.Reader) Option {
+func Hearing(r approval.Reader) Option {
 	return func(c *Controller) { c.people = &r }
 }
 
@@ -36,16 +36,16 @@ func (c *Controller) judge(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.R
 
 // hear reads what people have said of the releases of a Rollout.
 func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Context, error) {
-	said := gate.Context{Now: c.clock.Now(), Unproven: "this controller does not count them"}
+	said := gate.Context{Now: c.clock.Now(), UnverifiedReason: "this controller does not count them"}
 	if c.people == nil || len(ro.Status.ReleaseCandidates) == 0 {
 		return said, nil
 	}
-	releases, err := consent.Releases(ctx, c.client, ro)
+	releases, err := approval.Releases(ctx, c.client, ro)
 	if err != nil {
 		return said, err
 	}
-	heard, err := c.people.Of(ctx, ro, releases)
-	said.Approvals, said.Unproven = heard.Approvals, heard.Unproven
+	heard, err := c.people.Read(ctx, ro, releases)
+	said.Approvals, said.UnverifiedReason = heard.Approvals, heard.UnverifiedReason
 	said.Authors = func(id v1alpha1.ReleaseIdentity) (string, bool) {
 		for _, rel := range releases {
 			if rel.Status.Details != nil && version.Identity(rel.Spec.Version) == id {

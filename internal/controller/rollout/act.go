@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -45,27 +45,27 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 	if obs.Gates, err = c.gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
 		return obs, dec, err
 	}
-	if err := c.hearAgain(ctx, ro, pin.Version, &obs); err != nil {
+	if err := c.rereadApprovals(ctx, ro, pin.Version, &obs); err != nil {
 		return obs, dec, err
 	}
 	return obs, release.Decide(obs), nil
 }
 
-// hearAgain asks past the cache what people have said of the release that is about to be handed over. Where no gate asks people and no
-// Override had a part in it, there is nothing that could have been taken back.
-func (c *Controller) hearAgain(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, obs *release.Observation) error {
+// rereadApprovals reads the Approvals and Overrides of the release that is about to be handed over, past the cache. It is
+// needed only if the Rollout has a manual gate or the release used an Override: nothing else can be withdrawn.
+func (c *Controller) rereadApprovals(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, obs *release.Observation) error {
 	calls := func(g *v1alpha1.RolloutGate) bool { return gate.Class(g) == v1alpha1.GateClassManual }
 	if !slices.ContainsFunc(obs.Gates, calls) && len(ro.Status.History[0].Overrides) == 0 {
 		return nil
 	}
-	releases, err := consent.Releases(ctx, c.client, ro)
+	releases, err := approval.Releases(ctx, c.client, ro)
 	if err != nil {
 		return err
 	}
 	releases = slices.DeleteFunc(releases, func(rel *v1alpha1.Release) bool {
 		return !version.Matches(version.Identity(rel.Spec.Version), version.Identity(v))
 	})
-	return c.hear(ctx, consent.Reader{From: c.live, Live: true, Guard: c.guard}, ro, releases, obs)
+	return c.readApprovals(ctx, approval.Reader{From: c.live, Live: true, Policies: c.policies}, ro, releases, obs)
 }
 
 // unchanged returns a conflict if the Rollout that is stored is not the one that was read.

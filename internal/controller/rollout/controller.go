@@ -18,7 +18,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -45,18 +45,18 @@ type Options struct {
 	CrossNamespaces bool
 	// Notifier hands events to Flux. Nil: nobody does.
 	Notifier *flux.Notifier
-	// Guard says whether it is proved who approves. It is required.
-	Guard *consent.Guard
+	// Policies verifies the admission policies for Approvals and Overrides. It is required.
+	Policies *approval.PolicyVerifier
 	// Inventory judges the workloads of Kustomizations. Default: one that reads past the cache, without a bound.
 	Inventory kustomization.Checker
 }
 
 // Controller reconciles Rollouts.
 type Controller struct {
-	client client.Client
-	live   client.Reader
-	guard  *consent.Guard
-	flux   flux.Reader
+	client   client.Client
+	live     client.Reader
+	policies *approval.PolicyVerifier
+	flux     flux.Reader
 	// inventory judges the workloads of Kustomizations.
 	inventory kustomization.Checker
 	pinner    flux.Pinner
@@ -77,7 +77,7 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 	}
 	seen := observed.NewClock(unobserved)
 	return &Controller{
-		client: c, live: live, guard: o.Guard, flux: flux.Reader{Reader: c}, inventory: o.Inventory, pinner: flux.Pinner{Client: c},
+		client: c, live: live, policies: o.Policies, flux: flux.Reader{Reader: c}, inventory: o.Inventory, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, seen: seen, spans: observed.NewSpans(seen), options: o,
 	}
 }
@@ -113,8 +113,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	for _, kind := range []client.Object{&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{}, &environments.Environment{}} {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofKeeper), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
-	for _, kind := range consent.Watched() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofConsentPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(consent.Matters)))
+	for _, kind := range approval.PolicyKinds() {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForAdmissionPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}
 	for _, kind := range flux.TargetKinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))

@@ -22,7 +22,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/kube"
 )
@@ -47,7 +47,7 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k, check).WithStatusSubresource(ro, policy, k).
 		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} }).
 		WithIndex(&v1alpha1.Override{}, kube.SelectRolloutName, func(o client.Object) []string { return []string{o.(*v1alpha1.Override).Spec.RolloutName} })
-	for _, i := range slices.Concat(Indexes(), consent.Indexes()) {
+	for _, i := range slices.Concat(Indexes(), approval.Indexes()) {
 		build = build.WithIndex(i.Object, i.Key, i.Values)
 	}
 	plain := build.Build()
@@ -55,11 +55,11 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 		t.Fatal(err)
 	}
 	c := interceptor.NewClient(plain, funcs)
-	guard, err := consent.NewGuard(c)
+	policies, err := approval.NewPolicyVerifier(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plain, New(c, c, events.NewFakeRecorder(100), clock.RealClock{}, Options{Guard: guard})
+	return plain, New(c, c, events.NewFakeRecorder(100), clock.RealClock{}, Options{Policies: policies})
 }
 
 func step(t *testing.T, c client.Client, r *Controller) error {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/health"
@@ -49,13 +49,13 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Health, err = c.health(ctx, c.flux, ro, obs.Targets); err != nil {
 		return obs, err
 	}
-	releases, err := consent.Releases(ctx, c.client, ro)
+	releases, err := approval.Releases(ctx, c.client, ro)
 	if err != nil {
 		return obs, err
 	}
 	obs.Details = details(releases)
 	obs.PinnedTag = lookup(ro, releases, obs.Now)
-	if err := c.hear(ctx, consent.Reader{From: c.client, Guard: c.guard}, ro, releases, &obs); err != nil {
+	if err := c.readApprovals(ctx, approval.Reader{From: c.client, Policies: c.policies}, ro, releases, &obs); err != nil {
 		return obs, err
 	}
 	obs.Elapsed = c.elapsed(ro, obs.Now)
@@ -269,10 +269,10 @@ func details(releases []*v1alpha1.Release) []release.Details {
 	return known
 }
 
-// hear adds what people have said of releases.
-func (c *Controller) hear(ctx context.Context, from consent.Reader, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, obs *release.Observation) error {
-	said, err := from.Of(ctx, ro, releases)
-	obs.Approvals, obs.Overrides, obs.Unproven = said.Approvals, said.Overrides, said.Unproven
+// readApprovals adds the Approvals and Overrides of releases to an observation.
+func (c *Controller) readApprovals(ctx context.Context, from approval.Reader, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, obs *release.Observation) error {
+	read, err := from.Read(ctx, ro, releases)
+	obs.Approvals, obs.Overrides, obs.UnverifiedReason = read.Approvals, read.Overrides, read.UnverifiedReason
 	return err
 }
 

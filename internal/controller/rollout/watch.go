@@ -13,7 +13,7 @@ import (
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
-	"github.com/kuberik/kuberik/internal/consent"
+	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -62,7 +62,7 @@ func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
 
 // ofApproval reaches the Rollout of the Release that a person speaks of.
 func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
-	ro, found := consent.RolloutOf(ctx, c.client, a)
+	ro, found := approval.RolloutFor(ctx, c.client, a)
 	if !found {
 		return nil
 	}
@@ -80,8 +80,8 @@ func (c *Controller) ofKeeper(ctx context.Context, o client.Object) []reconcile.
 	})
 }
 
-// ofConsentPolicy reaches the Rollouts that have releases waiting, when it changes whether people can prove who they are.
-func (c *Controller) ofConsentPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
+// requestsForAdmissionPolicy returns the Rollouts that have candidates: a policy decides whether the users of Approvals are verified.
+func (c *Controller) requestsForAdmissionPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
 	return c.matching(ctx, "", func(ro *v1alpha1.Rollout) bool { return len(ro.Status.ReleaseCandidates) > 0 })
 }
 

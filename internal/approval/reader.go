@@ -1,4 +1,4 @@
-package consent
+package approval
 
 import (
 	"cmp"
@@ -17,30 +17,29 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// longest is how far ahead an Override may end.
-const longest = 24 * time.Hour
+// maxOverride is the longest time that an Override may last.
+const maxOverride = 24 * time.Hour
 
-// Said is what people have said of the releases of a Rollout.
-type Said struct {
-	// Approvals of its releases.
+// Approvals are the Approvals and Overrides of the releases of a Rollout.
+type Approvals struct {
 	Approvals []gate.Approval
-	// Overrides of its releases, those that have expired among them.
+	// Overrides includes expired ones.
 	Overrides []release.Override
-	// Unproven says why nothing proves who said it; empty: it is proved.
-	Unproven string
+	// UnverifiedReason says why the users are not verified; empty if they are.
+	UnverifiedReason string
 }
 
-// Reader reads what people have said.
+// Reader reads Approvals and Overrides.
 type Reader struct {
 	// From is the cache, with the Indexes, or the API server.
 	From client.Reader
-	// Live says that From is the API server, which has no indexes of ours.
+	// Live is true if From is the API server, which knows field selectors and no indexes.
 	Live bool
-	// Guard looks at the policies.
-	Guard *Guard
+	// Policies verifies the admission policies.
+	Policies *PolicyVerifier
 }
 
-// Indexes that a Reader of the cache needs.
+// Indexes returns the indexes that a Reader needs in the cache.
 func Indexes() []kube.Index {
 	return []kube.Index{
 		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseName} }),
@@ -48,8 +47,8 @@ func Indexes() []kube.Index {
 	}
 }
 
-// Misses returns why an Approval is not about the Release that has its name now; empty if it is.
-func Misses(a *v1alpha1.Approval, rel *v1alpha1.Release) string {
+// Mismatch returns why an Approval does not refer to the Release that has this name now; empty if it does.
+func Mismatch(a *v1alpha1.Approval, rel *v1alpha1.Release) string {
 	switch {
 	case a.CreationTimestamp.Before(&rel.CreationTimestamp):
 		return "the Approval is older than Release " + rel.Name + ": look at the Release, and approve again"
@@ -75,8 +74,8 @@ func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]
 	return owned, nil
 }
 
-// RolloutOf names the Rollout of the Release that an Approval is about. What is said of no Release does not count.
-func RolloutOf(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (key client.ObjectKey, found bool) {
+// RolloutFor returns the key of the Rollout whose Release an Approval names. Found is false if the Release does not exist.
+func RolloutFor(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (key client.ObjectKey, found bool) {
 	var rel v1alpha1.Release
 	if err := from.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
 		return key, false
@@ -84,22 +83,22 @@ func RolloutOf(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (k
 	return client.ObjectKey{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}, true
 }
 
-// Of reads what people have said of the releases of a Rollout, given as their objects. What cannot be listed is an error.
-func (r Reader) Of(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (Said, error) {
-	since, why, err := r.Guard.Proven(ctx)
+// Read returns the Approvals and Overrides of Releases of a Rollout. It fails if it cannot list all of them.
+func (r Reader) Read(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (Approvals, error) {
+	since, why, err := r.Policies.VerifiedSince(ctx)
 	if err != nil {
-		return Said{}, err
+		return Approvals{}, err
 	}
-	said := Said{Unproven: why}
+	found := Approvals{UnverifiedReason: why}
 	for _, rel := range releases {
 		list, err := r.approvals(ctx, rel, since)
 		if err != nil {
-			return Said{}, err
+			return Approvals{}, err
 		}
-		said.Approvals = append(said.Approvals, list...)
+		found.Approvals = append(found.Approvals, list...)
 	}
-	said.Overrides, err = r.overrides(ctx, ro, releases, since)
-	return said, err
+	found.Overrides, err = r.overrides(ctx, ro, releases, since)
+	return found, err
 }
 
 func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time.Time) ([]gate.Approval, error) {
@@ -110,7 +109,7 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 	var found []gate.Approval
 	for i := range list.Items {
 		a := &list.Items[i]
-		if !about(a, a.Spec.ReleaseUID, rel) {
+		if !refersTo(a, a.Spec.ReleaseUID, rel) {
 			continue
 		}
 		given := gate.Approval{
@@ -119,9 +118,9 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 		}
 		switch {
 		case given.At.Before(since):
-			given.Doubt = "it was given before the policy that proves who gave it was in force; give it again"
-		case unordered(a, a.Spec.ReleaseUID, rel):
-			given.Doubt = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
+			given.UntrustedReason = "it was given before the policy that proves who gave it was in force; give it again"
+		case maybeOlder(a, a.Spec.ReleaseUID, rel):
+			given.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
 		}
 		found = append(found, given)
 	}
@@ -137,14 +136,14 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	for i := range list.Items {
 		o := &list.Items[i]
 		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
-			return rel.Name == o.Spec.ReleaseName && about(o, o.Spec.ReleaseUID, rel)
+			return rel.Name == o.Spec.ReleaseName && refersTo(o, o.Spec.ReleaseUID, rel)
 		})
 		if at < 0 {
 			continue
 		}
 		found = append(found, release.Override{
-			Doubt:   doubt(o, releases[at], since),
-			Release: version.Identity(releases[at].Spec.Version),
+			UntrustedReason: untrustedReason(o, releases[at], since),
+			Release:         version.Identity(releases[at].Spec.Version),
 			UsedOverride: v1alpha1.UsedOverride{
 				Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
 			},
@@ -154,20 +153,20 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	return found, nil
 }
 
-// doubt says why an Override does not count; empty if it may.
-func doubt(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Time) string {
+// untrustedReason returns why an Override does not count; empty if it may count.
+func untrustedReason(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Time) string {
 	switch {
 	case o.CreationTimestamp.Time.Before(since):
 		return "it was made before the policy that proves who made it was in force; make it again"
-	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(longest)):
+	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(maxOverride)):
 		return "it is for longer than a day"
-	case unordered(o, o.Spec.ReleaseUID, rel):
+	case maybeOlder(o, o.Spec.ReleaseUID, rel):
 		return "it was made in the second in which the Release was created, and may be older; make it again, or set releaseUID"
 	}
 	return ""
 }
 
-// list lists objects of a namespace by an index of the cache, or by a field that the API server knows.
+// list lists objects of a namespace by an index of the cache, or by the equivalent field selector of the API server.
 func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, index, field, value string) error {
 	if r.Live {
 		index = field
@@ -175,16 +174,16 @@ func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, ind
 	return r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
 }
 
-// about reports whether what a person said can be about a Release as it is now: it names the uid of that Release or none, it is not older
-// than the Release, and it is not being deleted.
-func about(said client.Object, uid string, rel *v1alpha1.Release) bool {
-	at := said.GetCreationTimestamp()
-	return (uid == "" || uid == string(rel.UID)) && !at.Before(&rel.CreationTimestamp) && said.GetDeletionTimestamp().IsZero()
+// refersTo reports whether an Approval or Override refers to a Release as it is now: it names the uid of that Release or
+// none, it is not older than the Release, and it is not being deleted.
+func refersTo(obj client.Object, uid string, rel *v1alpha1.Release) bool {
+	at := obj.GetCreationTimestamp()
+	return (uid == "" || uid == string(rel.UID)) && !at.Before(&rel.CreationTimestamp) && obj.GetDeletionTimestamp().IsZero()
 }
 
-// unordered reports whether nobody can know which is older, what a person said or the Release: the API server keeps times in seconds. The
-// uid of a Release is random, so whoever names it has seen the Release.
-func unordered(said client.Object, uid string, rel *v1alpha1.Release) bool {
-	at := said.GetCreationTimestamp()
+// maybeOlder reports whether an Approval or Override may be older than its Release: the API server stores times in
+// seconds. The uid of a Release is random, so an object that names it was created after the Release.
+func maybeOlder(obj client.Object, uid string, rel *v1alpha1.Release) bool {
+	at := obj.GetCreationTimestamp()
 	return uid == "" && at.Equal(&rel.CreationTimestamp)
 }

@@ -1,4 +1,4 @@
-package consent
+package approval
 
 import (
 	"context"
@@ -16,40 +16,40 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-var began = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
+var policiesCreated = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
 
-// law is a policy and its binding, as they are in a cluster.
-type law struct {
+// installedPolicy is a policy and its binding, as they are in a cluster.
+type installedPolicy struct {
 	policy  *admissionv1.ValidatingAdmissionPolicy
 	binding *admissionv1.ValidatingAdmissionPolicyBinding
 }
 
-// shipped is what an installation has of each policy.
-func shipped(t *testing.T) map[string]law {
+// shippedPolicies returns the policies as an installation has them.
+func shippedPolicies(t *testing.T) map[string]installedPolicy {
 	t.Helper()
-	g, err := NewGuard(nil)
+	g, err := NewPolicyVerifier(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	laws := map[string]law{}
-	for _, name := range policies() {
+	installed := map[string]installedPolicy{}
+	for _, name := range policyNames() {
 		spec, ok := g.shipped[name]
 		if !ok {
 			t.Fatalf("%s does not ship", name)
 		}
-		meta := metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(began)}
-		laws[name] = law{
+		meta := metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(policiesCreated)}
+		installed[name] = installedPolicy{
 			&admissionv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: *spec.DeepCopy()},
 			&admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
 				PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
 			}},
 		}
 	}
-	return laws
+	return installed
 }
 
-// filledIn is what the API server makes of a policy: it fills in what was left out.
-func filledIn(l law) {
+// setDefaults sets the defaults that the API server sets.
+func setDefaults(l installedPolicy) {
 	equivalent, all := admissionv1.Equivalent, admissionv1.AllScopes
 	m := l.policy.Spec.MatchConstraints
 	m.MatchPolicy, m.NamespaceSelector, m.ObjectSelector = &equivalent, &metav1.LabelSelector{}, &metav1.LabelSelector{}
@@ -69,18 +69,19 @@ func scheme(t *testing.T) *runtime.Scheme {
 	return s
 }
 
-// kept stands for the managed fields of an object: a fake client does not take them. Without it they say that it was written when made.
-const kept = "test/managed-fields"
+// managedFieldsKey is an annotation that stands for the managed fields of an object, which the fake client does not store. Without it,
+// they say that the object was written when it was created.
+const managedFieldsKey = "test/managed-fields"
 
-// recorded is a reader whose objects say when they were written.
-type recorded struct{ client.Reader }
+// managedFieldsReader adds managed fields to the objects that it reads.
+type managedFieldsReader struct{ client.Reader }
 
 // Get implements client.Reader.
-func (r recorded) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+func (r managedFieldsReader) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 	err := r.Reader.Get(ctx, key, o, opts...)
 	at := o.GetCreationTimestamp()
 	entry := metav1.ManagedFieldsEntry{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, Time: &at}
-	switch o.GetAnnotations()[kept] {
+	switch o.GetAnnotations()[managedFieldsKey] {
 	case "none":
 		return err
 	case "status":
@@ -92,17 +93,17 @@ func (r recorded) Get(ctx context.Context, key client.ObjectKey, o client.Object
 	return err
 }
 
-func guard(t *testing.T, reader client.Reader) *Guard {
+func newVerifier(t *testing.T, reader client.Reader) *PolicyVerifier {
 	t.Helper()
-	g, err := NewGuard(recorded{reader})
+	g, err := NewPolicyVerifier(managedFieldsReader{reader})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
-func objects(laws map[string]law) (list []client.Object) {
-	for _, l := range laws {
+func policyObjects(installed map[string]installedPolicy) (list []client.Object) {
+	for _, l := range installed {
 		if l.policy != nil {
 			list = append(list, l.policy)
 		}
@@ -113,8 +114,8 @@ func objects(laws map[string]law) (list []client.Object) {
 	return list
 }
 
-// Whatever is not as it ships proves nothing.
-func TestProven(t *testing.T) {
+// A policy that differs from the shipped one does not count.
+func TestVerifiedSince(t *testing.T) {
 	t.Parallel()
 	type (
 		policy  = admissionv1.ValidatingAdmissionPolicySpec
@@ -122,37 +123,37 @@ func TestProven(t *testing.T) {
 	)
 	some := &metav1.LabelSelector{MatchLabels: map[string]string{"guarded": "true"}}
 	other := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "free", Operator: metav1.LabelSelectorOpDoesNotExist}}}
-	changes := func(f func(*policy)) func(*law) { return func(l *law) { f(&l.policy.Spec) } }
-	binds := func(f func(*binding)) func(*law) { return func(l *law) { f(&l.binding.Spec) } }
-	matches := func(m admissionv1.MatchResources) func(*law) {
+	changes := func(f func(*policy)) func(*installedPolicy) { return func(l *installedPolicy) { f(&l.policy.Spec) } }
+	binds := func(f func(*binding)) func(*installedPolicy) { return func(l *installedPolicy) { f(&l.binding.Spec) } }
+	matches := func(m admissionv1.MatchResources) func(*installedPolicy) {
 		return binds(func(b *binding) { b.MatchResources = &m })
 	}
-	actions := func(list ...admissionv1.ValidationAction) func(*law) {
+	actions := func(list ...admissionv1.ValidationAction) func(*installedPolicy) {
 		return binds(func(b *binding) { b.ValidationActions = list })
 	}
-	rule := func(f func(*admissionv1.NamedRuleWithOperations)) func(*law) {
+	rule := func(f func(*admissionv1.NamedRuleWithOperations)) func(*installedPolicy) {
 		return changes(func(p *policy) { f(&p.MatchConstraints.ResourceRules[0]) })
 	}
 	ignore, namespaced, exact := admissionv1.Ignore, admissionv1.NamespacedScope, admissionv1.Exact
 	cluster := admissionv1.ClusterScope
 	for name, tc := range map[string]struct {
-		edit   func(*law)
-		proven bool
+		edit     func(*installedPolicy)
+		verified bool
 	}{
-		"as it ships":                  {func(*law) {}, true},
-		"with the defaults filled in":  {func(l *law) { filledIn(*l) }, true},
-		"warns as well":                {actions(admissionv1.Deny, admissionv1.Audit), true},
-		"other words for who is wrong": {changes(func(p *policy) { p.Validations[0].Message, p.Validations[0].MessageExpression = "no", "" }), true},
-		"bound everywhere":             {matches(admissionv1.MatchResources{MatchPolicy: &exact, NamespaceSelector: &metav1.LabelSelector{}, ObjectSelector: &metav1.LabelSelector{}}), true},
+		"as it ships":                 {func(*installedPolicy) {}, true},
+		"with the defaults filled in": {func(l *installedPolicy) { setDefaults(*l) }, true},
+		"warns as well":               {actions(admissionv1.Deny, admissionv1.Audit), true},
+		"another message":             {changes(func(p *policy) { p.Validations[0].Message, p.Validations[0].MessageExpression = "no", "" }), true},
+		"bound everywhere":            {matches(admissionv1.MatchResources{MatchPolicy: &exact, NamespaceSelector: &metav1.LabelSelector{}, ObjectSelector: &metav1.LabelSelector{}}), true},
 
-		"times of writing removed": {func(l *law) { l.policy.Annotations = map[string]string{kept: "none"} }, false},
-		"those of the binding":     {func(l *law) { l.binding.Annotations = map[string]string{kept: "none"} }, false},
-		"those of a status only":   {func(l *law) { l.binding.Annotations = map[string]string{kept: "status"} }, false},
-		"no times":                 {func(l *law) { l.policy.Annotations = map[string]string{kept: "no time"} }, false},
+		"managed fields removed":                {func(l *installedPolicy) { l.policy.Annotations = map[string]string{managedFieldsKey: "none"} }, false},
+		"managed fields of the binding removed": {func(l *installedPolicy) { l.binding.Annotations = map[string]string{managedFieldsKey: "none"} }, false},
+		"managed fields of the status only":     {func(l *installedPolicy) { l.binding.Annotations = map[string]string{managedFieldsKey: "status"} }, false},
+		"managed fields without a time":         {func(l *installedPolicy) { l.policy.Annotations = map[string]string{managedFieldsKey: "no time"} }, false},
 
-		"no policy":             {func(l *law) { l.policy = nil }, false},
-		"no binding":            {func(l *law) { l.binding = nil }, false},
-		"neither":               {func(l *law) { l.policy, l.binding = nil, nil }, false},
+		"no policy":             {func(l *installedPolicy) { l.policy = nil }, false},
+		"no binding":            {func(l *installedPolicy) { l.binding = nil }, false},
+		"neither":               {func(l *installedPolicy) { l.policy, l.binding = nil, nil }, false},
 		"warns only":            {actions(admissionv1.Warn), false},
 		"audits only":           {actions(admissionv1.Audit), false},
 		"warns and audits":      {actions(admissionv1.Warn, admissionv1.Audit), false},
@@ -165,9 +166,9 @@ func TestProven(t *testing.T) {
 		"bound to some kinds":   {matches(admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{}}}), false},
 		"bound but for a kind":  {matches(admissionv1.MatchResources{ExcludeResourceRules: []admissionv1.NamedRuleWithOperations{{}}}), false},
 
-		"open when it fails":  {changes(func(p *policy) { p.FailurePolicy = &ignore }), false},
-		"silent on failures":  {changes(func(p *policy) { p.FailurePolicy = nil }), false},
-		"asks for parameters": {changes(func(p *policy) { p.ParamKind = &admissionv1.ParamKind{Kind: "ConfigMap", APIVersion: "v1"} }), false},
+		"ignores failures":         {changes(func(p *policy) { p.FailurePolicy = &ignore }), false},
+		"no failure policy":        {changes(func(p *policy) { p.FailurePolicy = nil }), false},
+		"has a kind of parameters": {changes(func(p *policy) { p.ParamKind = &admissionv1.ParamKind{Kind: "ConfigMap", APIVersion: "v1"} }), false},
 		"under a condition": {changes(func(p *policy) {
 			p.MatchConditions = []admissionv1.MatchCondition{{Name: "never", Expression: "false"}}
 		}), false},
@@ -195,76 +196,76 @@ func TestProven(t *testing.T) {
 		"what has no namespace":   {rule(func(r *admissionv1.NamedRuleWithOperations) { r.Scope = &cluster }), false},
 		"a scope that it has not": {rule(func(r *admissionv1.NamedRuleWithOperations) { r.Scope = &namespaced }), false},
 	} {
-		for _, of := range policies() {
+		for _, of := range policyNames() {
 			t.Run(of+" "+name, func(t *testing.T) {
 				t.Parallel()
-				laws := shipped(t)
-				l := laws[of]
+				installed := shippedPolicies(t)
+				l := installed[of]
 				tc.edit(&l)
-				laws[of] = l
-				c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(objects(laws)...).Build()
-				since, why, err := guard(t, c).Proven(t.Context())
-				if err != nil || (why == "") != tc.proven {
+				installed[of] = l
+				c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policyObjects(installed)...).Build()
+				since, why, err := newVerifier(t, c).VerifiedSince(t.Context())
+				if err != nil || (why == "") != tc.verified {
 					t.Fatalf("since %s: %q, %v", since, why, err)
 				}
-				want := "the ValidatingAdmissionPolicy " + of + ", which proves who they are, is not in force as it is shipped (config/policy)"
-				if !tc.proven && why != want {
-					t.Errorf("it says %q", why)
+				want := "the ValidatingAdmissionPolicy " + of + ", which verifies their users, is not in force as it is shipped: apply config/policy"
+				if !tc.verified && why != want {
+					t.Errorf("got reason %q", why)
 				}
-				if tc.proven && !since.Equal(began.Add(settling)) {
-					t.Errorf("it is proved since %s", since)
+				if tc.verified && !since.Equal(policiesCreated.Add(propagationDelay)) {
+					t.Errorf("verified since %s", since)
 				}
 			})
 		}
 	}
 }
 
-// It is proved since the last of all policies and bindings was made.
-func TestProvenSinceTheLast(t *testing.T) {
+// Users are verified since the last policy or binding was created.
+func TestVerifiedSinceTheLastWrite(t *testing.T) {
 	t.Parallel()
-	for _, of := range policies() {
+	for _, of := range policyNames() {
 		for i := range 2 {
-			laws := shipped(t)
-			later := metav1.NewTime(began.Add(time.Hour))
-			[]client.Object{laws[of].policy, laws[of].binding}[i].SetCreationTimestamp(later)
-			c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(objects(laws)...).Build()
-			since, why, err := guard(t, c).Proven(t.Context())
-			if err != nil || why != "" || !since.Equal(later.Add(settling)) {
+			installed := shippedPolicies(t)
+			later := metav1.NewTime(policiesCreated.Add(time.Hour))
+			[]client.Object{installed[of].policy, installed[of].binding}[i].SetCreationTimestamp(later)
+			c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policyObjects(installed)...).Build()
+			since, why, err := newVerifier(t, c).VerifiedSince(t.Context())
+			if err != nil || why != "" || !since.Equal(later.Add(propagationDelay)) {
 				t.Errorf("%s: since %s: %q, %v", of, since, why, err)
 			}
 		}
 	}
 }
 
-// What cannot be read is an error, and not a policy that is missing or in force.
-func TestPoliciesThatCannotBeRead(t *testing.T) {
+// A policy that cannot be read is an error, and neither missing nor in force.
+func TestVerifiedSinceFailsIfAReadFails(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("the API server is away")
+	broken := errors.New("the API server is down")
 	for i := range 4 {
-		asked := 0
-		c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(objects(shipped(t))...).WithInterceptorFuncs(interceptor.Funcs{
+		calls := 0
+		c := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(policyObjects(shippedPolicies(t))...).WithInterceptorFuncs(interceptor.Funcs{
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-				if asked++; asked > i {
+				if calls++; calls > i {
 					return broken
 				}
 				return c.Get(ctx, key, obj, opts...)
 			},
 		}).Build()
-		if _, why, err := guard(t, c).Proven(t.Context()); !errors.Is(err, broken) || why != "" {
-			t.Errorf("after %d answers: %q, %v", i, why, err)
+		if _, why, err := newVerifier(t, c).VerifiedSince(t.Context()); !errors.Is(err, broken) || why != "" {
+			t.Errorf("after %d reads: %q, %v", i, why, err)
 		}
 	}
 }
 
-func TestMatters(t *testing.T) {
+func TestIsPolicy(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{"kuberik-actors": true, "kuberik-overrides": true, "kuberik-record": false, "other": false} {
 		p := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if Matters(p) != want {
+		if IsPolicy(p) != want {
 			t.Errorf("%s", name)
 		}
 	}
-	if len(Watched()) != 2 {
+	if len(PolicyKinds()) != 2 {
 		t.Error("policies and bindings are watched")
 	}
 }
