@@ -83,9 +83,9 @@ func TestRules(t *testing.T) {
 				"internal/release/x.go":              source("", local("api/v1alpha1"), local("internal/gate"), "net/url", "time"),
 				"internal/gate/x.go":                 source("", local("api/v1alpha1")),
 				"internal/health/x.go":               source(""),
-				"internal/health/http/x.go":          source("", local("internal/health"), "net/http"),
+				"internal/health/httpcheck/x.go":     source("", local("internal/health"), "net/http"),
 				"internal/health/kustomization/x.go": source("", local("internal/flux")),
-				"internal/health/all/x.go":           source("", local("internal/health/http")),
+				"internal/health/all/x.go":           source("", local("internal/health/httpcheck")),
 				"internal/flux/x.go":                 source("", "github.com/fluxcd/kustomize-controller/api/v1"),
 				"internal/controller/rollout/x.go":   source("", local("internal/release"), local("internal/health/all")),
 				"internal/controller/x.go":           source("", local("internal/controller/rollout")),
@@ -123,8 +123,8 @@ func TestRules(t *testing.T) {
 		},
 		"TestOnly": {
 			"packages for tests are only imported by tests",
-			map[string]string{"internal/health/http/x.go": source("", local("test/env"))},
-			[]string{"test-only internal/health/http"},
+			map[string]string{"internal/health/httpcheck/x.go": source("", local("test/env"))},
+			[]string{"test-only internal/health/httpcheck"},
 		},
 		"Network": {
 			"pure packages use no network", map[string]string{"internal/release/x.go": source("", "net/http/httptest")},
@@ -161,18 +161,18 @@ func TestRules(t *testing.T) {
 		},
 		"Providers": {
 			"providers do not import internal/release",
-			map[string]string{"internal/health/http/x.go": source("", local("internal/release"))},
-			[]string{"providers-apart internal/health/http"},
+			map[string]string{"internal/health/httpcheck/x.go": source("", local("internal/release"))},
+			[]string{"providers-apart internal/health/httpcheck"},
 		},
 		"ProvidersPair": {
 			"providers do not import each other",
-			map[string]string{"internal/health/http/x.go": source("", local("internal/health/job"))},
-			[]string{"downwards internal/health/http", "providers-apart internal/health/http"},
+			map[string]string{"internal/health/httpcheck/x.go": source("", local("internal/health/job"))},
+			[]string{"downwards internal/health/httpcheck", "providers-apart internal/health/httpcheck"},
 		},
 		"ProviderAcross": {
 			"health providers do not import a backend",
-			map[string]string{"internal/health/http/x.go": source("", local("internal/environment/github"))},
-			[]string{"providers-apart internal/health/http"},
+			map[string]string{"internal/health/httpcheck/x.go": source("", local("internal/environment/github"))},
+			[]string{"providers-apart internal/health/httpcheck"},
 		},
 		"Controllers": {
 			"controllers do not import each other",
@@ -340,7 +340,7 @@ func TestRules(t *testing.T) {
 func TestTheLengthOfImportChainsIsLimited(t *testing.T) {
 	packages := []string{
 		"cmd/kuberik", "internal/cli", "internal/demo", "internal/controller/rollout", "internal/health/all",
-		"internal/health/http", "internal/flux", "internal/kube", "internal/view", "internal/release", "internal/gate",
+		"internal/health/httpcheck", "internal/flux", "internal/kube", "internal/view", "internal/release", "internal/gate",
 	}
 	files := map[string]string{}
 	for i, pkg := range packages[:len(packages)-1] {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/gate"
-	apicheck "github.com/kuberik/kuberik/internal/gate/http"
+	"github.com/kuberik/kuberik/internal/gate/apicheck"
 	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
 )

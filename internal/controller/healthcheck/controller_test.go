@@ -22,7 +22,7 @@ import (
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/health"
-	httpcheck "github.com/kuberik/kuberik/internal/health/http"
+	"github.com/kuberik/kuberik/internal/health/httpcheck"
 	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )

@@ -19,7 +19,7 @@ import (
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/health/healthtest"
-	httpcheck "github.com/kuberik/kuberik/internal/health/http"
+	"github.com/kuberik/kuberik/internal/health/httpcheck"
 	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )

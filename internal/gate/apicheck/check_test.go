@@ -25,7 +25,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/gate"
-	apicheck "github.com/kuberik/kuberik/internal/gate/http"
+	"github.com/kuberik/kuberik/internal/gate/apicheck"
 	"github.com/kuberik/kuberik/internal/outbound"
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )
