@@ -123,7 +123,7 @@ func identify(s *situation) []Action {
 	if p.Digest != "" && s.illegal == "" && s.knownByTag(p.Tag) {
 		return []Action{s.identification(p.Tag, p.Digest)}
 	}
-	forced, _ := s.asked(v1alpha1.AnnotationForceDeploy)
+	forced, _ := s.annotation(v1alpha1.AnnotationForceDeploy)
 	for _, tag := range []string{s.pinned(), forced} {
 		if digest := s.registered(tag); digest != "" && s.knownByTag(tag) {
 			return []Action{s.identification(tag, digest)}
@@ -135,11 +135,11 @@ func identify(s *situation) []Action {
 // identifyHead fills in the digest of a deployment that was decided by its tag alone and is not handed over yet. That is stored before it is
 // handed over, so that the record and the Flux objects never name different content.
 func identifyHead(s *situation) (Decision, bool) {
-	h := s.judged()
-	if h == nil || h.Version.Digest != "" || statusOf(h) != v1alpha1.BakeDeploying || s.reached(h) {
+	h := s.deploying()
+	if h == nil || h.Version.Digest != "" || s.wasHandedOver() {
 		return Decision{}, false
 	}
-	digest := s.known(h.Version.Tag).Digest
+	digest := s.knownRelease(h.Version.Tag).Digest
 	if digest == "" && ByHand(h) {
 		digest = s.registered(h.Version.Tag)
 	}
@@ -223,7 +223,7 @@ func learnDetails(s *situation) []Action {
 	return []Action{Learn{news}}
 }
 
-// told says whether there is nothing left to learn about a version.
+// told reports whether there is nothing left to learn about a version.
 func told(v *v1alpha1.VersionInfo) bool {
 	return v.Version != nil && v.Revision != nil && v.Created != nil
 }
@@ -239,7 +239,7 @@ func tagged(details []Details) map[string][]*Details {
 	return byTag
 }
 
-// teaches says whether details fill in anything of a version.
+// teaches reports whether details fill in anything of a version.
 func teaches(v *v1alpha1.VersionInfo, d *Details) bool {
 	before := *v
 	fill(v, *d)
@@ -266,15 +266,15 @@ func notePin(s *situation) []Action {
 	return []Action{Amend{e}}
 }
 
-// pinNoted says whether the record has it that the version is pinned: it was deployed by the pin, or the pin came afterwards.
+// pinNoted reports whether the record has it that the version is pinned: it was deployed by the pin, or the pin came afterwards.
 func pinNoted(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return e.UnpinnedTime == nil && (e.PinnedTime != nil || e.Cause == v1alpha1.CausePin)
 }
 
-// pinsHead says whether the spec pins the version of the newest deployment, which need not be deployed again for that.
+// pinsHead reports whether the spec pins the version of the newest deployment, which need not be deployed again for that.
 func (s *situation) pinsHead() bool {
 	wanted, h := s.pinned(), s.head()
-	return wanted != "" && h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.out(h))
+	return wanted != "" && h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.reachedFlux())
 }
 
 // markKnown notes the newest release that is known now: what a person chose a version against.
@@ -304,7 +304,7 @@ func (s *situation) indispensable() int {
 	n := 1
 	for i := range s.status.History {
 		e := &s.status.History[i]
-		if e == s.runs() || e == lastGood(&s.status) {
+		if e == s.running() || e == lastGood(&s.status) {
 			n = i + 1
 		}
 	}
@@ -318,7 +318,7 @@ func (s *situation) droppable() int {
 	most := len(known) - min(limit(s.Spec.AvailableReleasesMinCount, 30), maxReleases)
 	oldest := s.Now.Add(-time.Duration(limit(s.Spec.AvailableReleasesRetentionDays, 7)) * 24 * time.Hour)
 	n := 0
-	for n < min(most, s.after()) && !s.needed(known[n]) && (known[n].Created == nil || known[n].Created.Time.Before(oldest)) {
+	for n < min(most, s.firstNewer()) && !s.needed(known[n]) && (known[n].Created == nil || known[n].Created.Time.Before(oldest)) {
 		n++
 	}
 	return max(n, len(known)-len(newest(known, maxReleases, bytesOfReleases, versionTexts)))
@@ -337,7 +337,7 @@ func newest[T any](list []T, most, budget int, texts func(*T) []string) []T {
 	return list
 }
 
-// needed says whether a release is what the ImagePolicy selects, part of the history, or the mark from which on releases are candidates.
+// needed reports whether a release is what the ImagePolicy selects, part of the history, or the mark from which on releases are candidates.
 func (s *situation) needed(v v1alpha1.VersionInfo) bool {
 	p, selected := s.selected()
 	return selected && matches(p, v) || slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {

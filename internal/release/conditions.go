@@ -101,8 +101,8 @@ func distance(a, b string) int {
 
 func (s *situation) gatesPassing() metav1.Condition {
 	kind := v1alpha1.ConditionGatesPassing
-	if h := s.kept(); h != nil {
-		return s.gatesOf(h.Version, s.uncovered(h))
+	if h := s.heldAtGates(); h != nil {
+		return s.gatesOf(h.Version, s.closedGates(h))
 	}
 	next, bypassed, ok := s.next()
 	switch {
@@ -113,7 +113,7 @@ func (s *situation) gatesPassing() metav1.Condition {
 	case ok:
 		return s.gatesOf(next, nil)
 	}
-	return s.gatesOf(s.foremost(), s.inTheWay(s.foremost()))
+	return s.gatesOf(s.firstCandidate(), s.blockingGates(s.firstCandidate()))
 }
 
 // gatesOf says of one release whether gates hold it. The reason tells a gate that is closed for every version from one that lists others.
@@ -160,7 +160,7 @@ func (s *situation) targetsReady() metav1.Condition {
 	switch {
 	case len(s.Targets) == 0:
 		return condition(kind, false, v1alpha1.ReasonNoTargets, "no Flux object asks for the version of this Rollout")
-	case s.runs() == nil && s.head() == nil:
+	case s.running() == nil && s.head() == nil:
 		return condition(kind, false, v1alpha1.ReasonPending, "no version was handed to Flux yet")
 	}
 	for _, t := range s.Targets {
@@ -177,11 +177,11 @@ func (s *situation) targetsReady() metav1.Condition {
 	return condition(kind, true, v1alpha1.ReasonTargetsApplied, "Flux has applied the version everywhere")
 }
 
-// available says whether the newest deployment has passed. One that gates keep from Flux does not count yet.
+// available reports whether the newest deployment has passed. One that gates keep from Flux does not count yet.
 func (s *situation) available() metav1.Condition {
 	kind, h := v1alpha1.ConditionAvailable, s.head()
-	if s.kept() != nil {
-		h = s.runs()
+	if s.heldAtGates() != nil {
+		h = s.running()
 	}
 	if h == nil {
 		reason, message := s.firstBlocker(v1alpha1.ReasonPending, "the first release is about to be deployed")
@@ -191,7 +191,7 @@ func (s *situation) available() metav1.Condition {
 	return condition(kind, reason == v1alpha1.ReasonAvailable, reason, message)
 }
 
-// halted says whether automatic deployments wait for a person, and what that person can do. A gate that waits for people is not meant, nor what
+// halted reports whether automatic deployments wait for a person, and what that person can do. A gate that waits for people is not meant, nor what
 // a person asked for: suspend, a pin, or a version by hand.
 func (s *situation) halted() metav1.Condition {
 	kind := v1alpha1.ConditionHalted
@@ -221,7 +221,7 @@ func setUp() []string {
 	}
 }
 
-// reconciling says whether something failed that the controller tries again.
+// reconciling reports whether something failed that the controller tries again.
 func (s *situation) reconciling() metav1.Condition {
 	if b := s.blockedBy(v1alpha1.ReasonWriteFailed); b != nil {
 		return condition(v1alpha1.ConditionReconciling, true, b.Reason, b.Message)
@@ -229,7 +229,7 @@ func (s *situation) reconciling() metav1.Condition {
 	return condition(v1alpha1.ConditionReconciling, false, v1alpha1.ReasonNormal, "nothing that failed is being tried again")
 }
 
-// stalled says whether the Rollout has failed in a way that does not pass by itself.
+// stalled reports whether the Rollout has failed in a way that does not pass by itself.
 func (s *situation) stalled() metav1.Condition {
 	kind := v1alpha1.ConditionStalled
 	if b := s.blockedBy(v1alpha1.ReasonUnknownVersion); b != nil && s.PinnedTag.State == TagNotFound {

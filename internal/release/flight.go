@@ -15,8 +15,8 @@ import (
 
 // awaitPerson leaves a paused release to a person, who retries it, replaces it, or lets it fail. What runs is still kept as it is.
 func awaitPerson(s *situation) (Decision, bool) {
-	h := s.flying()
-	if h == nil || h.PausedTime == nil {
+	h := s.at(stagePaused)
+	if h == nil {
 		return Decision{}, false
 	}
 	if s.unblocked() {
@@ -24,7 +24,7 @@ func awaitPerson(s *situation) (Decision, bool) {
 		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationUnblockFailed, s.Annotations[v1alpha1.AnnotationUnblockFailed]})
 		return d, true
 	}
-	if s.astray(h) || s.displaced() {
+	if s.targetsDiffer(h) || s.targetsDrifted() {
 		return Decision{}, false
 	}
 	return Decision{Blocked: s.paused(h)}, true
@@ -40,84 +40,74 @@ func (s *situation) paused(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocke
 
 // restoreTargets puts back what runs where somebody changed it while a newer deployment is kept from Flux.
 func restoreTargets(s *situation) (Decision, bool) {
-	if !s.displaced() {
+	if !s.targetsDrifted() {
 		return Decision{}, false
 	}
-	runs := s.runs()
-	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: s.strayed(runs, nil)}}}, true
+	runs := s.running()
+	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: s.showsOtherVersion(runs, nil)}}}, true
 }
 
 // holdUnreleasable keeps a version from Flux that may not go out any more, or deploys one that may in its place. What a person chose goes on
 // when it may go out again; what automation chose has its gates asked first.
 func holdUnreleasable(s *situation) (Decision, bool) {
-	h := s.judged()
-	if h == nil || statusOf(h) != v1alpha1.BakeDeploying {
+	h := s.deploying()
+	if h == nil {
 		return Decision{}, false
 	}
-	if b := s.unreleasable(h); b != nil {
+	if b := s.handoverProblem(h); b != nil {
 		return s.hold(h, []v1alpha1.Blocker{*b}, time.Time{}, "Held before it was handed to Flux: "+b.Message), true
 	}
-	if !s.goesOn(h) {
+	if !s.isResumable(h) {
 		return Decision{}, false
 	}
-	return Decision{Actions: []Action{Amend{s.resumed(h)}}, Again: s.Now}, true
+	return Decision{Actions: []Action{Amend{s.resumedEntry(h)}}, Again: s.Now}, true
 }
 
-// goesOn reports whether a deployment that a person chose was held before it was handed over, and nothing holds it any more.
-func (s *situation) goesOn(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return ByHand(h) && statusOf(h) == v1alpha1.BakeDeploying && withheld(h) && !s.handed(h) && s.unreleasable(h) == nil
+// isResumable reports whether a deployment that a person chose was held before it was handed over, and nothing holds it any more.
+func (s *situation) isResumable(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return s.stage == stageWithheld && ByHand(h) && s.handoverProblem(h) == nil
 }
 
 // holdHandover keeps a version from Flux when a gate has closed between the decision and the first write. Nothing was touched
 // yet, so it can wait, or a release that is admitted can take its place. Once one target carries the version, the rest follow.
 func holdHandover(s *situation) (Decision, bool) {
-	h := s.judged()
-	if !s.atGates(h) {
+	h := s.awaitsGates()
+	if h == nil {
 		return Decision{}, false
 	}
-	shut, sick := s.uncovered(h), s.ailing(h.Version)
+	shut, sick := s.closedGates(h), s.healthBlockersFor(h.Version)
 	switch {
-	case len(shut) == 0 && !withheld(h):
+	case len(shut) == 0 && s.stage == stageRecorded:
 		return Decision{}, false
-	case len(sick) > 0 && withheld(h):
-		if d, ok := s.instead(h); ok {
+	case len(sick) > 0 && s.stage == stageWithheld:
+		if d, ok := s.deployInstead(h); ok {
 			return d, true
 		}
 		return Decision{Blocked: sick}, true
-	case len(shut) == 0, s.letPast(h, shut):
-		return s.resume(h, shut), true
+	case len(shut) == 0, s.mayBypass(h, shut):
+		return s.resumeHandover(h, shut), true
 	}
 	return s.hold(h, gateBlockers(shut), s.again(shut), "Waits at a gate that closed before it was handed to Flux"), true
 }
 
-// reached reports whether a deployment was ever handed to Flux, also if the targets that it was handed to are gone.
-func (s *situation) reached(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return h.BakeStartTime != nil || s.handed(h) || !ByHand(h) && s.out(h)
-}
-
-// unreleasable says why a deployment that no target carries yet must not be handed over any more; nil if it may be.
-func (s *situation) unreleasable(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
-	if h == nil || s.reached(h) {
+// handoverProblem says why a deployment that no target carries yet must not be handed over any more; nil if it may be.
+func (s *situation) handoverProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
+	if h == nil || s.wasHandedOver() {
 		return nil
 	}
 	if h.Cause == v1alpha1.CauseAutomatic && s.withdrawn(h.Version) {
 		return s.withdrawnBlocker(h.Version)
 	}
-	b := s.unfit(h.Version)
+	b := s.identityProblem(h.Version)
 	if b != nil && b.Reason == v1alpha1.ReasonNoDigest && ByHand(h) {
 		return nil // the targets that can do without it take it
 	}
 	return b
 }
 
-// atGates says whether gates still have a say about a deployment: automation decided it, and no target carries it yet.
-func (s *situation) atGates(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return h != nil && !ByHand(h) && statusOf(h) == v1alpha1.BakeDeploying && !s.handed(h)
-}
-
 // hold keeps a deployment from Flux, or deploys one that is admitted in its place.
 func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.Blocker, again time.Time, why string) Decision {
-	if d, ok := s.instead(h); ok {
+	if d, ok := s.deployInstead(h); ok {
 		return d
 	}
 	d := Decision{Blocked: blocked, Again: again}
@@ -130,68 +120,68 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.
 	return d
 }
 
-// instead deploys a release that nothing holds in the place of one that is kept from Flux.
-func (s *situation) instead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool) {
+// deployInstead deploys a release that nothing holds in the place of one that is kept from Flux.
+func (s *situation) deployInstead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool) {
 	next, bypassed, ok := s.next()
-	if !ok || s.pinned() != "" || !s.replaceable(h) || len(s.ailing(next)) > 0 {
+	if !ok || s.pinned() != "" || !s.mayReplace(h) || len(s.healthBlockersFor(next)) > 0 {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
 }
 
-// replaceable reports whether automation may replace a deployment that is kept from Flux: its own, and one that can never go out,
+// mayReplace reports whether automation may replace a deployment that is kept from Flux: its own, and one that can never go out,
 // but no rollback while a failure stops automatic deployments.
-func (s *situation) replaceable(h *v1alpha1.DeploymentHistoryEntry) bool {
+func (s *situation) mayReplace(h *v1alpha1.DeploymentHistoryEntry) bool {
 	if h.Cause == v1alpha1.CauseRollback && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer {
 		return false
 	}
-	return h.Cause == v1alpha1.CauseAutomatic || s.unreleasable(h) != nil
+	return h.Cause == v1alpha1.CauseAutomatic || s.handoverProblem(h) != nil
 }
 
-// uncovered lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
+// closedGates lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
 // the Override is over; another one has to be put on record first.
-func (s *situation) uncovered(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
-	list := s.standing(h)
+func (s *situation) closedGates(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
+	list := s.activeOverrides(h)
 	return slices.DeleteFunc(s.gates().Shut(version.Identity(h.Version)), func(v gate.Verdict) bool {
-		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) && s.everyOne(h, v)
+		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) && s.coveredByWildcard(h, v)
 		return recorded && (!s.covered(h.Overrides, v) || s.covered(list, v))
 	})
 }
 
-// everyOne says whether a gate is one of those that the word for all of them stands for: where Overrides went past gates, those that they
+// coveredByWildcard reports whether a gate is one of those that the word for all of them stands for: where Overrides went past gates, those that they
 // cover.
-func (s *situation) everyOne(h *v1alpha1.DeploymentHistoryEntry, v gate.Verdict) bool {
+func (s *situation) coveredByWildcard(h *v1alpha1.DeploymentHistoryEntry, v gate.Verdict) bool {
 	past := bypasses(h.Overrides, v1alpha1.BypassGates) || bypasses(h.Overrides, v1alpha1.BypassSchedules)
 	return !past || s.covered(h.Overrides, v)
 }
 
-// letPast says whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is
+// mayBypass reports whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is
 // the first and spec.initialDeployment skips them.
-func (s *situation) letPast(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) bool {
-	tag, ok := s.asked(v1alpha1.AnnotationBypassGates)
-	return ok && tag == h.Version.Tag || s.runs() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates ||
-		s.overridden(h.Version, shut)
+func (s *situation) mayBypass(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) bool {
+	tag, ok := s.annotation(v1alpha1.AnnotationBypassGates)
+	return ok && tag == h.Version.Tag || s.running() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates ||
+		s.overridesAllGates(h.Version, shut)
 }
 
-// resume lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
-func (s *situation) resume(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
-	e := s.resumed(h)
-	if len(shut) > 0 || len(s.sick()) > 0 {
-		s.overrule(&e)
+// resumeHandover lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
+func (s *situation) resumeHandover(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
+	e := s.resumedEntry(h)
+	if len(shut) > 0 || len(s.healthBlockers()) > 0 {
+		s.recordOverrides(&e)
 	}
 	if len(shut) == 0 {
 		return Decision{Actions: []Action{Amend{e}}, Again: s.Now}
 	}
 	e.BypassedGates = names(s.gates().Shut(version.Identity(h.Version)))
 	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
-	if value, ok := s.asked(v1alpha1.AnnotationBypassGates); ok {
+	if value, ok := s.annotation(v1alpha1.AnnotationBypassGates); ok {
 		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})
 	}
 	return d
 }
 
-// resumed is a deployment that was kept from Flux, as if it had been decided now.
-func (s *situation) resumed(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
+// resumedEntry is a deployment that was kept from Flux, as if it had been decided now.
+func (s *situation) resumedEntry(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
 	e := *h.DeepCopy()
 	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
@@ -201,16 +191,16 @@ func (s *situation) resumed(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Deploym
 // failOnCheck fails a release when a check is unhealthy because of it. A release that was deployed into an environment that was
 // red already is judged only once the checks have been green.
 func failOnCheck(s *situation) (Decision, bool) {
-	h := s.judged()
+	h := s.inFlightUnpaused()
 	if h == nil {
 		return Decision{}, false
 	}
-	baking := statusOf(h) == v1alpha1.BakeInProgress
+	baking := s.stage == stageBaking || s.stage == stageInterrupted
 	bad := slices.DeleteFunc(slices.Clone(s.Health.Reports), func(r health.Report) bool {
 		if baking {
 			return !s.failsBake(r, h)
 		}
-		return h.Recovery || s.inert() || !s.blames(r, h) // what does not run yet is not to blame
+		return h.Recovery || s.fluxCannotApply() || !s.failsDeployment(r, h) // what does not run yet is not to blame
 	})
 	if len(bad) == 0 {
 		return Decision{}, false
@@ -224,12 +214,12 @@ func failOnCheck(s *situation) (Decision, bool) {
 
 // failsBake reports whether a check was unhealthy during a bake, and what it judges is the release.
 func (s *situation) failsBake(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
-	return !s.ousted(h) && (r.State == v1alpha1.HealthUnhealthy || r.FailedSince(h.BakeStartTime.Time))
+	return !s.isOverwritten(h) && (r.State == v1alpha1.HealthUnhealthy || r.FailedSince(h.BakeStartTime.Time))
 }
 
-// blames says whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the
+// failsDeployment reports whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the
 // release up everywhere, evidence by time from the deployment on. What a retry had before it never counts.
-func (s *situation) blames(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
+func (s *situation) failsDeployment(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
 	cutoff := Cutoff(h)
 	if !r.ByRevision {
 		return r.Bad() || r.FailedSince(cutoff)
@@ -241,13 +231,13 @@ func (s *situation) blames(r health.Report, h *v1alpha1.DeploymentHistoryEntry) 
 // failOnTimeout fails a release whose bake has not started, or gone on, within deployTimeout. One that waits for nothing any more is in
 // time: that it was not seen earlier may be because nobody could look.
 func failOnTimeout(s *situation) (Decision, bool) {
-	h := s.judged()
+	h := s.inFlightUnpaused()
 	deadline, waits := s.deadline(h), s.waits()
-	if deadline.IsZero() || s.Now.Before(deadline) || len(waits) == 0 && !s.astray(h) {
+	if deadline.IsZero() || s.Now.Before(deadline) || len(waits) == 0 && !s.targetsDiffer(h) {
 		return Decision{}, false
 	}
 	message := "Deploy timeout reached before bake could start"
-	if statusOf(h) == v1alpha1.BakeInProgress {
+	if s.stage == stageInterrupted {
 		message = "Deploy timeout reached while the bake was interrupted"
 	}
 	if len(waits) > 0 {
@@ -260,7 +250,7 @@ func failOnTimeout(s *situation) (Decision, bool) {
 // deadline is when the wait for the bake to start or go on ends, if the cluster is observed until then; zero if it is not bounded or not
 // waiting, or while a mistake in the set-up holds the release.
 func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
-	if h == nil || s.Spec.DeployTimeout == nil || NotSetUp(s.Targets) || statusOf(h) != v1alpha1.BakeDeploying && h.InterruptedTime == nil {
+	if h == nil || s.Spec.DeployTimeout == nil || NotSetUp(s.Targets) || s.stage == stageBaking {
 		return time.Time{}
 	}
 	return s.Now.Add(duration(s.Spec.DeployTimeout) - s.elapsed(h))
@@ -270,15 +260,15 @@ func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
 // somebody changed it.
 func pinTargets(s *situation) (Decision, bool) {
 	h := s.head()
-	if h == nil || !s.astray(h) {
+	if h == nil || !s.targetsDiffer(h) {
 		return Decision{}, false
 	}
-	drift := s.strayed(h, func(t Target) bool { return t.Asked })
+	drift := s.showsOtherVersion(h, func(t Target) bool { return t.Asked })
 	d := Decision{
-		Actions: []Action{Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handed(h), Drift: drift}},
-		Blocked: s.waits(), Again: s.deadline(s.judged()),
+		Actions: []Action{Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handedOver(h), Drift: drift}},
+		Blocked: s.waits(), Again: s.deadline(s.inFlightUnpaused()),
 	}
-	if h.PausedTime != nil {
+	if s.stage == stagePaused {
 		d.Blocked = s.paused(h)
 	}
 	return d, true
@@ -287,12 +277,12 @@ func pinTargets(s *situation) (Decision, bool) {
 // interruptBake stops the bake while a check has no verdict or Flux is at work, and starts it anew afterwards: a release is
 // Available only if it was healthy throughout.
 func interruptBake(s *situation) (Decision, bool) {
-	h := s.judged()
-	if h == nil || statusOf(h) != v1alpha1.BakeInProgress || h.InterruptedTime != nil && s.astray(h) {
+	h := s.at(stageBaking, stageInterrupted)
+	if h == nil || s.stage == stageInterrupted && s.targetsDiffer(h) {
 		return Decision{}, false
 	}
-	waits := append(s.waits(), s.drifted(h)...)
-	if len(waits) == 0 && h.InterruptedTime == nil && !s.wavered(h) {
+	waits := append(s.waits(), s.driftBlockers(h)...)
+	if len(waits) == 0 && h.InterruptedTime == nil && !s.checkChanged(h) {
 		return Decision{}, false
 	}
 	return s.interrupt(h, waits), true
@@ -314,9 +304,9 @@ func (s *situation) interrupt(h *v1alpha1.DeploymentHistoryEntry, waits []v1alph
 	return Decision{Actions: []Action{Amend{e}}, Blocked: waits, Again: s.Now}
 }
 
-// wavered says whether a check had no verdict for a while between two looks: it has its state since another time than when it
+// checkChanged reports whether a check had no verdict for a while between two looks: it has its state since another time than when it
 // was last looked at, or since the bake started.
-func (s *situation) wavered(h *v1alpha1.DeploymentHistoryEntry) bool {
+func (s *situation) checkChanged(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(s.Health.Reports, func(r health.Report) bool {
 		seen, known := evidence(r), false
 		for _, last := range s.status.Checks {
@@ -349,8 +339,8 @@ func (s *situation) bakeStart(h *v1alpha1.DeploymentHistoryEntry) *metav1.Time {
 
 // awaitTargets waits until Flux has applied the version everywhere.
 func awaitTargets(s *situation) (Decision, bool) {
-	h, waits := s.flying(), s.targetWaits()
-	if h == nil || statusOf(h) != v1alpha1.BakeDeploying || len(waits) == 0 {
+	h, waits := s.deploying(), s.targetWaits()
+	if h == nil || len(waits) == 0 {
 		return Decision{}, false
 	}
 	return Decision{Blocked: s.waits(), Again: s.deadline(h)}, true
@@ -358,8 +348,8 @@ func awaitTargets(s *situation) (Decision, bool) {
 
 // awaitChecks waits until every selected check is healthy for the revision that was deployed.
 func awaitChecks(s *situation) (Decision, bool) {
-	h, waits := s.flying(), s.checkWaits()
-	if h == nil || statusOf(h) != v1alpha1.BakeDeploying || len(waits) == 0 {
+	h, waits := s.deploying(), s.checkWaits()
+	if h == nil || len(waits) == 0 {
 		return Decision{}, false
 	}
 	return Decision{Blocked: waits, Again: s.deadline(h)}, true
@@ -367,8 +357,8 @@ func awaitChecks(s *situation) (Decision, bool) {
 
 // startBake starts the clock. Without a bake time there is nothing to wait for.
 func startBake(s *situation) (Decision, bool) {
-	h := s.flying()
-	if h == nil || statusOf(h) != v1alpha1.BakeDeploying {
+	h := s.deploying()
+	if h == nil {
 		return Decision{}, false
 	}
 	e := *h.DeepCopy()
@@ -382,7 +372,7 @@ func startBake(s *situation) (Decision, bool) {
 
 // finishBake makes a release Available when its bake time has passed.
 func finishBake(s *situation) (Decision, bool) {
-	h := s.flying()
+	h := s.at(stageBaking, stageInterrupted)
 	if h == nil || s.elapsed(h) < duration(s.Spec.BakeTime) {
 		return Decision{}, false
 	}
@@ -391,7 +381,7 @@ func finishBake(s *situation) (Decision, bool) {
 
 // keepBaking waits for the end of the bake.
 func keepBaking(s *situation) (Decision, bool) {
-	h := s.flying()
+	h := s.at(stageBaking, stageInterrupted)
 	if h == nil {
 		return Decision{}, false
 	}
@@ -431,7 +421,7 @@ func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFail
 func (s *situation) markWithheld(e *v1alpha1.DeploymentHistoryEntry) {
 	switch {
 	case e.BakeStartTime != nil:
-	case s.out(e) || ByHand(e):
+	case s.reachedFlux() || ByHand(e):
 		e.InterruptedTime = nil
 	case e.InterruptedTime == nil:
 		e.InterruptedTime = ceil(s.Now)

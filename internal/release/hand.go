@@ -64,13 +64,13 @@ func checkSpec(spec v1alpha1.RolloutSpec) error {
 
 // retry runs the release that failed, or that is paused, once more. Anything else has nothing to retry.
 func retry(s *situation) (Decision, bool) {
-	value, ok := s.asked(v1alpha1.AnnotationRetry)
+	value, ok := s.annotation(v1alpha1.AnnotationRetry)
 	if !ok {
 		return Decision{}, false
 	}
 	h := s.head()
 	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationRetry, value}}, Again: s.Now}
-	if h == nil || statusOf(h) != v1alpha1.BakeFailed && h.PausedTime == nil {
+	if h == nil || statusOf(h) != v1alpha1.BakeFailed && s.stage != stagePaused {
 		d.Notices = []Notice{{"RetryIgnored", "there is no failed or paused release to retry"}}
 		return d, true
 	}
@@ -87,7 +87,7 @@ func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Deploym
 	if at.Equal(e.LastRetryTimestamp) {
 		at = ceil(at.Add(time.Second)) // the time is what tells one run from another
 	}
-	if !withheld(h) || s.handed(h) {
+	if !withheld(h) || s.handedOver(h) {
 		e.InterruptedTime = nil
 	}
 	e.LastRetryTimestamp, e.BakeStartTime, e.BakeEndTime, e.FailedHealthChecks, e.PausedTime = at, nil, nil, nil, nil
@@ -98,7 +98,7 @@ func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Deploym
 // liftQuarantine takes releases out of quarantine: the annotation holds their tag, then the reason. It is used up even where it has nothing to
 // do, and says so.
 func liftQuarantine(s *situation) (Decision, bool) {
-	value, ok := s.asked(v1alpha1.AnnotationLiftQuarantine)
+	value, ok := s.annotation(v1alpha1.AnnotationLiftQuarantine)
 	if !ok {
 		return Decision{}, false
 	}
@@ -125,7 +125,7 @@ func liftQuarantine(s *situation) (Decision, bool) {
 // followPin deploys the tag that the spec pins, known or not.
 func followPin(s *situation) (Decision, bool) {
 	wanted := s.pinned()
-	if wanted == "" || s.doubtfulPin() != nil || s.pinsHead() {
+	if wanted == "" || s.unconfirmedPin() != nil || s.pinsHead() {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(s.deployable(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
@@ -133,7 +133,7 @@ func followPin(s *situation) (Decision, bool) {
 
 // ignoreForceUnderPin uses up a force-deploy that a pin contradicts, so that it does not fire when the pin is removed.
 func ignoreForceUnderPin(s *situation) (Decision, bool) {
-	tag, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	tag, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
 	if !ok || s.pinned() == "" {
 		return Decision{}, false
 	}
@@ -145,7 +145,7 @@ func ignoreForceUnderPin(s *situation) (Decision, bool) {
 
 // forceDeploy deploys a known release because a person says so. It is used up even where it has nothing to do.
 func forceDeploy(s *situation) (Decision, bool) {
-	tag, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	tag, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
 	if !ok {
 		return Decision{}, false
 	}
@@ -157,21 +157,21 @@ func forceDeploy(s *situation) (Decision, bool) {
 		return s.ignoreForce(tag, "no such release is known; see status.availableReleases, or pin with spec.wantedVersion"), true
 	}
 	v := s.status.AvailableReleases[i]
-	if why := s.pointless(v); why != "" {
+	if why := s.noChange(v); why != "" {
 		return s.ignoreForce(tag, why), true
 	}
 	return Decision{Actions: s.record(v, v1alpha1.CauseForceDeploy, nil), Again: s.Now}, true
 }
 
-// underWay says whether a deployment is in flight and needs nobody to go on.
-func (s *situation) underWay(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return InFlight(h) && h.PausedTime == nil && (ByHand(h) || s.out(h))
+// isProgressing reports whether a deployment is in flight and needs nobody to go on.
+func (s *situation) isProgressing(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return s.inFlightUnpaused() != nil && (ByHand(h) || s.reachedFlux())
 }
 
 // ignoreUnblock uses up an unblock-failed that has nothing to unblock, so that it does not let something past a later failure.
 func ignoreUnblock(s *situation) (Decision, bool) {
-	value, ok := s.asked(v1alpha1.AnnotationUnblockFailed)
-	if h := s.head(); !ok || h != nil && (halted(h) || h.PausedTime != nil) && value == "true" {
+	value, ok := s.annotation(v1alpha1.AnnotationUnblockFailed)
+	if h := s.head(); !ok || h != nil && (halted(h) || s.stage == stagePaused) && value == "true" {
 		return Decision{}, false
 	}
 	return Decision{
@@ -194,8 +194,8 @@ func (s *situation) newest(tag string) int {
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag})
 }
 
-// known is the newest known release of a tag, or just the tag, with its digest if a target needs that and the registry has told it.
-func (s *situation) known(tag string) v1alpha1.VersionInfo {
+// knownRelease is the newest known release of a tag, or just the tag, with its digest if a target needs that and the registry has told it.
+func (s *situation) knownRelease(tag string) v1alpha1.VersionInfo {
 	if i := s.newest(tag); i >= 0 {
 		return s.status.AvailableReleases[i]
 	}
@@ -206,9 +206,9 @@ func (s *situation) known(tag string) v1alpha1.VersionInfo {
 // every one-shot annotation that had a part in it counts as used, all in one write.
 func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string) []Action {
 	var actions []Action
-	if h := s.flying(); h != nil {
+	if h := s.head(); h != nil && InFlight(h) {
 		e := *h.DeepCopy()
-		if s.markWithheld(&e); ByHand(h) && !s.out(h) {
+		if s.markWithheld(&e); ByHand(h) && !s.reachedFlux() {
 			e.InterruptedTime = ceil(s.Now)
 		}
 		setStatus(&e, v1alpha1.BakeCancelled, "Bake cancelled due to new deployment: "+v.Tag)
@@ -217,7 +217,7 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 	}
 	e := s.entry(v, cause, bypassed)
 	setStatus(&e, v1alpha1.BakeDeploying, waitsForFlux)
-	return append(append(actions, s.consume()...), Record{e})
+	return append(append(actions, s.consumeAnnotations()...), Record{e})
 }
 
 // entry is a deployment to be recorded.
@@ -232,7 +232,7 @@ func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed
 		Recovery: cause != v1alpha1.CauseAutomatic && s.unhealthy(),
 	}
 	if cause == v1alpha1.CauseAutomatic {
-		s.overrule(&e)
+		s.recordOverrides(&e)
 	}
 	s.markKnown(&e)
 	if cause == v1alpha1.CauseRollback {
@@ -241,25 +241,25 @@ func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed
 	return e
 }
 
-// consume uses up the annotations that speak of the next deployment.
-func (s *situation) consume() []Action {
+// consumeAnnotations uses up the annotations that speak of the next deployment.
+func (s *situation) consumeAnnotations() []Action {
 	var actions []Action
 	for _, key := range []string{
 		v1alpha1.AnnotationForceDeploy, v1alpha1.AnnotationBypassGates, v1alpha1.AnnotationUnblockFailed,
 		v1alpha1.AnnotationDeployMessage, v1alpha1.AnnotationDeployUser,
 	} {
-		if value, ok := s.asked(key); ok {
+		if value, ok := s.annotation(key); ok {
 			actions = append(actions, Handle{key, value})
 		}
 	}
 	return actions
 }
 
-// overrule puts on record the Overrides that a deployment owes its start to: those on record that are in force still, and those that
+// recordOverrides puts on record the Overrides that a deployment owes its start to: those on record that are in force still, and those that
 // came since.
-func (s *situation) overrule(e *v1alpha1.DeploymentHistoryEntry) {
-	still := s.standing(e)
-	added := without(s.used(e.Version), still)
+func (s *situation) recordOverrides(e *v1alpha1.DeploymentHistoryEntry) {
+	still := s.activeOverrides(e)
+	added := without(s.neededOverrides(e.Version), still)
 	e.Overrides = append(still, added...)
 	e.Overrides = e.Overrides[:min(len(e.Overrides), maxOverrides)]
 	e.Recovery = e.Recovery || s.unhealthy() && bypasses(e.Overrides, v1alpha1.BypassHealth)
@@ -272,8 +272,8 @@ func (s *situation) overrule(e *v1alpha1.DeploymentHistoryEntry) {
 	e.Message = &message
 }
 
-// standing lists the Overrides on record of a deployment that are in force still.
-func (s *situation) standing(e *v1alpha1.DeploymentHistoryEntry) []v1alpha1.UsedOverride {
+// activeOverrides lists the Overrides on record of a deployment that are in force still.
+func (s *situation) activeOverrides(e *v1alpha1.DeploymentHistoryEntry) []v1alpha1.UsedOverride {
 	return without(e.Overrides, without(e.Overrides, s.overrides(e.Version)))
 }
 
@@ -285,7 +285,7 @@ func without(list, other []v1alpha1.UsedOverride) []v1alpha1.UsedOverride {
 }
 
 func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
-	if user, ok := s.asked(v1alpha1.AnnotationDeployUser); ok && user != "" && manual(cause) {
+	if user, ok := s.annotation(v1alpha1.AnnotationDeployUser); ok && user != "" && manual(cause) {
 		return &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(user, 128)}
 	}
 	return &v1alpha1.TriggeredBy{Kind: "System", Name: system}
@@ -293,13 +293,13 @@ func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
 
 // message words a deployment as the published interface does: the text a person gave, or what kind of deployment it is.
 func (s *situation) message(cause v1alpha1.Cause, bypassed []string) *string {
-	if text, ok := s.asked(v1alpha1.AnnotationDeployMessage); ok && text != "" && manual(cause) {
+	if text, ok := s.annotation(v1alpha1.AnnotationDeployMessage); ok && text != "" && manual(cause) {
 		text = version.Clean(text, 512)
 		return &text
 	}
 	parts := s.kindOf(cause)
 	if len(bypassed) > 0 {
-		parts = append(parts, "with gate bypass"+s.skipped(cause))
+		parts = append(parts, "with gate bypass"+s.bypassedSuffix(cause))
 	}
 	if cause == v1alpha1.CauseAutomatic && s.unblocks() {
 		parts = append(parts, "with failed bake unblock")
@@ -321,7 +321,7 @@ func (s *situation) kindOf(cause v1alpha1.Cause) []string {
 	return []string{"Automatic deployment"}
 }
 
-// unblocks says whether a person lets a deployment through that a failure would hold.
+// unblocks reports whether a person lets a deployment through that a failure would hold.
 func (s *situation) unblocks() bool {
 	h := s.head()
 	return h != nil && halted(h) && s.unblocked()
@@ -331,13 +331,13 @@ func manual(cause v1alpha1.Cause) bool {
 	return cause == v1alpha1.CausePin || cause == v1alpha1.CauseForceDeploy
 }
 
-// unblocked says whether a person lets the next candidate through after a failure.
+// unblocked reports whether a person lets the next candidate through after a failure.
 func (s *situation) unblocked() bool {
-	value, ok := s.asked(v1alpha1.AnnotationUnblockFailed)
+	value, ok := s.annotation(v1alpha1.AnnotationUnblockFailed)
 	return ok && value == "true"
 }
 
-// unhealthy says whether any selected check is unhealthy now.
+// unhealthy reports whether any selected check is unhealthy now.
 func (s *situation) unhealthy() bool {
 	for _, r := range s.Health.Reports {
 		if r.State == v1alpha1.HealthUnhealthy {
@@ -368,8 +368,8 @@ type Override struct {
 	UntrustedReason string
 }
 
-// idle says why an Override does nothing; empty if it is in force.
-func (s *situation) idle(o Override) string {
+// unusedReason says why an Override does nothing; empty if it is in force.
+func (s *situation) unusedReason(o Override) string {
 	switch {
 	case o.UntrustedReason != "":
 		return o.UntrustedReason
@@ -381,11 +381,11 @@ func (s *situation) idle(o Override) string {
 	return ""
 }
 
-// unheeded says which Overrides of a release do nothing, and why: who broke the glass would look for that first.
-func (s *situation) unheeded(v v1alpha1.VersionInfo) string {
+// unusedOverrides says which Overrides of a release do nothing, and why: who broke the glass would look for that first.
+func (s *situation) unusedOverrides(v v1alpha1.VersionInfo) string {
 	words := ""
 	for _, o := range s.Overrides {
-		if why := s.idle(o); o.Release == version.Identity(v) && why != "" && len(words) < 200 {
+		if why := s.unusedReason(o); o.Release == version.Identity(v) && why != "" && len(words) < 200 {
 			words += "; Override " + o.Name + " does not count: " + why
 		}
 	}
@@ -413,19 +413,19 @@ func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
 func (s *situation) overrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	var list []v1alpha1.UsedOverride
 	for _, o := range s.Overrides {
-		if o.Release == version.Identity(v) && s.idle(o) == "" && len(list) < maxOverrides {
+		if o.Release == version.Identity(v) && s.unusedReason(o) == "" && len(list) < maxOverrides {
 			list = append(list, o.UsedOverride)
 		}
 	}
 	return list
 }
 
-// bypasses says whether any of a list goes past something.
+// bypasses reports whether any of a list goes past something.
 func bypasses(list []v1alpha1.UsedOverride, b v1alpha1.Bypass) bool {
 	return slices.ContainsFunc(list, func(o v1alpha1.UsedOverride) bool { return slices.Contains(o.Bypass, b) })
 }
 
-// covered says whether Overrides let a release past a gate that is shut.
+// covered reports whether Overrides let a release past a gate that is shut.
 func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) bool {
 	i := slices.IndexFunc(s.Gates, func(g *v1alpha1.RolloutGate) bool { return g.Name == shut.Gate })
 	if i >= 0 && gate.Scheduled(s.Gates[i]) {
@@ -434,30 +434,30 @@ func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) boo
 	return bypasses(list, v1alpha1.BypassGates)
 }
 
-// inTheWay lists the verdicts that are not open for a release and that no Override lets it past.
-func (s *situation) inTheWay(v v1alpha1.VersionInfo) []gate.Verdict {
+// blockingGates lists the verdicts that are not open for a release and that no Override lets it past.
+func (s *situation) blockingGates(v v1alpha1.VersionInfo) []gate.Verdict {
 	list := s.overrides(v)
 	return slices.DeleteFunc(s.gates().Shut(version.Identity(v)), func(g gate.Verdict) bool { return s.covered(list, g) })
 }
 
-// overridden says whether Overrides let a release past every gate that is shut for it.
-func (s *situation) overridden(v v1alpha1.VersionInfo, shut []gate.Verdict) bool {
+// overridesAllGates reports whether Overrides let a release past every gate that is shut for it.
+func (s *situation) overridesAllGates(v v1alpha1.VersionInfo, shut []gate.Verdict) bool {
 	list := s.overrides(v)
 	return len(list) > 0 && !slices.ContainsFunc(shut, func(g gate.Verdict) bool { return !s.covered(list, g) })
 }
 
-// healthOverridden says whether an Override lets the release that comes next past the health of what runs. If gates hold all of them,
+// healthOverridden reports whether an Override lets the release that comes next past the health of what runs. If gates hold all of them,
 // that is the one that is asked about first.
 func (s *situation) healthOverridden() bool {
 	next, _, ok := s.next()
 	if !ok && len(s.candidates()) > 0 {
-		next, ok = s.foremost(), true
+		next, ok = s.firstCandidate(), true
 	}
 	return ok && bypasses(s.overrides(next), v1alpha1.BypassHealth)
 }
 
-// ask asks people to approve a release that nothing else holds, once.
-func (s *situation) ask(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
+// requestApproval asks people to approve a release that nothing else holds, once.
+func (s *situation) requestApproval(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
 	calls := len(shut) > 0 && shut[0].Reason == gate.ReasonAwaitingApproval // what needs nobody comes first in the list
 	if !calls || slices.Contains(s.status.ApprovalRequested, version.Identity(v)) {
 		return nil
@@ -470,11 +470,11 @@ func (s *situation) ask(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
 	return []Action{Ask{Requested: asked[max(0, len(asked)-maxAsked):], Shut: shut}}
 }
 
-// used lists the Overrides that a deployment of a release owes its start to. Gates that the annotation lets it past need none.
-func (s *situation) used(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
-	sick := len(s.sick()) > 0 || s.stopped()
+// neededOverrides lists the Overrides that a deployment of a release owes its start to. Gates that the annotation lets it past need none.
+func (s *situation) neededOverrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
+	sick := len(s.healthBlockers()) > 0 || s.haltedByFailure()
 	shut := s.gates().Shut(version.Identity(v))
-	if tag, ok := s.asked(v1alpha1.AnnotationBypassGates); ok && tag == v.Tag {
+	if tag, ok := s.annotation(v1alpha1.AnnotationBypassGates); ok && tag == v.Tag {
 		shut = nil
 	}
 	return slices.DeleteFunc(s.overrides(v), func(o v1alpha1.UsedOverride) bool {

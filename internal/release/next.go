@@ -24,11 +24,11 @@ func stayPinned(s *situation) (Decision, bool) {
 	if s.pinned() == "" {
 		return Decision{}, false
 	}
-	if b := s.doubtfulPin(); b != nil {
+	if b := s.unconfirmedPin(); b != nil {
 		return Decision{Blocked: []v1alpha1.Blocker{*b}, Again: s.PinnedTag.Until}, true
 	}
 	var blocked []v1alpha1.Blocker
-	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 || s.diverges() {
+	if h := s.head(); statusOf(h) == v1alpha1.BakeFailed || len(s.candidates()) > 0 || s.selectionDiffers() {
 		blocked = []v1alpha1.Blocker{{
 			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPinned,
 			Message: "pinned to " + s.pinned() + " by spec.wantedVersion", ClearedBy: "whoever may edit spec.wantedVersion",
@@ -37,11 +37,11 @@ func stayPinned(s *situation) (Decision, bool) {
 	return Decision{Blocked: blocked}, true
 }
 
-// doubtfulPin is what holds a pin to a tag that the registry does not have, or of which it has not been asked yet. Nobody means to deploy a
+// unconfirmedPin is what holds a pin to a tag that the registry does not have, or of which it has not been asked yet. Nobody means to deploy a
 // typing error past every gate; who does mean it says so with force-deploy of the same tag. A registry that cannot be asked holds no pin.
-func (s *situation) doubtfulPin() *v1alpha1.Blocker {
+func (s *situation) unconfirmedPin() *v1alpha1.Blocker {
 	wanted := s.pinned()
-	forced, ok := s.asked(v1alpha1.AnnotationForceDeploy)
+	forced, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
 	if wanted == "" || ok && forced == wanted {
 		return nil
 	}
@@ -61,17 +61,17 @@ func (s *situation) doubtfulPin() *v1alpha1.Blocker {
 // rollBack deploys the last Available release again, once, if the release that failed was not chosen by a person and nothing
 // forbids going back so far. Gates hold it like any other deployment; until they open, a newer release may repair what failed.
 func rollBack(s *situation) (Decision, bool) {
-	back := s.wayBack()
-	if back == nil || !s.admitted(back.Version) {
+	back := s.rollbackTarget()
+	if back == nil || !s.gatesAdmit(back.Version) {
 		return Decision{}, false
 	}
 	return Decision{Actions: s.record(back.Version, v1alpha1.CauseRollback, nil), Again: s.Now}, true
 }
 
-// wayBack is the deployment to roll back to, or nil. What never reached Flux needs no rollback.
-func (s *situation) wayBack() *v1alpha1.DeploymentHistoryEntry {
+// rollbackTarget is the deployment to roll back to, or nil. What never reached Flux needs no rollback.
+func (s *situation) rollbackTarget() *v1alpha1.DeploymentHistoryEntry {
 	back := RollbackTarget(s.Spec, &s.status)
-	if back == nil || !s.out(s.head()) || s.belowFloor(back.Version) != "" || s.unfit(back.Version) != nil {
+	if back == nil || !s.reachedFlux() || s.belowFloor(back.Version) != "" || s.identityProblem(back.Version) != nil {
 		return nil
 	}
 	return back
@@ -148,7 +148,7 @@ func (s *situation) floors(back v1alpha1.VersionInfo) []string {
 	return floors
 }
 
-// halted says whether a deployment failed, or takes back one that did.
+// halted reports whether a deployment failed, or takes back one that did.
 func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return statusOf(h) == v1alpha1.BakeFailed || h.Cause == v1alpha1.CauseRollback
 }
@@ -156,26 +156,26 @@ func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 // blockAfterFailure stops automatic deployments after a failure until a person acts, unless the spec lets newer releases
 // through.
 func blockAfterFailure(s *situation) (Decision, bool) {
-	if !s.stopped() || s.healthOverridden() {
+	if !s.haltedByFailure() || s.healthOverridden() {
 		return Decision{}, false
 	}
 	return s.halt(s.failureBlocker(s.head())), true
 }
 
-// stopped says whether a failure stops automatic deployments.
-func (s *situation) stopped() bool {
+// haltedByFailure reports whether a failure stops automatic deployments.
+func (s *situation) haltedByFailure() bool {
 	h := s.head()
 	return h != nil && halted(h) && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !s.unblocked()
 }
 
 // halt waits for a person, or for the gates that hold a rollback.
 func (s *situation) halt(b v1alpha1.Blocker) Decision {
-	back := s.wayBack()
+	back := s.rollbackTarget()
 	if back == nil {
 		return Decision{Blocked: []v1alpha1.Blocker{b}}
 	}
 	shut := s.gates().Shut(version.Identity(back.Version))
-	return Decision{Actions: s.ask(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
+	return Decision{Actions: s.requestApproval(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
 }
 
 func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Blocker {
@@ -214,7 +214,7 @@ func rest(s *situation) (Decision, bool) {
 		b.ClearedBy = "a newer release, or " + clearedByPerson
 		return s.halt(b), true
 	}
-	return Decision{Blocked: s.unrest()}, true
+	return Decision{Blocked: s.selectionBlockers()}, true
 }
 
 // policyBlocker says why the ImagePolicy selects nothing.
@@ -251,14 +251,14 @@ func holdOnGates(s *situation) (Decision, bool) {
 	if _, _, ok := s.next(); ok {
 		return Decision{}, false
 	}
-	v := s.foremost()
-	shut := s.inTheWay(v)
+	v := s.firstCandidate()
+	shut := s.blockingGates(v)
 	d := Decision{Blocked: gateBlockers(shut), Again: s.again(shut)}
 	if len(d.Blocked) > 0 {
-		d.Blocked[0].Message += s.unheeded(v)
+		d.Blocked[0].Message += s.unusedOverrides(v)
 	}
-	if len(s.ailing(v)) == 0 {
-		d.Actions = s.ask(v, shut)
+	if len(s.healthBlockersFor(v)) == 0 {
+		d.Actions = s.requestApproval(v, shut)
 	}
 	for _, o := range s.overrides(v) {
 		if d.Again.IsZero() || o.ExpiresAt.Time.Before(d.Again) {
@@ -271,7 +271,7 @@ func holdOnGates(s *situation) (Decision, bool) {
 // holdOnHealth waits until what runs is well, unless an Override goes past that.
 func holdOnHealth(s *situation) (Decision, bool) {
 	v, _, _ := s.next()
-	sick := s.ailing(v)
+	sick := s.healthBlockersFor(v)
 	return Decision{Blocked: sick}, len(sick) > 0
 }
 
@@ -288,23 +288,23 @@ func settle(s *situation) (Decision, bool) {
 	}}}, true
 }
 
-// ailing says why a release has to wait for what runs to be well; nothing if an Override lets it past that.
-func (s *situation) ailing(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
+// healthBlockersFor says why a release has to wait for what runs to be well; nothing if an Override lets it past that.
+func (s *situation) healthBlockersFor(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
 	if bypasses(s.overrides(v), v1alpha1.BypassHealth) {
 		return nil
 	}
-	return s.sick()
+	return s.healthBlockers()
 }
 
-// sick says why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
+// healthBlockers says why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
 // nothing would judge it. A check that is unhealthy because of the very release that failed does not hold the one that fixes it.
-func (s *situation) sick() []v1alpha1.Blocker {
+func (s *situation) healthBlockers() []v1alpha1.Blocker {
 	var blocked []v1alpha1.Blocker
 	if s.Health.Problem != "" {
 		blocked = s.checkWaits()[:1]
 	}
 	h := s.head()
-	if s.runs() == nil {
+	if s.running() == nil {
 		return blocked
 	}
 	for _, r := range s.Health.Reports {
@@ -315,12 +315,12 @@ func (s *situation) sick() []v1alpha1.Blocker {
 	return blocked
 }
 
-// holds says whether a check keeps automatic deployments from starting.
+// holds reports whether a check keeps automatic deployments from starting.
 func holds(r health.Report) bool {
 	return r.State == v1alpha1.HealthUnhealthy || r.State == health.Unknown
 }
 
-// causedBy says whether a check is unhealthy because of a deployment that failed.
+// causedBy reports whether a check is unhealthy because of a deployment that failed.
 func causedBy(h *v1alpha1.DeploymentHistoryEntry, r health.Report) bool {
 	return statusOf(h) == v1alpha1.BakeFailed && r.ByRevision && r.Bad()
 }
@@ -346,7 +346,7 @@ func (s *situation) candidates() []v1alpha1.VersionInfo {
 }
 
 func (s *situation) listCandidates() []v1alpha1.VersionInfo {
-	known, p, from := s.status.AvailableReleases, s.selection(), s.after()
+	known, p, from := s.status.AvailableReleases, s.selection(), s.firstNewer()
 	if p >= 0 && p < from && s.returnsTo(p) {
 		from = p
 	}
@@ -354,12 +354,12 @@ func (s *situation) listCandidates() []v1alpha1.VersionInfo {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(known[from:p+1]), func(v v1alpha1.VersionInfo) bool {
-		return s.quarantined(v) || s.unfit(v) != nil || s.withdrawn(v) || s.lower(v)
+		return s.quarantined(v) || s.identityProblem(v) != nil || s.withdrawn(v) || s.isDowngrade(v)
 	})
 }
 
-// after is the position of the oldest release that is newer than what was decided last.
-func (s *situation) after() int {
+// firstNewer is the position of the oldest release that is newer than what was decided last.
+func (s *situation) firstNewer() int {
 	known, h := s.status.AvailableReleases, s.head()
 	if h == nil {
 		return 0
@@ -367,7 +367,7 @@ func (s *situation) after() int {
 	at := version.Index(known, version.Identity(h.Version))
 	switch {
 	case h.Cause == v1alpha1.CauseRollback:
-		at = max(at, s.tookBack(h))
+		at = max(at, s.rolledBackPosition(h))
 	case ByHand(h) && h.NewestKnown != nil:
 		at = max(at, version.Index(known, *h.NewestKnown))
 	case h.Cause == "" && ByHand(h) && at < 0:
@@ -377,9 +377,9 @@ func (s *situation) after() int {
 	return at + 1
 }
 
-// tookBack is the position of the release that a rollback took back, or the one before it once it is out of quarantine: then
+// rolledBackPosition is the position of the release that a rollback took back, or the one before it once it is out of quarantine: then
 // it may be tried again.
-func (s *situation) tookBack(h *v1alpha1.DeploymentHistoryEntry) int {
+func (s *situation) rolledBackPosition(h *v1alpha1.DeploymentHistoryEntry) int {
 	for _, e := range s.status.History {
 		if h.RollbackOf == nil || entryID(&e) != *h.RollbackOf {
 			continue
@@ -399,27 +399,27 @@ func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) 
 	v, chosen := s.bypassing(c)
 	switch {
 	case chosen:
-		return v, s.shutNames(v), true
+		return v, s.closedGateNames(v), true
 	case len(c) == 0:
 		return v, nil, false
 	case s.head() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates:
-		v = s.foremost()
-		return v, s.shutNames(v), true
+		v = s.firstCandidate()
+		return v, s.closedGateNames(v), true
 	case s.Spec.Selection == v1alpha1.SelectEvery:
-		v = s.foremost()
-		return v, nil, s.admitted(v)
+		v = s.firstCandidate()
+		return v, nil, s.gatesAdmit(v)
 	}
 	for _, v := range slices.Backward(c) {
-		if s.admitted(v) {
+		if s.gatesAdmit(v) {
 			return v, nil, true
 		}
 	}
 	return v, nil, false
 }
 
-// skipped says that it is the spec which lets the first deployment past the gates, and not a person.
-func (s *situation) skipped(cause v1alpha1.Cause) string {
-	_, asked := s.asked(v1alpha1.AnnotationBypassGates)
+// bypassedSuffix says that it is the spec which lets the first deployment past the gates, and not a person.
+func (s *situation) bypassedSuffix(cause v1alpha1.Cause) string {
+	_, asked := s.annotation(v1alpha1.AnnotationBypassGates)
 	if asked || cause != v1alpha1.CauseAutomatic || s.head() != nil || s.Spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
 		return ""
 	}
@@ -428,23 +428,23 @@ func (s *situation) skipped(cause v1alpha1.Cause) string {
 
 // bypassing is the candidate that a person lets past the gates: by the annotation, or with an Override that covers all that are shut.
 func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.VersionInfo, ok bool) {
-	tag, asked := s.asked(v1alpha1.AnnotationBypassGates)
+	tag, asked := s.annotation(v1alpha1.AnnotationBypassGates)
 	if i := version.Index(candidates, v1alpha1.ReleaseIdentity{Tag: tag}); asked && i >= 0 {
 		return candidates[i], true
 	}
 	for _, v := range slices.Backward(candidates) {
-		if s.overridden(v, s.gates().Shut(version.Identity(v))) {
+		if s.overridesAllGates(v, s.gates().Shut(version.Identity(v))) {
 			return v, true
 		}
 	}
 	return v, false
 }
 
-func (s *situation) admitted(v v1alpha1.VersionInfo) bool {
+func (s *situation) gatesAdmit(v v1alpha1.VersionInfo) bool {
 	return s.gates().Admits(version.Identity(v))
 }
 
-func (s *situation) shutNames(v v1alpha1.VersionInfo) []string {
+func (s *situation) closedGateNames(v v1alpha1.VersionInfo) []string {
 	return names(s.gates().Shut(version.Identity(v)))
 }
 

@@ -161,13 +161,13 @@ func NotSetUp(targets []Target) bool {
 	return len(targets) == 0 || slices.ContainsFunc(targets, func(t Target) bool { return t.SetupProblem() != "" })
 }
 
-// inert reports whether Flux cannot put the release into the cluster before a person acts.
-func (s *situation) inert() bool {
+// fluxCannotApply reports whether Flux cannot put the release into the cluster before a person acts.
+func (s *situation) fluxCannotApply() bool {
 	return len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended || t.Setup != "" })
 }
 
-// ousted reports whether a target holds another version than a deployment, and what is written to it takes no effect.
-func (s *situation) ousted(h *v1alpha1.DeploymentHistoryEntry) bool {
+// isOverwritten reports whether a target holds another version than a deployment, and what is written to it takes no effect.
+func (s *situation) isOverwritten(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" && !t.shows(h.Version) })
 }
 
@@ -194,26 +194,91 @@ func Cutoff(e *v1alpha1.DeploymentHistoryEntry) time.Time {
 	return e.Timestamp.Time
 }
 
-// handed says whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it may have been
+// handedOver reports whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it may have been
 // there before; but what is retried was handed over in its first attempt.
-func (o *Observation) handed(e *v1alpha1.DeploymentHistoryEntry) bool {
+func (o *Observation) handedOver(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(o.Targets, func(t Target) bool {
 		return t.Asked || e.LastRetryTimestamp != nil && !withheld(e) && (!ByHand(e) || t.shows(e.Version))
 	})
 }
 
-// withheld says whether the record says that a deployment was kept from Flux.
+// stage is where a deployment stands between the decision and its end.
+type stage int
+
+const (
+	// stageNone: nothing was deployed yet.
+	stageNone stage = iota
+	// stageRecorded: the deployment is decided, and no target was asked for it.
+	stageRecorded
+	// stageWithheld: as stageRecorded, and something holds it, which the record says.
+	stageWithheld
+	// stageHandedOver: a target was asked for it, and its bake has not started.
+	stageHandedOver
+	// stageBaking: Flux has applied it, every check is healthy, and the bake time runs.
+	stageBaking
+	// stageInterrupted: the bake waits for a check or for Flux, and starts again from the beginning.
+	stageInterrupted
+	// stagePaused: it waits for a person.
+	stagePaused
+	// stageEnded: it succeeded, failed, or was cancelled.
+	stageEnded
+)
+
+// stageOf returns the stage of the newest deployment.
+func (o *Observation) stageOf(h *v1alpha1.DeploymentHistoryEntry) stage {
+	switch {
+	case h == nil:
+		return stageNone
+	case !InFlight(h):
+		return stageEnded
+	case h.PausedTime != nil:
+		return stagePaused
+	case statusOf(h) == v1alpha1.BakeInProgress:
+		return bakeStage(h)
+	case o.handedOver(h):
+		return stageHandedOver
+	case withheld(h):
+		return stageWithheld
+	}
+	return stageRecorded
+}
+
+func bakeStage(h *v1alpha1.DeploymentHistoryEntry) stage {
+	if h.InterruptedTime != nil {
+		return stageInterrupted
+	}
+	return stageBaking
+}
+
+// reachedFlux reports whether the newest deployment was handed to Flux, as far as is known.
+func (s *situation) reachedFlux() bool {
+	switch s.stage {
+	case stageNone, stageRecorded, stageWithheld:
+		return false
+	case stagePaused, stageEnded:
+		return s.handedOver(s.head()) || !withheld(s.head())
+	}
+	return true
+}
+
+// wasHandedOver reports whether the newest deployment was ever handed to Flux, also if the targets that took it are gone.
+func (s *situation) wasHandedOver() bool {
+	h := s.head()
+	return h.BakeStartTime != nil || s.handedOver(h) || !ByHand(h) && s.reachedFlux()
+}
+
+// withheld reports whether the record says that a deployment was kept from Flux.
 func withheld(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return e.InterruptedTime != nil && e.BakeStartTime == nil
 }
 
-// InFlight says whether a deployment is Deploying or Baking.
+// InFlight reports whether a deployment is Deploying or Baking.
 func InFlight(e *v1alpha1.DeploymentHistoryEntry) bool {
 	s := statusOf(e)
 	return s == v1alpha1.BakeDeploying || s == v1alpha1.BakeInProgress
 }
 
-// ByHand says whether a person chose the version: for its deployment, or by a pin to what had been deployed.
+// ByHand reports whether a person chose the version: for its deployment, or by a pin to what had been deployed.
 func ByHand(e *v1alpha1.DeploymentHistoryEntry) bool {
 	if e.PinnedTime != nil {
 		return true

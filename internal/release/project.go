@@ -21,7 +21,7 @@ func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
 	for _, a := range d.Actions {
 		s.apply(a)
 		if _, ok := a.(Record); ok {
-			s.unsettle()
+			s.resetEvidence()
 			d.Blocked = s.waits()
 		}
 	}
@@ -41,9 +41,9 @@ func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
 	return *st.DeepCopy() // nothing of the observation may be changed through it
 }
 
-// unsettle says of targets and checks what will be true of them once the intent that was just recorded is stored: nothing of
+// resetEvidence says of targets and checks what will be true of them once the intent that was just recorded is stored: nothing of
 // what they say is about it.
-func (s *situation) unsettle() {
+func (s *situation) resetEvidence() {
 	s.Targets, s.Health.Reports = slices.Clone(s.Targets), slices.Clone(s.Health.Reports)
 	for i := range s.Targets {
 		s.Targets[i].Asked, s.Targets[i].Reached, s.Targets[i].Applied = false, false, false
@@ -52,6 +52,7 @@ func (s *situation) unsettle() {
 	for i := range s.Health.Reports {
 		s.Health.Reports[i].Current = false
 	}
+	s.stage = s.stageOf(s.head())
 }
 
 // projectBlockers lists the blockers, each since it was first seen.
@@ -118,7 +119,7 @@ func (s *situation) projectReleases() {
 	c := s.candidates()
 	st.ReleaseCandidates, st.GatedReleaseCandidates, st.Gates = s.foremostOf(c), nil, nil
 	for _, v := range st.ReleaseCandidates {
-		if s.admitted(v) {
+		if s.gatesAdmit(v) {
 			st.GatedReleaseCandidates = append(st.GatedReleaseCandidates, v)
 		}
 	}
@@ -133,14 +134,14 @@ func (s *situation) projectReleases() {
 
 // pending is the release that waits to be handed to Flux, if one does: what gates have kept from it, or the candidate that comes next.
 func (s *situation) pending() (v1alpha1.VersionInfo, bool) {
-	if h := s.kept(); h != nil {
+	if h := s.heldAtGates(); h != nil {
 		return h.Version, true
 	}
 	if next, _, ok := s.next(); ok {
 		return next, true
 	}
 	if len(s.candidates()) > 0 {
-		return s.foremost(), true
+		return s.firstCandidate(), true
 	}
 	return v1alpha1.VersionInfo{}, false
 }
@@ -158,7 +159,7 @@ func (s *situation) foremostOf(c []v1alpha1.VersionInfo) []v1alpha1.VersionInfo 
 }
 
 func (s *situation) projectGates(about v1alpha1.VersionInfo) {
-	bypass, _ := s.asked(v1alpha1.AnnotationBypassGates)
+	bypass, _ := s.annotation(v1alpha1.AnnotationBypassGates)
 	budget, set := bytesOfList, s.gates()
 	for _, g := range s.Gates[:min(len(s.Gates), maxListed)] {
 		v := gate.Evaluate(g, version.Identity(about), set.Context)
@@ -232,9 +233,9 @@ func (s *situation) phase() v1alpha1.Phase {
 	switch {
 	case s.Spec.Suspend:
 		return v1alpha1.PhaseSuspended
-	case h == nil, s.kept() != nil:
+	case h == nil, s.heldAtGates() != nil:
 		return v1alpha1.PhaseWaiting
-	case InFlight(h) && h.PausedTime != nil:
+	case s.stage == stagePaused:
 		return v1alpha1.PhasePaused
 	}
 	phase, ok := map[v1alpha1.BakeStatus]v1alpha1.Phase{
@@ -249,7 +250,7 @@ func (s *situation) phase() v1alpha1.Phase {
 
 // current is the tag that was last handed to Flux.
 func (s *situation) current() string {
-	if e := s.runs(); e != nil {
+	if e := s.running(); e != nil {
 		return e.Version.Tag
 	}
 	return ""
@@ -269,7 +270,7 @@ func setCondition(list *[]metav1.Condition, c metav1.Condition, now time.Time) {
 	(*list)[i] = c
 }
 
-// Changed says whether a status differs from the one that is stored.
+// Changed reports whether a status differs from the one that is stored.
 func Changed(stored, next v1alpha1.RolloutStatus) bool {
 	return !equality.Semantic.DeepEqual(stored, next)
 }

@@ -54,8 +54,8 @@ func TestRollbackTarget(t *testing.T) {
 			if got := tag(Gated(&v1alpha1.Rollout{Spec: spec, Status: status})); got != tc.want {
 				t.Errorf("%s: gates are asked about %q, want %q", tc.reason, got, tc.want)
 			}
-			core := &situation{Observation: Observation{Spec: spec}, status: status}
-			if got := tag(core.wayBack()); got != tc.want {
+			core := newSituation(Observation{Spec: spec, Status: status})
+			if got := tag(core.rollbackTarget()); got != tc.want {
 				t.Errorf("%s: the core chooses %q, want %q", tc.reason, got, tc.want)
 			}
 			for i := range status.History[min(1, len(status.History)):] {

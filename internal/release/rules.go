@@ -34,56 +34,55 @@ type Chain struct {
 	Rules  []Rule
 }
 
-// Rules is the policy. Every line of it is needed: the simulation fails without it.
+// Rules returns the policy of a Rollout. Every line is needed: the simulation fails without it.
 func Rules() Chain {
 	return Chain{
 		Chores: []Chore{
-			{"forgetHandled", forgetHandled},
-			{"clearHandled", clearHandled},
-			{"identify", identify},
-			{"discover", discover},
-			{"learnDetails", learnDetails},
-			{"notePin", notePin},
-			{"trim", trim},
+			{"forgetHandled", forgetHandled}, // the annotation is gone: the same value counts again
+			{"clearHandled", clearHandled},   // an annotation that was acted on must not act twice
+			{"identify", identify},           // the release of a tag alone gets its digest, instead of becoming two releases
+			{"discover", discover},           // rules choose among known releases
+			{"learnDetails", learnDetails},   // rollback floors and authors come from the image
+			{"notePin", notePin},             // a pin to the running version has to be on record before it is removed
+			{"trim", trim},                   // last, so that what was just discovered is counted
 		},
 		Rules: []Rule{
-			{"liftQuarantine", liftQuarantine},
-			{"suspend", suspend},
-			{"rejectSpec", rejectSpec},
+			{"liftQuarantine", liftQuarantine}, // also while suspended: it only changes the record
+			{"suspend", suspend},               // nothing else is decided while suspended
+			{"rejectSpec", rejectSpec},         // no rule below can read an invalid spec
 
-			// What a person asks for comes before what is under way.
+			// What a person asks for comes before what is in flight.
 			{"retry", retry},
 			{"followPin", followPin},
-			{"ignoreForceUnderPin", ignoreForceUnderPin},
+			{"ignoreForceUnderPin", ignoreForceUnderPin}, // a pin contradicts it, and it must not act when the pin goes
 			{"forceDeploy", forceDeploy},
-			{"ignoreUnblock", ignoreUnblock},
+			{"ignoreUnblock", ignoreUnblock}, // there is nothing to unblock, and a later failure must not be unblocked
 
-			{"identifyHead", identifyHead},
-
-			// One release is in flight at a time. A verdict comes before another write to Flux, so that a write which is refused
-			// for ever cannot keep a release from failing.
-			{"awaitPerson", awaitPerson},
-			{"restoreTargets", restoreTargets},
-			{"holdUnreleasable", holdUnreleasable},
-			{"holdHandover", holdHandover},
+			// One release is in flight at a time. Failing comes before another write to Flux, so that a write that is refused
+			// again and again cannot keep a release from failing.
+			{"identifyHead", identifyHead},         // the digest is stored before Flux is asked for it
+			{"awaitPerson", awaitPerson},           // a paused release is not judged
+			{"restoreTargets", restoreTargets},     // the running version is put back while a newer one is withheld
+			{"holdUnreleasable", holdUnreleasable}, // before gates, which cannot open for it
+			{"holdHandover", holdHandover},         // gates count until the first target is written
 			{"failOnCheck", failOnCheck},
 			{"failOnTimeout", failOnTimeout},
-			{"rollBack", rollBack},
-			{"interruptBake", interruptBake},
+			{"rollBack", rollBack},           // nothing is in flight after a failure
+			{"interruptBake", interruptBake}, // before the targets are written again, so that the record says why
 			{"pinTargets", pinTargets},
-			{"awaitTargets", awaitTargets},
+			{"awaitTargets", awaitTargets}, // checks mean nothing before Flux has applied the version
 			{"awaitChecks", awaitChecks},
-			{"startBake", startBake},
+			{"startBake", startBake}, // nothing is waited for
 			{"finishBake", finishBake},
 			{"keepBaking", keepBaking},
 
-			// Nothing is in flight: what comes next?
-			{"stayPinned", stayPinned},
-			{"blockAfterFailure", blockAfterFailure},
-			{"rest", rest},
+			// Nothing is in flight: which release comes next?
+			{"stayPinned", stayPinned},               // automation leaves a pinned Rollout alone
+			{"blockAfterFailure", blockAfterFailure}, // after a failure a person decides
+			{"rest", rest},                           // there is no candidate
 			{"holdOnGates", holdOnGates},
-			{"holdOnHealth", holdOnHealth},
-			{"settle", settle},
+			{"holdOnHealth", holdOnHealth}, // after gates, whose approvals take longer
+			{"settle", settle},             // last: only a release that nothing else holds has to wait for new gates
 			{"deployNext", deployNext},
 		},
 	}
@@ -115,7 +114,7 @@ func (c Chain) Decide(o Observation) Decision {
 	return Decision{Rule: "none", Actions: chores}
 }
 
-// goesOn says whether there may be more to do once an action is on record: a status that was written wakes nobody.
+// goesOn reports whether there may be more to do once an action is on record: a status that was written wakes nobody.
 func goesOn(a Action) bool {
 	switch a.(type) {
 	case Record, Amend, Handle:
@@ -128,6 +127,8 @@ func goesOn(a Action) bool {
 type situation struct {
 	Observation
 	status v1alpha1.RolloutStatus
+	// stage of the newest deployment.
+	stage stage
 	// illegal is why what the ImagePolicy selected cannot be a release; empty if it can, or if it selected nothing.
 	illegal string
 	// eligible holds the candidates once they were asked for, until the record changes: many rules ask, and each release costs a few
@@ -140,13 +141,14 @@ func newSituation(o Observation) *situation {
 	if o.Policy.Tag != "" {
 		s.illegal = illegal(o.Policy)
 	}
+	s.stage = s.stageOf(s.head())
 	return s
 }
 
 // apply changes the record as an action says.
 func (s *situation) apply(a Action) {
 	a.apply(&s.status)
-	s.eligible = nil
+	s.eligible, s.stage = nil, s.stageOf(s.head())
 }
 
 // head is the newest deployment, or nil.
@@ -157,47 +159,52 @@ func (s *situation) head() *v1alpha1.DeploymentHistoryEntry {
 	return &s.status.History[0]
 }
 
-// flying is the newest deployment if it is in flight, or nil.
-func (s *situation) flying() *v1alpha1.DeploymentHistoryEntry {
-	if h := s.head(); h != nil && InFlight(h) {
+// at returns the newest deployment if it is at one of the stages, or nil.
+func (s *situation) at(stages ...stage) *v1alpha1.DeploymentHistoryEntry {
+	if slices.Contains(stages, s.stage) {
+		return s.head()
+	}
+	return nil
+}
+
+// deploying returns the newest deployment until its bake starts, or nil.
+func (s *situation) deploying() *v1alpha1.DeploymentHistoryEntry {
+	return s.at(stageRecorded, stageWithheld, stageHandedOver)
+}
+
+// inFlightUnpaused returns the newest deployment if it is in flight and not left to a person, or nil.
+func (s *situation) inFlightUnpaused() *v1alpha1.DeploymentHistoryEntry {
+	return s.at(stageRecorded, stageWithheld, stageHandedOver, stageBaking, stageInterrupted)
+}
+
+// awaitsGates returns the newest deployment if gates still count for it, or nil: automation decided it, and no target was asked for it.
+func (s *situation) awaitsGates() *v1alpha1.DeploymentHistoryEntry {
+	if h := s.at(stageRecorded, stageWithheld); h != nil && !ByHand(h) {
 		return h
 	}
 	return nil
 }
 
-// judged is the newest deployment if it is in flight and not left to a person, or nil.
-func (s *situation) judged() *v1alpha1.DeploymentHistoryEntry {
-	if h := s.flying(); h != nil && h.PausedTime == nil {
+// heldAtGates returns the newest deployment if gates hold it since it was decided, or nil.
+func (s *situation) heldAtGates() *v1alpha1.DeploymentHistoryEntry {
+	if h := s.at(stageWithheld); h != nil && !ByHand(h) {
 		return h
 	}
 	return nil
 }
 
-// kept is the newest deployment if gates have kept it from Flux since it was decided, or nil.
-func (s *situation) kept() *v1alpha1.DeploymentHistoryEntry {
-	if h := s.judged(); s.atGates(h) && withheld(h) {
-		return h
-	}
-	return nil
-}
-
-// out says whether a deployment is more than an intent: it has reached Flux, or it is over and was not kept from it.
-func (s *situation) out(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return s.handed(h) || !withheld(h) && (statusOf(h) != v1alpha1.BakeDeploying || h.PausedTime != nil)
-}
-
-// runs is the deployment that Flux was handed last, or nil.
-func (s *situation) runs() *v1alpha1.DeploymentHistoryEntry {
+// running is the deployment that Flux was handed last, or nil.
+func (s *situation) running() *v1alpha1.DeploymentHistoryEntry {
 	for i := range s.status.History {
-		if e := &s.status.History[i]; i == 0 && s.out(e) || i > 0 && !withheld(e) {
+		if e := &s.status.History[i]; i == 0 && s.reachedFlux() || i > 0 && !withheld(e) {
 			return e
 		}
 	}
 	return nil
 }
 
-// asked returns the value of a one-shot annotation that was not acted upon yet.
-func (s *situation) asked(key string) (string, bool) {
+// annotation returns the value of a one-shot annotation that was not acted upon yet.
+func (s *situation) annotation(key string) (string, bool) {
 	v, ok := s.Annotations[key]
 	if !ok || s.IgnoreAnnotations {
 		return "", false
@@ -214,7 +221,7 @@ func (s *situation) pinned() string {
 	return *s.Spec.WantedVersion
 }
 
-// quarantined says whether a release is not to be deployed automatically.
+// quarantined reports whether a release is not to be deployed automatically.
 func (s *situation) quarantined(v v1alpha1.VersionInfo) bool {
 	return quarantine(s.status.Quarantined, version.Identity(v)) != nil
 }

@@ -44,18 +44,18 @@ func (s *situation) withdrawn(v v1alpha1.VersionInfo) bool {
 	return version.Index(s.status.AvailableReleases, version.Identity(v)) > p || known && n > 0
 }
 
-// lower reports whether a release is lower than what runs, in the order of the ImagePolicy, and is not to be followed.
-func (s *situation) lower(v v1alpha1.VersionInfo) bool {
-	runs := s.runs()
-	if runs == nil || s.followed(v) {
+// isDowngrade reports whether a release is lower than what runs, in the order of the ImagePolicy, and is not to be followed.
+func (s *situation) isDowngrade(v v1alpha1.VersionInfo) bool {
+	runs := s.running()
+	if runs == nil || s.isFollowed(v) {
 		return false
 	}
 	n, known := s.Policy.Order.Compare(v.Tag, runs.Version.Tag)
 	return known && n < 0
 }
 
-// followed reports whether a release is deployed whatever it is compared with what runs.
-func (s *situation) followed(v v1alpha1.VersionInfo) bool {
+// isFollowed reports whether a release is deployed whatever it is compared with what runs.
+func (s *situation) isFollowed(v v1alpha1.VersionInfo) bool {
 	selected, ok := s.selected()
 	return ok && matches(selected, v) && s.Spec.OnDowngrade == v1alpha1.OnDowngradeFollow
 }
@@ -63,7 +63,7 @@ func (s *situation) followed(v v1alpha1.VersionInfo) bool {
 // returnsTo reports whether the release at a position, which is selected and was known before what was deployed last, is a candidate
 // again: it does not run, and is higher than what does, or followed. Not if a person chose what was deployed last when it was known.
 func (s *situation) returnsTo(p int) bool {
-	v, h, runs := s.status.AvailableReleases[p], s.head(), s.runs()
+	v, h, runs := s.status.AvailableReleases[p], s.head(), s.running()
 	if h == nil || matches(h.Version, v) || p <= s.chosenAfter() {
 		return false
 	}
@@ -74,7 +74,7 @@ func (s *situation) returnsTo(p int) bool {
 		return false
 	}
 	n, known := s.Policy.Order.Compare(v.Tag, runs.Version.Tag)
-	return known && n > 0 || s.followed(v)
+	return known && n > 0 || s.isFollowed(v)
 }
 
 // chosenAfter is the position of the newest release that was known when a person chose what was deployed last, or -1.
@@ -86,50 +86,50 @@ func (s *situation) chosenAfter() int {
 	case h.NewestKnown != nil:
 		return version.Index(s.status.AvailableReleases, *h.NewestKnown)
 	case h.Cause == "": // an older controller did not note it
-		return s.after() - 1
+		return s.firstNewer() - 1
 	}
 	return -1
 }
 
-// diverges reports whether the ImagePolicy selects another release than the one that runs.
-func (s *situation) diverges() bool {
+// selectionDiffers reports whether the ImagePolicy selects another release than the one that runs.
+func (s *situation) selectionDiffers() bool {
 	v, ok := s.selected()
-	runs := s.runs()
+	runs := s.running()
 	return ok && (runs == nil || !matches(runs.Version, v))
 }
 
-// unrest says why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
-func (s *situation) unrest() []v1alpha1.Blocker {
-	if runs := s.runs(); runs != nil {
+// selectionBlockers says why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
+func (s *situation) selectionBlockers() []v1alpha1.Blocker {
+	if runs := s.running(); runs != nil {
 		for _, t := range s.Targets {
 			if t.Problem != "" && !t.shows(runs.Version) {
 				return []v1alpha1.Blocker{t.blocker()}
 			}
 		}
 	}
-	if b := s.divergence(); b != nil {
+	if b := s.selectionBlocker(); b != nil {
 		return []v1alpha1.Blocker{*b}
 	}
 	return nil
 }
 
-// divergence says why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
+// selectionBlocker says why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
 // what to type; nil if it runs or is a candidate.
-func (s *situation) divergence() *v1alpha1.Blocker {
+func (s *situation) selectionBlocker() *v1alpha1.Blocker {
 	v, ok := s.selected()
 	switch {
 	case !ok:
 		b := s.policyBlocker()
 		return &b
-	case !s.diverges() || version.Index(s.candidates(), version.Identity(v)) >= 0:
+	case !s.selectionDiffers() || version.Index(s.candidates(), version.Identity(v)) >= 0:
 		return nil
 	}
-	return s.passedOver(v)
+	return s.whyPassedOver(v)
 }
 
-// passedOver says why a known release that does not run is no candidate.
-func (s *situation) passedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
-	if b := s.unfit(v); b != nil {
+// whyPassedOver says why a known release that does not run is no candidate.
+func (s *situation) whyPassedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
+	if b := s.identityProblem(v); b != nil {
 		return b
 	}
 	b := v1alpha1.Blocker{Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, ClearedBy: forceDeployOf(v) + ", or a newer release"}
@@ -142,8 +142,8 @@ func (s *situation) passedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 		return s.withdrawnBlocker(v)
 	case h == nil:
 		return nil
-	case s.lower(v):
-		b.Reason, b.Message = v1alpha1.ReasonDowngrade, label(v)+" is lower than "+label(s.runs().Version)+", which runs, in the order of the ImagePolicy"
+	case s.isDowngrade(v):
+		b.Reason, b.Message = v1alpha1.ReasonDowngrade, label(v)+" is lower than "+label(s.running().Version)+", which runs, in the order of the ImagePolicy"
 		b.ClearedBy = forceDeployOf(v) + ", or spec.onDowngrade: Follow"
 	case ByHand(h):
 		b.Reason, b.Message = v1alpha1.ReasonDeployedByHand, label(v)+" was known already when "+label(h.Version)+" was deployed by hand"
@@ -176,15 +176,15 @@ func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 
 // whySkipped says why the known release at a position is passed over; nil if it is merely older than what was deployed.
 func (s *situation) whySkipped(at int, selected bool) *v1alpha1.Blocker {
-	b := s.passedOver(s.status.AvailableReleases[at])
-	if b != nil && b.Reason != v1alpha1.ReasonSuperseded && !selected && s.overtaken(at) {
+	b := s.whyPassedOver(s.status.AvailableReleases[at])
+	if b != nil && b.Reason != v1alpha1.ReasonSuperseded && !selected && s.hasNewerDeployed(at) {
 		return nil
 	}
 	return b
 }
 
-// overtaken reports whether a release that was discovered later than the one at a position was deployed.
-func (s *situation) overtaken(at int) bool {
+// hasNewerDeployed reports whether a release that was discovered later than the one at a position was deployed.
+func (s *situation) hasNewerDeployed(at int) bool {
 	return slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
 		return version.Index(s.status.AvailableReleases, version.Identity(e.Version)) > at
 	})
@@ -214,9 +214,9 @@ func label(v v1alpha1.VersionInfo) string {
 	return v.Tag + " (" + v.Digest[:min(len(v.Digest), 19)] + ")"
 }
 
-// unfit says why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and its digest, but a
+// identityProblem says why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and its digest, but a
 // target may carry the tag alone, and a tag stands for what was pushed last.
-func (s *situation) unfit(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
+func (s *situation) identityProblem(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	for _, t := range s.Targets {
 		if why := t.lacks(v); why != "" {
 			return &v1alpha1.Blocker{
@@ -225,10 +225,10 @@ func (s *situation) unfit(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 			}
 		}
 	}
-	if why := s.outdated(v); why != "" {
+	if why := s.digestOutdated(v); why != "" {
 		return s.identityBlocker(v1alpha1.ReasonSuperseded, why)
 	}
-	if why := s.moved(v); why != "" {
+	if why := s.tagMoved(v); why != "" {
 		return s.identityBlocker(v1alpha1.ReasonTagMoved, why)
 	}
 	return nil
@@ -245,19 +245,19 @@ func (s *situation) identityBlocker(reason, message string) *v1alpha1.Blocker {
 const mendIdentity = v1alpha1.AnnotationSubstitutePrefix + "<VARIABLE>" + v1alpha1.AnnotationSubstituteValueSuffix +
 	": tag@digest on a Kustomization, " + v1alpha1.AnnotationRef + ": digest on an OCIRepository"
 
-// outdated says that the tag of a release stands for another digest now, so that the tag alone would hand over something else;
+// digestOutdated says that the tag of a release stands for another digest now, so that the tag alone would hand over something else;
 // empty if it does not, or if every target carries the digest.
-func (s *situation) outdated(v v1alpha1.VersionInfo) string {
-	digest := s.served(v.Tag)
+func (s *situation) digestOutdated(v v1alpha1.VersionInfo) string {
+	digest := s.currentDigest(v.Tag)
 	if v.Digest == "" || digest == "" || digest == v.Digest || s.everyTarget(carriesDigest) {
 		return ""
 	}
 	return fmt.Sprintf("%s was pushed again: it was %s and is %s now, and a Flux object carries the tag alone", v.Tag, v.Digest, digest)
 }
 
-// moved says that Flux was handed the tag of a release for another digest, and nothing else that it applied since, so that it may
+// tagMoved says that Flux was handed the tag of a release for another digest, and nothing else that it applied since, so that it may
 // change nothing; empty if not, or if every target tells the two apart.
-func (s *situation) moved(v v1alpha1.VersionInfo) string {
+func (s *situation) tagMoved(v v1alpha1.VersionInfo) string {
 	last := s.lastOfTag(v.Tag)
 	if last == nil || matches(*last, v) || s.everyTarget(identifiesContent) {
 		return ""
@@ -271,7 +271,7 @@ func (s *situation) lastOfTag(tag string) *v1alpha1.VersionInfo {
 	for i := range s.status.History {
 		e := &s.status.History[i]
 		switch {
-		case withheld(e) || i == 0 && !s.out(e):
+		case withheld(e) || i == 0 && !s.reachedFlux():
 		case e.Version.Tag == tag:
 			return &e.Version
 		case e.BakeStartTime != nil || e.BakeStatus == nil:
@@ -281,9 +281,9 @@ func (s *situation) lastOfTag(tag string) *v1alpha1.VersionInfo {
 	return nil
 }
 
-// served is the digest that a tag stands for as far as is known: the one that the ImagePolicy reports now, else the one that was
+// currentDigest is the digest that a tag stands for as far as is known: the one that the ImagePolicy reports now, else the one that was
 // discovered last.
-func (s *situation) served(tag string) string {
+func (s *situation) currentDigest(tag string) string {
 	if p := s.Policy; p.Tag == tag && p.Digest != "" && s.illegal == "" {
 		return p.Digest
 	}
@@ -312,8 +312,8 @@ func forceDeployOf(v v1alpha1.VersionInfo) string {
 // deployable is the newest known release of a tag that a person asks for. Where Flux cannot tell it from what runs, it is what
 // runs.
 func (s *situation) deployable(tag string) v1alpha1.VersionInfo {
-	v := s.known(tag)
-	if last := s.lastOfTag(tag); last != nil && s.moved(v) != "" {
+	v := s.knownRelease(tag)
+	if last := s.lastOfTag(tag); last != nil && s.tagMoved(v) != "" {
 		return *last
 	}
 	return v
@@ -343,46 +343,46 @@ func (t Target) shows(v v1alpha1.VersionInfo) bool {
 	})
 }
 
-// carried says whether every target that can carry a version does, and was asked for it.
+// carried reports whether every target that can carry a version does, and was asked for it.
 func carried(targets []Target, v v1alpha1.VersionInfo) bool {
 	return len(targets) > 0 && !slices.ContainsFunc(targets, func(t Target) bool {
 		return t.Takes(v) && (!t.Carries(v) || !t.Asked)
 	})
 }
 
-// displaced says whether a target carries something else than what runs, while the newest deployment is kept from Flux.
-func (s *situation) displaced() bool {
-	h, runs := s.head(), s.runs()
-	if h == nil || runs == nil || runs == h || !withheld(h) || s.goesOn(h) || s.neverRan(runs) {
+// targetsDrifted reports whether a target carries something else than what runs, while the newest deployment is kept from Flux.
+func (s *situation) targetsDrifted() bool {
+	h, runs := s.head(), s.running()
+	if h == nil || runs == nil || runs == h || !withheld(h) || s.isResumable(h) || s.cannotRun(runs) {
 		return false
 	}
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Takes(runs.Version) && !t.Carries(runs.Version) })
 }
 
-// neverRan reports whether a person's deployment failed before any target was there, and cannot be handed over as what it is any more.
-func (s *situation) neverRan(e *v1alpha1.DeploymentHistoryEntry) bool {
-	b := s.unfit(e.Version)
+// cannotRun reports whether a person's deployment failed before any target was there, and cannot be handed over as what it is any more.
+func (s *situation) cannotRun(e *v1alpha1.DeploymentHistoryEntry) bool {
+	b := s.identityProblem(e.Version)
 	return ByHand(e) && e.BakeStartTime == nil && b != nil && b.Reason != v1alpha1.ReasonNoDigest
 }
 
-// strayed reports whether a target carries another version than a deployment, in whatever form.
-func (s *situation) strayed(h *v1alpha1.DeploymentHistoryEntry, among func(Target) bool) bool {
+// showsOtherVersion reports whether a target carries another version than a deployment, in whatever form.
+func (s *situation) showsOtherVersion(h *v1alpha1.DeploymentHistoryEntry, among func(Target) bool) bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool {
 		return (among == nil || among(t)) && t.Takes(h.Version) && !t.shows(h.Version)
 	})
 }
 
-// astray says whether a target does not carry a deployment that is meant for Flux.
-func (s *situation) astray(h *v1alpha1.DeploymentHistoryEntry) bool {
-	return statusOf(h) != v1alpha1.BakeCancelled && (!withheld(h) || s.handed(h)) &&
-		len(s.Targets) > 0 && !carried(s.Targets, h.Version) && s.unreleasable(h) == nil
+// targetsDiffer reports whether a target does not carry a deployment that is meant for Flux.
+func (s *situation) targetsDiffer(h *v1alpha1.DeploymentHistoryEntry) bool {
+	return statusOf(h) != v1alpha1.BakeCancelled && (!withheld(h) || s.handedOver(h)) &&
+		len(s.Targets) > 0 && !carried(s.Targets, h.Version) && s.handoverProblem(h) == nil
 }
 
-// drifted lists the targets that run something else than what bakes, also where Flux has long applied that.
-func (s *situation) drifted(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
+// driftBlockers lists the targets that run something else than what bakes, also where Flux has long applied that.
+func (s *situation) driftBlockers(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
 	var list []v1alpha1.Blocker
 	for _, t := range s.Targets {
-		if s.astray(h) && t.Applied && !t.Carries(h.Version) {
+		if s.targetsDiffer(h) && t.Applied && !t.Carries(h.Version) {
 			list = append(list, v1alpha1.Blocker{
 				Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: "it was changed to " + t.Value,
 				ClearedBy: "Kuberik, which puts it back",
@@ -422,7 +422,7 @@ func (s *situation) targetBlocker(t Target) v1alpha1.Blocker {
 func (s *situation) digestOf(h *v1alpha1.DeploymentHistoryEntry) string {
 	reflects := "digestReflectionPolicy: Always on the ImagePolicy that selects " + h.Version.Tag
 	switch {
-	case !s.reached(h):
+	case !s.wasHandedOver():
 		return reflects + ", the registry when it answers, or the annotation that takes the version as tag"
 	case s.pinned() != "":
 		return "the annotation that takes the version as tag; or " + reflects + ", then unsetting spec.wantedVersion and " + forceDeployOf(h.Version)
@@ -430,31 +430,31 @@ func (s *situation) digestOf(h *v1alpha1.DeploymentHistoryEntry) string {
 	return reflects + ", and then " + forceDeployOf(h.Version)
 }
 
-// pointless says why deploying a release would change nothing; empty if it would.
-func (s *situation) pointless(v v1alpha1.VersionInfo) string {
-	if h := s.head(); h != nil && matches(h.Version, v) && (s.underWay(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
+// noChange says why deploying a release would change nothing; empty if it would.
+func (s *situation) noChange(v v1alpha1.VersionInfo) string {
+	if h := s.head(); h != nil && matches(h.Version, v) && (s.isProgressing(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
 		return "it is what runs already"
 	}
-	if why := s.moved(v); why != "" {
+	if why := s.tagMoved(v); why != "" {
 		return why + "; annotate " + mendIdentity
 	}
 	return ""
 }
 
-// foremost is the candidate that is asked about first. With selection Every that is the oldest, past those that a gate has turned down: they
+// firstCandidate is the candidate that is asked about first. With selection Every that is the oldest, past those that a gate has turned down: they
 // would hold all that come after them.
-func (s *situation) foremost() v1alpha1.VersionInfo {
+func (s *situation) firstCandidate() v1alpha1.VersionInfo {
 	c := s.candidates()
 	if s.Spec.Selection != v1alpha1.SelectEvery {
 		return c[len(c)-1]
 	}
-	if i := slices.IndexFunc(c, func(v v1alpha1.VersionInfo) bool { return !s.refused(v) }); i >= 0 {
+	if i := slices.IndexFunc(c, func(v v1alpha1.VersionInfo) bool { return !s.isRefused(v) }); i >= 0 {
 		return c[i]
 	}
 	return c[0]
 }
 
-// refused reports whether a gate has turned a release down.
-func (s *situation) refused(v v1alpha1.VersionInfo) bool {
+// isRefused reports whether a gate has turned a release down.
+func (s *situation) isRefused(v v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(s.gates().Shut(version.Identity(v)), gate.Verdict.Refuses)
 }

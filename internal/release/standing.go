@@ -95,7 +95,7 @@ func quarantine(list []v1alpha1.Quarantine, id v1alpha1.ReleaseIdentity) *v1alph
 	return nil
 }
 
-// quarantineOf says whether a release is quarantined, and whether a person took it out of quarantine since it was known.
+// quarantineOf reports whether a release is quarantined, and whether a person took it out of quarantine since it was known.
 func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (isolated, lifted *v1alpha1.ReleaseQuarantine) {
 	if q := quarantine(ro.Status.Quarantined, id); q != nil {
 		isolated = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
@@ -137,7 +137,7 @@ func failures() []string {
 	return []string{v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor}
 }
 
-// Retained says whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined. The object of a
+// Retained reports whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined. The object of a
 // tag alone goes once the digest is known: the object of the tag and the digest takes its place, and nobody has approved that yet.
 func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	if id.Digest == "" && identified(ro, id.Tag) {
@@ -161,7 +161,7 @@ func lastAttempt(history []v1alpha1.DeploymentHistoryEntry, id v1alpha1.ReleaseI
 	return slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
 }
 
-// superseded says whether a release that was discovered later was deployed.
+// superseded reports whether a release that was discovered later was deployed.
 func superseded(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	at := version.Index(ro.Status.AvailableReleases, id)
 	for _, e := range ro.Status.History {
