@@ -2,52 +2,57 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// ApprovalDecision is what a person says of a release.
+// ApprovalDecision is what a person decides about a release.
 // +kubebuilder:validation:Enum=Approve;Reject
 type ApprovalDecision string
 
 const (
-	// Approve opens the gate, together with as many others as it requires.
+	// Approve counts towards the number of approvals that the gate requires.
 	Approve ApprovalDecision = "Approve"
 	// Reject closes the gate for the release.
 	Reject ApprovalDecision = "Reject"
 )
 
-// ApprovalSpec is what a person says of a release. It never changes; to take it back, delete it.
+// ApprovalSpec identifies a release and holds the decision of one person. It is immutable: to withdraw an Approval,
+// delete it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Approval cannot be changed: delete it and make another"
 // +kubebuilder:validation:XValidation:rule="has(self.user)",fieldPath=".user",reason=FieldValueRequired,message="name yourself, as kubectl auth whoami does"
 // +kubebuilder:validation:XValidation:rule="has(self.decision)",fieldPath=".decision",reason=FieldValueRequired,message="write Approve or Reject"
 // +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Approval is about: kubectl get rel lists them"
 type ApprovalSpec struct {
-	// ReleaseName is the Release it is about, in the same namespace. A Release is bound to a digest, and so is its approval.
+	// ReleaseName is the name of the Release, in the same namespace. A Release is bound to a digest, and so is its
+	// Approval. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
-	// ReleaseUID is the uid of that Release. It keeps an approval from counting for a Release that is made anew under the same name. Without
-	// it, an approval that was created in the same second as the Release does not count, since it may be older.
+	// ReleaseUID is the UID of the Release. It prevents the Approval from counting for a Release that is created again
+	// under the same name. An Approval without it does not count if it was created in the same second as the Release,
+	// because it may be older.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ReleaseUID string `json:"releaseUID,omitempty"`
-	// GateName is the gate it is for. Unset: every manual gate of the Rollout.
+	// GateName is the name of the RolloutGate that the Approval is for. Defaults to every manual gate of the Rollout.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	GateName string `json:"gateName,omitempty"`
-	// Decision is Approve or Reject.
+	// Decision is Approve or Reject. Required.
 	// +optional
 	Decision ApprovalDecision `json:"decision"`
-	// Comment for others, in one line.
+	// Comment explains the decision to others. It is one line of at most 1024 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="comment is one line of text: it holds a control character, or one that changes the direction of text"
 	Comment string `json:"comment,omitempty"`
-	// User who decides. It has to be who the API server knows you as: kubectl auth whoami.
+	// User is the person who decides. It must be the name by which the API server knows you; kubectl auth whoami shows
+	// it. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"
 	User string `json:"user"`
-	// Groups that the decision is given for. You have to be in them; name those that the gate asks for.
+	// Groups lists the groups for which the decision is given. You must be a member of each. Name the groups that the
+	// gate asks for. At most 100.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=256
@@ -55,7 +60,8 @@ type ApprovalSpec struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
-// ApprovalStatus says whether an Approval is counted. Only the controller writes it, and decides nothing by it.
+// ApprovalStatus reports whether a gate counts the Approval. Only the controller writes it, and no decision depends
+// on it.
 type ApprovalStatus struct {
 	// Conditions of the Approval: Counted.
 	// +optional
@@ -64,10 +70,12 @@ type ApprovalStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ConditionCounted is True if a manual gate counts an Approval, and False if none does. The message names the gates, and says what to do.
+// ConditionCounted is True if a manual gate counts the Approval, and False if none does. The message names the gates
+// and says what to do.
 const ConditionCounted = "Counted"
 
-// Approval is what a person says of a release that waits at a manual gate. The right to create approvals is the right to approve.
+// Approval is the decision of one person about a release that waits at a manual gate. The right to create approvals
+// is the right to approve.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -89,7 +97,7 @@ type Approval struct {
 	// Spec identifies the release and holds the decision and its author. It is required.
 	// +optional
 	Spec ApprovalSpec `json:"spec"`
-	// Status says whether it is counted.
+	// Status reports whether the Approval is counted.
 	// +optional
 	Status ApprovalStatus `json:"status,omitempty"`
 }
@@ -102,20 +110,20 @@ type ApprovalList struct {
 	Items           []Approval `json:"items"`
 }
 
-// Bypass is what an Override goes past.
+// Bypass names one kind of obstacle that an Override skips.
 // +kubebuilder:validation:Enum=Gates;Schedules;Health
 type Bypass string
 
 const (
-	// BypassGates goes past every gate that is not a schedule.
+	// BypassGates skips every gate that was not created by a schedule.
 	BypassGates Bypass = "Gates"
-	// BypassSchedules goes past gates that schedules made, freezes among them.
+	// BypassSchedules skips gates that were created by schedules, including freezes.
 	BypassSchedules Bypass = "Schedules"
-	// BypassHealth goes past the health of what runs before the deployment. It does not weaken the bake.
+	// BypassHealth skips the health of what runs before the deployment. It does not weaken the bake.
 	BypassHealth Bypass = "Health"
 )
 
-// OverrideSpec lets one release past what holds it. It never changes; to take it back, delete it.
+// OverrideSpec allows one release to skip what holds it. It is immutable: to withdraw an Override, delete it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Override cannot be changed: delete it and make another"
 // +kubebuilder:validation:XValidation:rule="has(self.user)",fieldPath=".user",reason=FieldValueRequired,message="name yourself, as kubectl auth whoami does"
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt)",fieldPath=".expiresAt",reason=FieldValueRequired,message="say when the Override ends, at most 24 hours ahead, such as 2030-01-31T12:00:00Z"
@@ -124,43 +132,46 @@ const (
 // +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Override is for: kubectl get rel lists them"
 // +kubebuilder:validation:XValidation:rule="has(self.rolloutName)",fieldPath=".rolloutName",reason=FieldValueRequired,message="name the Rollout that the Override is for"
 type OverrideSpec struct {
-	// RolloutName is the Rollout, in the same namespace.
+	// RolloutName is the name of the Rollout, in the same namespace. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	RolloutName string `json:"rolloutName"`
-	// ReleaseName is the Release that is let past, in the same namespace.
+	// ReleaseName is the name of the Release that the Override is for, in the same namespace. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	ReleaseName string `json:"releaseName"`
-	// ReleaseUID is the uid of that Release. It keeps an Override from counting for a Release that is made anew under the same name. Without
-	// it, an Override that was created in the same second as the Release does not count, since it may be older.
+	// ReleaseUID is the UID of the Release. It prevents the Override from counting for a Release that is created again
+	// under the same name. An Override without it does not count if it was created in the same second as the Release,
+	// because it may be older.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ReleaseUID string `json:"releaseUID,omitempty"`
-	// Bypass says what it goes past.
+	// Bypass lists what the Override skips: Gates, Schedules or Health. At least one is required.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
 	Bypass []Bypass `json:"bypass"`
-	// Reason why, for those who ask later, in one line.
+	// Reason explains why the Override is needed. It is one line of 8 to 1024 characters. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="reason is one line of text: it holds a control character, or one that changes the direction of text"
 	Reason string `json:"reason"`
-	// ExpiresAt is when it ends, at most 24 hours ahead.
+	// ExpiresAt is when the Override ends. It is at most 24 hours ahead. Required.
 	// +optional
 	ExpiresAt metav1.Time `json:"expiresAt"`
-	// User who breaks the glass. It has to be who the API server knows you as: kubectl auth whoami.
+	// User is the person who creates the Override. It must be the name by which the API server knows you; kubectl auth
+	// whoami shows it. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\p{Cc}\\x{61C}\\x{180E}\\x{200B}\\x{200E}\\x{200F}\\x{2028}-\\x{202E}\\x{2060}-\\x{2069}\\x{FEFF}]')",message="user is one line of text: it holds a control character, or one that changes the direction of text"
 	User string `json:"user"`
-	// Groups of the user that matter for the record. You have to be in them.
+	// Groups lists the groups of the user that are recorded with the Override. You must be a member of each. At most
+	// 100.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=256
@@ -168,8 +179,8 @@ type OverrideSpec struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
-// Override lets one release past gates, schedules or health, for a reason and for a while. The right to create overrides is the right
-// to break the glass.
+// Override allows one release to skip gates, schedules or health, for a stated reason and a limited time. The right
+// to create overrides is the right to break the glass.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=kuberik

@@ -1,133 +1,206 @@
 package v1alpha1
 
-// Condition types. Ready, Reconciling and Stalled follow kstatus, so that kubectl wait, Flux and kube-state-metrics read them rightly.
+// Condition types. Ready, Reconciling and Stalled follow kstatus, so that kubectl wait, Flux and kube-state-metrics interpret
+// them correctly.
 const (
-	// ConditionReady is True while the Rollout does its work: also while a release waits, is deployed or bakes. It is False when the newest
-	// release has failed or is paused, when the spec cannot be followed, and when a write failed.
+	// ConditionReady is True while the Rollout works as intended, including while a release waits, is deployed or bakes.
+	// It is False when the newest release has failed or is paused, when the spec is invalid, and when a write failed.
 	ConditionReady = "Ready"
-	// ConditionReconciling is True while the controller tries again what failed, such as a write to a Flux object.
+	// ConditionReconciling is True while the controller retries what failed, such as a write to a Flux object.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when the Rollout has failed in a way that does not pass by itself.
+	// ConditionStalled is True when the Rollout failed in a way that does not resolve by itself.
 	ConditionStalled = "Stalled"
 	// ConditionAvailable is True when the newest deployment has passed its bake. Wait for it with kubectl wait.
 	ConditionAvailable = "Available"
-	// ConditionHalted is True while automatic deployments rest until a person acts: after a failure, while what the ImagePolicy selects cannot or
-	// must not go out, or while the set-up is wrong. The message says what to do. A gate that waits for people does not count, nor what a person
-	// asked for: suspend, a pin, or a version by hand.
+	// ConditionHalted is True while automatic deployments are halted until a person acts: after a failure, while the
+	// release that the ImagePolicy selects must not be deployed, or while the configuration is wrong. The message says
+	// what to do. It is not True because a gate waits for people, or because a person asked for it: suspend, a pin, or a
+	// manual deployment.
 	ConditionHalted = "Halted"
-	// ConditionReleasesUpdated says whether the ImagePolicy could be read.
+	// ConditionReleasesUpdated reports whether the ImagePolicy was read.
 	ConditionReleasesUpdated = "ReleasesUpdated"
-	// ConditionGatesPassing says whether a gate holds the next release.
+	// ConditionGatesPassing reports whether every gate is open for the next release.
 	ConditionGatesPassing = "GatesPassing"
-	// ConditionDeploymentBlocked says whether the health of what runs holds the next release.
+	// ConditionDeploymentBlocked reports whether the health of what runs holds the next release.
 	ConditionDeploymentBlocked = "DeploymentBlocked"
-	// ConditionBakeFailureDisabled says whether the running release was deployed by hand into an environment that was
-	// unhealthy already, so that those checks do not fail it before they have been healthy once.
+	// ConditionBakeFailureDisabled reports whether the running release was deployed manually into an environment that
+	// was already unhealthy. The checks that were unhealthy then do not fail it until they have been healthy once.
 	ConditionBakeFailureDisabled = "BakeFailureDisabled"
-	// ConditionTargetsReady says whether every Flux object that the Rollout writes to can carry the version.
+	// ConditionTargetsReady reports whether every Flux object that the Rollout writes to can carry the version.
 	ConditionTargetsReady = "TargetsReady"
 )
 
 // Reasons of Rollout conditions and of entries in blockedBy.
 const (
-	// ReasonAvailable: the release that runs has passed its bake.
+	// ReasonAvailable means that the running release has passed its bake.
 	ReasonAvailable = "Available"
-	// ReasonDeploying: the version was handed to Flux, and is not yet applied and healthy.
+	// ReasonDeploying means that the version was handed to Flux and is not yet applied and healthy.
 	ReasonDeploying = "Deploying"
-	// ReasonBaking: every check is healthy and the bake time runs.
+	// ReasonBaking means that every check is healthy and the bake time runs.
 	ReasonBaking = "Baking"
-	// ReasonFailed: the release failed and was halted.
+	// ReasonFailed means that the release failed.
+	//
+	// To do: read the message, then release a newer version, retry, or deploy another version manually.
 	ReasonFailed = "Failed"
-	// ReasonPaused: a check failed and spec.onFailure is Pause; a person decides.
+	// ReasonPaused means that a check failed and spec.onFailure is Pause.
+	//
+	// To do: retry the release, or deploy another version manually.
 	ReasonPaused = "Paused"
-	// ReasonCancelled: the release was replaced by hand while it was in flight.
+	// ReasonCancelled means that the release was replaced manually while it was in flight.
 	ReasonCancelled = "Cancelled"
-	// ReasonSuspended: spec.suspend is true.
+	// ReasonSuspended means that spec.suspend is true.
+	//
+	// To do: set spec.suspend to false.
 	ReasonSuspended = "Suspended"
-	// ReasonInvalidSpec: the spec cannot be followed as it stands.
+	// ReasonInvalidSpec means that the spec is invalid.
+	//
+	// To do: correct the field that the message names.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonNoReleases: the ImagePolicy has not selected a tag yet.
+	// ReasonNoReleases means that the ImagePolicy has not selected a tag yet.
+	//
+	// To do: push an image that the ImagePolicy selects.
 	ReasonNoReleases = "NoReleases"
-	// ReasonNormal: nothing is out of the ordinary.
+	// ReasonNormal means that nothing is out of the ordinary.
 	ReasonNormal = "Normal"
-	// ReasonPending: a release waits.
+	// ReasonPending means that a release waits to be deployed.
+	//
+	// To do: read status.blockedBy of the Rollout.
 	ReasonPending = "Pending"
-	// ReasonImagePolicyNotFound: the ImagePolicy does not exist.
+	// ReasonImagePolicyNotFound means that the ImagePolicy does not exist.
+	//
+	// To do: create it, or correct spec.releasesImagePolicy.name.
 	ReasonImagePolicyNotFound = "ImagePolicyNotFound"
-	// ReasonImagePolicyNotReady: Flux cannot say what the ImagePolicy selects.
+	// ReasonImagePolicyNotReady means that Flux cannot report what the ImagePolicy selects.
+	//
+	// To do: read the conditions of the ImagePolicy and of its ImageRepository.
 	ReasonImagePolicyNotReady = "ImagePolicyNotReady"
-	// ReasonIllegalTag: the ImagePolicy selected text that is not a legal OCI tag or digest.
+	// ReasonIllegalTag means that the ImagePolicy selected text that is not a legal OCI tag or digest.
+	//
+	// To do: read the status of the ImagePolicy.
 	ReasonIllegalTag = "IllegalTag"
-	// ReasonReleasesUpdated: the ImagePolicy was read.
+	// ReasonReleasesUpdated means that the ImagePolicy was read.
 	ReasonReleasesUpdated = "ReleasesUpdated"
-	// ReasonAllGatesPassing: no gate holds anything.
+	// ReasonAllGatesPassing means that every gate is open for the next release.
 	ReasonAllGatesPassing = "AllGatesPassing"
-	// ReasonSomeGatesBlocking: a gate is closed or pending.
+	// ReasonSomeGatesBlocking means that a gate is closed or pending.
+	//
+	// To do: read status.gates of the Rollout.
 	ReasonSomeGatesBlocking = "SomeGatesBlocking"
-	// ReasonNoAllowedVersions: gates are open for other versions than the candidates.
+	// ReasonNoAllowedVersions means that gates are open, but for other versions than the candidates.
+	//
+	// To do: read status.gates of the Rollout.
 	ReasonNoAllowedVersions = "NoAllowedVersions"
-	// ReasonGatesBypassed: a person let a release past the gates.
+	// ReasonGatesBypassed means that a person allowed a release to skip the gates.
 	ReasonGatesBypassed = "GatesBypassed"
-	// ReasonHealthChecksHealthy: no selected check is unhealthy.
+	// ReasonHealthChecksHealthy means that no selected check is unhealthy.
 	ReasonHealthChecksHealthy = "HealthChecksHealthy"
-	// ReasonUnhealthyHealthChecks: a selected check is unhealthy.
+	// ReasonUnhealthyHealthChecks means that a selected check is unhealthy.
+	//
+	// To do: read status.checks of the Rollout, and mend what the check reports.
 	ReasonUnhealthyHealthChecks = "UnhealthyHealthChecks"
-	// ReasonDeployedWithUnhealthyHealthChecks: deployed by hand while checks were red.
+	// ReasonDeployedWithUnhealthyHealthChecks means that the release was deployed manually while checks were unhealthy.
 	ReasonDeployedWithUnhealthyHealthChecks = "DeployedWithUnhealthyHealthChecks"
-	// ReasonSettling: the Rollout is new, and its gates and health checks may still be about to be created.
+	// ReasonSettling means that the Rollout is new, and its gates and health checks may still be about to be created. It
+	// passes within seconds.
 	ReasonSettling = "Settling"
-	// ReasonPreviousFailed: the release before failed, and spec.afterFailure is Block.
+	// ReasonPreviousFailed means that the previous release failed and spec.afterFailure is Block.
+	//
+	// To do: retry it, deploy another version manually, or annotate the Rollout with
+	// rollout.kuberik.com/unblock-failed=true.
 	ReasonPreviousFailed = "PreviousFailed"
-	// ReasonRolledBack: the release before failed and was rolled back, and spec.afterFailure is Block.
+	// ReasonRolledBack means that the previous release failed and was rolled back, and spec.afterFailure is Block.
+	//
+	// To do: deploy another version manually, or annotate the Rollout with rollout.kuberik.com/unblock-failed=true.
 	ReasonRolledBack = "RolledBack"
-	// ReasonPinned: spec.wantedVersion holds the version.
+	// ReasonPinned means that spec.wantedVersion holds the version.
+	//
+	// To do: remove spec.wantedVersion.
 	ReasonPinned = "Pinned"
-	// ReasonDeployedByHand: a person chose the version that runs while newer ones were known.
+	// ReasonDeployedByHand means that a person chose the running version while newer ones were known.
+	//
+	// To do: deploy the release manually, or wait for a newer one.
 	ReasonDeployedByHand = "DeployedByHand"
-	// ReasonWithdrawn: the ImagePolicy does not select the release any more.
+	// ReasonWithdrawn means that the ImagePolicy no longer selects the release.
 	ReasonWithdrawn = "Withdrawn"
-	// ReasonDowngrade: the release is lower than the one that runs, in the order of the ImagePolicy, and spec.onDowngrade is Hold.
+	// ReasonDowngrade means that the release is lower than the running one in the order of the ImagePolicy, and
+	// spec.onDowngrade is Hold.
+	//
+	// To do: deploy it manually, or set spec.onDowngrade to Follow.
 	ReasonDowngrade = "Downgrade"
-	// ReasonNotNewer: the ImagePolicy selects a release that was discovered before the one that was deployed last.
+	// ReasonNotNewer means that the ImagePolicy selects a release that was discovered before the one that was deployed
+	// last.
+	//
+	// To do: deploy it manually, or wait for a newer one.
 	ReasonNotNewer = "NotNewer"
-	// ReasonQuarantined: the release failed before.
+	// ReasonQuarantined means that the release failed before.
+	//
+	// To do: release a newer version, or lift the quarantine with the annotation rollout.kuberik.com/lift-quarantine.
 	ReasonQuarantined = "Quarantined"
-	// ReasonUnknownVersion: spec.wantedVersion names a tag that no release has and that the registry does not have, or has yet to confirm.
+	// ReasonUnknownVersion means that spec.wantedVersion names a tag that no release has, and that the registry does not
+	// have or has not confirmed yet.
+	//
+	// To do: push the tag, or correct spec.wantedVersion.
 	ReasonUnknownVersion = "UnknownVersion"
-	// ReasonBelowRollbackFloor: nothing that may be rolled back to is left.
+	// ReasonBelowRollbackFloor means that no release is left that may be rolled back to.
+	//
+	// To do: release a newer version, or deploy one manually.
 	ReasonBelowRollbackFloor = "BelowRollbackFloor"
-	// ReasonTagMoved: the tag of what runs was pushed again, and a Flux object carries the tag alone.
+	// ReasonTagMoved means that the tag was pushed again, and a Flux object carries the tag without a digest.
+	//
+	// To do: push a new tag, or let the Flux object carry the digest.
 	ReasonTagMoved = "TagMoved"
-	// ReasonNoDigest: a Flux object takes the digest, and the release has none.
+	// ReasonNoDigest means that a Flux object carries the digest, and the release has none.
+	//
+	// To do: let the ImagePolicy reflect digests, with spec.digestReflectionPolicy.
 	ReasonNoDigest = "NoDigest"
-	// ReasonNoTargets: no Flux object asks for the version.
+	// ReasonNoTargets means that no Flux object carries the version of the Rollout.
+	//
+	// To do: annotate a Kustomization or an OCIRepository, as the guide to rollouts describes.
 	ReasonNoTargets = "NoTargets"
-	// ReasonTargetNotApplied: Flux has not applied the version yet.
+	// ReasonTargetNotApplied means that Flux has not applied the version yet.
 	ReasonTargetNotApplied = "NotApplied"
-	// ReasonTargetOverridden: another field of the Flux object, or somebody else who writes the same field, wins over what is written.
+	// ReasonTargetOverridden means that another field of the Flux object, or another writer of the same field, wins over
+	// what the Rollout writes.
+	//
+	// To do: remove the field or the writer that the message names.
 	ReasonTargetOverridden = "Overridden"
-	// ReasonWorkloadsNotReady: Flux has applied the version, and a Deployment, StatefulSet or DaemonSet has not rolled out yet.
+	// ReasonWorkloadsNotReady means that Flux has applied the version, and a Deployment, StatefulSet or DaemonSet has
+	// not rolled out yet.
 	ReasonWorkloadsNotReady = "WorkloadsNotReady"
-	// ReasonWorkloadsUnknown: Flux has applied the version, and the controller cannot see whether the workloads run it.
+	// ReasonWorkloadsUnknown means that Flux has applied the version, and the controller cannot see whether the
+	// workloads run it.
+	//
+	// To do: give the controller the access that the message names.
 	ReasonWorkloadsUnknown = "WorkloadsUnknown"
-	// ReasonTargetSuspended: the Flux object is suspended.
+	// ReasonTargetSuspended means that the Flux object is suspended.
+	//
+	// To do: resume it with flux resume.
 	ReasonTargetSuspended = "FluxSuspended"
-	// ReasonTargetNotReady: the source or a dependency of the Flux object is not ready.
+	// ReasonTargetNotReady means that the source or a dependency of the Flux object is not ready.
+	//
+	// To do: read the conditions of the Flux object.
 	ReasonTargetNotReady = "FluxNotReady"
-	// ReasonTargetMisconfigured: Flux can apply no version, because of the manifests or of the Flux object itself.
+	// ReasonTargetMisconfigured means that Flux cannot apply any version, because of the manifests or of the Flux object
+	// itself.
+	//
+	// To do: read the message, and correct the manifests or the Flux object.
 	ReasonTargetMisconfigured = "FluxMisconfigured"
-	// ReasonTargetsApplied: every Flux object carries the version.
+	// ReasonTargetsApplied means that every Flux object carries the version.
 	ReasonTargetsApplied = "Applied"
-	// ReasonWriteFailed: the API server refused a write to a Flux object.
+	// ReasonWriteFailed means that the API server refused a write to a Flux object. The controller retries.
+	//
+	// To do: read the message.
 	ReasonWriteFailed = "WriteFailed"
-	// ReasonCheckPending: a check has no verdict for the revision that was deployed.
+	// ReasonCheckPending means that a check has no verdict for the deployed revision.
 	ReasonCheckPending = "CheckPending"
-	// ReasonCheckUnhealthy: a check is unhealthy.
+	// ReasonCheckUnhealthy means that a check is unhealthy.
+	//
+	// To do: mend what the check reports.
 	ReasonCheckUnhealthy = "CheckUnhealthy"
-	// ReasonNoChecks: a selector was given and selects nothing.
+	// ReasonNoChecks means that spec.healthCheckSelector is set and selects no check.
+	//
+	// To do: create a HealthCheck with the labels, or correct the selector.
 	ReasonNoChecks = "NoHealthChecks"
-	// ReasonDeployTimeout: spec.deployTimeout passed before the bake could start.
-	ReasonDeployTimeout = "DeployTimeout"
-	// ReasonSuperseded: a newer release was taken instead.
+	// ReasonSuperseded means that a newer release was deployed instead.
 	ReasonSuperseded = "Superseded"
 )

@@ -5,159 +5,164 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ReleasePhase says where a Release stands.
+// ReleasePhase is the phase of a Release.
 // +kubebuilder:validation:Enum=Pending;Deploying;Baking;Available;Failed;Superseded;Cancelled
 type ReleasePhase string
 
 const (
-	// ReleasePending: discovered, not deployed.
+	// ReleasePending means that the release is discovered and not deployed.
 	ReleasePending ReleasePhase = "Pending"
-	// ReleaseDeploying: handed to Flux, not yet applied and healthy.
+	// ReleaseDeploying means that the release was handed to Flux and is not yet applied and healthy.
 	ReleaseDeploying ReleasePhase = "Deploying"
-	// ReleaseBaking: the bake time runs.
+	// ReleaseBaking means that the bake time runs.
 	ReleaseBaking ReleasePhase = "Baking"
-	// ReleaseAvailable: passed.
+	// ReleaseAvailable means that the release passed its bake.
 	ReleaseAvailable ReleasePhase = "Available"
-	// ReleaseFailed: failed and halted.
+	// ReleaseFailed means that the release failed.
 	ReleaseFailed ReleasePhase = "Failed"
-	// ReleaseSuperseded: a newer release was taken instead.
+	// ReleaseSuperseded means that a newer release was deployed instead.
 	ReleaseSuperseded ReleasePhase = "Superseded"
-	// ReleaseCancelled: replaced by hand while in flight.
+	// ReleaseCancelled means that the release was replaced manually while it was in flight.
 	ReleaseCancelled ReleasePhase = "Cancelled"
 )
 
-// ReleaseSpec identifies a release. It never changes.
+// ReleaseSpec identifies a release. It is immutable.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a Release cannot be changed: it is the record of what was discovered"
 type ReleaseSpec struct {
-	// RolloutRef is the Rollout, in the same namespace.
+	// RolloutRef is the Rollout of the release, in the same namespace.
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
-	// Version that was discovered.
+	// Version is the version that was discovered.
 	Version VersionInfo `json:"version"`
 }
 
-// ReleaseDetails is what the image says of itself.
+// ReleaseDetails holds what the annotations of the image say.
 type ReleaseDetails struct {
-	// Digest of the manifest that was read.
+	// Digest is the digest of the manifest that was read.
 	// +optional
 	Digest string `json:"digest,omitempty"`
-	// Version is org.opencontainers.image.version.
+	// Version is the value of org.opencontainers.image.version.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// Revision is org.opencontainers.image.revision.
+	// Revision is the value of org.opencontainers.image.revision.
 	// +optional
 	Revision string `json:"revision,omitempty"`
-	// Created is org.opencontainers.image.created.
+	// Created is the value of org.opencontainers.image.created.
 	// +optional
 	Created *metav1.Time `json:"created,omitempty"`
-	// Source is org.opencontainers.image.source.
+	// Source is the value of org.opencontainers.image.source.
 	// +optional
 	Source string `json:"source,omitempty"`
-	// Title is org.opencontainers.image.title.
+	// Title is the value of org.opencontainers.image.title.
 	// +optional
 	Title string `json:"title,omitempty"`
-	// Description is org.opencontainers.image.description.
+	// Description is the value of org.opencontainers.image.description.
 	// +optional
 	Description string `json:"description,omitempty"`
-	// Authors is com.kuberik.author or org.opencontainers.image.authors.
+	// Authors is the value of com.kuberik.author or org.opencontainers.image.authors.
 	// +optional
 	Authors string `json:"authors,omitempty"`
-	// ArtifactType of the image.
+	// ArtifactType is the artifact type of the image.
 	// +optional
 	ArtifactType string `json:"artifactType,omitempty"`
-	// RollbackFloor is com.kuberik.rollback-floor: the oldest version that may be rolled back to once this one was deployed.
+	// RollbackFloor is the value of com.kuberik.rollback-floor: the oldest version that may be rolled back to after this
+	// release was deployed.
 	// +optional
 	RollbackFloor string `json:"rollbackFloor,omitempty"`
 }
 
-// GateEvidence is what a gate says of a release.
+// GateEvidence is the state of a gate for the release.
 type GateEvidence struct {
-	// Name of the RolloutGate.
+	// Name is the name of the RolloutGate.
 	Name string `json:"name"`
 	// State is open, closed or pending.
 	State GateState `json:"state"`
-	// Reason in one word.
+	// Reason is one word for programs.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// Message for a person.
+	// Message explains the state to people.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// ReleaseStatus tells where a release stands and why. Only the controller writes it.
+// ReleaseStatus reports the phase of the release and why. Only the controller writes it.
 type ReleaseStatus struct {
-	// ObservedGeneration is the generation this status is about.
+	// ObservedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Phase says where it stands.
+	// Phase is Pending, Deploying, Baking, Available, Failed, Superseded or Cancelled.
 	// +optional
 	Phase ReleasePhase `json:"phase,omitempty"`
-	// Reason in one word.
+	// Reason is one word for programs.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// Message for a person.
+	// Message explains the phase to people.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// Running is true for the release that was last handed to Flux.
 	// +optional
 	Running bool `json:"running,omitempty"`
-	// ShortDigest is the start of the digest of the release: 12 hexadecimal digits.
+	// ShortDigest is the first 12 hexadecimal digits of the digest.
 	// +optional
 	ShortDigest string `json:"shortDigest,omitempty"`
-	// DeploymentID is the id of its last deployment in the history of the Rollout.
+	// DeploymentID is the ID of the latest deployment of the release in the history of the Rollout.
 	// +optional
 	DeploymentID *int64 `json:"deploymentID,omitempty"`
-	// Gates lists what each gate says, or said when it was deployed.
+	// Gates lists the state of each gate, or, once the release is deployed, its state at that time.
 	// +optional
 	Gates []GateEvidence `json:"gates,omitempty"`
-	// Checks is the evidence of the health checks while it was in flight, and at the verdict.
+	// Checks lists what the health checks report while the release is in flight. The list is kept when it ends.
 	// +optional
 	Checks []CheckEvidence `json:"checks,omitempty"`
-	// DeployedAt is when its last deployment was decided.
+	// DeployedAt is when the latest deployment of the release was decided.
 	// +optional
 	DeployedAt *metav1.Time `json:"deployedAt,omitempty"`
-	// BakeStartTime is when its bake started.
+	// BakeStartTime is when the bake of the release started.
 	// +optional
 	BakeStartTime *metav1.Time `json:"bakeStartTime,omitempty"`
-	// BakeEndTime is when its bake ended.
+	// BakeEndTime is when the bake of the release ended.
 	// +optional
 	BakeEndTime *metav1.Time `json:"bakeEndTime,omitempty"`
-	// Quarantine is set when it is never deployed automatically again.
+	// Quarantine is set when the release is not deployed automatically again.
 	// +optional
 	Quarantine *ReleaseQuarantine `json:"quarantine,omitempty"`
-	// QuarantineLifted is set when a person took it out of quarantine.
+	// QuarantineLifted is set when a person took the release out of quarantine.
 	// +optional
 	QuarantineLifted *ReleaseQuarantine `json:"quarantineLifted,omitempty"`
-	// Details is what the image says of itself, once it was read.
+	// Details holds what the annotations of the image say, once they are read.
 	// +optional
 	Details *ReleaseDetails `json:"details,omitempty"`
-	// Conditions of the Release: Ready, and DetailsRead.
+	// Conditions of the Release: Ready and DetailsRead.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ReleaseQuarantine says why a release is never deployed automatically again.
+// ReleaseQuarantine explains why a release is not deployed automatically again.
 type ReleaseQuarantine struct {
-	// Reason why.
+	// Reason explains the quarantine to people.
 	Reason string `json:"reason"`
-	// Since when.
+	// Since is when the quarantine began.
 	Since metav1.Time `json:"since"`
-	// By whom.
+	// By is the controller or the person that caused it.
 	// +optional
 	By string `json:"by,omitempty"`
 }
 
-// ConditionDetailsRead says whether the annotations of the image could be read from the registry.
+// ConditionDetailsRead reports whether the annotations of the image were read from the registry.
 const ConditionDetailsRead = "DetailsRead"
 
 // Reasons of ConditionDetailsRead.
 const (
-	// ReasonDetailsRead: the image was read.
+	// ReasonDetailsRead means that the image was read.
 	ReasonDetailsRead = "Read"
-	// ReasonDetailsNotRead: the image could not be read; the message says why. It is tried again.
+	// ReasonDetailsNotRead means that the image could not be read. The controller retries.
+	//
+	// To do: read the message.
 	ReasonDetailsNotRead = "NotRead"
-	// ReasonImageNotFound: the registry has no such image. It is asked again, less and less often.
+	// ReasonImageNotFound means that the registry has no such image. The controller retries with growing pauses.
+	//
+	// To do: push the image, or correct the image of the ImageRepository.
 	ReasonImageNotFound = "ImageNotFound"
 )
 
@@ -182,7 +187,7 @@ type Release struct {
 
 	// Spec identifies the release.
 	Spec ReleaseSpec `json:"spec"`
-	// Status tells where it stands.
+	// Status reports the phase of the release and why.
 	// +optional
 	Status ReleaseStatus `json:"status,omitempty"`
 }

@@ -5,18 +5,18 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Selection says which of several candidates is deployed.
+// Selection defines which of several candidates is deployed.
 // +kubebuilder:validation:Enum=Latest;Every
 type Selection string
 
 const (
-	// SelectLatest takes the newest release that every gate admits; those in between are superseded.
+	// SelectLatest deploys the newest release that every gate allows. The releases between are superseded.
 	SelectLatest Selection = "Latest"
-	// SelectEvery takes the oldest first, so that each is verified in turn.
+	// SelectEvery deploys the oldest release first, so that each is verified in turn.
 	SelectEvery Selection = "Every"
 )
 
-// OnFailure says what happens to a release that fails.
+// OnFailure defines what happens to a release that fails.
 // +kubebuilder:validation:Enum=Halt;Rollback;Pause
 type OnFailure string
 
@@ -29,25 +29,25 @@ const (
 	OnFailurePause OnFailure = "Pause"
 )
 
-// AfterFailure says what may be deployed automatically after a failure.
+// AfterFailure defines what may be deployed automatically after a failure.
 // +kubebuilder:validation:Enum=Block;AllowNewer
 type AfterFailure string
 
 const (
 	// AfterFailureBlock deploys nothing until a person acts.
 	AfterFailureBlock AfterFailure = "Block"
-	// AfterFailureAllowNewer lets a release through that is newer than the failed one.
+	// AfterFailureAllowNewer deploys a release that is newer than the failed one.
 	AfterFailureAllowNewer AfterFailure = "AllowNewer"
 )
 
-// InitialDeployment says how the first deployment of a Rollout is treated.
+// InitialDeployment defines whether the first deployment of a Rollout waits for gates.
 // +kubebuilder:validation:Enum=Gated;SkipGates
 type InitialDeployment string
 
 const (
 	// InitialDeploymentGated treats the first deployment like any other.
 	InitialDeploymentGated InitialDeployment = "Gated"
-	// InitialDeploymentSkipGates lets the first deployment past every gate.
+	// InitialDeploymentSkipGates skips every gate for the first deployment.
 	InitialDeploymentSkipGates InitialDeployment = "SkipGates"
 )
 
@@ -56,100 +56,104 @@ const (
 type OnDowngrade string
 
 const (
-	// OnDowngradeHold leaves what runs until a person deploys the lower release.
+	// OnDowngradeHold keeps what runs until a person deploys the lower release.
 	OnDowngradeHold OnDowngrade = "Hold"
-	// OnDowngradeFollow deploys what the ImagePolicy selects, through gates and health like any other release.
+	// OnDowngradeFollow deploys what the ImagePolicy selects, subject to gates and health like any other release.
 	OnDowngradeFollow OnDowngrade = "Follow"
 )
 
-// HealthCheckSelector chooses the health checks that a release is judged by.
+// HealthCheckSelector selects the health checks that decide about a release.
 // +kubebuilder:validation:XValidation:rule="has(self.selector)",message="healthCheckSelector needs a selector: write healthCheckSelector.selector.matchLabels (healthCheckSelector.matchLabels is not read), or selector: {} for every HealthCheck of the namespace"
 type HealthCheckSelector struct {
-	// Selector chooses by label. An empty selector chooses every HealthCheck.
+	// Selector selects health checks by label. An empty selector selects every HealthCheck. Required.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
-	// NamespaceSelector chooses health checks of other namespaces. Unset: the namespace of the Rollout. A controller that does
-	// not allow other namespaces holds the release and says so.
+	// NamespaceSelector selects the namespaces of the health checks by label. A controller that does not allow other
+	// namespaces holds the release and reports that. Defaults to the namespace of the Rollout.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 }
 
-// RolloutSpec says what is released and how.
+// RolloutSpec defines what is released and how.
 // +kubebuilder:validation:XValidation:rule="has(self.releasesImagePolicy)",fieldPath=".releasesImagePolicy",reason=FieldValueRequired,message="name an ImagePolicy of the same namespace: releasesImagePolicy.name"
 type RolloutSpec struct {
-	// ReleasesImagePolicy is the Flux ImagePolicy, in the same namespace, whose latest tag becomes a release.
+	// ReleasesImagePolicy is the Flux ImagePolicy, in the same namespace, whose latest tag becomes a release. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="releasesImagePolicy.name is empty: name an ImagePolicy of the same namespace"
 	ReleasesImagePolicy corev1.LocalObjectReference `json:"releasesImagePolicy"`
 
-	// WantedVersion pins the Rollout to a tag. It is deployed past gates and health, and automation leaves it alone until the
-	// pin is removed.
+	// WantedVersion pins the Rollout to a tag. The tag is deployed and skips gates and health, and nothing else is
+	// deployed automatically until the field is removed. Defaults to no pin.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="wantedVersion is not a legal image tag: up to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'; remove the field to unpin"
 	WantedVersion *string `json:"wantedVersion,omitempty"`
 
-	// VersionHistoryLimit is how many deployments status.history keeps. At most 40 are kept whatever it says.
+	// VersionHistoryLimit is how many deployments status.history keeps. It is at least 1; above 40, 40 are kept.
+	// Defaults to 10.
 	// +optional
 	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1
 	VersionHistoryLimit *int32 `json:"versionHistoryLimit,omitempty"`
 
-	// AvailableReleasesRetentionDays is how long a release stays listed after it was made, in days.
+	// AvailableReleasesRetentionDays is how many days a release stays listed after it was created. It is at least 1.
+	// Defaults to 7.
 	// +optional
 	// +kubebuilder:default=7
 	// +kubebuilder:validation:Minimum=1
 	AvailableReleasesRetentionDays *int32 `json:"availableReleasesRetentionDays,omitempty"`
 
-	// AvailableReleasesMinCount is how many releases stay listed however old they are. At most 200 are listed.
+	// AvailableReleasesMinCount is how many releases stay listed regardless of their age. It is at least 1; above 200,
+	// 200 are listed. Defaults to 30.
 	// +optional
 	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=1
 	AvailableReleasesMinCount *int32 `json:"availableReleasesMinCount,omitempty"`
 
-	// BakeTime is how long every health check has to stay healthy before a release is Available. Unset: Available as soon as
-	// Flux has applied it and every check is healthy.
+	// BakeTime is how long every health check must stay healthy before a release is Available. Defaults to 0s: the
+	// release is Available as soon as Flux has applied it and every check is healthy.
 	// +optional
 	BakeTime *Duration `json:"bakeTime,omitempty"`
 
-	// DeployTimeout bounds the wait for the bake to start: from the deployment until Flux has applied it and every check is
-	// healthy. It bounds an interruption of the bake by a check without a verdict just the same. Only time in which the
-	// controller could observe the cluster counts. Unset: no bound.
+	// DeployTimeout limits the wait for the bake to start, from the deployment until Flux has applied it and every check
+	// is healthy. It equally limits an interruption of the bake by a check without a verdict. Only time in which the
+	// controller could observe the cluster counts. Defaults to no limit.
 	// +optional
 	DeployTimeout *Duration `json:"deployTimeout,omitempty"`
 
-	// HealthCheckSelector chooses the health checks that a release is judged by. Unset: none.
+	// HealthCheckSelector selects the health checks that decide about a release. Defaults to none.
 	// +optional
 	HealthCheckSelector *HealthCheckSelector `json:"healthCheckSelector,omitempty"`
 
-	// Suspend freezes the Rollout: nothing is decided or written to Flux, everything is still reported.
+	// Suspend freezes the Rollout. The controller decides nothing and writes nothing to Flux, and still reports.
+	// Defaults to false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// Selection says which of several candidates is deployed. Default Latest.
+	// Selection defines which of several candidates is deployed: Latest or Every. Defaults to Latest.
 	// +optional
 	// +kubebuilder:default=Latest
 	Selection Selection `json:"selection,omitempty"`
 
-	// OnFailure says what happens to a release that fails. Default Halt.
+	// OnFailure defines what happens to a release that fails: Halt, Rollback or Pause. Defaults to Halt.
 	// +optional
 	// +kubebuilder:default=Halt
 	OnFailure OnFailure `json:"onFailure,omitempty"`
 
-	// AfterFailure says what may be deployed automatically after a failure. Default Block.
+	// AfterFailure defines what may be deployed automatically after a failure: Block or AllowNewer. Defaults to Block.
 	// +optional
 	// +kubebuilder:default=Block
 	AfterFailure AfterFailure `json:"afterFailure,omitempty"`
 
-	// InitialDeployment says whether the first deployment waits for gates. Default Gated.
+	// InitialDeployment defines whether the first deployment waits for gates: Gated or SkipGates. Defaults to Gated.
 	// +optional
 	// +kubebuilder:default=Gated
 	InitialDeployment InitialDeployment `json:"initialDeployment,omitempty"`
 
-	// RequiredGates names the RolloutGates, in the same namespace, that have to exist before anything is deployed automatically. A
-	// gate of the list that does not exist, or that is for another Rollout, is closed. Gates that are not listed count as well.
-	// Set it where the Rollout and its gates are created by separate requests, so that the first release cannot go out
-	// between them. Defaults to none.
+	// RequiredGates names the RolloutGates, in the same namespace, that must exist before anything is deployed
+	// automatically. A listed gate that does not exist, or that is for another Rollout, is closed. Gates that are not
+	// listed count as well. Set it where the Rollout and its gates are created by separate requests, so that the first
+	// release cannot be deployed between them. At most 20. Defaults to none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=20
@@ -157,272 +161,276 @@ type RolloutSpec struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	RequiredGates []string `json:"requiredGates,omitempty"`
 
-	// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs:
-	// a tag was deleted, a range was narrowed, or a page of the registry was missing. Hold keeps what runs and says so in
-	// status.blockedBy. Follow deploys what is selected, also if it was known before. What a person deployed is never undone.
-	// Default Hold.
+	// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the
+	// running one: a tag was deleted, a range was narrowed, or a page of the registry was missing. Hold keeps what runs
+	// and reports that in status.blockedBy. Follow deploys what is selected, even if it was known before. A manual
+	// deployment is never undone. Defaults to Hold.
 	// +optional
 	// +kubebuilder:default=Hold
 	OnDowngrade OnDowngrade `json:"onDowngrade,omitempty"`
 
-	// RollbackFloor is the tag of the oldest release that may be rolled back to. Unset: any.
+	// RollbackFloor is the tag of the oldest release that may be rolled back to. Defaults to any release.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$')",message="rollbackFloor is not a legal image tag"
 	RollbackFloor string `json:"rollbackFloor,omitempty"`
 }
 
-// Phase says what a Rollout does now.
+// Phase is what a Rollout does now.
 type Phase string
 
 const (
-	// PhaseWaiting: nothing was deployed yet, or the newest release was selected and a gate closed before it was handed to Flux.
+	// PhaseWaiting means that nothing was deployed yet, or that the newest release was selected and a gate closed before
+	// it was handed to Flux.
 	PhaseWaiting Phase = "Waiting"
-	// PhaseDeploying: the version was handed to Flux and the bake has not started.
+	// PhaseDeploying means that the version was handed to Flux and the bake has not started.
 	PhaseDeploying Phase = "Deploying"
-	// PhaseBaking: the bake time runs.
+	// PhaseBaking means that the bake time runs.
 	PhaseBaking Phase = "Baking"
-	// PhaseAvailable: the release passed.
+	// PhaseAvailable means that the release passed its bake.
 	PhaseAvailable Phase = "Available"
-	// PhaseFailed: the release failed and was halted.
+	// PhaseFailed means that the release failed.
 	PhaseFailed Phase = "Failed"
-	// PhasePaused: a check failed and a person decides.
+	// PhasePaused means that a check failed and a person decides.
 	PhasePaused Phase = "Paused"
-	// PhaseCancelled: the last deployment was replaced and nothing followed it.
+	// PhaseCancelled means that the last deployment was cancelled and nothing followed it.
 	PhaseCancelled Phase = "Cancelled"
-	// PhaseSuspended: spec.suspend is true.
+	// PhaseSuspended means that spec.suspend is true.
 	PhaseSuspended Phase = "Suspended"
 )
 
-// BakeStatus is the state of one deployment, in the words of the published interface.
+// BakeStatus is the state of one deployment. Its values are those of the published interface.
 type BakeStatus string
 
 const (
-	// BakeDeploying is PhaseDeploying.
+	// BakeDeploying corresponds to PhaseDeploying.
 	BakeDeploying BakeStatus = "Deploying"
-	// BakeInProgress is PhaseBaking.
+	// BakeInProgress corresponds to PhaseBaking.
 	BakeInProgress BakeStatus = "InProgress"
-	// BakeSucceeded is PhaseAvailable.
+	// BakeSucceeded corresponds to PhaseAvailable.
 	BakeSucceeded BakeStatus = "Succeeded"
-	// BakeFailed is PhaseFailed.
+	// BakeFailed corresponds to PhaseFailed.
 	BakeFailed BakeStatus = "Failed"
-	// BakeCancelled is PhaseCancelled.
+	// BakeCancelled corresponds to PhaseCancelled.
 	BakeCancelled BakeStatus = "Cancelled"
 )
 
-// Cause says why a version was deployed.
+// Cause is why a version was deployed.
 type Cause string
 
 const (
-	// CauseAutomatic: selection chose it.
+	// CauseAutomatic means that the controller selected the version.
 	CauseAutomatic Cause = "Automatic"
-	// CausePin: spec.wantedVersion.
+	// CausePin means that spec.wantedVersion names the version.
 	CausePin Cause = "Pin"
-	// CauseForceDeploy: the force-deploy annotation.
+	// CauseForceDeploy means that the annotation force-deploy names the version.
 	CauseForceDeploy Cause = "ForceDeploy"
-	// CauseRollback: the release before failed and spec.onFailure is Rollback.
+	// CauseRollback means that the previous release failed and spec.onFailure is Rollback.
 	CauseRollback Cause = "Rollback"
 )
 
-// TriggeredBy says who is behind a deployment.
+// TriggeredBy identifies who caused a deployment.
 type TriggeredBy struct {
 	// Kind is User or System.
 	// +kubebuilder:validation:Enum=User;System
 	Kind string `json:"kind"`
-	// Name of the user or of the controller.
+	// Name is the name of the user or of the controller.
 	Name string `json:"name"`
 }
 
-// FailedHealthCheck names a check that failed a deployment.
+// FailedHealthCheck identifies a check that failed a deployment.
 type FailedHealthCheck struct {
-	// Name of the HealthCheck.
+	// Name is the name of the HealthCheck.
 	Name string `json:"name"`
-	// Namespace of the HealthCheck.
+	// Namespace is the namespace of the HealthCheck.
 	Namespace string `json:"namespace"`
-	// Message the check gave.
+	// Message is the message of the check at that time.
 	// +optional
 	Message *string `json:"message,omitempty"`
 }
 
-// DeploymentHistoryEntry is one deployment. It is stored before anything outside is touched.
+// DeploymentHistoryEntry is one deployment. It is stored before anything is written to Flux.
 type DeploymentHistoryEntry struct {
-	// ID grows by one with each deployment.
+	// ID identifies the deployment. It grows by one with each deployment.
 	// +optional
 	ID *int64 `json:"id,omitempty"`
-	// Version that is deployed.
+	// Version is the version that is deployed.
 	Version VersionInfo `json:"version"`
-	// Timestamp of the decision.
+	// Timestamp is when the deployment was decided.
 	Timestamp metav1.Time `json:"timestamp"`
-	// Message for people.
+	// Message explains the deployment to people.
 	// +optional
 	Message *string `json:"message,omitempty"`
-	// TriggeredBy says who is behind it.
+	// TriggeredBy identifies who caused the deployment.
 	// +optional
 	TriggeredBy *TriggeredBy `json:"triggeredBy,omitempty"`
 	// BakeStatus is Deploying, InProgress, Succeeded, Failed or Cancelled.
 	// +optional
 	BakeStatus *string `json:"bakeStatus,omitempty"`
-	// BakeStatusMessage explains BakeStatus.
+	// BakeStatusMessage explains bakeStatus to people.
 	// +optional
 	BakeStatusMessage *string `json:"bakeStatusMessage,omitempty"`
-	// BakeStartTime is when every check was healthy for this deployment.
+	// BakeStartTime is when every check was healthy for this deployment and its bake started.
 	// +optional
 	BakeStartTime *metav1.Time `json:"bakeStartTime,omitempty"`
-	// BakeEndTime is when the deployment ended, in any way.
+	// BakeEndTime is when the deployment ended, with any outcome.
 	// +optional
 	BakeEndTime *metav1.Time `json:"bakeEndTime,omitempty"`
-	// FailedHealthChecks are the checks that failed it.
+	// FailedHealthChecks lists the checks that failed the deployment.
 	// +optional
 	FailedHealthChecks []FailedHealthCheck `json:"failedHealthChecks,omitempty"`
-	// LastRetryTimestamp is when it was last run again; failures from before do not count.
+	// LastRetryTimestamp is when the deployment was last retried. Earlier failures do not count.
 	// +optional
 	LastRetryTimestamp *metav1.Time `json:"lastRetryTimestamp,omitempty"`
-	// Cause says why this version was deployed: Automatic, Pin, ForceDeploy or Rollback.
+	// Cause is why this version was deployed: Automatic, Pin, ForceDeploy or Rollback.
 	// +optional
 	Cause Cause `json:"cause,omitempty"`
-	// NewestKnown is the newest release that was known at the time, or when the version was pinned. After a deployment by hand, automation goes on with
-	// releases that came later.
+	// NewestKnown is the newest release that was known when the deployment was decided, or when the version was pinned.
+	// After a manual deployment, only releases that are discovered later are deployed automatically.
 	// +optional
 	NewestKnown *ReleaseIdentity `json:"newestKnown,omitempty"`
-	// BypassedGates are the gates that were not open and that a person let this deployment past.
+	// BypassedGates lists the gates that were not open and that a person let this deployment skip.
 	// +optional
 	BypassedGates []string `json:"bypassedGates,omitempty"`
-	// Overrides are those that let this deployment past what held it.
+	// Overrides lists the Overrides that let this deployment skip what held it. At most 10.
 	// +optional
 	// +kubebuilder:validation:MaxItems=10
 	Overrides []UsedOverride `json:"overrides,omitempty"`
-	// Recovery says that it was deployed by hand, or as a rollback, while checks were unhealthy already: they do not count
-	// against it before they have been healthy.
+	// Recovery is true if the version was deployed manually, or as a rollback, while checks were already unhealthy.
+	// Those checks do not fail it until they have been healthy once.
 	// +optional
 	Recovery bool `json:"recovery,omitempty"`
-	// RollbackOf is the id of the failed deployment that this one takes back.
+	// RollbackOf is the ID of the failed deployment that this deployment rolls back.
 	// +optional
 	RollbackOf *int64 `json:"rollbackOf,omitempty"`
 	// PausedTime is when a failing check stopped the clock, with spec.onFailure Pause.
 	// +optional
 	PausedTime *metav1.Time `json:"pausedTime,omitempty"`
-	// InterruptedTime is since when a check has had no verdict in the middle of the bake. The bake starts anew when it has.
+	// InterruptedTime is when a check lost its verdict during the bake. The bake starts again when the check has a
+	// verdict.
 	// +optional
 	InterruptedTime *metav1.Time `json:"interruptedTime,omitempty"`
-	// PinnedTime is when spec.wantedVersion was last set to the version of this deployment, if it was deployed already. From then on a person
-	// has chosen it.
+	// PinnedTime is when spec.wantedVersion was last set to the version of this deployment after it was deployed. From
+	// then on the deployment counts as manual.
 	// +optional
 	PinnedTime *metav1.Time `json:"pinnedTime,omitempty"`
-	// UnpinnedTime is when spec.wantedVersion was removed or set to another version, if it was the version of this deployment.
+	// UnpinnedTime is when spec.wantedVersion was last changed from the version of this deployment, or removed.
 	// +optional
 	UnpinnedTime *metav1.Time `json:"unpinnedTime,omitempty"`
 }
 
-// UsedOverride is the record of an Override that let a deployment past what held it. It stays when the Override is deleted.
+// UsedOverride records an Override that let a deployment skip what held it. The record is kept when the Override is
+// deleted.
 type UsedOverride struct {
-	// Name of the Override, and its UID.
+	// Name is the name of the Override.
 	Name string `json:"name"`
+	// UID is the UID of the Override.
 	// +optional
 	UID string `json:"uid,omitempty"`
-	// User who broke the glass, as the API server knows them.
+	// User is who created the Override, as the API server knows them.
 	User string `json:"user"`
-	// Reason that the user gave.
+	// Reason is the reason that the user gave.
 	Reason string `json:"reason"`
-	// Bypass is what it goes past.
+	// Bypass lists what the Override skips: Gates, Schedules or Health.
 	Bypass []Bypass `json:"bypass"`
-	// ExpiresAt is when it ends.
+	// ExpiresAt is when the Override ends.
 	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
-// RolloutGateStatusSummary is what a gate says of the next release.
+// RolloutGateStatusSummary is the state of a gate for the next release.
 type RolloutGateStatusSummary struct {
-	// Name of the RolloutGate.
+	// Name is the name of the RolloutGate.
 	Name string `json:"name"`
-	// Passing is whether the gate is open for the next release.
+	// Passing is true if the gate is open for the next release.
 	// +optional
 	Passing *bool `json:"passing,omitempty"`
 	// State is open, closed or pending.
 	// +optional
 	State GateState `json:"state,omitempty"`
-	// Reason in one word.
+	// Reason is one word for programs.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// AllowedVersions as the gate lists them. No list and an empty list differ.
+	// AllowedVersions lists the versions that the gate allows. An unset list and an empty list differ.
 	// +optional
 	AllowedVersions []string `json:"allowedVersions,omitempty"`
-	// Message explains it.
+	// Message explains the state to people.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// BypassGates is true when a person let the release past the gates.
+	// BypassGates is true if a person let the release skip the gates.
 	// +optional
 	BypassGates bool `json:"bypassGates,omitempty"`
 }
 
 // Blocker is one thing that the next step waits for.
 type Blocker struct {
-	// Kind of the thing: Rollout, ImagePolicy, RolloutGate, HealthCheck, Kustomization, OCIRepository.
+	// Kind of the object: Rollout, ImagePolicy, RolloutGate, HealthCheck, Kustomization or OCIRepository.
 	Kind string `json:"kind"`
-	// Name of the thing, with its namespace before a slash if that is another.
+	// Name of the object, or namespace/name if it is in another namespace.
 	// +optional
 	Name string `json:"name,omitempty"`
-	// Reason in one word.
+	// Reason is one word for programs.
 	Reason string `json:"reason"`
-	// Message for a person.
+	// Message explains the reason to people.
 	Message string `json:"message"`
-	// Since when it blocks.
+	// Since is when the object began to block.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
-	// Until is when it ends by itself at the earliest, if it does.
+	// Until is the earliest time at which it stops blocking by itself. Unset if it does not.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
-	// ClearedBy says who or what can clear it.
+	// ClearedBy names who or what can clear it.
 	// +optional
 	ClearedBy string `json:"clearedBy,omitempty"`
 }
 
-// SkippedRelease is a known release that automation passes over.
+// SkippedRelease is a known release that is not deployed automatically.
 type SkippedRelease struct {
 	ReleaseIdentity `json:",inline"`
-	// Reason in one word: Superseded, TagMoved, NoDigest, Withdrawn, Downgrade, NotNewer, DeployedByHand, Quarantined, or that of
-	// the gate that refuses it.
+	// Reason is one word for programs: Superseded, TagMoved, NoDigest, Withdrawn, Downgrade, NotNewer, DeployedByHand,
+	// Quarantined, or the reason of the gate that refuses it.
 	Reason string `json:"reason"`
-	// Message for a person.
+	// Message explains the reason to people.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// ClearedBy says who or what makes it a candidate, or deploys it.
+	// ClearedBy names who or what makes it a candidate, or deploys it.
 	// +optional
 	ClearedBy string `json:"clearedBy,omitempty"`
 }
 
-// CheckEvidence is what a health check says, and for which revision.
+// CheckEvidence is what a health check reports, and for which revision.
 type CheckEvidence struct {
-	// Name of the HealthCheck, with its namespace before a slash if that is another.
+	// Name of the HealthCheck, or namespace/name if it is in another namespace.
 	Name string `json:"name"`
 	// State is Healthy, Unhealthy, Pending or Unknown.
 	State string `json:"state"`
-	// Revision that the check speaks for.
+	// Revision is the revision that the verdict applies to.
 	// +optional
 	Revision string `json:"revision,omitempty"`
-	// Current is whether that is the revision that was deployed.
+	// Current is true if that is the deployed revision.
 	Current bool `json:"current"`
-	// Since when the state holds.
+	// Since is when the check entered the state.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
-	// Message the check gave.
+	// Message is the message of the check.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// TargetStatus is a Flux object that the Rollout writes to.
+// TargetStatus is the state of a Flux object that the Rollout writes to.
 type TargetStatus struct {
 	// Kind is Kustomization or OCIRepository.
 	Kind string `json:"kind"`
 	// Name of the object.
 	Name string `json:"name"`
-	// Variable of the Kustomization.
+	// Variable is the variable of the Kustomization that carries the version.
 	// +optional
 	Variable string `json:"variable,omitempty"`
-	// Value that the object carries: the tag, the digest, or tag@digest, as its annotations ask for.
+	// Value is what the object carries: the tag, the digest, or tag@digest, as its annotations define.
 	// +optional
 	Value string `json:"value,omitempty"`
-	// Applied is whether Flux has applied the deployed version.
+	// Applied is true if Flux has applied the deployed version.
 	Applied bool `json:"applied"`
-	// Message says what is wrong, or what is waited for.
+	// Message explains what is wrong, or what the object waits for.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -432,7 +440,7 @@ type RolloutStatus struct {
 	// ObservedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Phase says what the Rollout does now.
+	// Phase is Waiting, Deploying, Baking, Available, Failed, Paused, Cancelled or Suspended.
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 	// CurrentVersion is the tag that was last handed to Flux.
@@ -444,8 +452,8 @@ type RolloutStatus struct {
 	// BlockedBy lists, in order, what the next step waits for.
 	// +optional
 	BlockedBy []Blocker `json:"blockedBy,omitempty"`
-	// WaitsFor names the first entry of blockedBy and how many more there are. If nothing blocks, it says what
-	// happens to the deployment in flight or the pending release. Empty: nothing waits.
+	// WaitsFor names the first entry of blockedBy and how many more there are. If nothing blocks, it describes the
+	// progress of the deployment in flight or of the pending release. It is empty if nothing waits.
 	// +optional
 	WaitsFor string `json:"waitsFor,omitempty"`
 	// History lists the deployments, newest first.
@@ -454,40 +462,42 @@ type RolloutStatus struct {
 	// AvailableReleases lists the known releases in the order of their discovery, oldest first.
 	// +optional
 	AvailableReleases []VersionInfo `json:"availableReleases,omitempty"`
-	// Skipped lists the known releases that were never deployed and that automation passes over, newest first, and why. Releases
-	// that are merely older than a deployed one are not listed. At most 50 are listed.
+	// Skipped lists the known releases that were never deployed and are not deployed automatically, newest first, and
+	// why. Releases that are merely older than a deployed one are not listed. At most 50.
 	// +optional
 	Skipped []SkippedRelease `json:"skipped,omitempty"`
 	// ReleaseCandidates lists the releases that could be deployed next, newest first.
 	// +optional
 	ReleaseCandidates []VersionInfo `json:"releaseCandidates,omitempty"`
-	// GatedReleaseCandidates lists the candidates that every gate admits, newest first.
+	// GatedReleaseCandidates lists the candidates that every gate allows, newest first.
 	// +optional
 	GatedReleaseCandidates []VersionInfo `json:"gatedReleaseCandidates,omitempty"`
-	// Gates lists what each gate says of the next release.
+	// Gates lists the state of each gate for the next release.
 	// +optional
 	Gates []RolloutGateStatusSummary `json:"gates,omitempty"`
-	// Checks lists what the selected health checks say of the deployed version. At most 50 are listed.
+	// Checks lists what the selected health checks report for the deployed version. At most 50.
 	// +optional
 	Checks []CheckEvidence `json:"checks,omitempty"`
-	// Targets lists the Flux objects that carry the version. At most 50 are listed.
+	// Targets lists the Flux objects that carry the version. At most 50.
 	// +optional
 	Targets []TargetStatus `json:"targets,omitempty"`
 	// Quarantined lists the releases that are not deployed automatically again.
 	// +optional
 	Quarantined []Quarantine `json:"quarantined,omitempty"`
-	// QuarantineLifted lists the releases that people took out of quarantine, with the reason they gave, newest last. At most 20 are listed.
+	// QuarantineLifted lists the releases that people took out of quarantine, with the reason they gave, newest last. At
+	// most 20.
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
 	QuarantineLifted []LiftedQuarantine `json:"quarantineLifted,omitempty"`
-	// ApprovalRequested lists the candidates that people were asked to approve; nobody is asked twice.
+	// ApprovalRequested lists the candidates for which an approval was requested, so that each request is made once. At
+	// most 100.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	ApprovalRequested []ReleaseIdentity `json:"approvalRequested,omitempty"`
-	// HandledAnnotations holds the one-shot annotations that were acted upon and are not yet removed, with their values.
+	// HandledAnnotations holds the one-shot annotations that were handled and are not yet removed, with their values.
 	// +optional
 	HandledAnnotations map[string]string `json:"handledAnnotations,omitempty"`
-	// ArtifactType of the newest release whose image could be read.
+	// ArtifactType is the artifact type of the newest release whose image was read.
 	// +optional
 	ArtifactType *string `json:"artifactType,omitempty"`
 	// Source is the image annotation org.opencontainers.image.source of that release.
@@ -499,14 +509,15 @@ type RolloutStatus struct {
 	// Description is the image annotation org.opencontainers.image.description of that release.
 	// +optional
 	Description *string `json:"description,omitempty"`
-	// Conditions of the Rollout.
+	// Conditions of the Rollout: Ready, Reconciling, Stalled, Available, Halted, ReleasesUpdated, GatesPassing,
+	// DeploymentBlocked, BakeFailureDisabled and TargetsReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Rollout releases what a Flux ImagePolicy finds: through gates, into Flux, and past a bake.
+// Rollout releases the versions that a Flux ImagePolicy selects: through gates, into Flux, and through a bake.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -528,7 +539,7 @@ type Rollout struct {
 	// Spec defines what is released and how. It is required.
 	// +optional
 	Spec RolloutSpec `json:"spec"`
-	// Status is the record.
+	// Status is the record of the Rollout.
 	// +optional
 	Status RolloutStatus `json:"status,omitempty"`
 }

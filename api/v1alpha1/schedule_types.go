@@ -4,13 +4,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // Kinds of schedules, as the label of a gate names them.
 const (
-	// KindRolloutSchedule is the schedule of one namespace.
+	// KindRolloutSchedule is the kind of a schedule of one namespace.
 	KindRolloutSchedule = "RolloutSchedule"
-	// KindClusterRolloutSchedule is the schedule of a cluster.
+	// KindClusterRolloutSchedule is the kind of a schedule of a cluster.
 	KindClusterRolloutSchedule = "ClusterRolloutSchedule"
 )
 
-// Labels of a gate that a schedule made. What is too long for a label is shortened and ends in a hash.
+// Labels of a gate that was created by a schedule. A value that is too long for a label is shortened and ends in a hash.
 const (
 	// LabelScheduleName is the name of the schedule.
 	LabelScheduleName = "gate.kuberik.com/schedule-name"
@@ -22,40 +22,50 @@ const (
 	LabelScheduleRollout = "gate.kuberik.com/rollout-name"
 )
 
-// Annotations of a schedule and of the gates it makes.
+// Annotations of a schedule and of the gates that it creates.
 const (
 	// AnnotationGatePrettyName on a schedule is copied to its gates, for user interfaces.
 	AnnotationGatePrettyName = "gate.kuberik.com/pretty-name"
 	// AnnotationGateDescription on a schedule is copied to its gates, for user interfaces.
 	AnnotationGateDescription = "gate.kuberik.com/description"
-	// AnnotationGateReason on a gate says in a sentence why it is open or closed. It is written together with spec.passing.
+	// AnnotationGateReason on a gate explains in a sentence why it is open or closed. It is written together with
+	// spec.passing.
 	AnnotationGateReason = "gate.kuberik.com/reason"
-	// AnnotationGateUntil on a gate is the time, as in RFC 3339, until which spec.passing is right. Without it spec.passing holds
-	// until somebody changes the schedule.
+	// AnnotationGateUntil on a gate is the time, in RFC 3339, until which spec.passing is valid. Without it,
+	// spec.passing is valid until the schedule is changed.
 	AnnotationGateUntil = "gate.kuberik.com/until"
 )
 
 // Reasons of the conditions of schedules.
 const (
-	// ReasonScheduleOpen: the schedule lets the Rollouts it selects pass.
+	// ReasonScheduleOpen means that the schedule allows releases of the Rollouts that it selects.
 	ReasonScheduleOpen = "Open"
-	// ReasonScheduleClosed: the schedule holds the Rollouts it selects.
+	// ReasonScheduleClosed means that the schedule holds releases of the Rollouts that it selects.
 	ReasonScheduleClosed = "Closed"
-	// ReasonScheduleInvalid: the schedule cannot be evaluated as it stands; its gates are closed.
+	// ReasonScheduleInvalid means that the schedule cannot be evaluated. Its gates are closed.
+	//
+	// To do: correct the field that the message names.
 	ReasonScheduleInvalid = "InvalidSchedule"
-	// ReasonScheduleNeverOpens: no rule of a schedule that allows can match any more; its gates stay closed.
+	// ReasonScheduleNeverOpens means that no rule of a schedule with action Allow can match any more. Its gates stay
+	// closed.
+	//
+	// To do: extend a rule, or delete the schedule.
 	ReasonScheduleNeverOpens = "NeverOpens"
-	// ReasonScheduleRuleNeverMatches: a rule cannot match on any day, so it was written by mistake.
+	// ReasonScheduleRuleNeverMatches means that a rule cannot match on any day, and is probably a mistake.
+	//
+	// To do: correct the rule that the message names.
 	ReasonScheduleRuleNeverMatches = "RuleNeverMatches"
-	// ReasonScheduleRuleOver: a rule does not match any more, as its dateRange is over. Nothing is wrong with that.
+	// ReasonScheduleRuleOver means that the dateRange of a rule is over and the rule does not match any more.
 	ReasonScheduleRuleOver = "RuleOver"
-	// ReasonScheduleGatesFailed: a gate could not be written.
+	// ReasonScheduleGatesFailed means that a gate could not be written. The controller retries.
+	//
+	// To do: read the message.
 	ReasonScheduleGatesFailed = "GatesFailed"
-	// ReasonScheduleEvaluated: nothing is wrong with the schedule.
+	// ReasonScheduleEvaluated means that the schedule was evaluated.
 	ReasonScheduleEvaluated = "Evaluated"
 )
 
-// ScheduleAction says what a schedule does while it is active.
+// ScheduleAction defines the effect of a schedule while it is active.
 // +kubebuilder:validation:Enum=Allow;Deny
 type ScheduleAction string
 
@@ -76,130 +86,133 @@ type DayOfWeek string
 // +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]{4}-02-29$') || int(self.substring(0, 4)) % 4 == 0 && (int(self.substring(0, 4)) % 100 != 0 || int(self.substring(0, 4)) % 400 == 0)",message="February has no 29th in that year"
 type Date string
 
-// TimeRange is a part of the day by the clock on the wall. It begins on the day that the other parts of the rule are about. An end
-// before the start is on the next day: 22:00 to 02:00 of a Friday ends on Saturday. An end that equals the start means the whole day.
+// TimeRange is a part of the day, in local time. It starts on the day that the other parts of the rule select. An end
+// before the start is on the next day: 22:00 to 02:00 of a Friday ends on Saturday. An end that equals the start
+// means the whole day.
 //
-// When clocks are put forward, a start that is skipped is the moment after the gap. When they are put back, a time that comes twice
-// counts twice.
+// If clocks are put forward and the start is skipped, the range starts after the gap. If they are put back, a time
+// that occurs twice counts twice.
 type TimeRange struct {
 	// Start is the first minute, from 00:00 to 23:59.
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",message="write the start as hours and minutes from 00:00 to 23:59, such as 09:00"
 	Start string `json:"start"`
-	// End is the first minute after it, from 00:00 to 24:00.
+	// End is the first minute after the range, from 00:00 to 24:00.
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$')",message="write the end as hours and minutes from 00:00 to 24:00, such as 17:30; 24:00 is the end of the day"
 	End string `json:"end"`
 }
 
-// DateRange is a number of days in a row.
+// DateRange is a number of consecutive days.
 // +kubebuilder:validation:XValidation:rule="self.start <= self.end",message="the dateRange ends before it starts: the end is the last day, and may be the same as the start"
 type DateRange struct {
-	// Start is the first day.
+	// Start is the first day, such as 2026-12-24.
 	Start Date `json:"start"`
-	// End is the last day.
+	// End is the last day, such as 2026-12-26.
 	End Date `json:"end"`
 }
 
-// ScheduleRule matches when all its parts do. A rule without any part always matches.
+// ScheduleRule matches when all of its parts match. A rule without parts always matches.
 type ScheduleRule struct {
-	// Name of the rule, for people.
+	// Name of the rule, for people. Names are unique within a schedule.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
-	// TimeRange is the part of the day. Default: all of it.
+	// TimeRange is the part of the day. Defaults to the whole day.
 	// +optional
 	TimeRange *TimeRange `json:"timeRange,omitempty"`
-	// DaysOfWeek on which the timeRange starts. Default: every day.
+	// DaysOfWeek lists the days on which timeRange starts. Defaults to every day.
 	// +optional
 	// +kubebuilder:validation:MaxItems=7
 	DaysOfWeek []DayOfWeek `json:"daysOfWeek,omitempty"`
-	// DateRange in which the timeRange starts. Default: every date.
+	// DateRange limits the dates on which timeRange starts. Defaults to every date.
 	// +optional
 	DateRange *DateRange `json:"dateRange,omitempty"`
 }
 
-// ScheduleSpec says when the Rollouts that it selects may release.
+// ScheduleSpec defines when the selected Rollouts may release.
 // +kubebuilder:validation:XValidation:rule="has(self.rules) != (has(self.always) && self.always)",message="give either rules, or always: true for a schedule that needs no calendar, such as a freeze"
 // +kubebuilder:validation:XValidation:rule="has(self.rolloutSelector)",fieldPath=".rolloutSelector",reason=FieldValueRequired,message="select Rollouts by their labels; rolloutSelector: {} selects all"
 type ScheduleSpec struct {
-	// RolloutSelector selects Rollouts by their labels. An empty selector selects all.
+	// RolloutSelector selects Rollouts by label. An empty selector selects every Rollout. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
 	RolloutSelector metav1.LabelSelector `json:"rolloutSelector"`
 
-	// Exempt leaves alone those of the selected Rollouts that it matches. Whoever may label a Rollout may exempt it; to keep that
-	// from its owners, leave out namespaces instead.
+	// Exempt excludes selected Rollouts by label. Anybody who may label a Rollout can exempt it; to prevent that,
+	// exclude namespaces instead. Defaults to none.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.matchLabels) && size(self.matchLabels) > 0 || has(self.matchExpressions) && size(self.matchExpressions) > 0",message="an empty exempt would leave every Rollout alone: say which labels those have that are exempt"
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
 	Exempt *metav1.LabelSelector `json:"exempt,omitempty"`
 
-	// Rules say when the schedule is active: whenever one of them matches.
+	// Rules define when the schedule is active: whenever one of them matches. 1 to 100. Either rules or always is
+	// required.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:XValidation:rule="self.all(r, !has(r.name) || r.name == '' || self.exists_one(s, has(s.name) && s.name == r.name))",message="two rules have the same name"
 	Rules []ScheduleRule `json:"rules,omitempty"`
 
-	// Always true makes the schedule active at all times, without rules. With the action Deny it is a freeze.
+	// Always true makes the schedule active at all times, without rules. With the action Deny it is a freeze. Defaults
+	// to false.
 	// +optional
 	Always bool `json:"always,omitempty"`
 
-	// Timezone of the rules, as the IANA names it. Default UTC.
+	// Timezone of the rules, as an IANA name such as Europe/Berlin. Defaults to UTC.
 	// +optional
 	// +kubebuilder:default=UTC
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="size(self) > 0 && !(self in ['Local', 'localtime'])",message="write an IANA time zone such as Europe/Berlin, or UTC; the zone of the controller's machine cannot be meant"
 	Timezone string `json:"timezone,omitempty"`
 
-	// Action says what happens while the schedule is active. Allow opens the gates then, and only then; Deny closes them. Default
-	// Deny.
+	// Action defines the effect of the schedule while it is active. Allow opens the gates, and closes them otherwise.
+	// Deny closes the gates, and opens them otherwise. Defaults to Deny.
 	// +optional
 	// +kubebuilder:default=Deny
 	Action ScheduleAction `json:"action,omitempty"`
 }
 
-// ClusterScheduleSpec says when the Rollouts that it selects may release, in several namespaces.
+// ClusterScheduleSpec defines when the selected Rollouts of several namespaces may release.
 type ClusterScheduleSpec struct {
 	ScheduleSpec `json:",inline"`
 
-	// NamespaceSelector selects namespaces by their labels. Default: all.
+	// NamespaceSelector selects namespaces by label. Defaults to every namespace.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 }
 
-// ScheduleStatus is what the schedule says now.
+// ScheduleStatus reports the current state of the schedule.
 type ScheduleStatus struct {
 	// ObservedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Active is whether a rule matches now.
+	// Active is true if a rule matches now.
 	// +optional
 	// +kubebuilder:default=false
 	Active bool `json:"active"`
-	// ActiveRules are the names of the rules that match now. A rule without a name counts as "".
+	// ActiveRules lists the names of the rules that match now. A rule without a name is listed as "".
 	// +optional
 	ActiveRules []string `json:"activeRules,omitempty"`
-	// NextTransition is when active changes next. Unset if it never does.
+	// NextTransition is when active changes next. Unset if it never changes.
 	// +optional
 	NextTransition *metav1.Time `json:"nextTransition,omitempty"`
-	// ManagedGates are the gates of the schedule; those of a cluster schedule as namespace/name. At most 500 are listed.
+	// ManagedGates lists the gates of the schedule; those of a cluster schedule as namespace/name. At most 500.
 	// +optional
 	ManagedGates []string `json:"managedGates,omitempty"`
-	// MatchingRollouts is how many Rollouts the schedule has a say in.
+	// MatchingRollouts is how many Rollouts the schedule applies to.
 	// +optional
 	// +kubebuilder:default=0
 	MatchingRollouts int `json:"matchingRollouts"`
-	// Conditions of the schedule.
+	// Conditions of the schedule: Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// RolloutSchedule says when Rollouts of its namespace may release. It makes a RolloutGate for each of them.
+// RolloutSchedule defines when Rollouts of its namespace may release. It creates a RolloutGate for each of them.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -219,7 +232,7 @@ type RolloutSchedule struct {
 	// Spec defines the Rollouts and the times at which they may release. It is required.
 	// +optional
 	Spec ScheduleSpec `json:"spec"`
-	// Status is what the schedule says now.
+	// Status reports the current state of the schedule.
 	// +optional
 	Status ScheduleStatus `json:"status,omitempty"`
 }
@@ -232,7 +245,8 @@ type RolloutScheduleList struct {
 	Items           []RolloutSchedule `json:"items"`
 }
 
-// ClusterRolloutSchedule says when Rollouts of many namespaces may release. It makes a RolloutGate for each of them.
+// ClusterRolloutSchedule defines when Rollouts of many namespaces may release. It creates a RolloutGate for each of
+// them.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -252,7 +266,7 @@ type ClusterRolloutSchedule struct {
 	// Spec defines the Rollouts and the times at which they may release. It is required.
 	// +optional
 	Spec ClusterScheduleSpec `json:"spec"`
-	// Status is what the schedule says now.
+	// Status reports the current state of the schedule.
 	// +optional
 	Status ScheduleStatus `json:"status,omitempty"`
 }

@@ -2,12 +2,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// VersionInfo identifies a release: the tag and, where the ImagePolicy reflects it, the digest. The rest is what the image
-// says of itself; it arrives later than the release and never holds it up.
+// VersionInfo identifies a release by its tag and, if the ImagePolicy reflects digests, its digest. The other fields
+// are read from the annotations of the image. They arrive after the release is discovered and never delay it.
 type VersionInfo struct {
-	// Tag of the image.
+	// Tag is the tag of the image.
 	Tag string `json:"tag"`
-	// Digest of the image, if the ImagePolicy reflects digests. The same tag with another digest is another release.
+	// Digest is the digest of the image, if the ImagePolicy reflects digests. The same tag with another digest is
+	// another release.
 	// +optional
 	Digest string `json:"digest,omitempty"`
 	// Version is the image annotation org.opencontainers.image.version.
@@ -21,11 +22,11 @@ type VersionInfo struct {
 	Created *metav1.Time `json:"created,omitempty"`
 }
 
-// ReleaseIdentity names a release within its Rollout.
+// ReleaseIdentity identifies a release within its Rollout.
 type ReleaseIdentity struct {
-	// Tag of the image.
+	// Tag is the tag of the image.
 	Tag string `json:"tag"`
-	// Digest of the image, if known.
+	// Digest is the digest of the image, if it is known.
 	// +optional
 	Digest string `json:"digest,omitempty"`
 }
@@ -33,20 +34,20 @@ type ReleaseIdentity struct {
 // LiftedQuarantine records that a person took a release out of quarantine, and why.
 type LiftedQuarantine struct {
 	ReleaseIdentity `json:",inline"`
-	// Reason that the person gave.
+	// Reason is the reason that the person gave.
 	Reason string `json:"reason"`
-	// Since when automation may deploy the release again.
+	// Since is when the quarantine was lifted.
 	Since metav1.Time `json:"since"`
 }
 
-// Quarantine says that a release is never deployed automatically again, and why.
+// Quarantine records that a release is not deployed automatically again, and why.
 type Quarantine struct {
 	ReleaseIdentity `json:",inline"`
-	// Reason why, for a person.
+	// Reason explains the quarantine to people.
 	Reason string `json:"reason"`
-	// Since when.
+	// Since is when the quarantine began.
 	Since metav1.Time `json:"since"`
-	// By whom: the controller, or a person.
+	// By is the controller or the person that caused it.
 	// +optional
 	By string `json:"by,omitempty"`
 }

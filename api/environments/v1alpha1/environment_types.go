@@ -7,23 +7,24 @@ import (
 	kuberik "github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// AnnotationURL on an Environment says where a person finds it. Default: the first host of the HTTPRoute that is called like its Rollout.
+// AnnotationURL on an Environment is the URL at which people find it. Defaults to the first host of the HTTPRoute
+// with the name of its Rollout.
 const AnnotationURL = "environments.kuberik.com/url"
 
-// RelationshipType says how an environment stands to another.
+// RelationshipType defines how an environment relates to another.
 // +kubebuilder:validation:Enum=After;Parallel
 type RelationshipType string
 
 const (
-	// After takes a release once it is Available in the other environment.
+	// After allows a release once it is Available in the other environment.
 	After RelationshipType = "After"
-	// Parallel takes the same releases as After does; it says that the two are peers, for people who look at them.
+	// Parallel allows the same releases as After. It tells people that the two environments are peers.
 	Parallel RelationshipType = "Parallel"
 )
 
 // Relationship names one environment that comes before this one.
 type Relationship struct {
-	// Environment is its name, as in its spec.environment.
+	// Environment is the name of the other environment, as in its spec.environment.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	Environment string `json:"environment"`
@@ -31,65 +32,69 @@ type Relationship struct {
 	Type RelationshipType `json:"type"`
 }
 
-// Dependency is one environment that a release has to be Available in first.
+// Dependency is one environment in which a release must be Available first.
 type Dependency struct {
-	// Environment is its name, as in its spec.environment.
+	// Environment is the name of the other environment, as in its spec.environment.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	Environment string `json:"environment"`
-	// MinAvailableFor is how long the release has to run there after it became Available. The time ends when another release is deployed
-	// there. Not negative. Defaults to 0s.
+	// MinAvailableFor is how long the release must run there after it became Available. The time ends when another
+	// release is deployed there. It is not negative. Defaults to 0s.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('0s')",message="minAvailableFor is not negative"
 	MinAvailableFor *kuberik.Duration `json:"minAvailableFor,omitempty"`
 }
 
-// BackendType says where the environments of an application meet.
+// BackendType defines where the environments of an application exchange their state.
 // +kubebuilder:validation:Enum=cluster;github;gitlab
 type BackendType string
 
 const (
-	// BackendCluster is this cluster itself; it needs nothing else.
+	// BackendCluster uses this cluster and needs nothing else.
 	BackendCluster BackendType = "cluster"
-	// BackendGitHub is GitHub Deployments.
+	// BackendGitHub uses GitHub Deployments.
 	BackendGitHub BackendType = "github"
-	// BackendGitLab is GitLab Environments and Deployments.
+	// BackendGitLab uses GitLab Environments and Deployments.
 	BackendGitLab BackendType = "gitlab"
 )
 
-// Backend is where the environments of an application meet.
+// Backend defines where the environments of an application exchange their state.
 // +kubebuilder:validation:XValidation:rule="self.type == 'cluster' || (has(self.project) && size(self.project) > 0)",message="name the project: owner/repository, or for gitlab group/project"
 // +kubebuilder:validation:XValidation:rule="self.type != 'github' || !has(self.project) || self.project.matches('^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$')",message="a GitHub project is owner/repository"
 type Backend struct {
 	// Type is cluster (environments of this cluster), github or gitlab.
 	Type BackendType `json:"type"`
-	// Project is owner/repository at GitHub, group/project at GitLab.
+	// Project is owner/repository on GitHub, or group/project on GitLab. Required for github and gitlab.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	Project string `json:"project,omitempty"`
-	// Secret of the same namespace with the key token; or, for a GitHub App, the keys githubAppID, githubAppInstallationID and
-	// githubAppPrivateKey, as Flux has them. Default: github-token or gitlab-token.
+	// Secret is the name of a Secret of the same namespace with the key token or, for a GitHub App, the keys
+	// githubAppID, githubAppInstallationID and githubAppPrivateKey, as in Flux. Defaults to github-token or
+	// gitlab-token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Secret string `json:"secret,omitempty"`
-	// APIURL of GitHub Enterprise or of a GitLab of your own, as in https://github.example.com/api/v3/. The Secret has to allow its
-	// host, with the annotation kuberik.com/allowed-hosts.
+	// APIURL is the URL of GitHub Enterprise, such as https://github.example.com/api/v3/, or of a self-managed GitLab.
+	// The Secret must allow its host, with the annotation kuberik.com/allowed-hosts. Defaults to github.com or
+	// gitlab.com.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''",message="write an absolute URL such as https://github.example.com/api/v3/"
 	APIURL string `json:"apiURL,omitempty"`
-	// TrustedActors are the logins whose deployments and statuses count as evidence, besides the one of the credentials themselves. A
-	// GitHub App is named like my-app[bot]. Whoever may write deployments can make some; only those of the trusted promote.
+	// TrustedActors lists the logins whose deployments and statuses count as evidence, in addition to the login of the
+	// credentials. A GitHub App is named like my-app[bot]. Anybody who may write deployments can create some; only those
+	// of trusted logins promote a release. At most 20.
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=100
 	TrustedActors []string `json:"trustedActors,omitempty"`
-	// SignatureFrom is a key that the controllers of all environments share, at least 32 bytes. Where it is given, what does not carry
-	// its signature is shown but promotes nothing, except that of unsignedActors.
+	// SignatureFrom is a key of a Secret that the controllers of all environments share, at least 32 bytes. If it is
+	// set, deployments without a valid signature are shown but promote nothing, except those of unsignedActors. Defaults
+	// to no signatures.
 	// +optional
 	SignatureFrom *kuberik.KeyRef `json:"signatureFrom,omitempty"`
-	// UnsignedActors are trusted without a signature: controllers that cannot sign.
+	// UnsignedActors lists logins that are trusted without a signature, for controllers that cannot sign. At most 20.
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MinLength=1
@@ -97,37 +102,39 @@ type Backend struct {
 	UnsignedActors []string `json:"unsignedActors,omitempty"`
 }
 
-// EnvironmentSpec says where a Rollout runs, and after whom.
+// EnvironmentSpec defines which Rollout runs in the environment, and which environments come before it.
 // +kubebuilder:validation:XValidation:rule="has(self.name)",fieldPath=".name",reason=FieldValueRequired,message="name the application; all of its environments have the same name"
 // +kubebuilder:validation:XValidation:rule="has(self.rolloutRef)",fieldPath=".rolloutRef",reason=FieldValueRequired,message="name the Rollout whose releases run here: rolloutRef.name"
 type EnvironmentSpec struct {
-	// RolloutRef is the Rollout whose releases run here, in the same namespace.
+	// RolloutRef is the Rollout whose releases run here, in the same namespace. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
-	// Name of the application, the same in all of its environments.
+	// Name is the name of the application. It is the same in all of its environments. At most 100 characters. Required.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
 	Name string `json:"name"`
-	// Environment is the name of this one, such as staging or production. Two environments of one application differ in it.
+	// Environment is the name of this environment, such as staging or production. It is unique within an application. It
+	// has no slash and at most 100 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=100
 	// +kubebuilder:validation:XValidation:rule="!self.contains('/')",message="an environment name has no slash: write staging, not app/staging"
 	Environment string `json:"environment,omitempty"`
-	// Relationship names an environment that a release has to be Available in before it comes here.
+	// Relationship names an environment in which a release must be Available before it comes here. Defaults to none.
 	// +optional
 	Relationship *Relationship `json:"relationship,omitempty"`
-	// DependsOn names several, which all have to hold; with relationship, that too.
+	// DependsOn lists environments in which a release must be Available before it comes here. All of them, and
+	// relationship if it is set, must hold. At most 20.
 	// +optional
 	// +listType=map
 	// +listMapKey=environment
 	// +kubebuilder:validation:MaxItems=20
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
-	// Backend is where the environments meet. Default: this cluster.
+	// Backend defines where the environments exchange their state. Defaults to this cluster.
 	// +optional
 	Backend *Backend `json:"backend,omitempty"`
-	// RequeueInterval is how often an outside backend is asked for news. Default 1m, at least 10s.
+	// RequeueInterval is the time between two reads of an outside backend. It is at least 10s. Defaults to 1m.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="write a duration such as 90s, 15m or 1h30m"
@@ -136,37 +143,39 @@ type EnvironmentSpec struct {
 
 // EnvironmentInfo is what is known of one environment of the application.
 type EnvironmentInfo struct {
-	// Environment is its name.
+	// Environment is the name of the environment.
 	Environment string `json:"environment"`
-	// EnvironmentURL is where a person finds it.
+	// EnvironmentURL is the URL at which people find it.
 	// +optional
 	EnvironmentURL string `json:"environmentUrl,omitempty"`
-	// Relationship that it has itself.
+	// Relationship is the relationship of that environment.
 	// +optional
 	Relationship *Relationship `json:"relationship,omitempty"`
-	// DependsOn are the environments that come before it.
+	// DependsOn lists the environments that come before that environment.
 	// +optional
 	DependsOn []string `json:"dependsOn,omitempty"`
-	// History of its deployments, newest first. Filled are id, version, timestamp, bakeStatus and bakeStatusMessage.
+	// History lists its deployments, newest first. Only id, version, timestamp, bakeStatus and bakeStatusMessage are
+	// set.
 	// +optional
 	History []kuberik.DeploymentHistoryEntry `json:"history,omitempty"`
 }
 
-// EnvironmentStatus is what is known of the environment and of those around it.
+// EnvironmentStatus is what is known of the environment and of those that it is connected with.
 type EnvironmentStatus struct {
 	// ObservedGeneration is the generation of the spec that the status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// CurrentVersion is what runs here: the revision of the newest deployment, or its tag where the image names no revision.
+	// CurrentVersion is the revision of the newest deployment, or its tag if the image names no revision.
 	// +optional
 	CurrentVersion string `json:"currentVersion,omitempty"`
-	// CurrentTag is the tag of it.
+	// CurrentTag is the tag of the newest deployment.
 	// +optional
 	CurrentTag string `json:"currentTag,omitempty"`
-	// CurrentState is how that deployment stands: Deploying, InProgress, Succeeded, Failed or Cancelled.
+	// CurrentState is the state of the newest deployment: Deploying, InProgress, Succeeded, Failed or Cancelled.
 	// +optional
 	CurrentState string `json:"currentState,omitempty"`
-	// EnvironmentInfos are the environments of the application that this one is connected with, those that come first first.
+	// EnvironmentInfos lists the environments of the application that this one is connected with, in the order of
+	// promotion. At most 100.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
@@ -174,17 +183,17 @@ type EnvironmentStatus struct {
 	// RolloutGateRef is the gate that holds releases until they may come here.
 	// +optional
 	RolloutGateRef *corev1.LocalObjectReference `json:"rolloutGateRef,omitempty"`
-	// LastStatusChangeTime is when anything here changed.
+	// LastStatusChangeTime is when this status last changed.
 	// +optional
 	LastStatusChangeTime *metav1.Time `json:"lastStatusChangeTime,omitempty"`
-	// Conditions of the environment.
+	// Conditions of the environment: Ready and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Environment says where a Rollout runs, and after which others.
+// Environment defines in which environment a Rollout runs, and which environments come before it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -205,7 +214,7 @@ type Environment struct {
 	// Spec defines the Rollout, its environment, and the environments that come before it. It is required.
 	// +optional
 	Spec EnvironmentSpec `json:"spec"`
-	// Status is what is known of it and of those around it.
+	// Status is what is known of the environment and of those that it is connected with.
 	// +optional
 	Status EnvironmentStatus `json:"status,omitempty"`
 }
