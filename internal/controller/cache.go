@@ -16,7 +16,7 @@ import (
 )
 
 // caches says what is cached: of each object what is read of it, and no Jobs but those of script checks. What a tenant puts into other
-// fields and annotations costs the controller no memory.
+// fields, annotations, finalizers and owner references costs the controller no memory.
 func caches(namespaces []string) (cache.Options, error) {
 	ofChecks, err := labels.Parse(script.LabelCheck)
 	if err != nil {
@@ -31,7 +31,10 @@ func caches(namespaces []string) (cache.Options, error) {
 		},
 	}
 	for _, kind := range flux.TargetKinds() { // their managed fields tell who else writes the version
-		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.TrimAnnotations)}
+		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.TrimMetadata)}
+	}
+	for _, kind := range flux.SourceKinds() {
+		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.Trim)}
 	}
 	for _, n := range namespaces {
 		o.DefaultNamespaces[n] = cache.Config{}

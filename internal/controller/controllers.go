@@ -155,7 +155,7 @@ func inventory(mgr ctrl.Manager) (kustomization.Checker, error) {
 	if err != nil {
 		return kustomization.Checker{}, fmt.Errorf("preparing to read inventories: %w", err)
 	}
-	return kustomization.Checker{Flux: flux.Reader{Reader: mgr.GetClient()}, Live: live, Reads: fair.NewSlots(kustomization.Reads)}, nil
+	return kustomization.Checker{Live: live, Reads: fair.NewSlots(kustomization.Reads)}, nil
 }
 
 // classes lists the classes of health checks that Kuberik answers for.

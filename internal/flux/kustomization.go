@@ -25,9 +25,9 @@ type KustomizationState struct {
 	Remote bool
 	// HealthChecked reports whether Flux waits for the health of the objects.
 	HealthChecked bool
-	// Inventory lists the objects that Flux applied.
+	// Inventory lists the objects that Flux applied. It is empty if the Kustomization was read from a cache.
 	Inventory []Object
-	// Expressions are its custom health checks.
+	// Expressions are its custom health checks. They are empty if the Kustomization was read from a cache.
 	Expressions []Expressions
 }
 

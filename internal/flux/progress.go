@@ -19,8 +19,8 @@ import (
 // Revision identifies the state of a Kustomization: its name, generation, last handled reconcile request and last
 // applied revision. A health report about a Kustomization is valid for one Revision only.
 func Revision(k *kustomizev1.Kustomization) string {
-	return fmt.Sprintf("%s/%d/%s/%s",
-		k.Name, k.Generation, k.Status.GetLastHandledReconcileRequest(), k.Status.LastAppliedRevision)
+	request, revision := cut(k.Status.GetLastHandledReconcileRequest(), longest), cut(k.Status.LastAppliedRevision, longest)
+	return fmt.Sprintf("%s/%d/%s/%s", k.Name, k.Generation, request, revision)
 }
 
 // Progress is how far Flux has reconciled the current generation of a Kustomization for the last reconcile request.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
@@ -49,11 +50,21 @@ type Reader struct {
 	client.Reader
 	// Live reports whether Reader bypasses the cache and therefore has no indexes.
 	Live bool
+	// Pages bounds how many live lists of one namespace are in memory at the same time. Default: no bound.
+	Pages *fair.Slots
 }
+
+// pageSize is how many Flux objects of a live list are in memory whole: each may take what the API server allows, which is about 1.5 MB.
+const pageSize = 10
 
 // TargetKinds returns an empty object of each kind that can be a target of a Rollout.
 func TargetKinds() []client.Object {
 	return []client.Object{&kustomizev1.Kustomization{}, &sourcev1.OCIRepository{}}
+}
+
+// SourceKinds returns an empty object of each kind that tells which versions there are.
+func SourceKinds() []client.Object {
+	return []client.Object{&imagev1.ImagePolicy{}, &imagev1.ImageRepository{}}
 }
 
 // NewPolicy returns an empty ImagePolicy for a watch.
@@ -95,30 +106,66 @@ func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (T
 	return objects, nil
 }
 
-// liveTargetObjects lists the namespace and filters it, because the API server has no indexes.
+// liveTargetObjects is TargetObjects without indexes: it lists the namespace, page by page, and leaves out what belongs to other Rollouts.
 func (r Reader) liveTargetObjects(ctx context.Context, namespace, rollout string) (TargetObjects, error) {
 	var objects TargetObjects
-	var repos sourcev1.OCIRepositoryList
-	if err := r.List(ctx, &repos, client.InNamespace(namespace)); err != nil {
+	done, err := r.Pages.Take(ctx, namespace)
+	if err != nil {
+		return objects, err
+	}
+	defer done()
+	sources := map[string]bool{}
+	err = pages(ctx, r, namespace, func(repos *sourcev1.OCIRepositoryList) {
+		for i := range repos.Items {
+			if repo := &repos.Items[i]; !objects.large() && slices.Contains(Rollouts(repo), rollout) {
+				objects.Repositories = append(objects.Repositories, kept(*repo))
+				sources[namespace+"/"+repo.Name] = true
+			}
+		}
+	})
+	if err != nil {
 		return objects, fmt.Errorf("listing OCIRepositories: %w", err)
 	}
-	sources := map[string]bool{}
-	for i := range repos.Items {
-		if slices.Contains(Rollouts(&repos.Items[i]), rollout) {
-			objects.Repositories = append(objects.Repositories, repos.Items[i])
-			sources[namespace+"/"+repos.Items[i].Name] = true
+	err = pages(ctx, r, namespace, func(list *kustomizev1.KustomizationList) {
+		for i := range list.Items {
+			if k := &list.Items[i]; !objects.large() && (sources[Source(k)] || slices.Contains(Rollouts(k), rollout)) {
+				objects.Kustomizations = append(objects.Kustomizations, kept(*k))
+			}
 		}
-	}
-	var list kustomizev1.KustomizationList
-	if err := r.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+	})
+	if err != nil {
 		return objects, fmt.Errorf("listing Kustomizations: %w", err)
 	}
-	for i := range list.Items {
-		if k := &list.Items[i]; sources[Source(k)] || slices.Contains(Rollouts(k), rollout) {
-			objects.Kustomizations = append(objects.Kustomizations, *k)
+	return objects, nil
+}
+
+// kept is what is kept of an object, as the cache has it.
+func kept[T any, P interface {
+	*T
+	client.Object
+}](o T) T {
+	Trim(P(&o))
+	if _, err := kube.TrimMetadata(P(&o)); err != nil {
+		return o // it has metadata
+	}
+	return o
+}
+
+// pages lists a namespace, a few objects at a time.
+func pages[T any, P interface {
+	*T
+	client.ObjectList
+}](ctx context.Context, from client.Reader, namespace string, each func(P)) error {
+	for token := ""; ; {
+		list := P(new(T)) // what was read before is not decoded into
+		if err := from.List(ctx, list, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(token)); err != nil {
+			return err
+		}
+		each(list)
+		if token = list.GetContinue(); token == "" {
+			return nil
 		}
 	}
-	return objects, nil
 }
 
 // Policy reads an ImagePolicy and the image it selects from. If it does not exist, Found is false.

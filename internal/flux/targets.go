@@ -2,6 +2,7 @@ package flux
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,6 +34,12 @@ type TargetObjects struct {
 	// Repositories whose tag the Rollout writes.
 	Repositories []sourcev1.OCIRepository
 }
+
+// mostObjects is how many Flux objects may take their version from one Rollout.
+const mostObjects = 500
+
+// large reports whether more objects take their version from the Rollout than may.
+func (o TargetObjects) large() bool { return len(o.Kustomizations)+len(o.Repositories) > mostObjects }
 
 // Desired is what the targets of a Rollout should carry.
 type Desired struct {
@@ -114,6 +121,12 @@ func Targets(objects TargetObjects, desired Desired) []release.Target {
 		managers := competingManagers(k, substitutePath...)
 		for _, v := range variables(k, desired.Rollout) {
 			targets = append(targets, variableTarget(k, v, managers[v], desired))
+		}
+	}
+	for i := range targets {
+		if objects.large() {
+			targets[i].Problem = fmt.Sprintf("more than %d Flux objects take their version from Rollout %s: use more than one Rollout", mostObjects, desired.Rollout)
+			targets[i].Reached, targets[i].Applied = false, false
 		}
 	}
 	slices.SortStableFunc(targets, func(a, b release.Target) int {

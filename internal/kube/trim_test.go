@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -151,5 +152,45 @@ func TestAPatchOfWhatWasTrimmedLosesNothing(t *testing.T) {
 				t.Errorf("stored are %v, want %v", g.Annotations, want)
 			}
 		})
+	}
+}
+
+func TestTrimBoundsWhatElseMetadataHolds(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 100<<10)
+	controller := metav1.OwnerReference{Kind: "RolloutSchedule", Name: "hours", UID: "1", Controller: new(true)}
+	another := metav1.OwnerReference{Kind: "ConfigMap", Name: "a", UID: "2"}
+	for name, c := range map[string]struct{ owners, want []metav1.OwnerReference }{
+		"few owners":                 {[]metav1.OwnerReference{another, controller}, []metav1.OwnerReference{another, controller}},
+		"a large owner":              {[]metav1.OwnerReference{{Name: large}, controller}, []metav1.OwnerReference{controller}},
+		"many owners":                {slices.Concat(slices.Repeat([]metav1.OwnerReference{another}, 1000), []metav1.OwnerReference{controller}), []metav1.OwnerReference{controller}},
+		"a large controller":         {[]metav1.OwnerReference{{Name: large, Controller: new(true)}, another}, nil},
+		"a large owner, and no more": {[]metav1.OwnerReference{{Name: large}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "a", OwnerReferences: c.owners, Finalizers: []string{large}}}
+			got := trimmed(t, o)
+			if !equality.Semantic.DeepEqual(got.OwnerReferences, c.want) || got.Finalizers != nil {
+				t.Errorf("%d owners, %d finalizers", len(got.OwnerReferences), len(got.Finalizers))
+			}
+		})
+	}
+}
+
+// Labels of a DatadogMonitor are kept up to a bound. Those of what is selected by its labels are all kept, since an object would leave a
+// selection otherwise.
+func TestTrimBoundsLabelsOfWhatIsNotSelected(t *testing.T) {
+	t.Parallel()
+	labels := map[string]string{"a": "b"}
+	for i := range 5000 {
+		labels[fmt.Sprintf("example.com/%050d", i)] = strings.Repeat("x", 60)
+	}
+	monitor := trimmed(t, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Labels: labels}})
+	if len(monitor.Labels) > 100 || monitor.Labels["a"] != "b" {
+		t.Errorf("%d labels are kept", len(monitor.Labels))
+	}
+	if ro := trimmed(t, &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Labels: labels}}); len(ro.Labels) != len(labels) {
+		t.Errorf("%d labels of a Rollout are kept", len(ro.Labels))
 	}
 }

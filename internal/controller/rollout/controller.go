@@ -19,6 +19,7 @@ import (
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/approval"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health/kustomization"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -57,6 +58,8 @@ type Controller struct {
 	live     client.Reader
 	policies *approval.PolicyVerifier
 	flux     flux.Reader
+	// pages bounds what is listed past the cache at the same time.
+	pages *fair.Slots
 	// inventory judges the workloads of Kustomizations.
 	inventory kustomization.Checker
 	pinner    flux.Pinner
@@ -77,7 +80,7 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 	}
 	seen := observed.NewClock(unobserved)
 	return &Controller{
-		client: c, live: live, policies: o.Policies, flux: flux.Reader{Reader: c}, inventory: o.Inventory, pinner: flux.Pinner{Client: c},
+		client: c, live: live, policies: o.Policies, flux: flux.Reader{Reader: c}, pages: fair.NewSlots(1), inventory: o.Inventory, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, seen: seen, spans: observed.NewSpans(seen), options: o,
 	}
 }

@@ -65,7 +65,7 @@ func (c *Controller) ask(ctx context.Context, key client.ObjectKey) {
 // reconsider decides again on what the targets and the checks say past the cache. Nothing fails on a cache that lags behind, as after an
 // outage of the API server, or while that gives no answer.
 func (c *Controller) reconsider(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation) (release.Observation, release.Decision, error) {
-	from := flux.Reader{Reader: c.live, Live: true}
+	from := flux.Reader{Reader: c.live, Live: true, Pages: c.pages}
 	_, image, err := c.flux.Policy(ctx, policyOf(ro))
 	if err != nil {
 		return obs, release.Decision{}, err

@@ -13,16 +13,15 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/flux"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 // Checker judges Kustomizations.
 type Checker struct {
-	// Flux reads the Kustomization, from a cache.
-	Flux flux.Reader
-	// Live reads the objects of the inventory, from the API server.
+	// Live reads the Kustomization and the objects of its inventory, from the API server: no cache holds an inventory.
 	Live client.Reader
-	// Reads bounds how many objects of the inventories of one namespace are in memory at the same time. Default: no bound.
+	// Reads bounds how many Kustomizations and objects of inventories of one namespace are in memory at the same time. Default: no bound.
 	Reads *fair.Slots
 }
 
@@ -61,12 +60,12 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 }
 
 func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
-	k, err := c.Flux.Kustomization(ctx, key)
+	k, problem, err := c.read(ctx, key)
 	switch {
 	case err != nil:
 		return health.Report{}, err
-	case k == nil:
-		return pending("Kustomization " + key.Name + " does not exist"), nil
+	case problem != "":
+		return pending(problem), nil
 	}
 	report, err := c.judge(ctx, k)
 	if k.Progress == flux.Reapplying && report.State == v1alpha1.HealthHealthy && !healthy(check, k.Revision) {
@@ -75,6 +74,29 @@ func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alp
 	}
 	report.Revision, report.ByRevision = k.Revision, true
 	return report, err
+}
+
+// read reads a Kustomization with its inventory, or returns why it cannot be judged.
+func (c Checker) read(ctx context.Context, key types.NamespacedName) (k *flux.KustomizationState, problem string, err error) {
+	done, err := c.Reads.Take(ctx, key.Namespace)
+	if err != nil {
+		return nil, "", err
+	}
+	defer done()
+	k, err = flux.Reader{Reader: c.Live, Live: true}.Kustomization(ctx, key)
+	var large *kube.TooManyValuesError
+	switch {
+	case errors.As(err, &large):
+		return nil, "Kustomization " + key.Name + " cannot be judged: " + large.Error(), nil
+	case err != nil:
+		return nil, "", err
+	case k == nil:
+		return nil, "Kustomization " + key.Name + " does not exist", nil
+	case len(k.Inventory) > mostObjects:
+		return nil, fmt.Sprintf("Kustomization %s cannot be judged: its inventory has %d objects, and at most %d are judged: split it",
+			key.Name, len(k.Inventory), mostObjects), nil
+	}
+	return k, "", nil
 }
 
 // healthy reports whether a check has found a revision healthy before.

@@ -90,7 +90,7 @@ func checker(t *testing.T, objs []client.Object, broken map[string]error) Checke
 			return c.Get(ctx, key, obj, opts...)
 		},
 	})
-	return Checker{Flux: flux.Reader{Reader: c}, Live: c}
+	return Checker{Live: c}
 }
 
 func check(kustomization string) *v1alpha1.HealthCheck {
@@ -240,7 +240,7 @@ func TestWorkloadsHaveToRollOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ch := checker(t, []client.Object{c.k, c.obj}, c.broken)
-			k, err := ch.Flux.Kustomization(t.Context(), client.ObjectKeyFromObject(c.k))
+			k, err := (flux.Reader{Reader: ch.Live}).Kustomization(t.Context(), client.ObjectKeyFromObject(c.k))
 			if err != nil {
 				t.Fatal(err)
 			}

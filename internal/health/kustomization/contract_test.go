@@ -62,7 +62,7 @@ func TestContract(t *testing.T) {
 			p.Reader = checker(t, []client.Object{k, deployment(func(*appsv1.Deployment) {})}, nil).Live
 			asked := check("app")
 			asked.Spec.Timeout = new(v1alpha1.Duration(timeout.String()))
-			return Checker{Flux: flux.Reader{Reader: p}, Live: p}, health.Subject{Now: time.Now(), Check: asked, Release: health.Release{Rollout: "app", Token: "t"}}
+			return Checker{Live: p}, health.Subject{Now: time.Now(), Check: asked, Release: health.Release{Rollout: "app", Token: "t"}}
 		},
 	})
 }

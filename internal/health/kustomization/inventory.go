@@ -23,6 +23,8 @@ const (
 	// Reads is how many objects of the inventories of one namespace are in memory at the same time, whatever number of checks read them.
 	Reads     = 8
 	mostNamed = 3
+	// mostObjects is how many objects of one inventory are judged.
+	mostObjects = 5000
 )
 
 // finding is what one object of the inventory amounts to.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
@@ -14,9 +15,16 @@ import (
 
 // RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as v1alpha1.ReasonWorkloadsNotReady or
 // v1alpha1.ReasonWorkloadsUnknown with a message, or "" if all have rolled out. Without spec.wait, Flux is ready as soon as the API server has
-// accepted the objects, while the pods of the version before still serve.
-func (c Checker) RolledOut(ctx context.Context, k *flux.KustomizationState) (reason, message string, err error) {
+// accepted the objects, while the pods of the version before still serve. The inventory is read from the API server.
+func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) (reason, message string, err error) {
+	k, problem, err := c.read(ctx, types.NamespacedName{Namespace: known.Namespace, Name: known.Name})
 	switch {
+	case err != nil:
+		return "", "", err
+	case problem != "":
+		return v1alpha1.ReasonWorkloadsUnknown, problem, nil
+	case k.Revision != known.Revision:
+		return v1alpha1.ReasonWorkloadsNotReady, "Kustomization " + k.Name + " has changed, and is looked at again", nil
 	case k.Remote && k.HealthChecked:
 		return "", "", nil
 	case k.Remote:

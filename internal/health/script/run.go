@@ -18,6 +18,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -200,6 +201,7 @@ func TrimCheck(o any) {
 func Trim(o any) {
 	if job, ok := o.(*batchv1.Job); ok {
 		deadline := job.Spec.Template.Spec.ActiveDeadlineSeconds
+		kube.TrimLabels(job)
 		job.Spec.Template = corev1.PodTemplateSpec{Spec: corev1.PodSpec{ActiveDeadlineSeconds: deadline}}
 	}
 }
