@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -188,6 +189,32 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 		"with files of the host": pod(func(p *corev1.PodSpec) {
 			p.Volumes = []corev1.Volume{{Name: "a", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
 		}),
+		"as a process of the host": pod(func(p *corev1.PodSpec) {
+			p.HostNetwork = true // without it, no such Job is valid
+			p.SecurityContext = &corev1.PodSecurityContext{WindowsOptions: &corev1.WindowsSecurityContextOptions{HostProcess: ptr.To(true)}}
+		}),
+		"with all of /proc": pod(func(p *corev1.PodSpec) {
+			p.HostUsers = ptr.To(false) // without it, no such Job is valid
+			p.Containers[0].SecurityContext = &corev1.SecurityContext{ProcMount: ptr.To(corev1.UnmaskedProcMount)}
+		}),
+		"without a seccomp profile": pod(func(p *corev1.PodSpec) {
+			p.SecurityContext = &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}}
+		}),
+		"without an AppArmor profile": pod(func(p *corev1.PodSpec) {
+			p.SecurityContext = &corev1.PodSecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}}
+		}),
+		"with another SELinux role": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].SecurityContext = &corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Role: "sysadm_r"}}
+		}),
+		"with settings of the kernel": pod(func(p *corev1.PodSpec) {
+			p.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel.shm_rmid_forced", Value: "1"}}}
+		}),
+		"with a probe of another host": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Host: "169.254.169.254", Port: intstr.FromInt32(80)}}}
+		}),
+		"with a hook of another host": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Host: "169.254.169.254", Port: intstr.FromInt32(80)}}}
+		}),
 		"on a chosen node":       pod(func(p *corev1.PodSpec) { p.NodeName = "control-plane" }),
 		"before everything else": pod(func(p *corev1.PodSpec) { p.PriorityClassName = "system-node-critical" }),
 	}
@@ -200,10 +227,33 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	if err := create(job(func(*batchv1.Job) {})); err != nil {
 		t.Errorf("a Job of a check is refused: %v", err)
 	}
+	if err := create(pod(sidecars)); err != nil {
+		t.Errorf("a Job of a check with many containers is refused: %v", err)
+	}
 	theirs := job(func(j *batchv1.Job) { j.Name, j.OwnerReferences = "theirs", nil })
 	w.Create(theirs)
 	if err := thief.Delete(w.Ctx(), theirs); !refusedBy(err, policy) {
 		t.Errorf("it deletes a Job that is not its own: %v", err)
+	}
+}
+
+// sidecars gives a pod as many containers and fields as a policy has to have a budget for.
+func sidecars(p *corev1.PodSpec) {
+	handler := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(80)}}
+	for i := range 50 {
+		c := corev1.Container{
+			Name: fmt.Sprint("sidecar-", i), Image: "busybox", ReadinessProbe: &corev1.Probe{ProbeHandler: handler},
+			RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways), Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: handler.HTTPGet}},
+			SecurityContext: &corev1.SecurityContext{
+				Capabilities:   &corev1.Capabilities{Add: []corev1.Capability{"CHOWN", "KILL", "SETUID"}, Drop: []corev1.Capability{"ALL"}},
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+		}
+		for port := range 20 {
+			c.Ports = append(c.Ports, corev1.ContainerPort{ContainerPort: int32(i*100+port) + 1})
+		}
+		p.InitContainers = append(p.InitContainers, c)
+		p.Volumes = append(p.Volumes, corev1.Volume{Name: c.Name})
 	}
 }
 
