@@ -16,6 +16,9 @@ const (
 	HealthUnhealthy HealthState = "Unhealthy"
 	// HealthPending means that there is no verdict yet. It holds a release.
 	HealthPending HealthState = "Pending"
+	// HealthUnknown is the state of a check that could not be read, or that holds another value. No HealthCheck reports
+	// it. It neither passes nor fails a bake.
+	HealthUnknown HealthState = "Unknown"
 )
 
 // Classes of health checks that Kuberik evaluates.

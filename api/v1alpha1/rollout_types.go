@@ -229,11 +229,21 @@ const (
 	CauseRollback Cause = "Rollback"
 )
 
+// TriggerKind is the kind of the originator of a deployment.
+// +kubebuilder:validation:Enum=User;System
+type TriggerKind string
+
+const (
+	// TriggerUser means that a person caused the deployment.
+	TriggerUser TriggerKind = "User"
+	// TriggerSystem means that the controller caused the deployment.
+	TriggerSystem TriggerKind = "System"
+)
+
 // TriggeredBy identifies who caused a deployment.
 type TriggeredBy struct {
 	// Kind is User or System.
-	// +kubebuilder:validation:Enum=User;System
-	Kind string `json:"kind"`
+	Kind TriggerKind `json:"kind"`
 	// Name is the name of the user or of the controller.
 	Name string `json:"name"`
 }
@@ -402,7 +412,8 @@ type CheckEvidence struct {
 	// Name of the HealthCheck, or namespace/name if it is in another namespace.
 	Name string `json:"name"`
 	// State is Healthy, Unhealthy, Pending or Unknown.
-	State string `json:"state"`
+	// +kubebuilder:validation:Enum=Healthy;Unhealthy;Pending;Unknown
+	State HealthState `json:"state"`
 	// Revision is the revision that the verdict applies to.
 	// +optional
 	Revision string `json:"revision,omitempty"`

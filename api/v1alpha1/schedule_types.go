@@ -204,7 +204,7 @@ type ScheduleStatus struct {
 	// MatchingRollouts is how many Rollouts the schedule applies to.
 	// +optional
 	// +kubebuilder:default=0
-	MatchingRollouts int `json:"matchingRollouts"`
+	MatchingRollouts int32 `json:"matchingRollouts"`
 	// Conditions of the schedule: Ready.
 	// +optional
 	// +listType=map

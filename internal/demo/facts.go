@@ -168,9 +168,9 @@ func baked(e *v1alpha1.DeploymentHistoryEntry, bakeTime *v1alpha1.Duration) stri
 
 func released(rel *v1alpha1.Release, tag string) string {
 	text := fmt.Sprintf("release %s is %s", tag, rel.Status.Phase)
-	decisive := string(v1alpha1.HealthHealthy)
+	decisive := v1alpha1.HealthHealthy
 	if rel.Status.Phase == v1alpha1.ReleaseFailed {
-		decisive = string(v1alpha1.HealthUnhealthy)
+		decisive = v1alpha1.HealthUnhealthy
 	}
 	var evidence []string
 	for _, c := range rel.Status.Checks {

@@ -241,7 +241,7 @@ func (s *snapshot) overview() []string {
 		e := p.environment
 		ready := readiness(e)
 		rows = append(rows, []string{
-			e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, e.Status.CurrentState, string(ready.Status), ready.Message,
+			e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, string(e.Status.CurrentState), string(ready.Status), ready.Message,
 		})
 	}
 	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"}, rows, view.Style{})

@@ -207,7 +207,7 @@ func comesOf(p *namespaceState, tag string) {
 		}
 	}
 	st.History = slices.Insert(st.History, 0, e)
-	p.environment.Status.CurrentTag, p.environment.Status.CurrentState = tag, *e.BakeStatus
+	p.environment.Status.CurrentTag, p.environment.Status.CurrentState = tag, v1alpha1.BakeStatus(*e.BakeStatus)
 }
 
 func tell(t *testing.T, s *stage) (string, error) {

@@ -6,9 +6,6 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Unknown is the state of a check that could not be read. It never passes a bake and never fails one.
-const Unknown v1alpha1.HealthState = "Unknown"
-
 // Report is what one check says.
 type Report struct {
 	// Name of the HealthCheck, and its Namespace.
@@ -48,5 +45,5 @@ func Normal(s v1alpha1.HealthState) v1alpha1.HealthState {
 	case "", v1alpha1.HealthPending:
 		return v1alpha1.HealthPending
 	}
-	return Unknown
+	return v1alpha1.HealthUnknown
 }

@@ -23,7 +23,7 @@ func TestReport(t *testing.T) {
 		"unhealthy":            {"fails", v1alpha1.HealthUnhealthy, true, verdict{Bad: true}},
 		"unhealthy before":     {"speaks of the old version", v1alpha1.HealthUnhealthy, false, verdict{}},
 		"D3 pending":           {"neither passes nor fails", v1alpha1.HealthPending, true, verdict{}},
-		"unknown":              {"what could not be read neither passes nor fails", Unknown, true, verdict{}},
+		"unknown":              {"what could not be read neither passes nor fails", v1alpha1.HealthUnknown, true, verdict{}},
 		"nothing was reported": {"neither passes nor fails", "", true, verdict{}},
 	}
 	for name, tc := range cases {
@@ -52,7 +52,7 @@ func TestFailedSince(t *testing.T) {
 
 func TestNormal(t *testing.T) {
 	for in, want := range map[v1alpha1.HealthState]v1alpha1.HealthState{
-		"Healthy": "Healthy", "Unhealthy": "Unhealthy", "Pending": "Pending", "": "Pending", "healthy": Unknown, "OK": Unknown,
+		"Healthy": "Healthy", "Unhealthy": "Unhealthy", "Pending": "Pending", "": "Pending", "healthy": v1alpha1.HealthUnknown, "OK": v1alpha1.HealthUnknown,
 	} {
 		if got := Normal(in); got != want {
 			t.Errorf("Normal(%q) = %q", in, got)

@@ -72,7 +72,7 @@ func TestD2BakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
 func TestD3PendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
 	check(t, map[string]decision{
 		"pending":   {"nobody knows whether it is well", given(bakes("1m"), baking(time.Hour), reports(pending)), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
-		"unknown":   {"the check could not be read", given(bakes("1m"), baking(time.Hour), reports(health.Report{State: health.Unknown})), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
+		"unknown":   {"the check could not be read", given(bakes("1m"), baking(time.Hour), reports(health.Report{State: v1alpha1.HealthUnknown})), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
 		"unhealthy": {"without the time of an error", given(bakes("1m"), baking(time.Hour), reports(redSite)), []string{"failOnCheck", "amend 2 Failed", "isolate 1.2.0"}},
 		"was unhealthy": {"between two looks", given(bakes("1m"), baking(time.Hour), reports(health.Report{State: "Healthy", Current: true, LastError: now.Add(-time.Minute)})),
 			[]string{"failOnCheck", "amend 2 Failed", "isolate 1.2.0"}},
@@ -169,7 +169,7 @@ func TestD18SharedChecks(t *testing.T) {
 		"D20 no check is selected":              {"a selector that selects nothing holds", given(bakes("1m"), deploying(), func(o *Observation) { o.Health.Problem = "selects nothing" }), []string{"awaitChecks", "waits for Rollout app: NoHealthChecks"}},
 		"D20 checks deleted in the bake":        {"that is not healthy", given(bakes("1m"), baking(time.Hour), func(o *Observation) { o.Health.Problem = "selects nothing" }), []string{"interruptBake", "amend 2 InProgress", "waits for Rollout app: NoHealthChecks"}},
 		"a listing that fails":                  {"is not healthy either", given(func(o *Observation) { o.Health.Problem = "cannot be listed" }), []string{"holdOnHealth", "waits for Rollout app: NoHealthChecks"}},
-		"an unknown check":                      {"holds the next release", given(reports(health.Report{State: health.Unknown})), []string{"holdOnHealth", "waits for HealthCheck check-0: CheckPending"}},
+		"an unknown check":                      {"holds the next release", given(reports(health.Report{State: v1alpha1.HealthUnknown})), []string{"holdOnHealth", "waits for HealthCheck check-0: CheckPending"}},
 		"red because of what failed":            {"does not hold what repairs it", given(failing(), known("1.1.0", "1.2.0", "1.3.0"), reports(unhealthy), spec(func(s *v1alpha1.RolloutSpec) { s.AfterFailure = "AllowNewer" })), []string{"deployNext", "record 3 1.3.0 Automatic"}},
 	})
 }

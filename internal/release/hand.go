@@ -267,7 +267,7 @@ func (s *situation) recordOverrides(e *v1alpha1.DeploymentHistoryEntry) {
 		return
 	}
 	first := added[0]
-	e.TriggeredBy = &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(first.User, 128)}
+	e.TriggeredBy = &v1alpha1.TriggeredBy{Kind: v1alpha1.TriggerUser, Name: version.Clean(first.User, 128)}
 	message := version.Clean(text(e.Message)+", with Override "+first.Name+": "+version.Clean(first.Reason, 256), 512)
 	e.Message = &message
 }
@@ -286,9 +286,9 @@ func without(list, other []v1alpha1.UsedOverride) []v1alpha1.UsedOverride {
 
 func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
 	if user, ok := s.annotation(v1alpha1.AnnotationDeployUser); ok && user != "" && manual(cause) {
-		return &v1alpha1.TriggeredBy{Kind: "User", Name: version.Clean(user, 128)}
+		return &v1alpha1.TriggeredBy{Kind: v1alpha1.TriggerUser, Name: version.Clean(user, 128)}
 	}
-	return &v1alpha1.TriggeredBy{Kind: "System", Name: system}
+	return &v1alpha1.TriggeredBy{Kind: v1alpha1.TriggerSystem, Name: system}
 }
 
 // message words a deployment as the published interface does: the text a person gave, or what kind of deployment it is.

@@ -317,7 +317,7 @@ func (s *situation) healthBlockers() []v1alpha1.Blocker {
 
 // holds reports whether a check keeps automatic deployments from starting.
 func holds(r health.Report) bool {
-	return r.State == v1alpha1.HealthUnhealthy || r.State == health.Unknown
+	return r.State == v1alpha1.HealthUnhealthy || r.State == v1alpha1.HealthUnknown
 }
 
 // causedBy reports whether a check is unhealthy because of a deployment that failed.

@@ -288,7 +288,7 @@ func ByHand(e *v1alpha1.DeploymentHistoryEntry) bool {
 		return true
 	case "":
 		// Entries that an older controller wrote have no cause; it named a user where there was one.
-		return e.TriggeredBy != nil && e.TriggeredBy.Kind == "User"
+		return e.TriggeredBy != nil && e.TriggeredBy.Kind == v1alpha1.TriggerUser
 	}
 	return false
 }

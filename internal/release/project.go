@@ -209,7 +209,7 @@ func (s *situation) projectEvidence() {
 		})
 	}
 	st.Checks = listed(st.Checks, func(c *v1alpha1.CheckEvidence) []string {
-		return []string{c.Name, c.State, c.Revision, c.Message}
+		return []string{c.Name, string(c.State), c.Revision, c.Message}
 	})
 	st.Targets = listed(st.Targets, func(t *v1alpha1.TargetStatus) []string {
 		return []string{t.Kind, t.Name, t.Variable, t.Value, t.Message}
@@ -218,7 +218,7 @@ func (s *situation) projectEvidence() {
 
 func evidence(r health.Report) v1alpha1.CheckEvidence {
 	e := v1alpha1.CheckEvidence{
-		Name: r.Name, State: string(r.State), Revision: version.Clean(r.Revision, 256), Current: r.Current,
+		Name: r.Name, State: r.State, Revision: version.Clean(r.Revision, 256), Current: r.Current,
 		Message: version.Clean(r.Message, 256),
 	}
 	if !r.Since.IsZero() {

@@ -144,13 +144,13 @@ func gates(ro *v1alpha1.Rollout) []Node {
 func checks(ro *v1alpha1.Rollout) []Node {
 	var nodes []Node
 	for _, c := range ro.Status.Checks {
-		n := Node{Tone: Held, Title: "HealthCheck " + clean(c.Name), State: clean(c.State), Note: clean(c.Message)}
+		n := Node{Tone: Held, Title: "HealthCheck " + clean(c.Name), State: clean(string(c.State)), Note: clean(c.Message)}
 		switch {
-		case c.State == string(v1alpha1.HealthUnhealthy):
+		case c.State == v1alpha1.HealthUnhealthy:
 			n.Tone = Bad
-		case c.State == string(v1alpha1.HealthHealthy) && c.Current:
+		case c.State == v1alpha1.HealthHealthy && c.Current:
 			n.Tone = Good
-		case c.State == string(v1alpha1.HealthHealthy):
+		case c.State == v1alpha1.HealthHealthy:
 			n.Note = "not yet for the version that was deployed"
 		}
 		nodes = append(nodes, n)

@@ -173,7 +173,7 @@ type EnvironmentStatus struct {
 	CurrentTag string `json:"currentTag,omitempty"`
 	// CurrentState is the state of the newest deployment: Deploying, InProgress, Succeeded, Failed or Cancelled.
 	// +optional
-	CurrentState string `json:"currentState,omitempty"`
+	CurrentState kuberik.BakeStatus `json:"currentState,omitempty"`
 	// EnvironmentInfos lists the environments of the application that this one is connected with, in the order of
 	// promotion. At most 100.
 	// +optional

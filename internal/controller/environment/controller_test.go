@@ -118,7 +118,7 @@ func TestStatusOfOthersIsNoEvidence(t *testing.T) {
 	}
 	staging.Spec.Environment, staging.Spec.Relationship = "staging", nil
 	staging.Annotations = map[string]string{environments.AnnotationURL: "https://staging.example.com/"}
-	staging.Status.CurrentTag, staging.Status.CurrentState = "1.0.0", string(succeeded)
+	staging.Status.CurrentTag, staging.Status.CurrentState = "1.0.0", succeeded
 	staging.Status.EnvironmentInfos = []environments.EnvironmentInfo{{
 		Environment: "staging", EnvironmentURL: "https://evil.example.com/",
 		History: []v1alpha1.DeploymentHistoryEntry{entry(1, "1.0.0", succeeded)},

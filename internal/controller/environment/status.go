@@ -57,7 +57,7 @@ func (o *observation) setCurrent(st *environments.EnvironmentStatus) {
 	h := &o.rollout.Status.History[0]
 	st.CurrentTag = h.Version.Tag
 	st.CurrentVersion = cmp.Or(ptr.Deref(h.Version.Revision, ""), h.Version.Tag)
-	st.CurrentState = ptr.Deref(h.BakeStatus, "")
+	st.CurrentState = v1alpha1.BakeStatus(ptr.Deref(h.BakeStatus, ""))
 }
 
 // infos returns this environment and those that it is connected with. Its own state is that of the Rollout, which may

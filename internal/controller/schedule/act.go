@@ -28,7 +28,7 @@ type result struct {
 	// managed are the names of the gates that exist.
 	managed []string
 	// rollouts is the number of Rollouts that should have a gate.
-	rollouts int
+	rollouts int32
 	// failed has a message for each gate that could not be written or deleted, in the order of the plan.
 	failed []string
 	// conflict is an error that a retry resolves.
@@ -53,7 +53,7 @@ func (c *Controller) apply(ctx context.Context, s *anySchedule, p plan, eval sch
 		})
 	}
 	err := group.Wait()
-	res := result{rollouts: len(p.rollouts), conflict: err}
+	res := result{rollouts: int32(len(p.rollouts)), conflict: err}
 	for i, err := range errs {
 		if i < len(names) && names[i] != "" {
 			res.managed = append(res.managed, s.qualifiedName(p.rollouts[i].Namespace, names[i]))

@@ -113,7 +113,7 @@ func failureMessage(res result) string {
 	return strings.Join(res.failed, "; ")
 }
 
-func countRollouts(n int) string {
+func countRollouts(n int32) string {
 	if n == 1 {
 		return "1 Rollout"
 	}

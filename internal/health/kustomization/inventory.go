@@ -39,9 +39,9 @@ func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expr
 	if err != nil {
 		return health.Report{}, err
 	}
-	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, health.Unknown, v1alpha1.HealthPending} {
+	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthUnknown, v1alpha1.HealthPending} {
 		if message := name(findings, state); message != "" {
-			if state == health.Unknown {
+			if state == v1alpha1.HealthUnknown {
 				state = v1alpha1.HealthPending
 			}
 			return health.Report{State: state, Message: message}, nil
@@ -99,9 +99,9 @@ func (c Checker) find(ctx context.Context, k *flux.KustomizationState, o flux.Ob
 	case err == nil || apierrors.IsNotFound(err):
 		return absent(k, o, err == nil), nil
 	case apierrors.IsForbidden(err):
-		return finding{health.Unknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
+		return finding{v1alpha1.HealthUnknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
 	case apimeta.IsNoMatchError(err):
-		return finding{health.Unknown, label + ": its kind is not installed"}, nil
+		return finding{v1alpha1.HealthUnknown, label + ": its kind is not installed"}, nil
 	}
 	return finding{}, fmt.Errorf("reading %s: %w", label, err)
 }
@@ -111,7 +111,7 @@ func unjudged(k *flux.KustomizationState, o flux.Object, why error) finding {
 	if o.Namespace != k.Namespace {
 		return absent(k, o, true)
 	}
-	return finding{health.Unknown, o.String() + " cannot be judged: " + why.Error()}
+	return finding{v1alpha1.HealthUnknown, o.String() + " cannot be judged: " + why.Error()}
 }
 
 // absent judges an object that does not exist, or that Flux has not applied for this Kustomization. Outside the namespace of the
@@ -122,11 +122,11 @@ func absent(k *flux.KustomizationState, o flux.Object, exists bool) finding {
 	case o.Group == "batch" && o.Kind == "Job" && (!exists || o.Namespace != k.Namespace):
 		return fine // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
 	case o.Namespace != k.Namespace:
-		return finding{health.Unknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
+		return finding{v1alpha1.HealthUnknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
 	case exists && !flux.IsWorkload(o.GroupKind()):
 		return fine // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
 	case exists:
-		return finding{health.Unknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
+		return finding{v1alpha1.HealthUnknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
 			": flux reconcile kustomization " + k.Name + " --namespace " + k.Namespace}
 	}
 	return finding{v1alpha1.HealthUnhealthy, label + " does not exist"}
@@ -162,7 +162,7 @@ func express(ctx context.Context, label string, obj *unstructured.Unstructured, 
 	case ctx.Err() != nil:
 		return finding{}, ctx.Err()
 	case err != nil:
-		return finding{health.Unknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
+		return finding{v1alpha1.HealthUnknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
 	case result == status.CurrentStatus:
 		return finding{state: v1alpha1.HealthHealthy}, nil
 	case result == status.FailedStatus:
@@ -178,7 +178,7 @@ const AggregationLabel = "rbac.kuberik.com/aggregate-to-health-reader"
 func judge(label string, obj *unstructured.Unstructured) finding {
 	result, err := status.Compute(obj)
 	if err != nil {
-		return finding{health.Unknown, label + ": " + err.Error()}
+		return finding{v1alpha1.HealthUnknown, label + ": " + err.Error()}
 	}
 	switch result.Status {
 	case status.CurrentStatus:

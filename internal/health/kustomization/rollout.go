@@ -10,7 +10,6 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/flux"
-	"github.com/kuberik/kuberik/internal/health"
 )
 
 // RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as v1alpha1.ReasonWorkloadsNotReady or
@@ -35,7 +34,7 @@ func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) 
 	if err != nil {
 		return "", "", err
 	}
-	if message := name(findings, health.Unknown); message != "" {
+	if message := name(findings, v1alpha1.HealthUnknown); message != "" {
 		return v1alpha1.ReasonWorkloadsUnknown, message, nil
 	}
 	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthPending} {
