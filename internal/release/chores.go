@@ -153,7 +153,7 @@ func identifyHead(s *situation) (Decision, bool) {
 
 func (s *situation) identification(tag, digest string) Identify {
 	d := s.detailsByTag(tag)
-	return Identify{Release: v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}, Anew: d == nil || d.Digest != digest}
+	return Identify{Release: v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}, Anew: d != nil && d.Digest != digest}
 }
 
 // knownByTag reports whether a release is known by its tag alone.

@@ -286,7 +286,7 @@ type (
 	Identify struct {
 		Release v1alpha1.ReleaseIdentity
 		Head    bool
-		// Anew is whether what was read of the image by its tag is of other content, and is to be learned again.
+		// Anew reports whether the details on record were read from an image with another digest, and have to be read again.
 		Anew bool
 	}
 	// Learn fills in what an image says of itself.

@@ -145,7 +145,7 @@ func (s scenario) run(t *testing.T, at *cut, want map[string]any) (map[string]an
 	p.flux.Do(func(k *kustomizev1.Kustomization) {
 		env.Inventory("v1", p.Namespace+"_settings__ConfigMap")(k)
 		if carries(k, "VERSION", "1.1.0")() == nil && !p.fixed.Load() {
-			env.FailedWith(meta.BuildFailedReason)(k)
+			env.FailedWith(meta.HealthCheckFailedReason)(k)
 		}
 	})
 	p.Create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "settings"}})

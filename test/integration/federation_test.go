@@ -187,7 +187,9 @@ func TestTwoClustersMeetAtGitHub(t *testing.T) {
 		return fmt.Errorf("it is blocked by %+v", f.production.rollout.Status.BlockedBy)
 	})
 	stays(f.production.World, f.production.rollout, 1)
-	if n := f.github.Count(string(f.staging.rollout.UID)); n != 2 {
-		t.Errorf("staging has made %d deployments", n)
+	for _, id := range []string{"1", "2"} {
+		if n := f.github.Count(string(f.staging.rollout.UID) + "/" + id); n != 1 {
+			t.Errorf("staging has made deployment %s %d times", id, n)
+		}
 	}
 }

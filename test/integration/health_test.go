@@ -324,14 +324,14 @@ func progress(w *env.World, d *appsv1.Deployment, well bool) {
 	}
 }
 
-// TestBrokenKustomizationFails: Flux itself says that the build failed.
-func TestBrokenKustomizationFailsTheRelease(t *testing.T) {
+// TestFailedHealthChecksOfFluxFailTheRelease covers a Kustomization whose own health checks fail.
+func TestFailedHealthChecksOfFluxFailTheRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
 	f := w.PlayFlux()
 	f.Do(func(k *kustomizev1.Kustomization) {
-		env.FailedWith(meta.BuildFailedReason)(k)
+		env.FailedWith(meta.HealthCheckFailedReason)(k)
 		k.Status.LastAttemptedRevision = "main@sha1:0000"
 	})
 	w.Kustomization("app", map[string]string{"VERSION": "app"})

@@ -150,6 +150,7 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 		})
 	})
 	t.Run("the release that mends it goes all the way", func(t *testing.T) {
+		staging.Patch(staging.rollout, `{"spec":{"deployTimeout":null}}`)
 		staging.flux.Release()
 		staging.Select("app", "1.2.0", env.Digest("1.2.0"))
 		production.Select("app", "1.2.0", env.Digest("1.2.0"))

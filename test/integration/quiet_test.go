@@ -116,12 +116,13 @@ func TestRetentionDropsOldReleases(t *testing.T) {
 	t.Parallel()
 	w, ro, f := settled(t, func(ro *v1alpha1.Rollout) {
 		ro.Spec.VersionHistoryLimit, ro.Spec.AvailableReleasesMinCount = ptr.To[int32](2), ptr.To[int32](1)
-		env.Bake("", "1s")(ro)
 		ro.Spec.AfterFailure = v1alpha1.AfterFailureAllowNewer
 	})
 	f.Hold()
+	w.Patch(ro, `{"spec":{"deployTimeout":"1s"}}`)
 	w.Select("app", "1.2.0", env.Digest("1.2.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.2.0")
+	w.Patch(ro, `{"spec":{"deployTimeout":null}}`)
 	f.Release()
 	for _, tag := range []string{"1.3.0", "1.4.0", "1.5.0"} {
 		w.Select("app", tag, env.Digest(tag))
