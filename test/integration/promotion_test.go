@@ -127,6 +127,7 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 		staging.Select("app", "1.1.0", env.Digest("1.1.0"))
 		production.Select("app", "1.1.0", env.Digest("1.1.0"))
 		staging.AwaitPhase(staging.rollout, v1alpha1.PhaseFailed, "1.1.0")
+		staging.Patch(staging.rollout, `{"spec":{"deployTimeout":"1h"}}`) // the release after it may take its time
 		blockedWith(production.World, production.rollout, "1.1.0 is quarantined in staging")
 		stays(production.World, production.rollout, 1)
 	})
