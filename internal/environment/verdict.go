@@ -56,7 +56,7 @@ func (e Evaluation) Verdicts(old []v1alpha1.GateVerdict) (list []v1alpha1.GateVe
 
 // releases returns the candidates and the releases of the history.
 func (e Evaluation) releases() []v1alpha1.VersionInfo {
-	list := slices.Clone(gate.Next(e.Rollout))
+	list := slices.Clone(gate.Candidates(e.Rollout))
 	if e.Rollout.Spec.Selection != v1alpha1.SelectEvery {
 		// An older candidate may be the one that became Available upstream.
 		for _, v := range e.Rollout.Status.ReleaseCandidates[len(list):] {

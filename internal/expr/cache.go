@@ -9,10 +9,10 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 )
 
-// Cache remembers conditions, so that they are compiled once and not for each probe. It may be used by many at once.
+// Cache caches compiled conditions. It is safe for concurrent use.
 type Cache struct{ entries *lru.Cache }
 
-// NewCache makes a Cache of a size.
+// NewCache returns a Cache of at most size conditions.
 func NewCache(size int) *Cache { return &Cache{entries: lru.New(size)} }
 
 type source struct{ vars, text string }
@@ -22,24 +22,24 @@ type compiled struct {
 	err     error
 }
 
-// Compile is the function Compile, with a memory. It remembers errors too: they are asked for as often. Compiling takes a thousand times as
-// long as most evaluations, and is charged to whoever the context is for: with thousands of conditions, none is remembered for long.
+// Compile returns the compiled condition, like the function Compile. It caches errors too, since they are requested as
+// often. Compiling takes a thousand times as long as most evaluations and is charged to the fair.Meter of the context.
 func (c *Cache) Compile(ctx context.Context, text string, v Vars) (*Program, error) {
 	return c.compile(ctx, source{v.name, text}, func() (*Program, error) { return Compile(text, v) })
 }
 
-// CompileValue is the function CompileValue, with the same memory.
+// CompileValue compiles an expression over release that produces text. An error says what its author has to change.
 func (c *Cache) CompileValue(ctx context.Context, text string) (*Value, error) {
-	program, err := c.compile(ctx, source{"value", text}, func() (*Program, error) { return compile(text, releaseAlone, isValue) })
+	program, err := c.compile(ctx, source{"value", text}, func() (*Program, error) { return compile(text, releaseOnly, isValue) })
 	if err != nil {
-		return nil, worded{err}
+		return nil, valueError{err}
 	}
 	return &Value{program}, nil
 }
 
-func (c *Cache) compile(ctx context.Context, key source, anew func() (*Program, error)) (*Program, error) {
+func (c *Cache) compile(ctx context.Context, key source, compile func() (*Program, error)) (*Program, error) {
 	if len(key.text) > MaxLength {
-		return anew() // which refuses it; there is no need to keep it
+		return compile() // fails quickly, without using space in the cache
 	}
 	if found, ok := c.entries.Get(key); ok {
 		if entry, ok := found.(compiled); ok {
@@ -47,7 +47,7 @@ func (c *Cache) compile(ctx context.Context, key source, anew func() (*Program, 
 		}
 	}
 	start := time.Now()
-	program, err := anew()
+	program, err := compile()
 	fair.Charge(ctx, time.Since(start))
 	c.entries.Add(key, compiled{program, err})
 	return program, err

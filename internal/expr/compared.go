@@ -5,27 +5,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/cel-go/common/ast"
-
-	"github.com/kuberik/kuberik/internal/fair"
 )
 
-// maxCompared is how many values of an answer Compared names.
+// maxCompared is the maximum number of values that compared names.
 const maxCompared = 3
 
-// Compared names the numbers and booleans of the body that the condition refers to, as in ": body.errors is 12". It is
-// for the message of a condition that does not hold; empty if there are none. Text of the body and headers are left out,
+// compared returns the numbers and booleans of the body that the condition refers to, as in ": body.errors is 12"; empty
+// if there are none. It is for the message of a condition that does not hold. Text of the body and headers are left out,
 // since they may repeat what was sent, such as a token. Numbers are rounded, so that the message seldom changes.
-func (p *Program) Compared(ctx context.Context, a Answer) string {
+func (p *Program) compared(ctx context.Context, a Answer) string {
 	paths := p.bodyPaths()
 	if len(paths) == 0 || a.Truncated {
 		return ""
 	}
-	start := time.Now()
-	body, err := Body(a.Headers["content-type"], a.Body)
-	fair.Charge(ctx, time.Since(start))
+	body, err := a.parseBody(ctx)
 	if err != nil {
 		return ""
 	}
@@ -42,10 +37,10 @@ func (p *Program) Compared(ctx context.Context, a Answer) string {
 	return ": " + strings.Join(texts[:min(len(texts), maxCompared)], ", ")
 }
 
-// bodyPaths lists the fields of the body that the condition refers to, in the order of the condition.
+// bodyPaths returns the fields of the body that the condition refers to, in the order of the condition.
 func (p *Program) bodyPaths() []ast.Expr {
 	var paths []ast.Expr
-	inner := map[int64]bool{} // a path that is the beginning of another
+	inner := map[int64]bool{} // paths that are prefixes of other paths
 	visit(p.tree.Expr(), func(e ast.Expr) {
 		if operand, field := step(e); operand != nil && field != "" && root(e) == "body" {
 			inner[operand.ID()] = true
@@ -55,7 +50,7 @@ func (p *Program) bodyPaths() []ast.Expr {
 	return slices.DeleteFunc(paths, func(e ast.Expr) bool { return inner[e.ID()] })
 }
 
-// root is the variable that a path begins with; empty if an entry of it is no field that the condition names.
+// root returns the variable at the beginning of a path; empty if the path contains anything but named fields.
 func root(e ast.Expr) string {
 	for {
 		if e.Kind() == ast.IdentKind {
@@ -69,7 +64,7 @@ func root(e ast.Expr) string {
 	}
 }
 
-// valueAt is the value of the body at a path, or nil.
+// valueAt returns the value of the body at a path, or nil.
 func valueAt(body any, e ast.Expr) any {
 	operand, field := step(e)
 	if operand == nil {
@@ -82,7 +77,7 @@ func valueAt(body any, e ast.Expr) any {
 	return fields[field]
 }
 
-// scalar is the text of a number or a boolean; empty for every other value.
+// scalar returns the text of a number or a boolean; empty for any other value.
 func scalar(v any) string {
 	switch v := v.(type) {
 	case bool:

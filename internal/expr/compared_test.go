@@ -31,10 +31,10 @@ func TestCompared(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := Answer{Status: 200, Headers: map[string]string{"content-type": "application/json", "x-errors": "1"}, Body: []byte(body)}
-			if got := program.Compared(t.Context(), a); got != want {
+			if got := program.compared(t.Context(), a); got != want {
 				t.Errorf("it is %q, want %q", got, want)
 			}
-			if a.Truncated = true; program.Compared(t.Context(), a) != "" {
+			if a.Truncated = true; program.compared(t.Context(), a) != "" {
 				t.Error("it names what it has not read")
 			}
 		})
@@ -43,7 +43,7 @@ func TestCompared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := program.Compared(t.Context(), Answer{Headers: map[string]string{"content-type": "text/plain"}, Body: []byte("canary")}); got != "" {
+	if got := program.compared(t.Context(), Answer{Headers: map[string]string{"content-type": "text/plain"}, Body: []byte("canary")}); got != "" {
 		t.Errorf("of a text, it says %q", got)
 	}
 }

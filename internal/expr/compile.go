@@ -16,45 +16,46 @@ import (
 )
 
 const (
-	// MaxLength of a condition.
+	// MaxLength is the maximum length of a condition in bytes.
 	MaxLength = 2048
-	// MaxCost of an evaluation, in steps. It is a quarter of what the Kubernetes API server allows one of its own rules: about 25ms.
+	// MaxCost is the maximum cost of an evaluation in steps, which take about 25ms. The Kubernetes API server allows its own
+	// rules four times as many.
 	MaxCost = 250_000
-	// maxEstimate is what an evaluation may cost at the most over lists and texts of usual size, which are seldom all as large as that.
+	// maxEstimate is the maximum estimated cost over lists and strings of typicalSize, which are seldom all that large.
 	maxEstimate = 1_000_000
-	// maxTime ends an evaluation whatever its cost is: to keep account of the cost of long loops takes time itself.
+	// maxTime is the maximum duration of an evaluation: tracking the cost of long loops takes time itself.
 	maxTime = 250 * time.Millisecond
-	// checkEvery is how many rounds of loops there are between two looks at the clock.
-	checkEvery = 10
+	// interruptFrequency is the number of loop iterations between two checks of the context.
+	interruptFrequency = 10
 )
 
-// environment is everything that conditions over some variables may use.
-func environment(own []cel.EnvOption) (*cel.Env, error) {
-	return cel.NewEnv(append(own,
+// environment returns the variables and functions that conditions may use.
+func environment(variables []cel.EnvOption) (*cel.Env, error) {
+	return cel.NewEnv(append(variables,
 		cel.Variable("release", cel.MapType(cel.StringType, cel.StringType)),
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserExpressionSizeLimit(MaxLength),
 		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
-		// Versions are named, so that an update of the library does not bring functions that nobody has looked at.
+		// The versions are pinned so that an update of the library adds no functions without a review.
 		ext.Strings(ext.StringsVersion(4)),
 		ext.Lists(ext.ListsVersion(3)),
 		ext.Math(ext.MathVersion(2)),
 	)...)
 }
 
-// Program is a condition that can be evaluated. It may be used by many at once.
+// Program is a compiled condition. It is safe for concurrent use.
 type Program struct {
-	program cel.Program
-	tree    *ast.AST
-	names   map[string]bool
+	program   cel.Program
+	tree      *ast.AST
+	variables map[string]bool
 }
 
-// Compile reads a condition. An error says what its author has to change.
-func Compile(source string, v Vars) (*Program, error) { return compile(source, v, isCondition) }
+// Compile compiles a condition. An error says what its author has to change.
+func Compile(source string, v Vars) (*Program, error) { return compile(source, v, isBool) }
 
-// compile reads an expression whose result is of a type that fits.
-func compile(source string, v Vars, accepts func(*cel.Type) error) (*Program, error) {
+// compile compiles an expression whose type is accepted by checkType.
+func compile(source string, v Vars, checkType func(*cel.Type) error) (*Program, error) {
 	switch {
 	case strings.TrimSpace(source) == "":
 		return nil, fmt.Errorf("the condition is empty")
@@ -69,66 +70,66 @@ func compile(source string, v Vars, accepts func(*cel.Type) error) (*Program, er
 	if err != nil {
 		return nil, err
 	}
-	if err := accepts(checked.OutputType()); err != nil {
+	if err := checkType(checked.OutputType()); err != nil {
 		return nil, err
 	}
 	tree := checked.NativeRep()
-	if err := acceptable(tree); err != nil {
+	if err := checkCalls(tree); err != nil {
 		return nil, err
 	}
-	if err := affordable(env, checked); err != nil {
+	if err := checkEstimate(env, checked); err != nil {
 		return nil, err
 	}
 	program, err := env.Program(checked,
-		cel.CostLimit(MaxCost), cel.CostTracking(costs{}), cel.InterruptCheckFrequency(checkEvery), cel.CustomDecorator(bound),
+		cel.CostLimit(MaxCost), cel.CostTracking(costEstimator{}), cel.InterruptCheckFrequency(interruptFrequency), cel.CustomDecorator(limitSize),
 		cel.EvalOptions(cel.OptTrackCost))
 	if err != nil {
 		return nil, fmt.Errorf("the condition cannot be evaluated")
 	}
-	return &Program{program: program, tree: tree, names: names(tree)}, nil
+	return &Program{program: program, tree: tree, variables: variables(tree)}, nil
 }
 
-func isCondition(t *cel.Type) error {
+func isBool(t *cel.Type) error {
 	if t.IsExactType(cel.BoolType) || t.IsExactType(cel.DynType) {
 		return nil
 	}
-	return fmt.Errorf("the condition has to be true or false, and is %s", article(t))
+	return fmt.Errorf("the condition has to be true or false, and is %s", describeType(t))
 }
 
-// check reads a condition and finds its types, unless it is so deep that this would take long.
+// check parses a condition and checks its types. It rejects deep nesting first, since checking it would take long.
 func check(env *cel.Env, source string) (*cel.Ast, error) {
 	parsed, issues := env.Parse(source)
 	if issues.Err() != nil {
-		return nil, complaint(issues)
+		return nil, firstIssue(issues)
 	}
-	if err := shallow(parsed.NativeRep()); err != nil {
+	if err := checkDepth(parsed.NativeRep()); err != nil {
 		return nil, err
 	}
 	checked, issues := env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, complaint(issues)
+		return nil, firstIssue(issues)
 	}
 	return checked, nil
 }
 
-// Uses says whether the condition speaks of a variable.
-func (p *Program) Uses(name string) bool { return p.names[name] }
+// uses reports whether the condition uses a variable.
+func (p *Program) uses(name string) bool { return p.variables[name] }
 
-// Eval says whether the condition holds. The error is ErrCost where that takes too much, that of the context where time was up, and
-// else about data that the condition does not fit.
+// Eval reports whether the condition holds. The error is ErrCost if a limit is exceeded, wraps that of the context if it
+// has ended, and otherwise says which data the condition lacks.
 func (p *Program) Eval(ctx context.Context, v Values) (bool, error) {
 	result, err := p.eval(ctx, v)
 	if err != nil {
 		return false, err
 	}
-	return truth(result)
+	return toBool(result)
 }
 
 func (p *Program) eval(ctx context.Context, v Values) (ref.Val, error) {
 	limited, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	start := time.Now()
-	result, _, err := p.program.Eval(&run{values: v, ctx: limited})
+	result, _, err := p.program.Eval(&activation{values: v, ctx: limited})
 	fair.Charge(ctx, time.Since(start))
 	switch {
 	case ctx.Err() != nil:
@@ -136,20 +137,20 @@ func (p *Program) eval(ctx context.Context, v Values) (ref.Val, error) {
 	case limited.Err() != nil:
 		return nil, ErrCost
 	case err != nil:
-		return nil, p.explain(err)
+		return nil, p.safeError(err)
 	}
 	return result, nil
 }
 
-func truth(result ref.Val) (bool, error) {
+func toBool(result ref.Val) (bool, error) {
 	if b, ok := result.(types.Bool); ok {
 		return bool(b), nil
 	}
-	return false, fmt.Errorf("the condition has to be true or false, and is %s", article(result.Type()))
+	return false, fmt.Errorf("the condition has to be true or false, and is %s", describeType(result.Type()))
 }
 
-// names are the variables that a condition speaks of.
-func names(tree *ast.AST) map[string]bool {
+// variables returns the variables that a condition uses.
+func variables(tree *ast.AST) map[string]bool {
 	found := map[string]bool{}
 	visit(tree.Expr(), func(e ast.Expr) {
 		if e.Kind() == ast.IdentKind {

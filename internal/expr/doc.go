@@ -1,7 +1,7 @@
-// Package expr evaluates the conditions that users write, in CEL: success of a health check, success of a gate that asks an API.
-// It also evaluates the expressions that make what such a gate asks, over the release alone.
+// Package expr evaluates CEL expressions of users: the success conditions of health checks and of gates that call an API,
+// and the expressions that build the request of such a gate.
 //
-// A condition is written by one person and evaluated by everybody's controller, over data that a third party sends. So it is bounded
-// before it runs, in length, in nesting and in what it may call, and while it runs, in steps, in the size of what it makes and in
-// time. What it says in an error is about the condition: nothing of the data is quoted.
+// Untrusted users write the expressions, the controller evaluates them for everybody, and third parties send the data. So
+// compilation limits length, nesting and functions, and evaluation limits steps, sizes and time. Errors never quote the
+// data.
 package expr

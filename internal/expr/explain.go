@@ -14,8 +14,8 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
-// complaint is the first thing that is wrong with a condition, and where.
-func complaint(issues *cel.Issues) error {
+// firstIssue returns the first error of a condition, with its position.
+func firstIssue(issues *cel.Issues) error {
 	all := issues.Errors()
 	if len(all) == 0 {
 		return errors.New("the condition cannot be read")
@@ -30,8 +30,8 @@ func complaint(issues *cel.Issues) error {
 	return errors.New(message)
 }
 
-// article names a type as people do.
-func article(t ref.Type) string {
+// describeType returns the name of a type for a message.
+func describeType(t ref.Type) string {
 	switch name := t.TypeName(); name {
 	case "int", "uint", "double":
 		return "a number"
@@ -46,8 +46,8 @@ func article(t ref.Type) string {
 	}
 }
 
-// explain says what went wrong in an evaluation. The interpreter's own words may quote the data, so only what they are about is kept.
-func (p *Program) explain(err error) error {
+// safeError returns the cause of a failed evaluation. Errors of the interpreter may quote the data, so they are replaced.
+func (p *Program) safeError(err error) error {
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {
 		return ErrCost
@@ -57,13 +57,13 @@ func (p *Program) explain(err error) error {
 		return errors.New("the condition cannot be evaluated for this data")
 	}
 	text := e.Error()
-	for prefix, meaning := range meanings {
+	for prefix, message := range messages {
 		if strings.HasPrefix(text, prefix) {
-			return errors.New(meaning)
+			return errors.New(message)
 		}
 	}
-	if missing := p.missing(e.NodeID(), text); missing != "" {
-		return errors.New(missing)
+	if message := p.missingField(e.NodeID(), text); message != "" {
+		return errors.New(message)
 	}
 	if strings.HasPrefix(text, "no such overload") {
 		return errors.New("the condition uses a value of another type than it has")
@@ -71,17 +71,17 @@ func (p *Program) explain(err error) error {
 	return errors.New("the condition cannot be evaluated for this data")
 }
 
-// meanings are what the beginnings of the interpreter's errors, which have no types, mean to a person.
-var meanings = map[string]string{
+// messages maps prefixes of the interpreter's errors, which have no types, to messages.
+var messages = map[string]string{
 	"index out of bounds": "a list has fewer entries than the condition asks for",
 	"divide by zero":      "the condition divides by zero",
 	"division by zero":    "the condition divides by zero",
 	"modulus by zero":     "the condition divides by zero",
 }
 
-// missing names the field that is not there, if the condition names it. The node that an error comes from has the field at its end or
-// in the middle; what comes out of a loop has lost it, and then any field of the name will do.
-func (p *Program) missing(id int64, text string) string {
+// missingField returns a message that names the missing field, if the condition names it. The field is part of the path
+// of the node that failed. Errors from loops have no such node; then any path with the field is named.
+func (p *Program) missingField(id int64, text string) string {
 	key, named := strings.CutPrefix(text, "no such key: ")
 	var here, anywhere string
 	visit(p.tree.Expr(), func(e ast.Expr) {
@@ -89,14 +89,14 @@ func (p *Program) missing(id int64, text string) string {
 			anywhere = path(operand) + " has no field " + field
 		}
 		if e.ID() == id {
-			here = within(e, key, named)
+			here = missingInPath(e, key, named)
 		}
 	})
 	return cmp.Or(here, anywhere)
 }
 
-// within looks for the field along a path.
-func within(e ast.Expr, key string, named bool) string {
+// missingInPath returns the message for a field of a path.
+func missingInPath(e ast.Expr, key string, named bool) string {
 	for operand, field := step(e); operand != nil; operand, field = step(operand) {
 		if field != "" && (field == key || !named) {
 			return path(operand) + " has no field " + field
@@ -105,7 +105,7 @@ func within(e ast.Expr, key string, named bool) string {
 	return ""
 }
 
-// step takes the last field off a path.
+// step splits a path into its operand and its last field.
 func step(e ast.Expr) (operand ast.Expr, field string) {
 	switch e.Kind() {
 	case ast.SelectKind:
@@ -118,7 +118,7 @@ func step(e ast.Expr) (operand ast.Expr, field string) {
 	return nil, ""
 }
 
-// literal is the text that a condition has in quotes, if it has one there.
+// literal returns the value of a string literal; empty for any other expression.
 func literal(e ast.Expr) string {
 	if e.Kind() != ast.LiteralKind {
 		return ""
@@ -127,7 +127,7 @@ func literal(e ast.Expr) string {
 	return string(s)
 }
 
-// path is a value as the condition writes it.
+// path returns the text of a path.
 func path(e ast.Expr) string {
 	if e.Kind() == ast.IdentKind {
 		return e.AsIdent()

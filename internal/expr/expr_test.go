@@ -185,27 +185,27 @@ func TestDear(t *testing.T) {
 	}
 }
 
-// What an evaluation takes is charged to whoever asked for it, and most of all what is ended for taking too much.
-func TestWhatIsTakenIsCharged(t *testing.T) {
+// The time of an evaluation is charged, also if it fails or exceeds its limits.
+func TestEvaluationIsCharged(t *testing.T) {
 	charged := func(source string, content []byte) time.Duration {
-		program, err := expr.Compile(source, expr.HTTPAnswer)
+		success, err := expr.NewCache(1).CompileSuccess(t.Context(), source, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var meter fair.Meter
 		answer := expr.Answer{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: content}
-		program.EvalAnswer(fair.WithMeter(t.Context(), &meter), answer, release)
+		success.Check(fair.WithMeter(t.Context(), &meter), answer, release)
 		return meter.Taken()
 	}
 	list := []byte("[" + strings.Repeat("1,", 20_000) + "1]")
 	if malformed := charged("body != null", append(list, '"')); malformed <= 0 {
-		t.Error("what is parsed in vain costs nothing")
+		t.Error("a malformed body costs nothing")
 	}
 	if cheap := charged("status == 200", list); cheap <= 0 {
 		t.Error("an evaluation costs nothing")
 	}
 	if square := charged("body.all(a, body.all(b, a >= 0 || b >= 0))", list); square < time.Millisecond {
-		t.Errorf("what is ended for taking too much costs %s", square)
+		t.Errorf("an evaluation beyond the limit costs %s", square)
 	}
 }
 
@@ -260,7 +260,7 @@ func TestBody(t *testing.T) {
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			got, err := expr.Body(tc.kind, []byte(tc.body))
+			got, err := expr.ParseBody(tc.kind, []byte(tc.body))
 			if kind := fmt.Sprintf("%T", got); kind != tc.want || !errors.Is(err, tc.err) {
 				t.Errorf("got %s %v, want %s %v", kind, err, tc.want, tc.err)
 			}
@@ -280,17 +280,17 @@ func TestUses(t *testing.T) {
 	}
 }
 
-// TestCompilingIsCharged: whoever has more conditions than are remembered has them compiled for each probe.
+// If a namespace has more conditions than fit in the cache, each probe compiles them again.
 func TestCompilingIsCharged(t *testing.T) {
 	cache := expr.NewCache(2)
 	var meter fair.Meter
 	ctx := fair.WithMeter(t.Context(), &meter)
 	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() == 0 {
-		t.Errorf("it took %s: %v", meter.Taken(), err)
+		t.Errorf("compiling took %s: %v", meter.Taken(), err)
 	}
 	once := meter.Taken()
 	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() != once {
-		t.Errorf("what is remembered took %s: %v", meter.Taken()-once, err)
+		t.Errorf("a cached condition took %s: %v", meter.Taken()-once, err)
 	}
 	if _, err := cache.CompileValue(ctx, `release.tag`); err != nil || meter.Taken() == once {
 		t.Errorf("a value takes nothing: %v", err)
@@ -328,7 +328,7 @@ func FuzzCondition(f *testing.F) {
 		if err != nil {
 			return
 		}
-		data, err := expr.Body("", []byte(body))
+		data, err := expr.ParseBody("", []byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}

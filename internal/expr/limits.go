@@ -18,29 +18,29 @@ import (
 )
 
 const (
-	// maxDepth, maxLoops and maxLiterals are how many operations, loops, and lists and maps may be within each other.
+	// maxDepth, maxLoops and maxLiterals limit the nesting of operations, of loops, and of lists and maps.
 	maxDepth    = 100
 	maxLoops    = 4
 	maxLiterals = 8
-	// maxItems is how long a list may become, and how many values are compared in one comparison.
+	// maxItems is the maximum length of a list, and the maximum number of values in one comparison.
 	maxItems = 100_000
-	// usualSize is how long lists and texts are taken to be when the cost is estimated.
-	usualSize = 100
-	// maxPattern and maxStates bound a regular expression, as it is written and as it is run.
+	// typicalSize is the assumed length of lists and strings in a cost estimate.
+	typicalSize = 100
+	// maxPattern and maxStates limit the length of a regular expression and the size of its program.
 	maxPattern = 256
 	maxStates  = 5_000
 )
 
-// ErrCost is a condition that takes more steps or more room than one may.
+// ErrCost is returned if an evaluation exceeds its limits.
 var ErrCost = errors.New("the condition costs too much to evaluate")
 
-// denied are functions of the libraries whose result may be as large as the product of their arguments, or larger.
+// denied are library functions whose result may be as large as the product of their arguments, or larger.
 var denied = map[string]bool{
 	"replace": true, "format": true, "join": true, "lists.range": true, "flatten": true, "distinct": true,
 }
 
-// shallow refuses what is nested deeply, in whatever way.
-func shallow(tree *ast.AST) error {
+// checkDepth rejects deep nesting.
+func checkDepth(tree *ast.AST) error {
 	for _, e := range ast.MatchDescendants(ast.NavigateAST(tree), ast.AllMatcher()) {
 		if e.Depth() > maxDepth {
 			return errors.New("the condition is nested too deeply")
@@ -48,8 +48,8 @@ func shallow(tree *ast.AST) error {
 	}
 	for _, e := range ast.MatchDescendants(ast.NavigateAST(tree), ast.AllMatcher()) {
 		loops, literals := 0, 0
-		for at, more := e, true; more; at, more = at.Parent() {
-			switch at.Kind() {
+		for node, ok := e, true; ok; node, ok = node.Parent() {
+			switch node.Kind() {
 			case ast.ComprehensionKind:
 				loops++
 			case ast.ListKind, ast.MapKind:
@@ -63,8 +63,8 @@ func shallow(tree *ast.AST) error {
 	return nil
 }
 
-// acceptable looks for what a condition may not call.
-func acceptable(tree *ast.AST) (err error) {
+// checkCalls rejects functions that conditions may not call, and unknown fields of release.
+func checkCalls(tree *ast.AST) (err error) {
 	bindsRelease := false
 	visit(tree.Expr(), func(e ast.Expr) {
 		if e.Kind() == ast.ComprehensionKind {
@@ -78,7 +78,7 @@ func acceptable(tree *ast.AST) (err error) {
 		}
 		switch e.Kind() {
 		case ast.CallKind:
-			err = call(e.AsCall())
+			err = checkCall(e.AsCall())
 		case ast.SelectKind:
 			s := e.AsSelect()
 			if o := s.Operand(); !bindsRelease && o.Kind() == ast.IdentKind && o.AsIdent() == "release" && !releaseFields[s.FieldName()] {
@@ -89,27 +89,26 @@ func acceptable(tree *ast.AST) (err error) {
 	return err
 }
 
-func call(c ast.CallExpr) error {
+func checkCall(c ast.CallExpr) error {
 	switch {
 	case denied[c.FunctionName()]:
 		return fmt.Errorf("the function %s is not offered", c.FunctionName())
 	case c.FunctionName() == overloads.Matches:
 		args := c.Args()
-		return pattern(args[len(args)-1])
+		pattern := args[len(args)-1]
+		if pattern.Kind() != ast.LiteralKind {
+			return errPatternNotLiteral
+		}
+		return checkPattern(pattern.AsLiteral())
 	}
 	return nil
 }
 
-// pattern bounds a regular expression. Matching takes no more than its size times the length of the text, but a short one may stand
-// for a large one, as a{1000} does.
-func pattern(e ast.Expr) error {
-	if e.Kind() != ast.LiteralKind {
-		return errors.New("matches needs a pattern in quotes")
-	}
-	return regular(e.AsLiteral())
-}
+var errPatternNotLiteral = errors.New("matches needs a pattern in quotes")
 
-func regular(v ref.Val) error {
+// checkPattern limits a regular expression. Matching takes at most the size of its program times the length of the text,
+// but a short pattern such as a{1000} may have a large program.
+func checkPattern(v ref.Val) error {
 	text, ok := v.(types.String)
 	if !ok || len(text) > maxPattern {
 		return fmt.Errorf("the pattern of matches is longer than %d characters", maxPattern)
@@ -125,9 +124,10 @@ func regular(v ref.Val) error {
 	return nil
 }
 
-// affordable estimates what a condition costs over data of a usual size. What it costs over larger data shows when it is evaluated.
-func affordable(env *cel.Env, checked *cel.Ast) error {
-	estimate, err := env.EstimateCost(checked, sizes{})
+// checkEstimate rejects conditions whose estimated cost over data of typicalSize is too high. The cost over larger data is
+// limited during evaluation.
+func checkEstimate(env *cel.Env, checked *cel.Ast) error {
+	estimate, err := env.EstimateCost(checked, sizeEstimator{})
 	if err != nil {
 		return errors.New("the cost of the condition cannot be estimated")
 	}
@@ -137,56 +137,56 @@ func affordable(env *cel.Env, checked *cel.Ast) error {
 	return nil
 }
 
-// sizes takes everything whose size is not known to be of a usual one.
-type sizes struct{}
+// sizeEstimator estimates that everything of unknown size has typicalSize.
+type sizeEstimator struct{}
 
 // EstimateSize implements checker.CostEstimator.
-func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
-	return &checker.SizeEstimate{Min: 0, Max: usualSize}
+func (sizeEstimator) EstimateSize(checker.AstNode) *checker.SizeEstimate {
+	return &checker.SizeEstimate{Min: 0, Max: typicalSize}
 }
 
 // EstimateCallCost implements checker.CostEstimator.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+func (sizeEstimator) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
 	return nil
 }
 
-// counted are the functions that walk over a text and have no cost in the library.
-var counted = map[string]bool{
+// stringFunctions are functions that take time linear in the length of strings and have no cost in the library.
+var stringFunctions = map[string]bool{
 	"charAt": true, "indexOf": true, "lastIndexOf": true, "lowerAscii": true, "upperAscii": true, "split": true, "substring": true,
 	"trim": true, "reverse": true, "strings.quote": true,
 }
 
-// costs adds up what the libraries' functions cost.
-type costs struct{}
+// costEstimator returns the actual cost of library functions.
+type costEstimator struct{}
 
 // CallCost implements interpreter.ActualCostEstimator.
-func (costs) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
+func (costEstimator) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
 	var cost uint64 = 1
 	switch function {
 	case operators.Equals, operators.NotEquals, operators.In, operators.OldIn:
 		left := 2 * maxItems
 		for _, a := range args {
-			fits(a, &left)
+			fitsWithin(a, &left)
 		}
-		cost += uint64(2*maxItems-left)/2 + text(args)
+		cost += uint64(2*maxItems-left)/2 + textCost(args)
 	case operators.Add:
-		if l, ok := result.(traits.Lister); !ok || grows(l) {
+		if l, ok := result.(traits.Lister); !ok || isMutable(l) {
 			return nil
 		}
-		cost += text([]ref.Val{result})
+		cost += textCost([]ref.Val{result})
 	case setsContains, setsEquivalent, setsIntersects:
-		cost += pairs(args[0], args[1])
+		cost += comparisons(args[0], args[1])
 	default:
-		if !counted[function] {
+		if !stringFunctions[function] {
 			return nil
 		}
-		cost += text(args) + text([]ref.Val{result})
+		cost += textCost(args) + textCost([]ref.Val{result})
 	}
 	return &cost
 }
 
-// text is what it costs to walk over texts.
-func text(values []ref.Val) uint64 {
+// textCost returns the cost of reading strings.
+func textCost(values []ref.Val) uint64 {
 	var total uint64
 	for _, v := range values {
 		total += size(v)
@@ -203,22 +203,22 @@ func size(v ref.Val) uint64 {
 	return 1
 }
 
-// run gives an evaluation its variables, and ends it when its time is up.
-type run struct {
-	values Values
-	ctx    context.Context //nolint:containedctx // it lives as long as the evaluation, whose interface has no place for it
-	rounds int
+// activation provides the variables of an evaluation, and aborts it when its context ends.
+type activation struct {
+	values     Values
+	ctx        context.Context //nolint:containedctx // the interpreter's interface passes no context
+	iterations int
 }
 
 // Parent implements interpreter.Activation.
-func (*run) Parent() interpreter.Activation { return nil }
+func (*activation) Parent() interpreter.Activation { return nil }
 
-// ResolveName implements interpreter.Activation. The interpreter asks for a certain name in each round of a loop, to know whether it
-// should go on. If it is told so there, an outer loop goes on nevertheless, as it does after any other error in its body.
-func (r *run) ResolveName(name string) (any, bool) {
+// ResolveName implements interpreter.Activation. The interpreter resolves "#interrupted" in each iteration of a
+// loop. Returning true ends only that loop: an outer loop continues, as after any error in its body. So it aborts instead.
+func (r *activation) ResolveName(name string) (any, bool) {
 	if name == "#interrupted" {
-		if r.rounds++; r.rounds%checkEvery == 0 && r.ctx.Err() != nil {
-			stop()
+		if r.iterations++; r.iterations%interruptFrequency == 0 && r.ctx.Err() != nil {
+			abort()
 		}
 		return nil, false
 	}
@@ -226,22 +226,21 @@ func (r *run) ResolveName(name string) (any, bool) {
 	return v, ok
 }
 
-// stop ends an evaluation, as the interpreter itself does when the limit of cost is reached: it recovers from this and from nothing
-// else that could be done here.
-func stop() {
+// abort ends an evaluation with the panic that the interpreter itself uses for its cost limit, and recovers from.
+func abort() {
 	panic(interpreter.EvalCancelledError{Cause: interpreter.CostLimitExceeded, Message: ErrCost.Error()}) //nolint:forbidigo // see above
 }
 
-// bound replaces the operations whose cost the interpreter only knows once it has paid it. Lists are joined and nested without
-// copying, so that a few steps make one of astronomical size, and comparing two of these would never end.
-func bound(i interpreter.Interpretable) (interpreter.Interpretable, error) {
+// limitSize replaces operations whose cost the interpreter knows only afterwards. Lists are joined and nested without
+// copying, so a few steps can create a list so large that comparing it would never end.
+func limitSize(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	c, ok := i.(interpreter.InterpretableCall)
 	if !ok {
 		return i, nil
 	}
 	switch c.Function() {
 	case operators.Add:
-		return join{c}, nil
+		return add{c}, nil
 	case operators.Equals:
 		return compare{c, types.Equal}, nil
 	case operators.NotEquals:
@@ -257,19 +256,19 @@ func bound(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	return i, nil
 }
 
-// join bounds the length of a sum of lists, and copies it: the interpreter keeps a tree of all sums, which it walks for every item.
-type join struct{ interpreter.InterpretableCall }
+// add limits the length of a sum of lists and copies it: the interpreter keeps a tree of sums, and walks it for each item.
+type add struct{ interpreter.InterpretableCall }
 
 // Eval implements interpreter.Interpretable.
-func (j join) Eval(vars interpreter.Activation) ref.Val {
-	sum := j.InterpretableCall.Eval(vars)
+func (s add) Eval(vars interpreter.Activation) ref.Val {
+	sum := s.InterpretableCall.Eval(vars)
 	l, ok := sum.(traits.Lister)
 	switch {
 	case !ok:
 		return sum
 	case size(l) > maxItems:
-		stop()
-	case grows(l):
+		abort()
+	case isMutable(l):
 		return sum
 	}
 	items := make([]ref.Val, 0, size(l))
@@ -279,13 +278,13 @@ func (j join) Eval(vars interpreter.Activation) ref.Val {
 	return types.NewRefValList(types.DefaultTypeAdapter, items)
 }
 
-// grows says whether a list is the result of a loop, to which items are added in place.
-func grows(v ref.Val) bool {
+// isMutable reports whether a list is the result of a loop, which adds items in place.
+func isMutable(v ref.Val) bool {
 	_, ok := v.(traits.MutableLister)
 	return ok
 }
 
-// compare bounds the size of what is compared.
+// compare limits the size of the values that are compared.
 type compare struct {
 	interpreter.InterpretableCall
 	with func(a, b ref.Val) ref.Val
@@ -300,8 +299,8 @@ func (c compare) Eval(vars interpreter.Activation) ref.Val {
 		return a
 	case types.IsUnknownOrError(b):
 		return b
-	case !fits(a, &left), !fits(b, &left):
-		stop()
+	case !fitsWithin(a, &left), !fitsWithin(b, &left):
+		abort()
 	}
 	return types.LabelErrNode(c.ID(), c.with(a, b))
 }
@@ -313,13 +312,13 @@ func contains(item, container ref.Val) ref.Val {
 	return types.NewErr("no such overload")
 }
 
-// fits says whether a value has at most so many values in it, those that occur twice counted twice.
-func fits(v ref.Val, left *int) bool {
+// fitsWithin reports whether a value contains at most left values, counting duplicates, and subtracts them from left.
+func fitsWithin(v ref.Val, left *int) bool {
 	if *left--; *left < 0 {
 		return false
 	}
 	if o, ok := v.(*types.Optional); ok && o.HasValue() {
-		return fits(o.GetValue(), left)
+		return fitsWithin(o.GetValue(), left)
 	}
 	items, ok := v.(traits.Iterable)
 	if !ok {
@@ -331,7 +330,7 @@ func fits(v ref.Val, left *int) bool {
 		if keyed {
 			item = values.Get(item)
 		}
-		if !fits(item, left) {
+		if !fitsWithin(item, left) {
 			return false
 		}
 	}

@@ -13,24 +13,17 @@ import (
 	"github.com/google/cel-go/common/types/traits"
 )
 
-// MaxValue is how large the text of a Value may be, in bytes: as large as the body of a request may be.
+// MaxValue is the maximum size of the text of a Value in bytes. It is that of the body of a request.
 const MaxValue = 64 << 10
 
-// ErrValueSize is a value whose text is longer than MaxValue.
-var ErrValueSize = fmt.Errorf("the result of the expression is larger than %d KiB", MaxValue>>10)
+// errValueSize is returned if the text of a Value is longer than MaxValue.
+var errValueSize = fmt.Errorf("the result of the expression is larger than %d KiB", MaxValue>>10)
 
-// Value is an expression over the release alone that makes text, such as the body of a request. It may be used by many at once.
+// Value is a compiled expression over release that produces text, such as the body of a request. It is safe for concurrent
+// use.
 type Value struct{ program *Program }
 
-// CompileValue reads an expression over release. An error says what its author has to change.
-func CompileValue(source string) (*Value, error) {
-	program, err := compile(source, releaseAlone, isValue)
-	if err != nil {
-		return nil, worded{err}
-	}
-	return &Value{program}, nil
-}
-
+// isValue checks that a type can be written as text.
 func isValue(t *cel.Type) error {
 	switch t.Kind() {
 	case types.StringKind, types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.ListKind, types.MapKind, types.NullTypeKind,
@@ -40,39 +33,39 @@ func isValue(t *cel.Type) error {
 	return errNoValue(t)
 }
 
-// Text evaluates the expression. A text is its result as it is; everything else is written as JSON. The error is ErrCost, ErrValueSize
-// or that of the context, and else about a result that JSON has no word for.
+// Text returns the result of the expression: a string as it is, and everything else as JSON. It fails with ErrCost, with
+// the error of the context, or if the result is too large or has no JSON.
 func (v *Value) Text(ctx context.Context, r Release) (string, error) {
 	result, err := v.program.eval(ctx, Values{"release": r.value()})
 	if err != nil {
-		return "", worded{err}
+		return "", valueError{err}
 	}
 	if s, ok := result.(types.String); ok {
 		if len(s) > MaxValue {
-			return "", ErrValueSize
+			return "", errValueSize
 		}
 		return string(s), nil
 	}
-	// Lists share their parts, so that a few steps make one whose text is astronomical: it is measured before it is written.
+	// Lists share their items, so a short expression can have a result whose JSON is huge. Its size is limited first.
 	left := MaxValue
-	simple, err := plain(result, &left)
+	native, err := toNative(result, &left)
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(simple)
+	text, err := json.Marshal(native)
 	switch {
 	case err != nil:
 		return "", errors.New("the result of the expression is a number that JSON cannot express")
 	case len(text) > MaxValue:
-		return "", ErrValueSize
+		return "", errValueSize
 	}
 	return string(text), nil
 }
 
-// plain makes a value of Go that JSON can express, of at most so many bytes.
-func plain(v ref.Val, left *int) (any, error) {
+// toNative converts a value to a Go value for JSON. It subtracts the size from left, and fails if left becomes negative.
+func toNative(v ref.Val, left *int) (any, error) {
 	if *left--; *left < 0 {
-		return nil, ErrValueSize
+		return nil, errValueSize
 	}
 	switch v := v.(type) {
 	case types.String:
@@ -81,19 +74,19 @@ func plain(v ref.Val, left *int) (any, error) {
 	case types.Bool, types.Int, types.Uint, types.Double:
 		return v.Value(), nil
 	case types.Null:
-		return nil, nil //nolint:nilnil // it is what JSON calls null
+		return nil, nil //nolint:nilnil // JSON's null
 	case traits.Mapper:
-		return plainMap(v, left)
+		return mapToNative(v, left)
 	case traits.Lister:
-		return plainList(v, left)
+		return listToNative(v, left)
 	}
 	return nil, errNoValue(v.Type())
 }
 
-func plainList(list traits.Lister, left *int) (any, error) {
+func listToNative(list traits.Lister, left *int) (any, error) {
 	items := []any{}
 	for it := list.Iterator(); it.HasNext() == types.True; {
-		item, err := plain(it.Next(), left)
+		item, err := toNative(it.Next(), left)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +95,7 @@ func plainList(list traits.Lister, left *int) (any, error) {
 	return items, nil
 }
 
-func plainMap(m traits.Mapper, left *int) (any, error) {
+func mapToNative(m traits.Mapper, left *int) (any, error) {
 	fields := map[string]any{}
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		key := it.Next()
@@ -111,7 +104,7 @@ func plainMap(m traits.Mapper, left *int) (any, error) {
 			return nil, errors.New("the result of the expression is a map whose keys are not all texts")
 		}
 		*left -= len(name)
-		field, err := plain(m.Get(key), left)
+		field, err := toNative(m.Get(key), left)
 		if err != nil {
 			return nil, err
 		}
@@ -121,16 +114,16 @@ func plainMap(m traits.Mapper, left *int) (any, error) {
 }
 
 func errNoValue(t ref.Type) error {
-	return fmt.Errorf("the expression has to be text, a number, true or false, a list or a map, and is %s", article(t))
+	return fmt.Errorf("the expression has to be text, a number, true or false, a list or a map, and is %s", describeType(t))
 }
 
-// worded is an error about a condition, where the expression is none.
-type worded struct{ error }
+// valueError replaces "condition" by "expression" in the message of an error.
+type valueError struct{ error }
 
 // Error implements error.
-func (w worded) Error() string {
-	return strings.ReplaceAll(w.error.Error(), "the condition", "the expression")
+func (e valueError) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "the condition", "the expression")
 }
 
-// Unwrap implements the interface of package errors.
-func (w worded) Unwrap() error { return w.error }
+// Unwrap returns the wrapped error.
+func (e valueError) Unwrap() error { return e.error }

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"encoding/json"
-	"errors"
 	"mime"
 	"strings"
 	"sync"
@@ -10,7 +9,7 @@ import (
 	"github.com/google/cel-go/cel"
 )
 
-// Vars are the variables that a condition may speak of.
+// Vars are the variables that a condition may use.
 type Vars struct {
 	name string
 	env  func() (*cel.Env, error)
@@ -29,22 +28,22 @@ var (
 	SeriesList = vars("datadog", cel.Variable("series", cel.ListType(cel.MapType(cel.StringType, cel.DynType))))
 )
 
-// releaseAlone has release and nothing else.
-var releaseAlone = vars("release")
+// releaseOnly has the variable release and no other.
+var releaseOnly = vars("release")
 
-func vars(name string, own ...cel.EnvOption) Vars {
-	return Vars{name: name, env: sync.OnceValues(func() (*cel.Env, error) { return environment(own) })}
+func vars(name string, variables ...cel.EnvOption) Vars {
+	return Vars{name: name, env: sync.OnceValues(func() (*cel.Env, error) { return environment(variables) })}
 }
 
-// Values of the variables, for one evaluation.
+// Values are the values of the variables for one evaluation.
 type Values map[string]any
 
-// Release is what is deployed, as conditions see it.
+// Release is the variable release: the version that is evaluated.
 type Release struct {
 	Tag, Digest, Revision, Rollout, Namespace string
 }
 
-// releaseFields are the fields that conditions may speak of.
+// releaseFields are the fields that conditions may use.
 var releaseFields = map[string]bool{"tag": true, "digest": true, "revision": true, "rollout": true, "namespace": true}
 
 func (r Release) value() map[string]string {
@@ -53,7 +52,7 @@ func (r Release) value() map[string]string {
 	}
 }
 
-// OfAnswer is for conditions over HTTPAnswer.
+// OfAnswer returns the values for a condition over HTTPAnswer.
 func OfAnswer(status int, headers map[string]string, body any, r Release) Values {
 	return Values{"status": status, "headers": headers, "body": body, "release": r.value()}
 }
@@ -64,7 +63,7 @@ type Sample struct {
 	Value  float64
 }
 
-// OfResult is for conditions over Result.
+// OfResult returns the values for a condition over Result.
 func OfResult(samples []Sample, r Release) Values {
 	list := make([]any, len(samples))
 	for i, s := range samples {
@@ -73,13 +72,13 @@ func OfResult(samples []Sample, r Release) Values {
 	return Values{"result": list, "release": r.value()}
 }
 
-// Series is one line of a graph.
+// Series is one time series of the result of a query.
 type Series struct {
 	Scope  string
 	Points []float64
 }
 
-// OfSeries is for conditions over SeriesList. Series without points have no last value, and do not take part.
+// OfSeries returns the values for a condition over SeriesList. It leaves out series without points, which have no last value.
 func OfSeries(series []Series, r Release) Values {
 	list := make([]any, 0, len(series))
 	for _, s := range series {
@@ -90,17 +89,14 @@ func OfSeries(series []Series, r Release) Values {
 	return Values{"series": list, "release": r.value()}
 }
 
-// ErrMalformed is a body that calls itself JSON and is not.
-var ErrMalformed = errors.New("malformed JSON")
-
-// Body makes the variable body of an answer: what it says in JSON, else its text. Numbers are decimals, as they are in JSON.
-func Body(contentType string, content []byte) (any, error) {
+// parseBody returns the variable body of an answer: parsed JSON, else text. Numbers are floating-point, as in JSON.
+func parseBody(contentType string, content []byte) (any, error) {
 	var parsed any
 	if err := json.Unmarshal(content, &parsed); err == nil {
 		return parsed, nil
 	}
 	if isJSON(contentType) {
-		return nil, ErrMalformed
+		return nil, errMalformed
 	}
 	return string(content), nil
 }

@@ -79,9 +79,6 @@ func TestVerdictKeepsItsTimes(t *testing.T) {
 	if !v.Since.Equal(since.Time) || !v.Until.Equal(until.Time) {
 		t.Errorf("%+v", v)
 	}
-	if Ours(g) || !Ours(&v1alpha1.RolloutGate{}) {
-		t.Error("a gate without a class is ours, one of another class is not")
-	}
 }
 
 // TestTimeClearsWhatHasAnEnd: a schedule that is invalid, or that closes for ever, is cleared by a person.

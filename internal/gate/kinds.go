@@ -46,16 +46,6 @@ func promoted(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 	return v
 }
 
-// Ours says whether Kuberik answers for the gate.
-func Ours(g *v1alpha1.RolloutGate) bool {
-	for _, k := range kinds() {
-		if k.class == Class(g) {
-			return true
-		}
-	}
-	return false
-}
-
 // Class of a gate: what it says, or what its fields imply. One that an Environment keeps is of its class whatever somebody makes it say.
 func Class(g *v1alpha1.RolloutGate) string {
 	owner := metav1.GetControllerOf(g)

@@ -242,5 +242,5 @@ func (in *input) waits() bool {
 	if e := release.Gated(in.ro); e != nil && is(e.Version) {
 		return true
 	}
-	return slices.ContainsFunc(gate.Next(in.ro), is)
+	return slices.ContainsFunc(gate.Candidates(in.ro), is)
 }

@@ -39,13 +39,13 @@ type Asker interface {
 // Option is what New may be given besides what every Controller needs.
 type Option func(*Controller)
 
-// Asking makes the controller answer for gates of class http. Default: it leaves them alone, and so they are closed.
-func Asking(a Asker) Option {
+// WithHTTPAsker makes the controller answer for gates of class http. Default: it leaves them alone, and so they are closed.
+func WithHTTPAsker(a Asker) Option {
 	return func(c *Controller) { c.asker, c.answers = a, newAnswers() }
 }
 
-// Within makes the controller keep a budget that it shares. Default: one of its own.
-func Within(b *fair.Budget) Option {
+// WithBudget makes the controller keep a budget that it shares. Default: one of its own.
+func WithBudget(b *fair.Budget) Option {
 	return func(c *Controller) { c.budget = b }
 }
 

@@ -148,7 +148,7 @@ func newWorld(t *testing.T, candidates ...v1alpha1.VersionInfo) *world {
 }
 
 // restart begins with an empty memory.
-func (w *world) restart() { w.Controller = New(w.store, w.clock, Asking(w.voice)) }
+func (w *world) restart() { w.Controller = New(w.store, w.clock, WithHTTPAsker(w.voice)) }
 
 func (w *world) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
 
@@ -272,7 +272,7 @@ func TestExpressionsThatTakeTooMuchWait(t *testing.T) {
 	w.pass(3 * time.Second)
 	w.look()
 	w.want("out of debt", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +3s"}, 1)
-	charges := Asking(charging{w.voice})
+	charges := WithHTTPAsker(charging{w.voice})
 	charges(w.Controller)
 	w.pass(time.Minute)
 	w.look()
@@ -466,7 +466,7 @@ func TestNothingToAsk(t *testing.T) {
 
 func TestItAsksAFewAtATime(t *testing.T) {
 	w := newWorld(t)
-	for i := range gate.Most {
+	for i := range gate.MaxCandidates {
 		w.store.ro.Status.ReleaseCandidates = append(w.store.ro.Status.ReleaseCandidates, v(fmt.Sprint(i), "x"))
 	}
 	var mu sync.Mutex
@@ -487,7 +487,7 @@ func TestItAsksAFewAtATime(t *testing.T) {
 		<-mine
 	}
 	w.look()
-	if n := len(w.voice.heard()); n != gate.Most {
+	if n := len(w.voice.heard()); n != gate.MaxCandidates {
 		t.Errorf("asked %d times", n)
 	}
 }
@@ -521,7 +521,7 @@ func TestThroughTheWire(t *testing.T) {
 	t.Cleanup(out.Close)
 	w.store.gate.Spec.HTTP.URL = server.URL
 	w.store.gate.Spec.HTTP.Query = map[string]string{"tag": "release.tag", "digest": "release.digest"}
-	w.Controller = New(w.store, w.clock, Asking(apicheck.Asker{Client: out, Conditions: expr.NewCache(64)}))
+	w.Controller = New(w.store, w.clock, WithHTTPAsker(apicheck.Asker{Client: out, Conditions: expr.NewCache(64)}))
 	w.look()
 	w.want("no", nil, []string{"1.0@sha256:a closed AnsweredNo +0s"}, 1)
 	status = http.StatusOK

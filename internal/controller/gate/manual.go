@@ -15,8 +15,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Hearing makes the controller count approvals. Default: none is proved.
-func Hearing(r approval.Reader) Option {
+// WithApprovals makes the controller count approvals. Default: none is proved.
+func WithApprovals(r approval.Reader) Option {
 	return func(c *Controller) { c.people = &r }
 }
 
@@ -59,7 +59,7 @@ func (c *Controller) hear(ctx context.Context, ro *v1alpha1.Rollout) (gate.Conte
 
 // verdicts are for the candidates, newest first, each since it was first given, with how long the first of them lasts.
 func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, said gate.Context) (list []v1alpha1.GateVerdict, wait time.Duration) {
-	for _, candidate := range gate.Next(ro) {
+	for _, candidate := range gate.Candidates(ro) {
 		id := version.Identity(candidate)
 		v := gate.Evaluate(g, id, said)
 		verdict := v1alpha1.GateVerdict{

@@ -17,7 +17,7 @@ import (
 // inQuestion lists the releases that gates are asked about next: the candidates, in the order in which they would be deployed, up to a
 // limit; what is on its way and not yet with Flux; and what a failed deployment would be taken back to.
 func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
-	candidates := slices.Clone(gate.Next(ro))
+	candidates := slices.Clone(gate.Candidates(ro))
 	if ro.Spec.Selection == v1alpha1.SelectEvery {
 		slices.Reverse(candidates)
 	}

@@ -68,11 +68,11 @@ func TestInQuestion(t *testing.T) {
 	}
 	var ro v1alpha1.Rollout
 	ro.Status.ReleaseCandidates = many
-	if got := inQuestion(&ro); len(got) != gate.Most || got[0].Tag != "30" || ro.Status.ReleaseCandidates[0].Tag != "30" {
+	if got := inQuestion(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "30" || ro.Status.ReleaseCandidates[0].Tag != "30" {
 		t.Errorf("of many, %d from %s on", len(got), got[0].Tag)
 	}
 	ro.Spec.Selection = v1alpha1.SelectEvery
-	if got := inQuestion(&ro); len(got) != gate.Most || got[0].Tag != "1" || ro.Status.ReleaseCandidates[0].Tag != "30" {
+	if got := inQuestion(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "1" || ro.Status.ReleaseCandidates[0].Tag != "30" {
 		t.Errorf("one after the other, %d from %s on", len(got), got[0].Tag)
 	}
 }

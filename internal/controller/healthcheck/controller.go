@@ -105,7 +105,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 // complete adds what the two controllers have in common. Each leaves the checks of the other alone. A check whose class is changed is one
 // of the other's from then on.
 func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, outside bool) error {
-	mine := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].Outside == outside }
+	mine := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].External == outside }
 	return b.
 		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.When(mine))).
 		Watches(&v1alpha1.HealthCheck{}, &c.probes).
@@ -165,7 +165,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 
 // judge says what a probe amounts to, and for which deployments.
 func (c *Controller) judge(kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report) verdict {
-	if !kind.One {
+	if !kind.PerDeployment {
 		return c.streaks.judge(check, releases, r, c.clock.Now())
 	}
 	once := check.DeepCopy()
@@ -202,7 +202,7 @@ func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
 		every = max(d, shortest)
 	}
-	if t, ours := health.TraitsOf(check); report.State == v1alpha1.HealthPending && ours && !t.Outside {
+	if t, ours := health.TraitsOf(check); report.State == v1alpha1.HealthPending && ours && !t.External {
 		return min(every, eager)
 	}
 	return every

@@ -203,7 +203,7 @@ func TestACheckThatIsHardOnTheControllerIsProbedLessAndLess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.classes["slow"] = Class{Checker: &slow{clock: w.clock, takes: c.takes, err: c.err}, Traits: health.Traits{Outside: true}}
+			w.classes["slow"] = Class{Checker: &slow{clock: w.clock, takes: c.takes, err: c.err}, Traits: health.Traits{External: true}}
 			check := w.check(1)
 			check.Spec.Class = new("slow")
 			for i, want := range c.want {

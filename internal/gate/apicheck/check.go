@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/expr"
@@ -15,54 +16,54 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Reasons of verdicts. Every reason but ReasonAnsweredYes is of a verdict that is closed.
+// Reasons of verdicts. Only a verdict with ReasonAnsweredYes is open.
 const (
 	// ReasonAnsweredYes: the answer is a success.
 	ReasonAnsweredYes = "AnsweredYes"
-	// ReasonAnsweredNo: the answer is none.
+	// ReasonAnsweredNo: the answer is not a success.
 	ReasonAnsweredNo = "AnsweredNo"
-	// ReasonNoAnswer: nobody answered, or not in time.
+	// ReasonNoAnswer: the API did not answer in time.
 	ReasonNoAnswer = "NoAnswer"
-	// ReasonBadAnswer: success asks for a body that is too large, or that is malformed JSON.
+	// ReasonBadAnswer: the condition needs the body, which is too large or malformed JSON.
 	ReasonBadAnswer = "BadAnswer"
-	// ReasonExpressionFailed: an expression of the gate cannot be read, or has no value for the release or for the answer.
+	// ReasonExpressionFailed: an expression of the gate is invalid, or has no value for the release or the answer.
 	ReasonExpressionFailed = "ExpressionFailed"
-	// ReasonRefused: the request may not be made as it is written. Somebody has to change the gate, a Secret or a flag of the controller.
+	// ReasonRefused: the request is not allowed. Somebody has to change the gate, a Secret or a flag of the controller.
 	ReasonRefused = "Refused"
-	// ReasonKeysUnreadable: a Secret or a ConfigMap of the request could not be read just now.
+	// ReasonKeysUnreadable: a Secret or ConfigMap of the request could not be read.
 	ReasonKeysUnreadable = "KeysUnreadable"
 )
 
 const (
-	// defaultRetries is how often a request is made again where the gate says nothing.
+	// defaultRetries is the default of spec.http.retries.
 	defaultRetries = 2
-	// firstPause is before the first retry. Each pause is twice the one before, up to longestPause.
-	firstPause   = time.Second
-	longestPause = 10 * time.Second
-	// patience is how long after the first request the last retry begins.
-	patience = time.Minute
-	// mostMessage is how long a message may be, in bytes.
-	mostMessage = 1000
+	// firstPause is the pause before the first retry. Each pause is twice as long as the one before, up to maxPause.
+	firstPause = time.Second
+	maxPause   = 10 * time.Second
+	// retryTimeout is the maximum time between the first request and the start of the last retry.
+	retryTimeout = time.Minute
+	// maxMessage is the maximum length of a message in bytes.
+	maxMessage = 1000
 )
 
-// Asker asks for gates. It may be used by many at once.
+// Asker asks the APIs of gates. It is safe for concurrent use.
 type Asker struct {
-	// Client makes the requests.
+	// Client sends the requests.
 	Client *outbound.Client
-	// Conditions remembers what was compiled.
+	// Conditions caches compiled expressions.
 	Conditions *expr.Cache
-	// Clock for the pauses between retries. Default: the real one.
+	// Clock times the pauses between retries. Defaults to the system clock.
 	Clock clock.Clock
 }
 
-// Ask asks the URL of a gate about a release. What it says is closed unless the answer is a clear yes. If ctx ends before there is an
-// answer, the verdict means nothing. The message is the same for the same state of affairs, and quotes nothing of the answer.
+// Ask asks the API of a gate about a release. The verdict is closed unless the answer is a success. If ctx ends, the
+// verdict is meaningless. The message is stable while the answer is, and quotes no text of it.
 func (a Asker) Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) gate.Verdict {
 	if a.Clock == nil {
 		a.Clock = clock.RealClock{}
 	}
 	v := a.verdict(ctx, g, r)
-	v.Gate, v.Message = g.Name, version.Clean(v.Message, mostMessage)
+	v.Gate, v.Message = g.Name, version.Clean(v.Message, maxMessage)
 	return v
 }
 
@@ -71,8 +72,8 @@ func (a Asker) verdict(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Rele
 	if spec == nil {
 		return closed(ReasonRefused, "spec.http is missing")
 	}
-	// What cannot be judged is not asked for.
-	judge, err := a.judge(ctx, spec, r)
+	// An answer that could not be evaluated is not worth a request.
+	success, err := a.Conditions.CompileSuccess(ctx, spec.Success, nil)
 	if err != nil {
 		return closed(ReasonExpressionFailed, err.Error())
 	}
@@ -80,34 +81,30 @@ func (a Asker) verdict(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Rele
 	if err != nil {
 		return closed(ReasonExpressionFailed, err.Error())
 	}
-	retries := int32(defaultRetries)
-	if spec.Retries != nil {
-		retries = *spec.Retries
-	}
-	return a.insist(ctx, retries, func() (gate.Verdict, bool) {
+	return a.retry(ctx, ptr.Deref(spec.Retries, defaultRetries), func() (gate.Verdict, bool) {
 		answer, err := a.Client.Do(ctx, g.Namespace, request, outbound.Timeout(spec.Timeout))
 		if err != nil {
-			return unanswered(err)
+			return noAnswer(err)
 		}
-		v := judge(ctx, answer)
-		return v, !v.Open() && notNow(answer.Status)
+		v := evaluate(ctx, success, answer, r)
+		return v, !v.Open() && isTemporary(answer.Status)
 	})
 }
 
-// insist asks until an answer means something, or retries or patience are at an end.
-func (a Asker) insist(ctx context.Context, retries int32, ask func() (v gate.Verdict, again bool)) gate.Verdict {
+// retry calls ask until it is final, or until the retries or retryTimeout are used up.
+func (a Asker) retry(ctx context.Context, retries int32, ask func() (v gate.Verdict, again bool)) gate.Verdict {
 	start, pause := a.Clock.Now(), firstPause
 	for {
 		v, again := ask()
-		if !again || retries <= 0 || a.Clock.Since(start)+pause > patience || !a.wait(ctx, pause) {
+		if !again || retries <= 0 || a.Clock.Since(start)+pause > retryTimeout || !a.wait(ctx, pause) {
 			return v
 		}
 		retries--
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, maxPause)
 	}
 }
 
-// wait says whether the pause came to its end.
+// wait waits for a pause and reports whether it passed before ctx ended.
 func (a Asker) wait(ctx context.Context, pause time.Duration) bool {
 	timer := a.Clock.NewTimer(pause)
 	defer timer.Stop()
@@ -119,25 +116,41 @@ func (a Asker) wait(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// notNow says whether a status is about the one who answers, and not about the question.
-func notNow(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
+// isTemporary reports whether a status code is about the state of the server, and not about the request.
+func isTemporary(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
 
-// unanswered is the verdict for a request without an answer, and whether it is worth making again.
-func unanswered(err error) (v gate.Verdict, again bool) {
+// noAnswer returns the verdict for a request without an answer, and whether to retry it.
+func noAnswer(err error) (v gate.Verdict, again bool) {
 	var (
-		failure *outbound.NoAnswerError
-		refusal *outbound.RefusedError
+		noAnswer *outbound.NoAnswerError
+		refused  *outbound.RefusedError
 	)
 	switch {
-	case errors.As(err, &failure):
-		return closed(ReasonNoAnswer, failure.Error()), true
-	case errors.As(err, &refusal):
-		return closed(ReasonRefused, refusal.Error()), false
+	case errors.As(err, &noAnswer):
+		return closed(ReasonNoAnswer, noAnswer.Error()), true
+	case errors.As(err, &refused):
+		return closed(ReasonRefused, refused.Error()), false
 	}
-	// What the API server says of it may differ each time.
+	// The error of the API server may differ each time, so the message leaves it out.
 	return closed(ReasonKeysUnreadable, "a Secret or a ConfigMap of the request could not be read just now"), false
 }
 
 func closed(reason, message string) gate.Verdict {
 	return gate.Verdict{State: v1alpha1.GateClosed, Reason: reason, Message: message}
+}
+
+// evaluate returns the verdict for an answer.
+func evaluate(ctx context.Context, success *expr.Success, a outbound.Answer, r expr.Release) gate.Verdict {
+	outcome, message, err := success.Check(ctx, expr.Answer{Status: a.Status, Headers: a.Headers, Body: a.Body, Truncated: a.Truncated}, r)
+	switch {
+	case err != nil:
+		return closed(ReasonExpressionFailed, err.Error())
+	case outcome == expr.Unusable:
+		return closed(ReasonBadAnswer, message)
+	case outcome == expr.NoValue:
+		return closed(ReasonExpressionFailed, message)
+	case outcome == expr.Unsuccessful:
+		return closed(ReasonAnsweredNo, message)
+	}
+	return gate.Verdict{State: v1alpha1.GateOpen, Reason: ReasonAnsweredYes, Message: message}
 }

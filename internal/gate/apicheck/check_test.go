@@ -38,14 +38,14 @@ const (
 
 var release = expr.Release{Tag: "v1.1.0+a&b", Digest: "sha256:abc", Revision: "main@sha1:1", Rollout: "hello", Namespace: namespace}
 
-// hasty is a clock on which every pause is over at once, and is noted.
-type hasty struct {
+// recordingClock is a clock that records each pause and ends it at once.
+type recordingClock struct {
 	*clocktesting.FakeClock
 	mu     sync.Mutex
 	pauses []time.Duration
 }
 
-func (h *hasty) NewTimer(d time.Duration) clock.Timer {
+func (h *recordingClock) NewTimer(d time.Duration) clock.Timer {
 	h.mu.Lock()
 	h.pauses = append(h.pauses, d)
 	h.mu.Unlock()
@@ -54,16 +54,16 @@ func (h *hasty) NewTimer(d time.Duration) clock.Timer {
 	return timer
 }
 
-// bench is an asker, the keys that it finds and the clock that it goes by.
-type bench struct {
+// fixture is an Asker with its keys and its clock.
+type fixture struct {
 	apicheck.Asker
 	keys  *outboundtest.Keys
-	clock *hasty
+	clock *recordingClock
 }
 
-func newBench(tb testing.TB) bench {
+func newFixture(tb testing.TB) fixture {
 	tb.Helper()
-	b := bench{keys: &outboundtest.Keys{}, clock: &hasty{FakeClock: clocktesting.NewFakeClock(time.Unix(1_700_000_000, 0))}}
+	b := fixture{keys: &outboundtest.Keys{}, clock: &recordingClock{FakeClock: clocktesting.NewFakeClock(time.Unix(1_700_000_000, 0))}}
 	client := outbound.New(outbound.Options{
 		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Keys:   b.keys, Resolver: outboundtest.Resolver(tb, func(string) []netip.Addr { return nil }),
@@ -81,8 +81,8 @@ func gateOf(spec v1alpha1.HTTPGate) *v1alpha1.RolloutGate {
 
 func request(url string) v1alpha1.HTTPRequest { return v1alpha1.HTTPRequest{URL: url} }
 
-// said is a verdict in one line, as a person sees it.
-func said(v gate.Verdict) string { return string(v.State) + " " + v.Reason + ": " + v.Message }
+// format returns a verdict in one line.
+func format(v gate.Verdict) string { return string(v.State) + " " + v.Reason + ": " + v.Message }
 
 func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	tb.Helper()
@@ -91,7 +91,7 @@ func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answer is a server that gives one answer.
+// answer returns the URL of a server that always gives the same answer.
 func answer(tb testing.TB, status int, kind, body string) string {
 	tb.Helper()
 	return serve(tb, func(w http.ResponseWriter, _ *http.Request) {
@@ -134,26 +134,26 @@ func TestVerdicts(t *testing.T) {
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			g := gateOf(v1alpha1.HTTPGate{HTTPRequest: request(answer(t, tc.status, tc.kind, tc.body)), Success: tc.success})
-			first := said(b.Ask(t.Context(), g, release))
+			first := format(b.Ask(t.Context(), g, release))
 			if diff := cmp.Diff(tc.want, first); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if again := said(b.Ask(t.Context(), g, release)); again != first {
-				t.Errorf("says another thing the second time: %s", again)
+			if again := format(b.Ask(t.Context(), g, release)); again != first {
+				t.Errorf("the second verdict differs: %s", again)
 			}
 		})
 	}
-	v := newBench(t).Ask(t.Context(), &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "api"}}, release)
-	if said(v) != "closed Refused: spec.http is missing" || v.Gate != "api" {
+	v := newFixture(t).Ask(t.Context(), &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "api"}}, release)
+	if format(v) != "closed Refused: spec.http is missing" || v.Gate != "api" {
 		t.Errorf("without the field: %+v", v)
 	}
 }
 
-// TestFaults: whatever goes wrong closes the gate, with the cause.
+// Every fault closes the gate, and the message names the cause.
 func TestFaults(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	gone := serve(t, nil)
 	gone.Close()
@@ -220,24 +220,24 @@ func TestFaults(t *testing.T) {
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
 			g := gateOf(tc.spec)
-			first := said(b.Ask(t.Context(), g, release))
+			first := format(b.Ask(t.Context(), g, release))
 			if diff := cmp.Diff("closed "+tc.want, first); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if again := said(b.Ask(t.Context(), g, release)); again != first {
-				t.Errorf("says another thing the second time: %s", again)
+			if again := format(b.Ask(t.Context(), g, release)); again != first {
+				t.Errorf("the second verdict differs: %s", again)
 			}
 		})
 	}
 }
 
-// seen is what arrived of a request.
+// seen is a request as the server received it.
 type seen struct {
 	Method, URL, Token, Type, Body string
 }
 
 func TestRequest(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	var last seen
 	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -263,7 +263,7 @@ func TestRequest(t *testing.T) {
 		t.Run(label, func(t *testing.T) {
 			tc.spec.URL = server.URL + tc.path
 			if v := b.Ask(t.Context(), gateOf(tc.spec), release); !v.Open() {
-				t.Fatal(said(v))
+				t.Fatal(format(v))
 			}
 			if diff := cmp.Diff(tc.want, last); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
@@ -295,7 +295,7 @@ func TestRetries(t *testing.T) {
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			var asked atomic.Int64
 			server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				b.clock.Step(tc.slow)
@@ -306,7 +306,7 @@ func TestRetries(t *testing.T) {
 				w.WriteHeader(status)
 			})
 			v := b.Ask(t.Context(), gateOf(v1alpha1.HTTPGate{HTTPRequest: v1alpha1.HTTPRequest{URL: server.URL, Method: "POST", Body: "x"}, Retries: tc.retries}), release)
-			if diff := cmp.Diff(tc.want, said(v)); diff != "" {
+			if diff := cmp.Diff(tc.want, format(v)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 			if diff := cmp.Diff(tc.pauses, b.clock.pauses); diff != "" {
@@ -321,7 +321,7 @@ func TestRetries(t *testing.T) {
 
 func ptr(n int32) *int32 { return &n }
 
-// unreadable is an API server that is away.
+// unreadable is a source of keys whose API server is down.
 type unreadable struct{ asked atomic.Int64 }
 
 func (u *unreadable) Secret(context.Context, types.NamespacedName) (*corev1.Secret, error) {
@@ -333,21 +333,21 @@ func (u *unreadable) ConfigMap(context.Context, types.NamespacedName) (*corev1.C
 	return nil, errors.New("away")
 }
 
-func TestKeysThatCannotBeReadJustNow(t *testing.T) {
+func TestUnreadableKeys(t *testing.T) {
 	keys := &unreadable{}
-	b := newBench(t)
+	b := newFixture(t)
 	b.Client = outbound.New(outbound.Options{Keys: keys})
 	r := request("http://api.invalid")
 	r.HeadersFrom = []v1alpha1.HeaderFrom{{Header: "Authorization", SecretKeyRef: v1alpha1.KeyRef{Name: "s", Key: "token"}}}
-	got := said(b.Ask(t.Context(), gateOf(v1alpha1.HTTPGate{HTTPRequest: r}), release))
+	got := format(b.Ask(t.Context(), gateOf(v1alpha1.HTTPGate{HTTPRequest: r}), release))
 	if got != "closed KeysUnreadable: a Secret or a ConfigMap of the request could not be read just now" || keys.asked.Load() != 1 {
 		t.Errorf("%s, after %d attempts", got, keys.asked.Load())
 	}
 }
 
-// TestCancelled: a controller that ends does not wait for the pauses.
+// A controller that shuts down does not wait for the pauses.
 func TestCancelled(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.Clock = clocktesting.NewFakeClock(time.Now()) // on which no pause ever ends
 	ctx, cancel := context.WithCancel(t.Context())
 	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -355,13 +355,13 @@ func TestCancelled(t *testing.T) {
 		cancel()
 	})
 	if v := b.Ask(ctx, gateOf(v1alpha1.HTTPGate{HTTPRequest: request(server.URL)}), release); v.Open() {
-		t.Error(said(v))
+		t.Error(format(v))
 	}
 }
 
-// TestNothingLeaks: a verdict that is stored holds nothing of what was sent or answered.
+// A verdict contains no text of the request or the answer.
 func TestNothingLeaks(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	for status := 200; status < 600; status += 100 {
 		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Echo", r.Header.Get("Authorization"))
@@ -381,7 +381,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 }
 
-// TestCompile finds what is wrong with a gate before any release is in question.
+// TestCompile checks that invalid expressions are found without a release.
 func TestCompile(t *testing.T) {
 	for label, tc := range map[string]struct {
 		gate v1alpha1.HTTPGate
@@ -393,7 +393,7 @@ func TestCompile(t *testing.T) {
 		"Body":    {v1alpha1.HTTPGate{BodyExpression: "releas.tag"}, "bodyExpression: "},
 	} {
 		t.Run(label, func(t *testing.T) {
-			err := newBench(t).Compile(t.Context(), &tc.gate)
+			err := newFixture(t).Compile(t.Context(), &tc.gate)
 			if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}

@@ -1,6 +1,6 @@
-// Package apicheck asks a URL whether a release may pass, for gates of class http.
+// Package apicheck asks an HTTP API whether a release may pass a gate of class http.
 //
-// It fails closed: no answer, an answer that cannot be read, a condition that cannot be evaluated and a request that may not be made
-// are all closed, each with a reason of its own. A request that got no answer, or one that says "not now", is made again a few times;
-// a clear no is believed at once. The package remembers nothing and decides nothing about when to ask: that is the controller's.
+// The gate is open only if the API answers with a success. Everything else closes it, each cause with its own reason. A
+// request without an answer, or with a status of 429 or 5xx, is retried a few times. The package keeps no state; the
+// controller decides when to ask.
 package apicheck

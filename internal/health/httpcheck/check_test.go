@@ -29,15 +29,15 @@ const (
 	canary    = "canary/+~value"
 )
 
-// bench is a checker, and the keys that it finds.
-type bench struct {
+// fixture is a Checker with its keys.
+type fixture struct {
 	httpcheck.Checker
 	keys *outboundtest.Keys
 }
 
-func newBench(tb testing.TB) bench {
+func newFixture(tb testing.TB) fixture {
 	tb.Helper()
-	b := bench{keys: &outboundtest.Keys{}}
+	b := fixture{keys: &outboundtest.Keys{}}
 	client := outbound.New(outbound.Options{
 		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Keys:   b.keys, Resolver: outboundtest.Resolver(tb, func(string) []netip.Addr { return nil }),
@@ -47,7 +47,7 @@ func newBench(tb testing.TB) bench {
 	return b
 }
 
-func subject(spec v1alpha1.HTTPCheck, timeout time.Duration) health.Subject {
+func input(spec v1alpha1.HTTPCheck, timeout time.Duration) health.Subject {
 	d := v1alpha1.Duration(timeout.String())
 	return health.Subject{
 		Now: time.Now(),
@@ -72,7 +72,7 @@ func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// answer is a server that gives one answer.
+// answer returns the URL of a server that always gives the same answer.
 func answer(tb testing.TB, status int, kind, body string) string {
 	tb.Helper()
 	return serve(tb, func(w http.ResponseWriter, _ *http.Request) {
@@ -82,8 +82,8 @@ func answer(tb testing.TB, status int, kind, body string) string {
 	}).URL
 }
 
-// verdict is a report in one line, as a person sees it.
-func verdict(r health.Report, err error) string {
+// format returns a report in one line.
+func format(r health.Report, err error) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
@@ -131,21 +131,21 @@ func TestVerdicts(t *testing.T) {
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			b := newBench(t)
-			s := subject(v1alpha1.HTTPCheck{HTTPRequest: request(answer(t, tc.status, tc.kind, tc.body)), ExpectedStatus: tc.expected, Success: tc.success}, 5*time.Second)
-			if got := verdict(b.Check(t.Context(), s)); got != tc.want {
+			b := newFixture(t)
+			s := input(v1alpha1.HTTPCheck{HTTPRequest: request(answer(t, tc.status, tc.kind, tc.body)), ExpectedStatus: tc.expected, Success: tc.success}, 5*time.Second)
+			if got := format(b.Check(t.Context(), s)); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
 	}
-	if got := verdict(newBench(t).Check(t.Context(), health.Subject{Check: &v1alpha1.HealthCheck{}})); got != "error: spec.http is missing" {
+	if got := format(newFixture(t).Check(t.Context(), health.Subject{Check: &v1alpha1.HealthCheck{}})); got != "error: spec.http is missing" {
 		t.Errorf("without a field: %s", got)
 	}
 }
 
-// faults are what can go wrong, with what a user reads of it.
+// TestFaults checks the message of each fault.
 func TestFaults(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	drip := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
@@ -229,13 +229,13 @@ func TestFaults(t *testing.T) {
 			if strings.Contains(tc.want, "timed out") {
 				timeout = 300 * time.Millisecond
 			}
-			s := subject(v1alpha1.HTTPCheck{HTTPRequest: tc.request, Success: tc.success}, timeout)
-			first := verdict(b.Check(t.Context(), s))
+			s := input(v1alpha1.HTTPCheck{HTTPRequest: tc.request, Success: tc.success}, timeout)
+			first := format(b.Check(t.Context(), s))
 			if first != tc.want {
 				t.Errorf("got  %s\nwant %s", first, tc.want)
 			}
-			if again := verdict(b.Check(t.Context(), s)); again != first {
-				t.Errorf("says another thing the second time: %s", again)
+			if again := format(b.Check(t.Context(), s)); again != first {
+				t.Errorf("the second report differs: %s", again)
 			}
 		})
 	}
@@ -245,7 +245,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestSecretRotatedWhileRunning(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	var current atomic.Value
 	current.Store("first")
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -255,7 +255,7 @@ func TestSecretRotatedWhileRunning(t *testing.T) {
 	})
 	r := request(server.URL)
 	r.HeadersFrom = bearer("token")
-	s := subject(v1alpha1.HTTPCheck{HTTPRequest: r}, 5*time.Second)
+	s := input(v1alpha1.HTTPCheck{HTTPRequest: r}, 5*time.Second)
 	steps := []struct{ server, secret, want string }{
 		{"first", "first", "Healthy: answered 200"},
 		{"second", "first", "Unhealthy: answered 401, expected 200-299"},
@@ -264,13 +264,13 @@ func TestSecretRotatedWhileRunning(t *testing.T) {
 	for _, step := range steps {
 		current.Store(step.server)
 		b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": step.secret + "\n"})
-		if got := verdict(b.Check(t.Context(), s)); got != step.want {
+		if got := format(b.Check(t.Context(), s)); got != step.want {
 			t.Errorf("server wants %s, Secret has %s: got %s, want %s", step.server, step.secret, got, step.want)
 		}
 	}
 }
 
-// An endpoint that hands back what it was sent, in every form and place it can think of.
+// mirror answers with the token of the request, in several encodings and places.
 func mirror(w http.ResponseWriter, r *http.Request, status int, body string) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	encoded := base64.StdEncoding.EncodeToString([]byte(token))
@@ -285,12 +285,12 @@ func TestContract(t *testing.T) {
 	healthtest.Run(t, healthtest.Harness{
 		Canary: canary, Unanswered: v1alpha1.HealthUnhealthy,
 		Cannot: map[healthtest.Situation]string{
-			healthtest.Pending: "an answer is a verdict, and so is none",
-			healthtest.NoData:  "an answer is a verdict, and so is none",
+			healthtest.Pending: "every answer, and a missing one, is Healthy or Unhealthy",
+			healthtest.NoData:  "every answer, and a missing one, is Healthy or Unhealthy",
 		},
 		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 			t.Helper()
-			b := newBench(t)
+			b := newFixture(t)
 			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				switch s {
 				case healthtest.Unhealthy:
@@ -309,21 +309,21 @@ func TestContract(t *testing.T) {
 			b.keys.SetSecret(namespace, "token", server.URL, map[string]string{"token": canary})
 			r := request(server.URL)
 			r.HeadersFrom = bearer("token")
-			return b.Checker, subject(v1alpha1.HTTPCheck{HTTPRequest: r, Success: `body.ok`}, time.Second)
+			return b.Checker, input(v1alpha1.HTTPCheck{HTTPRequest: r, Success: `body.ok`}, time.Second)
 		},
 	})
 }
 
-// BenchmarkCheck is one probe, as 256 workers do them. 5,000 checks every 30s are 167 in a second.
+// BenchmarkCheck measures checks with 256 workers. 5,000 checks every 30s need 167 in a second.
 func BenchmarkCheck(b *testing.B) {
 	plain := serve(b, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"ok": true, "version": "v1.1.0"}`)
 	})
 	secure, ca := outboundtest.ServeTLS(b, outboundtest.Certificate{Hosts: []string{"127.0.0.1"}}, plain.Config.Handler)
-	bench := newBench(b)
-	bench.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": ca})
-	bench.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary})
+	f := newFixture(b)
+	f.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": ca})
+	f.keys.SetSecret(namespace, "token", "127.0.0.1", map[string]string{"token": canary})
 	trusting := request(secure.URL)
 	trusting.TLS = &v1alpha1.TLS{CAFrom: &v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "ca.crt"}}}
 	trusting.HeadersFrom = bearer("token")
@@ -335,9 +335,9 @@ func BenchmarkCheck(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetParallelism(128)
 			b.RunParallel(func(pb *testing.PB) {
-				s := subject(check, 10*time.Second)
+				s := input(check, 10*time.Second)
 				for pb.Next() {
-					if got := verdict(bench.Check(b.Context(), s)); got != "Healthy: answered 200" {
+					if got := format(f.Check(b.Context(), s)); got != "Healthy: answered 200" {
 						b.Error(got)
 					}
 				}
