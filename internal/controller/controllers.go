@@ -151,7 +151,7 @@ type asking struct {
 
 // inventory makes the checker of what Kustomizations apply.
 func inventory(mgr ctrl.Manager) (kustomization.Checker, error) {
-	live, err := kube.Bounded(mgr)
+	live, err := kube.NewLimitedReader(mgr)
 	if err != nil {
 		return kustomization.Checker{}, fmt.Errorf("preparing to read inventories: %w", err)
 	}

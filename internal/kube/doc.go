@@ -1,3 +1,3 @@
-// Package kube is the plumbing that every controller shares: the one place where a status is written, the classes of errors and
-// what they do to a reconcile, and the keys of the indexes. It knows nothing of releases.
+// Package kube holds what all controllers share: status patches, the result of a reconcile, index keys, fair work
+// queues, field owners, and the trimming of cached objects. It has no knowledge of releases.
 package kube

@@ -7,11 +7,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// shortest is the least time after which a reconcile is asked for; zero would mean never.
-const shortest = time.Millisecond
+// minRequeue is the shortest RequeueAfter. Zero would mean never.
+const minRequeue = time.Millisecond
 
-// Finish turns the end of a reconcile into what the queue understands. A conflict means that somebody else wrote first: the
-// object is looked at again, silently. An object that is gone needs nothing more.
+// Finish converts the outcome of a reconcile into its result. A conflict requeues without an error, because another
+// client wrote first. A NotFound error ends the reconcile. A wait of zero or less does not requeue.
 func Finish(wait time.Duration, err error) (ctrl.Result, error) {
 	switch {
 	case apierrors.IsConflict(err):
@@ -21,7 +21,7 @@ func Finish(wait time.Duration, err error) (ctrl.Result, error) {
 	case err != nil:
 		return ctrl.Result{}, err
 	case wait > 0:
-		return ctrl.Result{RequeueAfter: max(wait, shortest)}, nil
+		return ctrl.Result{RequeueAfter: max(wait, minRequeue)}, nil
 	}
 	return ctrl.Result{}, nil
 }

@@ -7,49 +7,49 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Keys of the indexes that the caches keep.
+// Keys of the cache indexes.
 const (
-	// ByRollout finds objects by the Rollout they belong to, or that they ask for versions.
+	// ByRollout finds objects by the Rollout they belong to or take a version from.
 	ByRollout = "kuberik.rollout"
-	// ByRelease finds Approvals by the Release they are about.
+	// ByRelease finds Approvals by their Release.
 	ByRelease = "kuberik.release"
 	// ByApplication finds Environments by their application.
 	ByApplication = "kuberik.application"
-	// ByGroup finds the namespaces whose Environments meet.
+	// ByGroup finds namespaces by the group that lets their Environments see each other.
 	ByGroup = "kuberik.group"
 	// ByPolicy finds Rollouts by their ImagePolicy.
 	ByPolicy = "kuberik.policy"
-	// BySource finds Kustomizations by the OCIRepository they are made from.
+	// BySource finds Kustomizations by the OCIRepository that is their source.
 	BySource = "kuberik.source"
-	// ByKustomization finds HealthChecks by the Kustomization they look at.
+	// ByKustomization finds HealthChecks by the Kustomization they check.
 	ByKustomization = "kuberik.kustomization"
-	// ByReach finds the Rollouts that look for health checks beyond their own namespace, by the value Beyond.
-	ByReach = "kuberik.reach"
-	// Beyond is the only value of ByReach.
-	Beyond = "beyond"
+	// ByScope finds Rollouts that select health checks of other namespaces, by the value CrossNamespace.
+	ByScope = "kuberik.scope"
+	// CrossNamespace is the only value of ByScope.
+	CrossNamespace = "cross-namespace"
 )
 
-// SelectRollout is the server-side field selector of kinds that name their Rollout in spec.rolloutRef.name. It works without a
-// cache.
+// SelectRollout is the field selector of kinds that have spec.rolloutRef.name. The API server supports it, so it works
+// without a cache.
 const SelectRollout = "spec.rolloutRef.name"
 
-// Server-side field selectors of Approvals and of Overrides.
+// Field selectors of Approvals and Overrides that the API server supports.
 const (
 	SelectRelease     = "spec.releaseName"
 	SelectRolloutName = "spec.rolloutName"
 )
 
-// Index is one index of one kind.
+// Index is a cache index of a kind.
 type Index struct {
-	// Object of the kind.
+	// Object is an empty object of the kind.
 	Object client.Object
 	// Key of the index.
 	Key string
-	// Values of an object.
+	// Values returns the index values of an object.
 	Values client.IndexerFunc
 }
 
-// AddIndexes registers indexes with a cache.
+// AddIndexes adds indexes to a cache.
 func AddIndexes(ctx context.Context, indexer client.FieldIndexer, list ...Index) error {
 	for _, i := range list {
 		if err := indexer.IndexField(ctx, i.Object, i.Key, i.Values); err != nil {

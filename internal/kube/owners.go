@@ -9,29 +9,30 @@ import (
 
 // Owner is a field manager that owns a field.
 type Owner struct {
-	// Manager by its name.
+	// Manager is the name of the field manager.
 	Manager string
-	// Operation by which it wrote: Apply or Update.
+	// Operation is Apply or Update.
 	Operation metav1.ManagedFieldsOperationType
 }
 
-// Owners returns who owns the fields directly below a path, by the name of the field. What was written to a subresource is left out.
+// Owners returns the owners of the fields directly below a path, by field name. It ignores subresources.
 func Owners(o metav1.Object, path ...string) map[string][]Owner {
 	owners := map[string][]Owner{}
 	for _, entry := range o.GetManagedFields() {
-		for field := range fieldsOf(entry, path) {
+		for field := range ownedFields(entry, path) {
 			owners[field] = append(owners[field], Owner{entry.Manager, entry.Operation})
 		}
 	}
 	return owners
 }
 
-// KeepOwners removes everything from the managed fields of an object but who owns fields directly below a path, where keep says so.
+// KeepOwners removes all managed fields of an object except the owners of fields directly below a path that keep
+// accepts.
 func KeepOwners(o metav1.Object, keep func(field string, w Owner) bool, path ...string) {
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range o.GetManagedFields() {
 		fields := map[string]any{}
-		for field := range fieldsOf(entry, path) {
+		for field := range ownedFields(entry, path) {
 			if keep(field, Owner{entry.Manager, entry.Operation}) {
 				fields[fieldPrefix+field] = map[string]any{}
 			}
@@ -40,17 +41,17 @@ func KeepOwners(o metav1.Object, keep func(field string, w Owner) bool, path ...
 			continue
 		}
 		kept = append(kept, metav1.ManagedFieldsEntry{
-			Manager: strings.Clone(entry.Manager), Operation: entry.Operation, FieldsV1: below(path, fields),
+			Manager: strings.Clone(entry.Manager), Operation: entry.Operation, FieldsV1: fieldsBelow(path, fields),
 		})
 	}
 	o.SetManagedFields(kept)
 }
 
-// fieldPrefix is before the name of a field in managed fields.
+// fieldPrefix precedes the name of a field in managed fields.
 const fieldPrefix = "f:"
 
-// fieldsOf returns the names of the fields directly below a path that an entry owns. An entry that cannot be read owns nothing.
-func fieldsOf(entry metav1.ManagedFieldsEntry, path []string) map[string]struct{} {
+// ownedFields returns the names of the fields directly below a path that an entry owns. An invalid entry owns none.
+func ownedFields(entry metav1.ManagedFieldsEntry, path []string) map[string]struct{} {
 	if entry.Subresource != "" || entry.FieldsV1 == nil {
 		return nil
 	}
@@ -81,14 +82,14 @@ func parseFields(raw []byte) (map[string]json.RawMessage, error) {
 	return level, err
 }
 
-// below writes fields as managed fields have them, below a path.
-func below(path []string, fields map[string]any) *metav1.FieldsV1 {
+// fieldsBelow returns managed fields with the given fields below a path.
+func fieldsBelow(path []string, fields map[string]any) *metav1.FieldsV1 {
 	for i := len(path) - 1; i >= 0; i-- {
 		fields = map[string]any{fieldPrefix + path[i]: fields}
 	}
 	raw, err := json.Marshal(fields)
 	if err != nil {
-		return nil // strings and maps of them can be written
+		return nil // cannot happen: these are maps of strings
 	}
 	return metav1.NewFieldsV1(string(raw))
 }

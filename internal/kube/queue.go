@@ -8,9 +8,9 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 )
 
-// Shared are the options of a controller whose workers are shared fairly among namespaces: one namespace keeps at most share of them
-// busy, and waiting namespaces take turns.
-func Shared(workers, share int) controller.Options {
+// FairOptions returns the options of a controller that shares its workers fairly between namespaces: a namespace
+// occupies at most share of them, and namespaces with pending requests take turns.
+func FairOptions(workers, share int) controller.Options {
 	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairQueue(share)}
 }
 
@@ -19,19 +19,20 @@ type (
 	queue   = workqueue.TypedRateLimitingInterface[reconcile.Request]
 )
 
-// fairQueue makes the queue of a controller, with the metrics that every queue has.
+// fairQueue returns a constructor of work queues, which have the usual metrics.
 func fairQueue(share int) func(string, limiter) queue {
 	return func(name string, l limiter) queue {
 		lanes := fair.New(share, func(r reconcile.Request) string { return r.Namespace })
 		inner := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: lanes})
-		delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{Name: name, Queue: inner})
+		delaying := workqueue.NewTypedDelayingQueueWithConfig(
+			workqueue.TypedDelayingQueueConfig[reconcile.Request]{Name: name, Queue: inner})
 		config := workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, DelayingQueue: delaying}
 		return sharedQueue{workqueue.NewTypedRateLimitingQueueWithConfig(l, config), lanes}
 	}
 }
 
-// sharedQueue gives back the share of what is done. Nobody has to be woken for that: the worker that is done is the one that asks next,
-// and at most one more item can be taken than before.
+// sharedQueue releases a slot of the namespace when a request is done. It wakes no other worker, because the worker
+// that is done takes the next request, and one slot allows at most one more.
 type sharedQueue struct {
 	queue
 	lanes *fair.Lanes[reconcile.Request]

@@ -24,165 +24,170 @@ func request(namespace string, n int) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: fmt.Sprint(n)}}
 }
 
-// crowd is a queue with its workers, each of which takes as long for an item as it is told.
-type crowd struct {
+// workerPool is a queue with workers. A worker takes the given time for a request.
+type workerPool struct {
 	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]
 	workers sync.WaitGroup
 	mu      sync.Mutex
-	// busy counts the items of each namespace that are worked on, most how many there have been of one, done when the last item of each
-	// was done.
-	busy map[string]int
-	most int
-	done map[string]time.Duration
+	// busy counts the running requests of each namespace, maxBusy is the maximum of one namespace, and done is when
+	// the last request of each was done.
+	busy    map[string]int
+	maxBusy int
+	done    map[string]time.Duration
 }
 
-func newCrowd(workers, share int, takes func(reconcile.Request) time.Duration) *crowd {
-	options := kube.Shared(workers, share)
-	c := &crowd{busy: map[string]int{}, done: map[string]time.Duration{}}
-	c.queue = options.NewQueue("", workqueue.DefaultTypedItemBasedRateLimiter[reconcile.Request]())
+func newWorkerPool(workers, share int, takes func(reconcile.Request) time.Duration) *workerPool {
+	options := kube.FairOptions(workers, share)
+	p := &workerPool{busy: map[string]int{}, done: map[string]time.Duration{}}
+	p.queue = options.NewQueue("", workqueue.DefaultTypedItemBasedRateLimiter[reconcile.Request]())
 	start := time.Now()
 	for range options.MaxConcurrentReconciles {
-		c.workers.Go(func() {
+		p.workers.Go(func() {
 			for {
-				item, ended := c.queue.Get()
+				item, ended := p.queue.Get()
 				if ended {
 					return
 				}
-				c.note(item.Namespace, 1)
+				p.count(item.Namespace, 1)
 				time.Sleep(takes(item))
-				c.note(item.Namespace, -1)
-				c.mu.Lock()
-				c.done[item.Namespace] = time.Since(start)
-				c.mu.Unlock()
-				c.queue.Done(item)
+				p.count(item.Namespace, -1)
+				p.mu.Lock()
+				p.done[item.Namespace] = time.Since(start)
+				p.mu.Unlock()
+				p.queue.Done(item)
 			}
 		})
 	}
-	return c
+	return p
 }
 
-func (c *crowd) note(namespace string, change int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy[namespace] += change
-	c.most = max(c.most, c.busy[namespace])
+func (p *workerPool) count(namespace string, change int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy[namespace] += change
+	p.maxBusy = max(p.maxBusy, p.busy[namespace])
 }
 
-func (c *crowd) end() {
-	c.queue.ShutDown()
-	c.workers.Wait()
+func (p *workerPool) stop() {
+	p.queue.ShutDown()
+	p.workers.Wait()
 }
 
-// TestOneNamespaceLeavesWorkersToOthers: 600 items that take half a minute each, and then one of somebody else.
-func TestOneNamespaceLeavesWorkersToOthers(t *testing.T) {
+// TestNamespaceOccupiesOnlyItsShare: one namespace has 600 requests of half a minute each, and another has fast ones.
+func TestNamespaceOccupiesOnlyItsShare(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(256, 32, func(r reconcile.Request) time.Duration {
-			if r.Namespace == "tarpit" {
+		p := newWorkerPool(256, 32, func(r reconcile.Request) time.Duration {
+			if r.Namespace == "slow" {
 				return 30 * time.Second
 			}
 			return 10 * time.Millisecond
 		})
 		for i := range 600 {
-			c.queue.Add(request("tarpit", i))
+			p.queue.Add(request("slow", i))
 		}
 		synctest.Wait()
 		for i := range 100 {
-			c.queue.Add(request("other", i))
+			p.queue.Add(request("other", i))
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if c.done["other"] == 0 || c.done["other"] > 40*time.Millisecond {
-			t.Errorf("100 items of 10ms each were done after %s", c.done["other"])
+		if p.done["other"] == 0 || p.done["other"] > 40*time.Millisecond {
+			t.Errorf("100 requests of 10ms each took %s", p.done["other"])
 		}
-		if c.most != 32 {
-			t.Errorf("a namespace kept %d workers busy, its share is 32", c.most)
+		if p.maxBusy != 32 {
+			t.Errorf("a namespace occupied %d workers, want 32", p.maxBusy)
 		}
-		c.end()
+		p.stop()
 	})
 }
 
-// TestNoWorkerSleepsWhileThereIsWork: what is done makes place for the next, and what changes while it is worked on comes again.
-func TestNoWorkerSleepsWhileThereIsWork(t *testing.T) {
+// TestWorkersAreNotIdle: a finished request frees a slot, and a running request that is added again is repeated.
+func TestWorkersAreNotIdle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(4, 2, func(reconcile.Request) time.Duration { return time.Second })
+		p := newWorkerPool(4, 2, func(reconcile.Request) time.Duration { return time.Second })
 		for i := range 10 {
-			c.queue.Add(request("a", i))
+			p.queue.Add(request("a", i))
 		}
 		synctest.Wait()
-		c.queue.Add(request("a", 0)) // it is being worked on
-		c.queue.AddAfter(request("b", 0), 2500*time.Millisecond)
+		p.queue.Add(request("a", 0)) // it is running
+		p.queue.AddAfter(request("b", 0), 2500*time.Millisecond)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if c.done["a"] != 6*time.Second {
-			t.Errorf("two workers did 11 items of a second each in %s", c.done["a"])
+		if p.done["a"] != 6*time.Second {
+			t.Errorf("two workers did 11 requests of a second each in %s", p.done["a"])
 		}
-		if c.done["b"] != 3500*time.Millisecond {
-			t.Errorf("an item that was added for later was done after %s", c.done["b"])
+		if p.done["b"] != 3500*time.Millisecond {
+			t.Errorf("a delayed request was done after %s", p.done["b"])
 		}
-		c.end()
+		p.stop()
 	})
 }
 
-func aCheck(uid types.UID, generation int64) *v1alpha1.HealthCheck {
+func newCheck(uid types.UID, generation int64) *v1alpha1.HealthCheck {
 	return &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "a", UID: uid, Generation: generation}}
 }
 
-func TestARunIsCancelledWhenItsObjectIsGoneOrChanged(t *testing.T) {
+func TestReconcileIsCancelledWhenItsObjectChanges(t *testing.T) {
 	t.Parallel()
-	created := func(r *kube.Runs, o client.Object) { r.Create(context.Background(), event.CreateEvent{Object: o}, nil) }
-	updated := func(r *kube.Runs, o client.Object) {
+	created := func(r *kube.ActiveReconciles, o client.Object) {
+		r.Create(context.Background(), event.CreateEvent{Object: o}, nil)
+	}
+	updated := func(r *kube.ActiveReconciles, o client.Object) {
 		r.Update(context.Background(), event.UpdateEvent{ObjectOld: o, ObjectNew: o}, nil)
 	}
-	deleted := func(r *kube.Runs, o client.Object) { r.Delete(context.Background(), event.DeleteEvent{Object: o}, nil) }
-	other := aCheck("1", 9)
+	deleted := func(r *kube.ActiveReconciles, o client.Object) {
+		r.Delete(context.Background(), event.DeleteEvent{Object: o}, nil)
+	}
+	other := newCheck("1", 9)
 	other.Name = "b"
 	for name, c := range map[string]struct {
-		event func(*kube.Runs, client.Object)
-		about *v1alpha1.HealthCheck
-		want  bool
+		event  func(*kube.ActiveReconciles, client.Object)
+		object *v1alpha1.HealthCheck
+		want   bool
 	}{
-		"its status changed":       {updated, aCheck("1", 2), false},
-		"an old event":             {updated, aCheck("1", 1), false},
-		"its spec changed":         {updated, aCheck("1", 3), true},
-		"it was deleted":           {deleted, aCheck("1", 2), true},
-		"another was deleted":      {deleted, aCheck("0", 2), false},
-		"it was made again":        {created, aCheck("2", 1), true},
-		"another object":           {updated, other, false},
-		"another object was ended": {deleted, other, false},
+		"status changed":                  {updated, newCheck("1", 2), false},
+		"older event":                     {updated, newCheck("1", 1), false},
+		"spec changed":                    {updated, newCheck("1", 3), true},
+		"deleted":                         {deleted, newCheck("1", 2), true},
+		"object with another UID deleted": {deleted, newCheck("0", 2), false},
+		"recreated":                       {created, newCheck("2", 1), true},
+		"another object updated":          {updated, other, false},
+		"another object deleted":          {deleted, other, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var runs kube.Runs
-			c.event(&runs, c.about) // nothing is under way
-			ctx, end := runs.Begin(t.Context(), aCheck("1", 2))
-			c.event(&runs, c.about)
+			var active kube.ActiveReconciles
+			c.event(&active, c.object) // no reconcile is running
+			ctx, end := active.Begin(t.Context(), newCheck("1", 2))
+			c.event(&active, c.object)
 			if cancelled := errors.Is(context.Cause(ctx), kube.ErrOutdated); cancelled != c.want {
 				t.Errorf("cancelled: %v", cancelled)
 			}
 			end()
-			c.event(&runs, c.about)
+			c.event(&active, c.object)
 			if ctx.Err() == nil {
-				t.Error("its context outlives it")
+				t.Error("the context is not cancelled at the end")
 			}
 		})
 	}
 }
 
-// TestTheEndOfARunLeavesTheNextAlone: two controllers share Runs, and an object moves from one to the other.
-func TestTheEndOfARunLeavesTheNextAlone(t *testing.T) {
+// TestEndOfReconcileKeepsTheNextOne: two controllers share ActiveReconciles, and an object moves from one to the
+// other.
+func TestEndOfReconcileKeepsTheNextOne(t *testing.T) {
 	t.Parallel()
-	var runs kube.Runs
-	_, end := runs.Begin(t.Context(), aCheck("1", 1))
-	ctx, endNext := runs.Begin(t.Context(), aCheck("1", 2))
+	var active kube.ActiveReconciles
+	_, end := active.Begin(t.Context(), newCheck("1", 1))
+	ctx, endNext := active.Begin(t.Context(), newCheck("1", 2))
 	defer endNext()
 	end()
 	if ctx.Err() != nil {
-		t.Error("it was cancelled with the one before")
+		t.Error("it was cancelled with the previous one")
 	}
-	runs.Delete(t.Context(), event.DeleteEvent{Object: aCheck("1", 2)}, nil)
+	active.Delete(t.Context(), event.DeleteEvent{Object: newCheck("1", 2)}, nil)
 	if !errors.Is(context.Cause(ctx), kube.ErrOutdated) {
-		t.Error("it is not known any more")
+		t.Error("it is no longer tracked")
 	}
 }

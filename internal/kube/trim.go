@@ -13,22 +13,24 @@ import (
 )
 
 const (
-	// mostAnnotations is how many bytes of annotations are cached of an object whose owner may write what they like there.
-	mostAnnotations = 16 << 10
-	// mostCopies is the same for HealthChecks, which may have those of a DatadogMonitor and some of their own.
-	mostCopies = 24 << 10
-	// mostLabels and mostOwners are the same for labels and owner references.
-	mostLabels, mostOwners = 8 << 10, 8 << 10
-	// AnnotationTrimmed is on objects of the cache some of whose annotations were left out, and never on the API server. Without it, an
-	// object that has one annotation left could lose that in a patch, and a patch that leaves none removes all there are.
+	// maxAnnotations is the maximum size in bytes of the cached annotations of an object.
+	maxAnnotations = 16 << 10
+	// maxHealthCheckAnnotations is the maximum for a HealthCheck, which may have copies of the annotations of a
+	// DatadogMonitor besides its own.
+	maxHealthCheckAnnotations = 24 << 10
+	// maxLabels and maxOwners are the maximum sizes in bytes of the cached labels and owner references.
+	maxLabels, maxOwners = 8 << 10, 8 << 10
+	// AnnotationTrimmed marks cached objects without some of their annotations. It never reaches the API server.
+	// Without it, a patch that removes the only cached annotation would remove all annotations of the object.
 	AnnotationTrimmed = "kuberik.com/trimmed"
 )
 
-// domains are those whose annotations are read.
-var domains = []string{"kuberik.com", "fluxcd.io"}
+// readDomains are the domains of the annotations that Kuberik reads.
+var readDomains = []string{"kuberik.com", "fluxcd.io"}
 
-// Trim takes out of an object what nobody reads of it, before it is cached: its managed fields, finalizers, and most annotations. The objects of the
-// cache are never written as they are, but as patches, in which what is neither here nor there does not occur.
+// Trim removes what Kuberik does not read from an object before it is cached: managed fields, finalizers, and most
+// annotations. Cached objects are written only as patches against the cached object, which do not contain the removed
+// fields.
 func Trim(o any) (any, error) {
 	if m, err := meta.Accessor(o); err == nil {
 		m.SetManagedFields(nil)
@@ -36,44 +38,44 @@ func Trim(o any) (any, error) {
 	return TrimMetadata(o)
 }
 
-// TrimMetadata is Trim for objects whose managed fields are read.
+// TrimMetadata is Trim for kinds whose managed fields Kuberik reads.
 func TrimMetadata(o any) (any, error) {
 	m, err := meta.Accessor(o)
 	if err != nil {
-		return o, nil //nolint:nilerr // what has no metadata is no object: a cache may hand in a note that one was deleted
+		return o, nil //nolint:nilerr // the cache also passes tombstones of deleted objects, which have no metadata
 	}
 	m.SetFinalizers(nil)
 	trimOwners(m)
-	kept, most := read, mostAnnotations
+	keep, limit := isRead, maxAnnotations
 	switch o.(type) {
 	case *metav1.PartialObjectMetadata: // a DatadogMonitor, whose labels and annotations are copied to its HealthCheck
 		TrimLabels(m)
-		kept = func(key string) bool { return key != corev1.LastAppliedConfigAnnotation }
+		keep = func(key string) bool { return key != corev1.LastAppliedConfigAnnotation }
 	case *v1alpha1.HealthCheck:
-		kept, most = func(string) bool { return true }, mostCopies
+		keep, limit = func(string) bool { return true }, maxHealthCheckAnnotations
 	}
 	all := m.GetAnnotations()
-	if some := trimmed(all, kept, most); len(some) < len(all) {
-		some[AnnotationTrimmed] = "true"
-		m.SetAnnotations(some)
+	if kept := smallest(all, keep, limit); len(kept) < len(all) {
+		kept[AnnotationTrimmed] = "true"
+		m.SetAnnotations(kept)
 	}
 	return o, nil
 }
 
-// trimOwners keeps the controller of an object alone, where its owners take more than they ought to. One that is too large itself is nobody's
-// controller.
+// trimOwners removes all owner references except the controller if they are larger than maxOwners, and the controller
+// too if its reference alone is larger.
 func trimOwners(m metav1.Object) {
 	owners := m.GetOwnerReferences()
-	if sizeOf(owners...) <= mostOwners {
+	if sizeOf(owners...) <= maxOwners {
 		return
 	}
 	m.SetOwnerReferences(nil)
-	if c := metav1.GetControllerOf(&metav1.ObjectMeta{OwnerReferences: owners}); c != nil && sizeOf(*c) <= mostOwners {
+	if c := metav1.GetControllerOf(&metav1.ObjectMeta{OwnerReferences: owners}); c != nil && sizeOf(*c) <= maxOwners {
 		m.SetOwnerReferences([]metav1.OwnerReference{*c})
 	}
 }
 
-// sizeOf is about how many bytes owner references take.
+// sizeOf returns the approximate size of owner references in bytes.
 func sizeOf(owners ...metav1.OwnerReference) int {
 	size := 0
 	for i := range owners {
@@ -83,26 +85,28 @@ func sizeOf(owners ...metav1.OwnerReference) int {
 	return size
 }
 
-// TrimLabels keeps the smallest labels of an object, up to mostLabels. It is not for objects that are selected by their labels: where too
-// many are refused instead, nobody gets out of a selection by adding some.
+// TrimLabels keeps the smallest labels of an object, up to 8 KiB. Do not use it for objects that are selected by label:
+// their author could leave a selection by adding labels. Refuse objects with too many labels instead.
 func TrimLabels(m metav1.Object) {
 	all := m.GetLabels()
-	if some := trimmed(all, func(string) bool { return true }, mostLabels); len(some) < len(all) {
-		m.SetLabels(some)
+	if kept := smallest(all, func(string) bool { return true }, maxLabels); len(kept) < len(all) {
+		m.SetLabels(kept)
 	}
 }
 
-// read says whether an annotation is of a domain that is read.
-func read(key string) bool {
+// isRead reports whether Kuberik reads annotations of the domain of a key.
+func isRead(key string) bool {
 	domain, _, _ := strings.Cut(key, "/")
-	return slices.ContainsFunc(domains, func(d string) bool { return domain == d || strings.HasSuffix(domain, "."+d) })
+	return slices.ContainsFunc(readDomains, func(d string) bool {
+		return domain == d || strings.HasSuffix(domain, "."+d)
+	})
 }
 
-// trimmed keeps those annotations that are read, the smallest first, up to so many bytes.
-func trimmed(all map[string]string, kept func(string) bool, most int) map[string]string {
+// smallest returns the smallest entries whose key keep accepts, up to a limit in bytes.
+func smallest(all map[string]string, keep func(string) bool, limit int) map[string]string {
 	var keys []string
 	for key := range all {
-		if kept(key) {
+		if keep(key) {
 			keys = append(keys, key)
 		}
 	}
@@ -110,7 +114,7 @@ func trimmed(all map[string]string, kept func(string) bool, most int) map[string
 	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(size(a), size(b)), cmp.Compare(a, b)) })
 	next := map[string]string{}
 	for _, key := range keys {
-		if most -= size(key); most < 0 {
+		if limit -= size(key); limit < 0 {
 			break
 		}
 		next[strings.Clone(key)] = strings.Clone(all[key])

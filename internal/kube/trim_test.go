@@ -22,14 +22,14 @@ import (
 
 const lastApplied = corev1.LastAppliedConfigAnnotation
 
-// trimmed is an object as the cache has it.
+// trimmed returns an object as it is cached.
 func trimmed[T client.Object](t *testing.T, o T) T {
 	t.Helper()
 	copied, ok := o.DeepCopyObject().(T)
 	if !ok {
 		t.Fatalf("%T", o)
 	}
-	for range 2 { // a cache may trim what it has trimmed
+	for range 2 { // a cache may trim an object twice
 		if _, err := kube.Trim(copied); err != nil {
 			t.Fatal(err)
 		}
@@ -44,24 +44,24 @@ func annotated(annotations map[string]string) metav1.ObjectMeta {
 	}
 }
 
-func TestTrimKeepsWhatIsRead(t *testing.T) {
+func TestTrimKeepsReadAnnotations(t *testing.T) {
 	t.Parallel()
 	all := map[string]string{
 		lastApplied: "{}", "example.com/note": "x", "plain": "x", "notkuberik.com/a": "x",
 		"kuberik.com/a": "1", "rollout.kuberik.com/force-deploy": "1.0.0", "reconcile.fluxcd.io/requestedAt": "now",
 	}
-	own := []string{"kuberik.com/a", "kuberik.com/trimmed", "reconcile.fluxcd.io/requestedAt", "rollout.kuberik.com/force-deploy"}
-	every := slices.Sorted(maps.Keys(all))
-	copied := slices.DeleteFunc(slices.Clone(every), func(key string) bool { return key == lastApplied })
-	copied = slices.Sorted(slices.Values(append(copied, "kuberik.com/trimmed")))
+	read := []string{"kuberik.com/a", "kuberik.com/trimmed", "reconcile.fluxcd.io/requestedAt", "rollout.kuberik.com/force-deploy"}
+	unfiltered := slices.Sorted(maps.Keys(all))
+	withoutLastApplied := slices.DeleteFunc(slices.Clone(unfiltered), func(key string) bool { return key == lastApplied })
+	withoutLastApplied = slices.Sorted(slices.Values(append(withoutLastApplied, "kuberik.com/trimmed")))
 	for name, c := range map[string]struct {
 		object client.Object
 		want   []string
 	}{
-		"a Rollout":       {&v1alpha1.Rollout{ObjectMeta: annotated(all)}, own},
-		"a Namespace":     {&corev1.Namespace{ObjectMeta: annotated(all)}, own},
-		"a HealthCheck":   {&v1alpha1.HealthCheck{ObjectMeta: annotated(all)}, every},
-		"metadata":        {&metav1.PartialObjectMetadata{ObjectMeta: annotated(all)}, copied},
+		"a Rollout":       {&v1alpha1.Rollout{ObjectMeta: annotated(all)}, read},
+		"a Namespace":     {&corev1.Namespace{ObjectMeta: annotated(all)}, read},
+		"a HealthCheck":   {&v1alpha1.HealthCheck{ObjectMeta: annotated(all)}, unfiltered},
+		"metadata":        {&metav1.PartialObjectMetadata{ObjectMeta: annotated(all)}, withoutLastApplied},
 		"nothing to trim": {&v1alpha1.Rollout{ObjectMeta: annotated(map[string]string{"kuberik.com/a": "1"})}, []string{"kuberik.com/a"}},
 		"no annotations":  {&v1alpha1.Rollout{ObjectMeta: annotated(nil)}, nil},
 	} {
@@ -69,20 +69,20 @@ func TestTrimKeepsWhatIsRead(t *testing.T) {
 			t.Parallel()
 			got := trimmed(t, c.object)
 			if keys := slices.Sorted(maps.Keys(got.GetAnnotations())); !slices.Equal(keys, c.want) {
-				t.Errorf("it has %v, want %v", keys, c.want)
+				t.Errorf("annotations %v, want %v", keys, c.want)
 			}
 			if got.GetManagedFields() != nil || got.GetLabels()["app"] != "web" {
-				t.Errorf("it has %v, %v", got.GetManagedFields(), got.GetLabels())
+				t.Errorf("managed fields %v, labels %v", got.GetManagedFields(), got.GetLabels())
 			}
 		})
 	}
-	if note, err := kube.Trim(toolscache.DeletedFinalStateUnknown{Key: "ns/app"}); err != nil || note == nil {
-		t.Errorf("a note of a deletion: %v, %v", note, err)
+	if tombstone, err := kube.Trim(toolscache.DeletedFinalStateUnknown{Key: "ns/app"}); err != nil || tombstone == nil {
+		t.Errorf("tombstone %v, %v", tombstone, err)
 	}
 }
 
-// TestTrimBoundsAnnotations: 250 KiB of annotations, which is as many as the API server takes, cost no memory whatever they are called.
-func TestTrimBoundsAnnotations(t *testing.T) {
+// TestTrimLimitsAnnotations: the API server accepts about 250 KiB of annotations, whose keys may be any.
+func TestTrimLimitsAnnotations(t *testing.T) {
 	t.Parallel()
 	for _, domain := range []string{"example.com", "rollout.kuberik.com"} {
 		for _, length := range []int{1 << 10, 25 << 10, 250 << 10} {
@@ -106,17 +106,18 @@ func TestTrimBoundsAnnotations(t *testing.T) {
 	}
 }
 
-// TestAPatchOfWhatWasTrimmedLosesNothing: the cache does not have what others wrote, and a patch made of it leaves that alone.
-func TestAPatchOfWhatWasTrimmedLosesNothing(t *testing.T) {
+// TestPatchOfTrimmedObjectKeepsOtherAnnotations: a patch against a trimmed object leaves the trimmed annotations
+// alone.
+func TestPatchOfTrimmedObjectKeepsOtherAnnotations(t *testing.T) {
 	t.Parallel()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	others := map[string]string{"example.com/note": "theirs", lastApplied: `{"kind":"RolloutGate"}`}
+	others := map[string]string{"example.com/note": "x", lastApplied: `{"kind":"RolloutGate"}`}
 	for name, c := range map[string]struct {
-		have, want map[string]string
-		edit       func(*v1alpha1.RolloutGate)
+		stored, want map[string]string
+		edit         func(*v1alpha1.RolloutGate)
 	}{
 		"one is added": {nil, map[string]string{v1alpha1.AnnotationGateReason: "closed"}, func(g *v1alpha1.RolloutGate) {
 			g.Annotations[v1alpha1.AnnotationGateReason] = "closed"
@@ -129,7 +130,7 @@ func TestAPatchOfWhatWasTrimmedLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stored := maps.Clone(others)
-			maps.Copy(stored, c.have)
+			maps.Copy(stored, c.stored)
 			server := fake.NewClientBuilder().WithScheme(scheme).
 				WithObjects(&v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", Annotations: stored}}).Build()
 			var g v1alpha1.RolloutGate
@@ -149,7 +150,7 @@ func TestAPatchOfWhatWasTrimmedLosesNothing(t *testing.T) {
 			want := maps.Clone(others)
 			maps.Copy(want, c.want)
 			if !maps.Equal(g.Annotations, want) {
-				t.Errorf("stored are %v, want %v", g.Annotations, want)
+				t.Errorf("annotations %v, want %v", g.Annotations, want)
 			}
 		})
 	}

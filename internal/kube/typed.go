@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// IndexOf is an index of the objects of one kind.
+// IndexOf returns an index of the objects of a kind.
 func IndexOf[T client.Object](kind T, key string, values func(T) []string) Index {
 	return Index{Object: kind, Key: key, Values: func(o client.Object) []string {
 		if typed, ok := o.(T); ok {
@@ -20,8 +20,8 @@ func IndexOf[T client.Object](kind T, key string, values func(T) []string) Index
 	}}
 }
 
-// MapOf enqueues what a changed object of one kind concerns.
-func MapOf[T client.Object](requests func(context.Context, T) []reconcile.Request) handler.EventHandler {
+// EnqueueRequests returns an event handler that enqueues the requests for an object of a kind.
+func EnqueueRequests[T client.Object](requests func(context.Context, T) []reconcile.Request) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
 		if typed, ok := o.(T); ok {
 			return requests(ctx, typed)
@@ -30,16 +30,16 @@ func MapOf[T client.Object](requests func(context.Context, T) []reconcile.Reques
 	})
 }
 
-// When lets through the events of the objects that a condition holds for.
-func When[T client.Object](condition func(T) bool) predicate.Predicate {
-	holds := func(o client.Object) bool {
+// ObjectsMatching returns a predicate that accepts the events of objects that match a condition.
+func ObjectsMatching[T client.Object](condition func(T) bool) predicate.Predicate {
+	matches := func(o client.Object) bool {
 		typed, ok := o.(T)
 		return ok && condition(typed)
 	}
 	return predicate.Funcs{
-		CreateFunc:  func(e event.CreateEvent) bool { return holds(e.Object) },
-		UpdateFunc:  func(e event.UpdateEvent) bool { return holds(e.ObjectNew) },
-		DeleteFunc:  func(e event.DeleteEvent) bool { return holds(e.Object) },
-		GenericFunc: func(e event.GenericEvent) bool { return holds(e.Object) },
+		CreateFunc:  func(e event.CreateEvent) bool { return matches(e.Object) },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return matches(e.ObjectNew) },
+		DeleteFunc:  func(e event.DeleteEvent) bool { return matches(e.Object) },
+		GenericFunc: func(e event.GenericEvent) bool { return matches(e.Object) },
 	}
 }

@@ -52,10 +52,10 @@ func New(c client.Client, clk clock.PassiveClock, reader Reader) *Controller {
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("approval").
-		Watches(&v1alpha1.Approval{}, kube.MapOf(requestsForApproval)).
+		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(requestsForApproval)).
 		Watches(&v1alpha1.Release{}, &handler.EnqueueRequestForObject{}).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(c.requestsForGate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(kube.Shared(workers, share))
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(c.requestsForGate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(kube.FairOptions(workers, share))
 	for _, kind := range approval.PolicyKinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}

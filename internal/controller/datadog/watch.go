@@ -32,15 +32,15 @@ const (
 
 // Register adds the controller to the manager. It watches DatadogMonitors as soon as their kind is installed.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	hasMonitor := kube.When(func(check *v1alpha1.HealthCheck) bool {
+	hasMonitor := kube.ObjectsMatching(func(check *v1alpha1.HealthCheck) bool {
 		return len(requestsForCheck(context.Background(), check)) > 0
 	})
 	ctl, err := ctrl.NewControllerManagedBy(mgr).
 		Named("datadog").
-		Watches(&v1alpha1.HealthCheck{}, kube.MapOf(requestsForCheck), builder.WithPredicates(hasMonitor, predicate.Or(
+		Watches(&v1alpha1.HealthCheck{}, kube.EnqueueRequests(requestsForCheck), builder.WithPredicates(hasMonitor, predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{},
 		))).
-		WithOptions(kube.Shared(workers, workersPerNamespace)).
+		WithOptions(kube.FairOptions(workers, workersPerNamespace)).
 		Build(c)
 	if err != nil {
 		return err

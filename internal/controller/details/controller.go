@@ -43,7 +43,7 @@ type Controller struct {
 	flux   flux.Reader
 	reader *oci.Reader
 	// reads are the running reconciles.
-	reads kube.Runs
+	reads kube.ActiveReconciles
 }
 
 // New returns a Controller. Live bypasses the cache, since Secrets are never cached.
@@ -57,8 +57,8 @@ func New(c client.Client, live client.Reader, reader *oci.Reader) *Controller {
 
 // Register adds the controller to a manager.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	unread := kube.When(func(rel *v1alpha1.Release) bool { return rel.Status.Details == nil })
-	options := kube.Shared(workers, workersPerNamespace)
+	unread := kube.ObjectsMatching(func(rel *v1alpha1.Release) bool { return rel.Status.Details == nil })
+	options := kube.FairOptions(workers, workersPerNamespace)
 	options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("details").

@@ -98,18 +98,18 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 			}
 			return c.Reconcile(ctx, e)
 		}
-		options := kube.Shared(workers, workersPerNamespace)
+		options := kube.FairOptions(workers, workersPerNamespace)
 		if isOutside {
-			options = kube.Shared(outsideWorkers, outsideWorkersPerNamespace)
+			options = kube.FairOptions(outsideWorkers, outsideWorkersPerNamespace)
 		}
 		options.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minBackoff, maxBackoff)
 		err := ctrl.NewControllerManagedBy(mgr).
 			Named(name).
 			For(&environments.Environment{}, specChanged).
 			Owns(&v1alpha1.RolloutGate{}).
-			Watches(&v1alpha1.Rollout{}, kube.MapOf(c.requestsForRollout), builder.WithPredicates(rolloutChanged())).
-			Watches(&environments.Environment{}, kube.MapOf(c.requestsForEnvironment), specChanged).
-			Watches(&corev1.Namespace{}, kube.MapOf(c.requestsForNamespace),
+			Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(c.requestsForRollout), builder.WithPredicates(rolloutChanged())).
+			Watches(&environments.Environment{}, kube.EnqueueRequests(c.requestsForEnvironment), specChanged).
+			Watches(&corev1.Namespace{}, kube.EnqueueRequests(c.requestsForNamespace),
 				builder.WithPredicates(predicate.LabelChangedPredicate{})).
 			WithOptions(options).
 			Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*environments.Environment](reconciler)))

@@ -42,7 +42,7 @@ type Controller struct {
 	answers *answers
 	budget  *fair.Budget
 	// asks are the reconciles that are under way.
-	asks kube.Runs
+	asks kube.ActiveReconciles
 }
 
 // New makes the controller.
@@ -73,19 +73,19 @@ func queue(g *v1alpha1.RolloutGate) string {
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	manual := ctrl.NewControllerManagedBy(mgr).
 		Named("gate").
-		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
-		WithOptions(kube.Shared(insideWorkers, insideShare))
+		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(c.ofApproval)).
+		WithOptions(kube.FairOptions(insideWorkers, insideShare))
 	if err := c.complete(mgr, manual, v1alpha1.GateClassManual); err != nil {
 		return err
 	}
-	elsewhere := ctrl.NewControllerManagedBy(mgr).Named("gate-other").WithOptions(kube.Shared(insideWorkers, insideShare))
+	elsewhere := ctrl.NewControllerManagedBy(mgr).Named("gate-other").WithOptions(kube.FairOptions(insideWorkers, insideShare))
 	if err := c.complete(mgr, elsewhere, others); err != nil {
 		return err
 	}
 	asking := ctrl.NewControllerManagedBy(mgr).
 		Named("gate-http").
 		Watches(&v1alpha1.RolloutGate{}, &c.asks).
-		WithOptions(kube.Shared(workers, share))
+		WithOptions(kube.FairOptions(workers, share))
 	return c.complete(mgr, asking, v1alpha1.GateClassHTTP)
 }
 
@@ -93,8 +93,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string) error {
 	mine := func(g *v1alpha1.RolloutGate) bool { return queue(g) == class }
 	return b.
-		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.When(mine))).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.ObjectsMatching(mine))).
+		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
 			return c.of(ctx, client.ObjectKeyFromObject(ro), class)
 		})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.RolloutGate](

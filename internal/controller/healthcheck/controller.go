@@ -61,7 +61,7 @@ type Controller struct {
 	streaks *streaks
 	budget  *fair.Budget
 	// probes are the reconciles that are under way.
-	probes kube.Runs
+	probes kube.ActiveReconciles
 	// awake runs while the process does.
 	awake *observed.Clock
 }
@@ -90,7 +90,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	}
 	calling := ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck-outside").
-		WithOptions(kube.Shared(Workers, share))
+		WithOptions(kube.FairOptions(Workers, share))
 	if err := c.complete(mgr, calling, true); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("healthcheck").
 		Owns(&batchv1.Job{}).
 		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.ofKustomization)).
-		WithOptions(kube.Shared(insideWorkers, insideShare))
+		WithOptions(kube.FairOptions(insideWorkers, insideShare))
 	return c.complete(mgr, reading, false)
 }
 
@@ -107,9 +107,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, outside bool) error {
 	mine := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].External == outside }
 	return b.
-		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.When(mine))).
+		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.ObjectsMatching(mine))).
 		Watches(&v1alpha1.HealthCheck{}, &c.probes).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
 			return c.ofRollout(ctx, ro, mine)
 		})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.HealthCheck](

@@ -73,7 +73,7 @@ func (c *Controller) reach(ctx context.Context, check *v1alpha1.HealthCheck) (ma
 	if err := c.client.Get(ctx, client.ObjectKey{Name: check.Namespace}, &ns); err != nil {
 		return nil, nil, fmt.Errorf("reading namespace %q: %w", check.Namespace, err)
 	}
-	return ns.Labels, append(queries, client.MatchingFields{kube.ByReach: kube.Beyond}), nil
+	return ns.Labels, append(queries, client.MatchingFields{kube.ByScope: kube.CrossNamespace}), nil
 }
 
 // applied says whether the record of a Rollout has it that Flux has applied its last deployment everywhere.

@@ -44,7 +44,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("release").
 		For(&v1alpha1.Rollout{}).
 		Owns(&v1alpha1.Release{}).
-		WithOptions(kube.Shared(workers, workersPerNamespace)).
+		WithOptions(kube.FairOptions(workers, workersPerNamespace)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 

@@ -104,12 +104,12 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Named("rollout").
 		For(&v1alpha1.Rollout{}).
 		Watches(flux.NewPolicy(), handler.EnqueueRequestsFromMapFunc(c.ofPolicy)).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(ofGate)).
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(ofGate)).
 		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
-		Watches(&v1alpha1.Release{}, kube.MapOf(ofRelease)).
-		Watches(&v1alpha1.Approval{}, kube.MapOf(c.ofApproval)).
-		Watches(&v1alpha1.Override{}, kube.MapOf(ofOverride)).
-		WithOptions(kube.Shared(c.options.Workers, c.options.Workers/shares))
+		Watches(&v1alpha1.Release{}, kube.EnqueueRequests(ofRelease)).
+		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(c.ofApproval)).
+		Watches(&v1alpha1.Override{}, kube.EnqueueRequests(ofOverride)).
+		WithOptions(kube.FairOptions(c.options.Workers, c.options.Workers/shares))
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
 	}

@@ -25,9 +25,9 @@ func Indexes() []kube.Index {
 		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByPolicy, func(ro *v1alpha1.Rollout) []string {
 			return []string{ro.Spec.ReleasesImagePolicy.Name}
 		}),
-		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByReach, func(ro *v1alpha1.Rollout) []string {
+		kube.IndexOf(&v1alpha1.Rollout{}, kube.ByScope, func(ro *v1alpha1.Rollout) []string {
 			if s := ro.Spec.HealthCheckSelector; s != nil && s.NamespaceSelector != nil {
-				return []string{kube.Beyond}
+				return []string{kube.CrossNamespace}
 			}
 			return nil
 		}),
@@ -114,14 +114,14 @@ func (c *Controller) ofCheck(ctx context.Context, o client.Object) []reconcile.R
 	}
 	requests := c.matching(ctx, o.GetNamespace(), selects)
 	if c.options.CrossNamespaces {
-		requests = append(requests, c.matching(ctx, "", selects, client.MatchingFields{kube.ByReach: kube.Beyond})...)
+		requests = append(requests, c.matching(ctx, "", selects, client.MatchingFields{kube.ByScope: kube.CrossNamespace})...)
 	}
 	return requests
 }
 
 // ofNamespace reaches the Rollouts that look for checks beyond their own namespace.
 func (c *Controller) ofNamespace(ctx context.Context, _ client.Object) []reconcile.Request {
-	return c.matching(ctx, "", nil, client.MatchingFields{kube.ByReach: kube.Beyond})
+	return c.matching(ctx, "", nil, client.MatchingFields{kube.ByScope: kube.CrossNamespace})
 }
 
 func (c *Controller) matching(ctx context.Context, namespace string, want func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {

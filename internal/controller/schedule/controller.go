@@ -69,9 +69,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("rolloutschedule").
 		For(&v1alpha1.RolloutSchedule{}, specChanged).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(requestsForGate(v1alpha1.KindRolloutSchedule)), gateEvents).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.requestsForRollout), labelsChanged).
-		WithOptions(kube.Shared(workers, workersPerNamespace)).
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(requestsForGate(v1alpha1.KindRolloutSchedule)), gateEvents).
+		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(c.requestsForRollout), labelsChanged).
+		WithOptions(kube.FairOptions(workers, workersPerNamespace)).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), namespacedReconciler))
 	if err != nil {
 		return err
@@ -83,9 +83,9 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("clusterrolloutschedule").
 		For(&v1alpha1.ClusterRolloutSchedule{}, specChanged).
-		Watches(&v1alpha1.RolloutGate{}, kube.MapOf(requestsForGate(v1alpha1.KindClusterRolloutSchedule)), gateEvents).
-		Watches(&v1alpha1.Rollout{}, kube.MapOf(c.clusterRequestsForRollout), labelsChanged).
-		Watches(&corev1.Namespace{}, kube.MapOf(c.requestsForNamespace), labelsChanged).
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(requestsForGate(v1alpha1.KindClusterRolloutSchedule)), gateEvents).
+		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(c.clusterRequestsForRollout), labelsChanged).
+		Watches(&corev1.Namespace{}, kube.EnqueueRequests(c.requestsForNamespace), labelsChanged).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), clusterReconciler))
 }

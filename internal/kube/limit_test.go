@@ -17,36 +17,39 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// served is a manager of which only the way to the API server is used.
-type served struct {
+// testManager is a manager that can only connect to an API server.
+type testManager struct {
 	manager.Manager
 	url string
 }
 
-func (s served) GetHTTPClient() *http.Client { return &http.Client{Transport: http.DefaultTransport} }
-func (s served) GetConfig() *rest.Config     { return &rest.Config{Host: s.url} }
-func (s served) GetScheme() *runtime.Scheme  { return runtime.NewScheme() }
-func (s served) GetRESTMapper() meta.RESTMapper {
+func (m testManager) GetHTTPClient() *http.Client {
+	return &http.Client{Transport: http.DefaultTransport}
+}
+func (m testManager) GetConfig() *rest.Config    { return &rest.Config{Host: m.url} }
+func (m testManager) GetScheme() *runtime.Scheme { return runtime.NewScheme() }
+func (m testManager) GetRESTMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Thing"}, meta.RESTScopeNamespace)
 	return mapper
 }
 
-func TestBoundedRefusesAnObjectThatTakesMoreMemoryThanText(t *testing.T) {
+func TestLimitedReaderRefusesObjectsWithTooManyValues(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		values  int
 		refused bool
-	}{"a usual one": {20, false}, "a large one": {MostValues - 10, false}, "a bomb": {MostValues + 1, true}} {
+	}{"small": {20, false}, "large": {MaxValues - 10, false}, "too large": {MaxValues + 1, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text := `{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"t"},"spec":[` + strings.Repeat("{},", c.values-1) + "{}]}"
+			text := `{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"t"},"spec":[` +
+				strings.Repeat("{},", c.values-1) + "{}]}"
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
-				w.Write([]byte(text)) //nolint:errcheck // the reader has the error
+				w.Write([]byte(text))
 			}))
 			defer server.Close()
-			reader, err := Bounded(served{url: server.URL})
+			reader, err := NewLimitedReader(testManager{url: server.URL})
 			if err != nil {
 				t.Fatal(err)
 			}
