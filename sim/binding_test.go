@@ -15,7 +15,7 @@ func (w *World) bindGates() (changed bool) {
 	known := w.rollout.cached().status.AvailableReleases
 	list := slices.Clone(w.gates.live())
 	for i, g := range list {
-		bound := gate.Bind(g, known)
+		bound := gate.BindDigests(g, known)
 		if slices.Equal(bound, g.Status.AllowedVersions) {
 			continue
 		}

@@ -229,7 +229,7 @@ func (s *side) promotion() *v1alpha1.RolloutGate {
 func (s *side) setGate(g *v1alpha1.RolloutGate) {
 	if g == nil {
 		ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: rolloutName}}
-		g = gate.Missing(ro, "Environment", s.env.Name, s.env.UID)
+		g = gate.Placeholder(ro, "Environment", s.env.Name, s.env.UID)
 	}
 	if s.p.quiet {
 		fill(g)

@@ -7,10 +7,10 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Bind returns what status.allowedVersions of a gate has to be: for each tag that the spec lists without a digest, the digest it stands
-// for. That is the first digest Kuberik knew the tag with: a tag that was pushed again while no controller ran must not pass. Known are
-// the releases of the Rollout, in the order of their discovery.
-func Bind(g *v1alpha1.RolloutGate, known []v1alpha1.VersionInfo) []v1alpha1.AllowedVersion {
+// BindDigests returns status.allowedVersions of a gate: the digest of each tag that the spec lists without a digest. It is the
+// first digest of the tag that Kuberik discovered, so that a tag that is pushed again does not pass. Known lists the releases
+// of the Rollout in the order of their discovery.
+func BindDigests(g *v1alpha1.RolloutGate, known []v1alpha1.VersionInfo) []v1alpha1.AllowedVersion {
 	if g.Spec.AllowedVersions == nil {
 		return nil
 	}
@@ -21,7 +21,7 @@ func Bind(g *v1alpha1.RolloutGate, known []v1alpha1.VersionInfo) []v1alpha1.Allo
 		}
 		digest := boundTo(g.Status.AllowedVersions, entry)
 		if digest == "" {
-			digest = first(known, entry)
+			digest = firstDigest(known, entry)
 		}
 		if digest != "" {
 			bound = append(bound, v1alpha1.AllowedVersion{Tag: entry, Digest: digest})
@@ -30,26 +30,26 @@ func Bind(g *v1alpha1.RolloutGate, known []v1alpha1.VersionInfo) []v1alpha1.Allo
 	return bound
 }
 
-// first returns the first digest that a tag is known with, or "".
-func first(known []v1alpha1.VersionInfo, tag string) string {
-	at := slices.IndexFunc(known, func(v v1alpha1.VersionInfo) bool { return v.Tag == tag && v.Digest != "" })
-	if at < 0 {
+// firstDigest returns the first digest of a tag, or "".
+func firstDigest(known []v1alpha1.VersionInfo, tag string) string {
+	i := slices.IndexFunc(known, func(v v1alpha1.VersionInfo) bool { return v.Tag == tag && v.Digest != "" })
+	if i < 0 {
 		return ""
 	}
-	return known[at].Digest
+	return known[i].Digest
 }
 
 // boundTo returns the digest that a tag is bound to, or "".
 func boundTo(list []v1alpha1.AllowedVersion, tag string) string {
-	at := slices.IndexFunc(list, func(a v1alpha1.AllowedVersion) bool { return a.Tag == tag })
-	if at < 0 {
+	i := slices.IndexFunc(list, func(a v1alpha1.AllowedVersion) bool { return a.Tag == tag })
+	if i < 0 {
 		return ""
 	}
-	return list[at].Digest
+	return list[i].Digest
 }
 
-// allows evaluates spec.allowedVersions for a release. The verdict is open if the release is listed.
-func allows(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) Verdict {
+// evaluateAllowed evaluates spec.allowedVersions for a release. The verdict is open if the release is listed.
+func evaluateAllowed(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) Verdict {
 	list, with := *g.Spec.AllowedVersions, release.Tag+"@"+release.Digest
 	bound := boundTo(g.Status.AllowedVersions, release.Tag)
 	v := Verdict{
@@ -57,7 +57,7 @@ func allows(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) Verdict {
 		Message:   "the gate does not list " + release.Tag + " in spec.allowedVersions",
 		ClearedBy: "whoever may edit spec.allowedVersions of the gate",
 	}
-	// Digests of other entries for the tag; more than one is unusual.
+	// other is an entry for the tag with a digest.
 	other := slices.IndexFunc(list, func(entry string) bool { return strings.HasPrefix(entry, release.Tag+"@") })
 	switch bare := slices.Contains(list, release.Tag); {
 	case release.Digest != "" && slices.Contains(list, with), bare && bound == release.Digest:
@@ -90,7 +90,7 @@ func addsDigest(entry string) string {
 	return "whoever adds " + entry + " to spec.allowedVersions of the gate"
 }
 
-// short is the beginning of a digest, as it is shown in sentences.
+// short returns the beginning of a digest for a message.
 func short(digest string) string {
 	algorithm, hex, found := strings.Cut(digest, ":")
 	if !found {

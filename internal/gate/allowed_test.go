@@ -112,7 +112,7 @@ func TestBind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			want := standing(&v1alpha1.RolloutGate{}, tc.want...).Status.AllowedVersions
-			if diff := cmp.Diff(want, Bind(tc.gate, tc.known)); diff != "" {
+			if diff := cmp.Diff(want, BindDigests(tc.gate, tc.known)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

@@ -11,27 +11,26 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// Approval is what a person says of a release, proved by the API server.
+// Approval is an Approval object that refers to a release.
 type Approval struct {
-	// Name of the object.
+	// Name is that of the object.
 	Name string
-	// Release that it is about.
+	// Release is the release that it refers to.
 	Release v1alpha1.ReleaseIdentity
-	// Gate that it is for; empty: every manual gate of the Rollout.
-	Gate string
-	// Decision of the person.
+	// Gate is the gate that it is for; empty for every manual gate of the Rollout.
+	Gate     string
 	Decision v1alpha1.ApprovalDecision
-	// User and the Groups the decision is given for.
+	// User and Groups are those of the person.
 	User   string
 	Groups []string
-	// At is when it was given.
+	// At is when the object was created.
 	At time.Time
-	// UntrustedReason says why it does not count whoever gave it; empty if it does.
+	// UntrustedReason says why the Approval does not count for any gate; empty if it may.
 	UntrustedReason string
 }
 
-// approved counts the approvals of a release at a gate.
-func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
+// evaluateApprovals evaluates the Approvals of a release for a gate.
+func evaluateApprovals(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
 	policy := v1alpha1.ApprovalPolicy{}
 	if g.Spec.Approvals != nil {
 		policy = *g.Spec.Approvals
@@ -41,22 +40,22 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 		Message: "waits for approval of " + release.Tag,
 	}
 	authors, read := c.authors(release)
-	if why, reason := unsure(g, c, authors, read); why != "" {
+	if why, reason := cannotCount(g, c, authors, read); why != "" {
 		v.Reason = reason
 		v.Message += ", and approvals are not counted: " + why
 		return v
 	}
 	var given []Approval
-	var doubts []string
-	for _, a := range newest(g, policy, release, c.Approvals) {
-		switch why := discounted(policy, a, authors, c.Now); {
+	var discounted []string
+	for _, a := range latestByUser(g, policy, release, c.Approvals) {
+		switch why := discountedReason(policy, a, authors, c.Now); {
 		case why != "" && a.Decision != v1alpha1.Approve && eligible(policy, a):
-			v.Reason = ReasonUnproven
-			v.Message = release.Tag + " was rejected in the name of " + a.User + ", and nothing proves it any more: they say it again, or take it back"
+			v.Reason = ReasonUnverified
+			v.Message = release.Tag + " was rejected in the name of " + a.User + ", who is not verified any more: create the Approval again, or delete it"
 			v.ClearedBy = a.User + ", or whoever may delete Approvals"
 			return v
 		case why != "":
-			doubts = append(doubts, "; "+why)
+			discounted = append(discounted, "; "+why)
 		case a.Decision == v1alpha1.Approve:
 			given = append(given, a)
 		default:
@@ -66,20 +65,20 @@ func approved(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Conte
 			}
 		}
 	}
-	v = count(v, release, policy, given)
-	v.Message += strings.Join(doubts, "")
+	v = requireApprovals(v, release, policy, given)
+	v.Message += strings.Join(discounted, "")
 	return v
 }
 
-// discounted says why an Approval does not count, as a sentence that names the person; empty if it counts.
-func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now time.Time) string {
+// discountedReason returns why an Approval does not count, as a sentence that names the person; empty if it counts.
+func discountedReason(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now time.Time) string {
 	switch {
 	case a.UntrustedReason != "":
 		return a.User + "'s Approval does not count: " + a.UntrustedReason
-	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccount):
+	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccountPrefix):
 		return a.User + "'s Approval does not count: a service account counts only where spec.approvals.from names it"
 	case !eligible(policy, a):
-		return unasked(*policy.From, a)
+		return notEligible(*policy.From, a)
 	case a.Decision != v1alpha1.Approve:
 		return ""
 	case !policy.AllowAuthor && authored(authors, a.User):
@@ -90,8 +89,8 @@ func discounted(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now 
 	return ""
 }
 
-// unasked says why the gate does not ask for a person, and what to write if that is a mistake.
-func unasked(from v1alpha1.Approvers, a Approval) string {
+// notEligible returns why spec.approvals.from does not select a person, and how to correct a mistake.
+func notEligible(from v1alpha1.Approvers, a Approval) string {
 	groups := strings.Join(from.Groups, ", ")
 	switch {
 	case len(from.Groups) == 0:
@@ -102,11 +101,11 @@ func unasked(from v1alpha1.Approvers, a Approval) string {
 	return a.User + "'s Approval names groups: [" + strings.Join(a.Groups, ", ") + "], and the gate asks for members of " + groups
 }
 
-// unsure says why approvals cannot be counted, with the reason in one word.
-func unsure(g *v1alpha1.RolloutGate, c Context, authors string, read bool) (why, reason string) {
+// cannotCount returns why no Approval can be counted, as a message and a reason.
+func cannotCount(g *v1alpha1.RolloutGate, c Context, authors string, read bool) (why, reason string) {
 	switch {
 	case c.UnverifiedReason != "":
-		return c.UnverifiedReason, ReasonUnproven
+		return c.UnverifiedReason, ReasonUnverified
 	case g.Spec.Approvals == nil || g.Spec.Approvals.AllowAuthor:
 		return "", ""
 	case strings.HasSuffix(authors, "…"):
@@ -118,8 +117,8 @@ func unsure(g *v1alpha1.RolloutGate, c Context, authors string, read bool) (why,
 	return "", ""
 }
 
-// count says whether enough approvals are given.
-func count(v Verdict, release v1alpha1.ReleaseIdentity, policy v1alpha1.ApprovalPolicy, given []Approval) Verdict {
+// requireApprovals opens a verdict if enough Approvals are given.
+func requireApprovals(v Verdict, release v1alpha1.ReleaseIdentity, policy v1alpha1.ApprovalPolicy, given []Approval) Verdict {
 	required := int(max(1, policy.Required))
 	var users []string
 	for _, a := range given {
@@ -136,14 +135,14 @@ func count(v Verdict, release v1alpha1.ReleaseIdentity, policy v1alpha1.Approval
 	}
 	v.State, v.Reason, v.ClearedBy = v1alpha1.GateOpen, ReasonApproved, ""
 	v.Message = release.Tag + " is approved by " + strings.Join(users, ", ")
-	v.Since, v.Until = holds(policy, given, required)
+	v.Since, v.Until = period(policy, given, required)
 	return v
 }
 
-// holds says since when enough approvals are given, and until when; zero if for ever.
-func holds(policy v1alpha1.ApprovalPolicy, given []Approval, required int) (since, until time.Time) {
+// period returns since when enough Approvals are given, and until when; zero if without end.
+func period(policy v1alpha1.ApprovalPolicy, given []Approval, required int) (since, until time.Time) {
 	slices.SortFunc(given, func(a, b Approval) int { return a.At.Compare(b.At) })
-	// They all last equally long, so that they end in the order in which they were given.
+	// All last equally long, so they expire in the order of their creation.
 	return given[required-1].At, expiry(policy, given[len(given)-required])
 }
 
@@ -154,23 +153,23 @@ func (c Context) authors(release v1alpha1.ReleaseIdentity) (string, bool) {
 	return c.Authors(release)
 }
 
-// newest is the last word of each user about a release at a gate, in the order of their names. Of two words in the same second the
-// rejection counts.
+// latestByUser returns the last Approval of each user for a release at a gate, sorted by user. Of two in the same second,
+// the rejection is taken.
 //
-// A word that does not count never opens anything. It takes back no rejection that counts, and an approval that does not count takes away
-// none that does: who forgot to name a group says it again.
-func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1alpha1.ReleaseIdentity, said []Approval) []Approval {
-	words := slices.DeleteFunc(slices.Clone(said), func(a Approval) bool {
+// An Approval that does not count replaces neither a rejection nor an approval that counts: somebody who forgot to name a
+// group can approve again.
+func latestByUser(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1alpha1.ReleaseIdentity, all []Approval) []Approval {
+	approvals := slices.DeleteFunc(slices.Clone(all), func(a Approval) bool {
 		return a.Release != release || a.Gate != "" && a.Gate != g.Name
 	})
-	slices.SortFunc(words, func(a, b Approval) int {
+	slices.SortFunc(approvals, func(a, b Approval) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.UntrustedReason, b.UntrustedReason),
 			slices.Compare(a.Groups, b.Groups))
 	})
 	last := map[string]Approval{}
-	for _, a := range words {
+	for _, a := range approvals {
 		old, ok := last[a.User]
-		if is, was := weight(policy, a), weight(policy, old); ok && !counted(is) && counted(was) && is < was {
+		if is, was := weight(policy, a), weight(policy, old); ok && !hasCount(is) && hasCount(was) && is < was {
 			continue
 		}
 		last[a.User] = a
@@ -178,8 +177,8 @@ func newest(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1a
 	return slices.SortedFunc(maps.Values(last), func(a, b Approval) int { return cmp.Compare(a.User, b.User) })
 }
 
-// weight orders words of the same second: rejections outweigh approvals, and of each kind those that count the others. A rejection that
-// nothing proves any more still weighs, since dropping it would let out what somebody stopped; an approval does not.
+// weight orders Approvals of the same second: rejections before approvals, and those that count before others. A rejection
+// of a user who is not verified any more still counts, since ignoring it would deploy a rejected release.
 func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 	w := 0
 	if a.Decision != v1alpha1.Approve {
@@ -191,17 +190,17 @@ func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 	return w
 }
 
-// counted says whether a word of a weight counts.
-func counted(weight int) bool { return weight%2 == 1 }
+// hasCount reports whether an Approval of a weight counts.
+func hasCount(weight int) bool { return weight%2 == 1 }
 
-// serviceAccount begins the user name of every service account.
-const serviceAccount = "system:serviceaccount:"
+// serviceAccountPrefix is the prefix of the user name of every service account.
+const serviceAccountPrefix = "system:serviceaccount:"
 
-// eligible says whether the policy counts the word of a person. Whoever may create tokens has as many service accounts as they like, and
-// is one person: a service account counts only where the policy names it, or a group of its own. The groups system:*, which Kubernetes
-// puts service accounts in, name none.
+// eligible reports whether the policy counts Approvals of a user. One person may own many service accounts, so a service
+// account counts only if the policy names it or one of its groups. The groups system:* do not count, since Kubernetes adds
+// every service account to them.
 func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {
-	machine := strings.HasPrefix(a.User, serviceAccount)
+	machine := strings.HasPrefix(a.User, serviceAccountPrefix)
 	if p.From == nil {
 		return !machine
 	}
@@ -210,7 +209,7 @@ func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {
 	})
 }
 
-// authored says whether a user is among the authors of a release: by the name, the address, or both, as in
+// authored reports whether a user is an author of a release: by the name, the address, or both, as in
 // "Alice <alice@example.com>, Bob".
 func authored(authors, user string) bool {
 	for author := range strings.SplitSeq(authors, ",") {
@@ -232,7 +231,7 @@ func expiry(p v1alpha1.ApprovalPolicy, a Approval) time.Time {
 	}
 	after, err := p.ExpireAfter.Parse()
 	if err != nil {
-		return a.At // what cannot be read expires at once
+		return a.At // an invalid duration expires at once
 	}
 	return a.At.Add(after)
 }

@@ -63,7 +63,7 @@ type vote struct {
 func (tc vote) judge(t *testing.T) Verdict {
 	t.Helper()
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: tc.spec}
-	g.Status.AllowedVersions = Bind(g, []v1alpha1.VersionInfo{{Tag: asks.Tag, Digest: asks.Digest}})
+	g.Status.AllowedVersions = BindDigests(g, []v1alpha1.VersionInfo{{Tag: asks.Tag, Digest: asks.Digest}})
 	tc.c.Now = morning
 	v := Evaluate(g, asks, tc.c)
 	if diff := gocmp.Diff([]string{string(tc.state), tc.why}, []string{string(v.State), v.Reason}); diff != "" {
@@ -152,8 +152,8 @@ func TestQuorum(t *testing.T) {
 		"for another tag":        {"", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Tag = "1.1" }))), waits, ReasonAwaitingApproval, ""},
 		"doubtful":               {"nothing proves that it was she", policy(), words(said("ann", doubtful)), waits, ReasonAwaitingApproval, "ann's Approval does not count: it is too old"},
 		"doubtful and good":      {"she said it again", policy(), words(said("ann", doubtful, ago(time.Hour)), said("ann")), open, ReasonApproved, "by ann"},
-		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), UnverifiedReason: "the policy is gone"}, waits, ReasonUnproven, "approvals are not counted: the policy is gone"},
-		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, UnverifiedReason: "the policy is gone"}, waits, ReasonUnproven, "the policy is gone"},
+		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), UnverifiedReason: "the policy is gone"}, waits, ReasonUnverified, "approvals are not counted: the policy is gone"},
+		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, UnverifiedReason: "the policy is gone"}, waits, ReasonUnverified, "the policy is gone"},
 		"listed beside":          {"the list is another way in", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{Required: 9}, AllowedVersions: &[]string{"1.1.0"}}, words(), open, ReasonAllowed, ""},
 		"listed, unproven":       {"whoever edits gates needs no proof", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.1.0"}}, Context{UnverifiedReason: "gone"}, open, ReasonAllowed, ""},
 		"not listed beside":      {"and not the only one", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.0.0"}}, words(said("ann")), open, ReasonApproved, "by ann"},
@@ -196,7 +196,7 @@ func TestAuthors(t *testing.T) {
 		"not read":           {"she may be the author", policy(), Context{Approvals: []Approval{said("ann")}}, waits, ReasonAuthorUnknown, "the image was not read yet"},
 		"of it unread":       {"", policy(), Context{Approvals: []Approval{said("ann")}, Authors: func(v1alpha1.ReleaseIdentity) (string, bool) { return "bob", false }}, waits, ReasonAuthorUnknown, ""},
 		"not read, allowed":  {"it does not matter who made it", policy(allow), Context{Approvals: []Approval{said("ann")}}, open, ReasonApproved, ""},
-		"not read, unproven": {"the graver reason is told", policy(), Context{UnverifiedReason: "gone"}, waits, ReasonUnproven, ""},
+		"not read, unproven": {"the graver reason is told", policy(), Context{UnverifiedReason: "gone"}, waits, ReasonUnverified, ""},
 		"of an empty gate":   {"whoever made it does not approve it there either, if that is known", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
 		"rejects":            {"an author may stop their own release", policy(), Context{Approvals: []Approval{said("ann", rejects)}, Authors: readBy("ann")}, closing, ReasonRejected, "by ann"},
 		"of two":             {"the other one is still missing", policy(requires(2)), Context{Approvals: []Approval{said("ann"), said("bob")}, Authors: readBy("ann")}, waits, ReasonAwaitingApproval, "1 of 2 given (bob)"},
@@ -213,14 +213,14 @@ func TestRejections(t *testing.T) {
 		"in the same second":           {"of two words the careful one", policy(), words(said("ann", rejects), said("ann")), closing, ReasonRejected, ""},
 		"in the same second, turned":   {"whatever comes first in the list", policy(), words(said("ann"), said("ann", rejects)), closing, ReasonRejected, ""},
 		"by somebody not asked":        {"stops nothing", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects)), open, ReasonApproved, "the gate does not ask for eve"},
-		"doubtful":                     {"a forged one can be deleted, a dropped one lets out what was stopped", policy(), words(said("ann"), said("eve", rejects, doubtful)), waits, ReasonUnproven, "rejected in the name of eve"},
+		"doubtful":                     {"a forged one can be deleted, a dropped one lets out what was stopped", policy(), words(said("ann"), said("eve", rejects, doubtful)), waits, ReasonUnverified, "rejected in the name of eve"},
 		"doubtful, of others":          {"they are not asked", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects, doubtful)), open, ReasonApproved, "eve's Approval does not count"},
 		"doubtful, then approved":      {"it is taken back", policy(), words(said("eve", rejects, doubtful, ago(time.Hour)), said("eve")), open, ReasonApproved, "by eve"},
 		"for another gate":             {"", policy(), words(said("ann"), said("bob", rejects, atGate("h"))), open, ReasonApproved, ""},
 		"for all gates":                {"", policy(), words(said("ann", atGate("g")), said("bob", rejects)), closing, ReasonRejected, ""},
 		"of another digest":            {"", policy(), words(said("ann"), said("bob", rejects, func(a *Approval) { a.Release.Digest = "sha256:b" })), open, ReasonApproved, ""},
 		"older than an expiry":         {"a no does not expire", policy(expires), words(said("ann"), said("bob", rejects, ago(48*time.Hour))), closing, ReasonRejected, ""},
-		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, UnverifiedReason: "gone"}, waits, ReasonUnproven, ""},
+		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, UnverifiedReason: "gone"}, waits, ReasonUnverified, ""},
 		"group forgotten in approving": {"a yes that does not count leaves a no as it is", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob")), closing, ReasonRejected, "by bob"},
 		"group forgotten in rejecting": {"and so does a second no", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob", rejects)), closing, ReasonRejected, "by bob"},
 		"without the group":            {"who says no after their yes has no yes any more", ops, words(said("ann", eve, ago(time.Hour)), said("ann", rejects)), waits, ReasonAwaitingApproval, "ann's Approval names no group"},
@@ -383,7 +383,7 @@ func TestShutPutsPeopleLast(t *testing.T) {
 		named("d-people", v1alpha1.RolloutGateSpec{}), named("e-freeze", v1alpha1.RolloutGateSpec{Passing: new(bool)}),
 	}}
 	names := func() (list []string) {
-		for _, v := range set.Shut(asks) {
+		for _, v := range set.Closed(asks) {
 			list = append(list, v.Gate)
 		}
 		return list
@@ -403,11 +403,11 @@ func TestScheduled(t *testing.T) {
 		return &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: kind, Name: "s", Controller: &controls}}}}
 	}
 	for kind, want := range map[string]bool{"RolloutSchedule": true, "ClusterRolloutSchedule": true, "Environment": false, "Rollout": false} {
-		if Scheduled(owned(kind, true)) != want || Scheduled(owned(kind, false)) {
+		if IsScheduled(owned(kind, true)) != want || IsScheduled(owned(kind, false)) {
 			t.Errorf("a gate of a %s", kind)
 		}
 	}
-	if Scheduled(&v1alpha1.RolloutGate{}) {
+	if IsScheduled(&v1alpha1.RolloutGate{}) {
 		t.Error("a gate of nobody is no schedule's")
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// CountResult says whether a manual gate counts an Approval.
+// CountResult is the result of CountApproval.
 type CountResult struct {
 	// Counted is true if the gate counts the Approval.
 	Counted bool
-	// Reason in one word.
+	// Reason is a CamelCase word.
 	Reason string
 	// Message says why the gate does not count the Approval; empty if it does.
 	Message string
@@ -19,8 +19,8 @@ type CountResult struct {
 	Until time.Time
 }
 
-// CountApproval returns whether a manual gate counts an Approval, given all Approvals of c. The caller passes only
-// Approvals that are for this gate or for all gates.
+// CountApproval returns whether a manual gate counts an Approval, given all Approvals of c. The Approval has to be for this
+// gate or for all gates.
 func CountApproval(g *v1alpha1.RolloutGate, a Approval, c Context) CountResult {
 	if message := countsNone(g); message != "" {
 		return CountResult{Reason: ReasonCountsNone, Message: message}
@@ -30,14 +30,14 @@ func CountApproval(g *v1alpha1.RolloutGate, a Approval, c Context) CountResult {
 		policy = *g.Spec.Approvals
 	}
 	authors, read := c.authors(a.Release)
-	if message, reason := unsure(g, c, authors, read); message != "" {
+	if message, reason := cannotCount(g, c, authors, read); message != "" {
 		return CountResult{Reason: reason, Message: "approvals are not counted: " + message}
 	}
-	if message := discounted(policy, a, authors, c.Now); message != "" {
+	if message := discountedReason(policy, a, authors, c.Now); message != "" {
 		return CountResult{Reason: ReasonNotCounted, Message: message}
 	}
 	isThis := func(other Approval) bool { return other.Name == a.Name }
-	if !slices.ContainsFunc(newest(g, policy, a.Release, c.Approvals), isThis) {
+	if !slices.ContainsFunc(latestByUser(g, policy, a.Release, c.Approvals), isThis) {
 		message := a.User + " has created another Approval of " + a.Release.Tag + ", and only the last one counts"
 		return CountResult{Reason: ReasonReplaced, Message: message}
 	}

@@ -54,7 +54,7 @@ func TestCountApproval(t *testing.T) {
 		},
 		"nothing proves it": {
 			about: said("ann"), c: Context{UnverifiedReason: "the policy is not in force"},
-			reason: ReasonUnproven, says: "approvals are not counted: the policy is not in force",
+			reason: ReasonUnverified, says: "approvals are not counted: the policy is not in force",
 		},
 		"older than the policy": {about: said("ann", doubtful), reason: ReasonNotCounted, says: "ann's Approval does not count: it is too old"},
 		"said otherwise later": {

@@ -1,6 +1,6 @@
-// Package gate says what a RolloutGate says of one release: open, closed or pending.
+// Package gate evaluates a RolloutGate for a release: open, closed or pending.
 //
-// It fails closed: no rule, an unknown class, a verdict for another release or for an older spec, and everything else that is
-// not a clear yes holds the release. It reads no clock and calls nobody; gates that have to ask the world are asked by their
-// controllers, which write the answer to the status of the gate.
+// A gate is open only if something says so: without a rule, for an unknown class, or with a verdict for another release or
+// an older spec, it holds the release. The package uses no clock and no network. Gates that depend on something outside are
+// evaluated by their controllers, which write verdicts to the status of the gate.
 package gate

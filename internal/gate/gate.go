@@ -22,17 +22,17 @@ const (
 	ReasonNotAllowed = "NotAllowed"
 	// ReasonOtherDigest: allowedVersions lists the tag for another digest.
 	ReasonOtherDigest = "OtherDigestAllowed"
-	// ReasonDigestUnrecorded: allowedVersions lists the tag, and the digest that it stands for is not in the status yet.
+	// ReasonDigestUnrecorded: allowedVersions lists the tag, and the status does not list its digest yet.
 	ReasonDigestUnrecorded = "DigestNotRecorded"
 	// ReasonAwaitingApproval: nobody has approved the release.
 	ReasonAwaitingApproval = "AwaitingApproval"
 	// ReasonApproved: enough people approved.
 	ReasonApproved = "Approved"
-	// ReasonRejected: somebody whose approval would count rejected the release.
+	// ReasonRejected: an eligible user has rejected the release.
 	ReasonRejected = "Rejected"
-	// ReasonUnproven: nothing proves who approved.
-	ReasonUnproven = "ApprovalsUnproven"
-	// ReasonAuthorUnknown: the image was not read, so nobody knows whether an approval is its author's own.
+	// ReasonUnverified: the users of Approvals are not verified.
+	ReasonUnverified = "ApprovalsUnproven"
+	// ReasonAuthorUnknown: the image was not read, so its authors, who may not approve, are unknown.
 	ReasonAuthorUnknown = "AuthorUnknown"
 	// ReasonCounted: the gate counts the Approval.
 	ReasonCounted = "Counted"
@@ -40,39 +40,39 @@ const (
 	ReasonNotCounted = "NotCounted"
 	// ReasonReplaced: the same person has created another Approval, which counts instead.
 	ReasonReplaced = "Replaced"
-	// ReasonCountsNone: the gate counts no Approval of anybody.
+	// ReasonCountsNone: the gate counts no Approvals.
 	ReasonCountsNone = "GateCountsNone"
-	// ReasonVerdictExpired: what was written of the release is over.
+	// ReasonVerdictExpired: the verdict for the release has expired.
 	ReasonVerdictExpired = "VerdictExpired"
-	// ReasonNoGate: the gate that a schedule or an Environment is to keep is not there.
+	// ReasonNoGate: the gate that the Rollout requires, or that a schedule or an Environment owns, does not exist.
 	ReasonNoGate = "NoGate"
-	// ReasonNoVerdict: the controller of the class has not judged this release under the present spec.
+	// ReasonNoVerdict: the controller of the class has not written a verdict for this release and spec.
 	ReasonNoVerdict = "NoVerdict"
 )
 
-// Verdict is what a gate says of one release.
+// Verdict is the result of a gate for one release.
 type Verdict struct {
 	// Gate is the name of the RolloutGate.
 	Gate string
 	// State is open, closed or pending.
 	State v1alpha1.GateState
-	// Reason in one word.
+	// Reason is a CamelCase word.
 	Reason string
-	// Message for a person.
+	// Message is for a person.
 	Message string
-	// Since when it holds; zero if nobody knows.
+	// Since is when the state began; zero if unknown.
 	Since time.Time
-	// Until when it holds at the least; zero if nobody knows.
+	// Until is the earliest time at which the state may end; zero if unknown.
 	Until time.Time
-	// ClearedBy says who or what can open the gate.
+	// ClearedBy names who or what can open the gate.
 	ClearedBy string
 }
 
-// Open says whether the release may pass.
+// Open reports whether the release may pass.
 func (v Verdict) Open() bool { return v.State == v1alpha1.GateOpen }
 
-// Refuses reports whether the gate has turned the release down: a person said no, lists other versions, or it was given up upstream. Such
-// a gate stays shut for the release until a person changes that, and may let a later one pass.
+// Refuses reports whether the gate rejects this release in particular: a person rejected it, allowedVersions does not list
+// it, or it failed upstream. The gate stays closed for the release until a person acts, and may be open for a later one.
 func (v Verdict) Refuses() bool {
 	switch v.Reason {
 	case ReasonRejected, ReasonNotAllowed, "QuarantinedUpstream", "RolledBackUpstream":
@@ -81,41 +81,41 @@ func (v Verdict) Refuses() bool {
 	return false
 }
 
-// Context is what a verdict may depend on besides the gate and the release.
+// Context is the input of an evaluation besides the gate and the release.
 type Context struct {
-	// Now is the time of the question.
+	// Now is the time of the evaluation.
 	Now time.Time
-	// Approvals of releases of the Rollout.
+	// Approvals are those of all releases of the Rollout.
 	Approvals []Approval
-	// UnverifiedReason says why nothing proves who approves; empty: it is proved.
+	// UnverifiedReason says why the users of Approvals are not verified; empty if they are.
 	UnverifiedReason string
-	// Authors says who made a release, as far as its image tells, and whether the image was read. Nil: no image was.
+	// Authors returns the authors of a release according to its image, and whether the image was read. Nil if no image was.
 	Authors func(v1alpha1.ReleaseIdentity) (authors string, read bool)
 }
 
-// Set is the gates of a Rollout, in the order of their names, with what their verdicts depend on.
+// Set is the gates of a Rollout, sorted by name, with the input of their evaluation.
 type Set struct {
 	Gates []*v1alpha1.RolloutGate
 	Context
 }
 
-// Evaluate asks a gate about a release.
+// Evaluate returns the verdict of a gate for a release.
 func Evaluate(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
-	if v, shut := static(g, release); shut {
+	if v, closed := evaluateStatic(g, release); closed {
 		return v
 	}
 	if g.UID == "" && Class(g) == missing && len(g.OwnerReferences) == 1 {
-		return absent(g, release, c)
+		return evaluateMissing(g)
 	}
 	for _, k := range kinds() {
 		if k.class == Class(g) {
-			return k.judge(g, release, c)
+			return k.evaluate(g, release, c)
 		}
 	}
-	return external(g, release, c)
+	return evaluateStatus("the controller of class "+Class(g))(g, release, c)
 }
 
-// Admits says whether every gate is open for a release.
+// Admits reports whether every gate is open for a release.
 func (s Set) Admits(release v1alpha1.ReleaseIdentity) bool {
 	for _, g := range s.Gates {
 		if !Evaluate(g, release, s.Context).Open() {
@@ -125,47 +125,47 @@ func (s Set) Admits(release v1alpha1.ReleaseIdentity) bool {
 	return true
 }
 
-// Shut returns the verdicts that are not open: first those that need nobody, then those that call a person, each in the order of the
-// gates. Nobody is to be called for a release that cannot go out anyway.
-func (s Set) Shut(release v1alpha1.ReleaseIdentity) []Verdict {
-	var shut, people []Verdict
+// Closed returns the verdicts that are not open, sorted by gate. Those that wait for an approval come last: nobody has to
+// approve a release that other gates hold.
+func (s Set) Closed(release v1alpha1.ReleaseIdentity) []Verdict {
+	var closed, awaiting []Verdict
 	for _, g := range s.Gates {
 		switch v := Evaluate(g, release, s.Context); {
 		case v.Open():
 		case v.Reason == ReasonAwaitingApproval:
-			people = append(people, v)
+			awaiting = append(awaiting, v)
 		default:
-			shut = append(shut, v)
+			closed = append(closed, v)
 		}
 	}
-	return append(shut, people...)
+	return append(closed, awaiting...)
 }
 
-// Scheduled says whether a schedule made the gate.
-func Scheduled(g *v1alpha1.RolloutGate) bool {
+// IsScheduled reports whether a schedule owns the gate.
+func IsScheduled(g *v1alpha1.RolloutGate) bool {
 	owner := metav1.GetControllerOf(g)
 	return owner != nil && (owner.Kind == "RolloutSchedule" || owner.Kind == "ClusterRolloutSchedule")
 }
 
-// reasonDue is why a gate is shut whose schedule has to be evaluated first.
-const reasonDue = "the schedule is about to be evaluated again"
+// scheduleDue is the annotated reason of a gate that is closed until its schedule is evaluated again.
+const scheduleDue = "the schedule is about to be evaluated again"
 
-// At is a gate as it is at a time. One that a schedule opened until a time that has come is shut until the schedule has been looked at
-// again.
-func At(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
-	until := scheduled(g)
+// ExpireSchedule returns the gate as it is at a time. If a schedule opened it until a time that has passed, it is closed
+// until the schedule is evaluated again.
+func ExpireSchedule(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
+	until := scheduledUntil(g)
 	if until.IsZero() || until.After(now) || g.Spec.Passing == nil || !*g.Spec.Passing {
 		return g
 	}
-	due, shut := g.DeepCopy(), false
-	due.Spec.Passing = &shut
-	due.Annotations[v1alpha1.AnnotationGateReason] = reasonDue
+	due := g.DeepCopy()
+	due.Spec.Passing = new(false)
+	due.Annotations[v1alpha1.AnnotationGateReason] = scheduleDue
 	delete(due.Annotations, v1alpha1.AnnotationGateUntil)
 	return due
 }
 
-// scheduled is until when a schedule has set a gate; zero if none has, or for ever.
-func scheduled(g *v1alpha1.RolloutGate) time.Time {
+// scheduledUntil returns until when a schedule has set a gate; zero if none has, or if the time is unlimited.
+func scheduledUntil(g *v1alpha1.RolloutGate) time.Time {
 	if g.Annotations[v1alpha1.AnnotationGateReason] == "" {
 		return time.Time{}
 	}
@@ -176,17 +176,18 @@ func scheduled(g *v1alpha1.RolloutGate) time.Time {
 	return until
 }
 
-// closed is a gate that spec.passing closes: by hand, or by a schedule, which says why and until when.
-func closed(g *v1alpha1.RolloutGate) Verdict {
+// notPassing returns the verdict of a gate that spec.passing closes. A schedule that sets spec.passing annotates the reason
+// and the end.
+func notPassing(g *v1alpha1.RolloutGate) Verdict {
 	v := Verdict{
 		Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotPassing,
 		Message:   "the gate is closed (spec.passing is false)",
 		ClearedBy: "whoever may set spec.passing of the gate",
 	}
 	if reason := g.Annotations[v1alpha1.AnnotationGateReason]; reason != "" {
-		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "whoever may edit the schedule", scheduled(g)
+		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "whoever may edit the schedule", scheduledUntil(g)
 		switch {
-		case reason == reasonDue:
+		case reason == scheduleDue:
 			v.ClearedBy = "the controller of Kuberik"
 		case !v.Until.IsZero():
 			v.ClearedBy = "time, or " + v.ClearedBy
@@ -195,14 +196,14 @@ func closed(g *v1alpha1.RolloutGate) Verdict {
 	return v
 }
 
-// static applies the fields that close a gate of any class: passing false, and a list without the tag. Where approvals are asked for, the
-// list is one way in among others.
-func static(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
+// evaluateStatic evaluates the fields that close a gate of any class: spec.passing, and spec.allowedVersions without the
+// tag. With spec.approvals, an approval is an alternative to allowedVersions. It returns the verdict, and whether it is closed.
+func evaluateStatic(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
-		return closed(g), true
+		return notPassing(g), true
 	}
 	if g.Spec.Approvals == nil && g.Spec.AllowedVersions != nil {
-		v := allows(g, release)
+		v := evaluateAllowed(g, release)
 		return v, !v.Open()
 	}
 	return Verdict{}, false

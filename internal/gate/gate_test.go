@@ -54,13 +54,13 @@ func TestEvaluate(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g", Generation: 2}, Spec: tc.spec, Status: tc.status}
-			g.Status.AllowedVersions = Bind(g, []v1alpha1.VersionInfo{{Tag: release.Tag, Digest: release.Digest}})
+			g.Status.AllowedVersions = BindDigests(g, []v1alpha1.VersionInfo{{Tag: release.Tag, Digest: release.Digest}})
 			set := Set{Gates: []*v1alpha1.RolloutGate{g}}
 			v := Evaluate(g, release, Context{})
 			if diff := cmp.Diff([]string{"g", string(tc.state), tc.why}, []string{v.Gate, string(v.State), v.Reason}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
-			if v.Open() != (tc.state == v1alpha1.GateOpen) || set.Admits(release) != v.Open() || (len(set.Shut(release)) == 0) != v.Open() {
+			if v.Open() != (tc.state == v1alpha1.GateOpen) || set.Admits(release) != v.Open() || (len(set.Closed(release)) == 0) != v.Open() {
 				t.Error("Open, Admits and Shut disagree")
 			}
 			if !v.Open() && (v.ClearedBy == "" || v.Message == "" && v.Reason != "Green") {
@@ -95,7 +95,7 @@ func TestTimeClearsWhatHasAnEnd(t *testing.T) {
 			g := &v1alpha1.RolloutGate{}
 			g.Annotations = map[string]string{v1alpha1.AnnotationGateReason: "schedule office says so", v1alpha1.AnnotationGateUntil: tc.until}
 			g.Spec.Passing = new(tc.passing == "true")
-			v := Evaluate(At(g, at), v1alpha1.ReleaseIdentity{Tag: "1.0.0"}, Context{Now: at})
+			v := Evaluate(ExpireSchedule(g, at), v1alpha1.ReleaseIdentity{Tag: "1.0.0"}, Context{Now: at})
 			if v.Open() || v.ClearedBy != tc.want || (v.Until.IsZero()) != (tc.want != "time, or whoever may edit the schedule") {
 				t.Errorf("got %+v", v)
 			}

@@ -6,24 +6,24 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// kind is a class of gate that Kuberik answers for itself. Every other class belongs to an external controller.
+// kind is a class of gate that Kuberik implements. Every other class belongs to an external controller.
 type kind struct {
-	class string
-	judge func(*v1alpha1.RolloutGate, v1alpha1.ReleaseIdentity, Context) Verdict
+	class    string
+	evaluate func(*v1alpha1.RolloutGate, v1alpha1.ReleaseIdentity, Context) Verdict
 }
 
-// kinds lists the classes that Kuberik answers for.
+// kinds lists the classes that Kuberik implements.
 func kinds() []kind {
 	return []kind{
-		{v1alpha1.GateClassManual, manual},
-		{v1alpha1.GateClassHTTP, asked("the answer of the URL, or whoever may edit the gate")},
-		{v1alpha1.GateClassEnvironment, promoted},
+		{v1alpha1.GateClassManual, evaluateManual},
+		{v1alpha1.GateClassHTTP, evaluateStatus("the answer of the URL, or whoever may edit the gate")},
+		{v1alpha1.GateClassEnvironment, evaluateEnvironment},
 	}
 }
 
-// promoters says who or what opens the gate of an Environment, by the reason that the Environment wrote. For every other reason it is the
-// release becoming Available upstream.
-var promoters = map[string]string{
+// environmentClearedBy maps the reason of an Environment's verdict to who or what can open its gate. For other reasons, it is
+// the release becoming Available upstream.
+var environmentClearedBy = map[string]string{
 	"QuarantinedUpstream": "a newer release, or whoever lifts the quarantine upstream",
 	"RolledBackUpstream":  "a newer release, or the release becoming Available upstream again",
 	"UnknownEnvironment":  "whoever may edit the Environment or label the namespaces, or the first deployment upstream",
@@ -37,16 +37,17 @@ var promoters = map[string]string{
 	"BackendRefuses":      "whoever may edit the backend of the Environment and its credentials",
 }
 
-// promoted judges a gate that an Environment keeps.
-func promoted(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
-	v := asked("the release becoming Available upstream")(g, release, c)
-	if by, ok := promoters[v.Reason]; ok && !v.Open() && v.ClearedBy != "" {
+// evaluateEnvironment returns the verdict of a gate that an Environment owns.
+func evaluateEnvironment(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
+	v := evaluateStatus("the release becoming Available upstream")(g, release, c)
+	if by, ok := environmentClearedBy[v.Reason]; ok && !v.Open() && v.ClearedBy != "" {
 		v.ClearedBy = by
 	}
 	return v
 }
 
-// Class of a gate: what it says, or what its fields imply. One that an Environment keeps is of its class whatever somebody makes it say.
+// Class returns the class of a gate: spec.class, or the one that its fields imply. A gate that an Environment owns always has the class
+// environment, so that editing spec.class does not open it.
 func Class(g *v1alpha1.RolloutGate) string {
 	owner := metav1.GetControllerOf(g)
 	switch {

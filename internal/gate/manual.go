@@ -2,12 +2,12 @@ package gate
 
 import "github.com/kuberik/kuberik/api/v1alpha1"
 
-// manual judges a gate that people open: by spec.passing, by listing the tag, or by approving the release. A gate that says nothing
-// waits for them. What closes a gate was asked before.
-func manual(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
+// evaluateManual evaluates a gate that people open: with spec.passing, with spec.allowedVersions, or with Approvals. Without
+// any of these it waits for an Approval. evaluateStatic has run before.
+func evaluateManual(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
 	unlisted := ""
 	if g.Spec.AllowedVersions != nil {
-		v := allows(g, release)
+		v := evaluateAllowed(g, release)
 		if v.Open() {
 			return v
 		}
@@ -18,7 +18,7 @@ func manual(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context
 	if g.Spec.Approvals == nil && g.Spec.Passing != nil {
 		return Verdict{Gate: g.Name, State: v1alpha1.GateOpen, Reason: ReasonPassing, Message: "the gate is open (spec.passing is true)"}
 	}
-	v := approved(g, release, c)
+	v := evaluateApprovals(g, release, c)
 	if !v.Open() {
 		v.Message += unlisted
 	}

@@ -14,17 +14,17 @@ func TestMissing(t *testing.T) {
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
 	release := v1alpha1.ReleaseIdentity{Tag: "1.0.0"}
 	for _, kind := range []string{"RolloutSchedule", "Environment"} {
-		g := Missing(ro, kind, "keeper", "uid")
+		g := Placeholder(ro, kind, "keeper", "uid")
 		v := Evaluate(g, release, Context{})
-		if v.Open() || v.Reason != ReasonNoGate || v.ClearedBy == "" || v.Message != "the gate that "+kind+" keeper is to keep is not there yet" {
+		if v.Open() || v.Reason != ReasonNoGate || v.ClearedBy == "" || v.Message != "the gate that "+kind+" keeper owns does not exist yet" {
 			t.Errorf("%+v", v)
 		}
-		if Scheduled(g) != (kind == "RolloutSchedule") {
-			t.Errorf("whether an Override of schedules goes past it: %v", Scheduled(g))
+		if IsScheduled(g) != (kind == "RolloutSchedule") {
+			t.Errorf("whether an Override of schedules goes past it: %v", IsScheduled(g))
 		}
 	}
 	ro.Spec.RequiredGates = []string{"approval", "calendar"}
-	required := Required(ro, []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "calendar"}}})
+	required := MissingRequired(ro, []*v1alpha1.RolloutGate{{ObjectMeta: metav1.ObjectMeta{Name: "calendar"}}})
 	if len(required) != 1 || required[0].Name != "approval" {
 		t.Fatalf("%+v", required)
 	}
@@ -32,7 +32,7 @@ func TestMissing(t *testing.T) {
 		!strings.Contains(v.Message, "spec.requiredGates") || !strings.Contains(v.ClearedBy, "rolloutRef.name: app") {
 		t.Errorf("%+v", v)
 	}
-	alike := Missing(ro, "RolloutSchedule", "keeper", "uid")
+	alike := Placeholder(ro, "RolloutSchedule", "keeper", "uid")
 	alike.UID, alike.OwnerReferences = "real", nil
 	if v := Evaluate(alike, release, Context{}); v.Open() || v.Reason != ReasonNoVerdict {
 		t.Errorf("a gate of class missing: %+v", v)

@@ -142,7 +142,7 @@ func (s *situation) mayReplace(h *v1alpha1.DeploymentHistoryEntry) bool {
 // the Override is over; another one has to be put on record first.
 func (s *situation) closedGates(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
 	list := s.activeOverrides(h)
-	return slices.DeleteFunc(s.gates().Shut(version.Identity(h.Version)), func(v gate.Verdict) bool {
+	return slices.DeleteFunc(s.gates().Closed(version.Identity(h.Version)), func(v gate.Verdict) bool {
 		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) && s.coveredByWildcard(h, v)
 		return recorded && (!s.covered(h.Overrides, v) || s.covered(list, v))
 	})
@@ -172,7 +172,7 @@ func (s *situation) resumeHandover(h *v1alpha1.DeploymentHistoryEntry, shut []ga
 	if len(shut) == 0 {
 		return Decision{Actions: []Action{Amend{e}}, Again: s.Now}
 	}
-	e.BypassedGates = names(s.gates().Shut(version.Identity(h.Version)))
+	e.BypassedGates = names(s.gates().Closed(version.Identity(h.Version)))
 	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
 	if value, ok := s.annotation(v1alpha1.AnnotationBypassGates); ok {
 		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationBypassGates, value})

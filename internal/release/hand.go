@@ -428,7 +428,7 @@ func bypasses(list []v1alpha1.UsedOverride, b v1alpha1.Bypass) bool {
 // covered reports whether Overrides let a release past a gate that is shut.
 func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) bool {
 	i := slices.IndexFunc(s.Gates, func(g *v1alpha1.RolloutGate) bool { return g.Name == shut.Gate })
-	if i >= 0 && gate.Scheduled(s.Gates[i]) {
+	if i >= 0 && gate.IsScheduled(s.Gates[i]) {
 		return bypasses(list, v1alpha1.BypassSchedules)
 	}
 	return bypasses(list, v1alpha1.BypassGates)
@@ -437,7 +437,7 @@ func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) boo
 // blockingGates lists the verdicts that are not open for a release and that no Override lets it past.
 func (s *situation) blockingGates(v v1alpha1.VersionInfo) []gate.Verdict {
 	list := s.overrides(v)
-	return slices.DeleteFunc(s.gates().Shut(version.Identity(v)), func(g gate.Verdict) bool { return s.covered(list, g) })
+	return slices.DeleteFunc(s.gates().Closed(version.Identity(v)), func(g gate.Verdict) bool { return s.covered(list, g) })
 }
 
 // overridesAllGates reports whether Overrides let a release past every gate that is shut for it.
@@ -473,7 +473,7 @@ func (s *situation) requestApproval(v v1alpha1.VersionInfo, shut []gate.Verdict)
 // neededOverrides lists the Overrides that a deployment of a release owes its start to. Gates that the annotation lets it past need none.
 func (s *situation) neededOverrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	sick := len(s.healthBlockers()) > 0 || s.haltedByFailure()
-	shut := s.gates().Shut(version.Identity(v))
+	shut := s.gates().Closed(version.Identity(v))
 	if tag, ok := s.annotation(v1alpha1.AnnotationBypassGates); ok && tag == v.Tag {
 		shut = nil
 	}

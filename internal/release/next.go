@@ -174,7 +174,7 @@ func (s *situation) halt(b v1alpha1.Blocker) Decision {
 	if back == nil {
 		return Decision{Blocked: []v1alpha1.Blocker{b}}
 	}
-	shut := s.gates().Shut(version.Identity(back.Version))
+	shut := s.gates().Closed(version.Identity(back.Version))
 	return Decision{Actions: s.requestApproval(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
 }
 
@@ -433,7 +433,7 @@ func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.Ver
 		return candidates[i], true
 	}
 	for _, v := range slices.Backward(candidates) {
-		if s.overridesAllGates(v, s.gates().Shut(version.Identity(v))) {
+		if s.overridesAllGates(v, s.gates().Closed(version.Identity(v))) {
 			return v, true
 		}
 	}
@@ -445,7 +445,7 @@ func (s *situation) gatesAdmit(v v1alpha1.VersionInfo) bool {
 }
 
 func (s *situation) closedGateNames(v v1alpha1.VersionInfo) []string {
-	return names(s.gates().Shut(version.Identity(v)))
+	return names(s.gates().Closed(version.Identity(v)))
 }
 
 // names of the gates that verdicts are of. Where they are too many to list, the last name stands for all.

@@ -456,5 +456,5 @@ func (s *situation) firstCandidate() v1alpha1.VersionInfo {
 
 // isRefused reports whether a gate has turned a release down.
 func (s *situation) isRefused(v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc(s.gates().Shut(version.Identity(v)), gate.Verdict.Refuses)
+	return slices.ContainsFunc(s.gates().Closed(version.Identity(v)), gate.Verdict.Refuses)
 }

@@ -160,7 +160,7 @@ func (c *Controller) bind(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alph
 		return g, err
 	}
 	next := g.DeepCopy()
-	next.Status.AllowedVersions = gate.Bind(g, ro.Status.AvailableReleases)
+	next.Status.AllowedVersions = gate.BindDigests(g, ro.Status.AvailableReleases)
 	if slices.Equal(g.Status.AllowedVersions, next.Status.AllowedVersions) {
 		return g, nil
 	}

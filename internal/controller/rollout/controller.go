@@ -114,7 +114,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
 	}
 	for _, kind := range []client.Object{&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{}, &environments.Environment{}} {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofKeeper), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForGateOwner), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	for _, kind := range approval.PolicyKinds() {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForAdmissionPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))

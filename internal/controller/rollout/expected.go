@@ -18,16 +18,16 @@ import (
 	"github.com/kuberik/kuberik/internal/schedule"
 )
 
-// keeper is an object that is to keep a gate for a Rollout.
-type keeper struct {
+// gateOwner is an object that owns a gate of a Rollout.
+type gateOwner struct {
 	kind, name string
 	uid        types.UID
 }
 
-// absent lists, as closed gates, those that spec.requiredGates, a schedule or an Environment calls for and that do not exist: not yet, or
-// because somebody deleted them. A release must not go out before they are created.
-func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, there []*v1alpha1.RolloutGate) ([]*v1alpha1.RolloutGate, error) {
-	keepers, err := c.schedules(ctx, ro)
+// absent returns a placeholder for each gate that spec.requiredGates, a schedule or an Environment needs and that does not
+// exist. A release must not be deployed before these gates are created.
+func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate) ([]*v1alpha1.RolloutGate, error) {
+	owners, err := c.schedules(ctx, ro)
 	if err != nil {
 		return nil, err
 	}
@@ -35,21 +35,21 @@ func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, there []*
 	if err != nil {
 		return nil, err
 	}
-	missing := gate.Required(ro, there)
-	for _, k := range append(keepers, promoters...) {
-		kept := slices.ContainsFunc(there, func(g *v1alpha1.RolloutGate) bool {
+	missing := gate.MissingRequired(ro, present)
+	for _, o := range append(owners, promoters...) {
+		exists := slices.ContainsFunc(present, func(g *v1alpha1.RolloutGate) bool {
 			owner := metav1.GetControllerOf(g)
-			return owner != nil && owner.UID == k.uid
+			return owner != nil && owner.UID == o.uid
 		})
-		if !kept {
-			missing = append(missing, gate.Missing(ro, k.kind, k.name, k.uid))
+		if !exists {
+			missing = append(missing, gate.Placeholder(ro, o.kind, o.name, o.uid))
 		}
 	}
 	return missing, nil
 }
 
-// schedules lists the schedules that are for a Rollout.
-func (c *Controller) schedules(ctx context.Context, ro *v1alpha1.Rollout) ([]keeper, error) {
+// schedules returns the schedules that select a Rollout.
+func (c *Controller) schedules(ctx context.Context, ro *v1alpha1.Rollout) ([]gateOwner, error) {
 	var own v1alpha1.RolloutScheduleList
 	if err := c.client.List(ctx, &own, client.InNamespace(ro.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing RolloutSchedules: %w", err)
@@ -58,12 +58,12 @@ func (c *Controller) schedules(ctx context.Context, ro *v1alpha1.Rollout) ([]kee
 	if err := c.client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing ClusterRolloutSchedules: %w", err)
 	}
-	var keepers []keeper
+	var owners []gateOwner
 	for i := range own.Items {
 		s := &own.Items[i]
 		scope, err := schedule.NewScope(s.Spec, nil)
 		if err == nil && s.DeletionTimestamp.IsZero() && scope.Selects(ro.Labels, nil) {
-			keepers = append(keepers, keeper{v1alpha1.KindRolloutSchedule, s.Name, s.UID})
+			owners = append(owners, gateOwner{v1alpha1.KindRolloutSchedule, s.Name, s.UID})
 		}
 	}
 	for i := range all.Items {
@@ -73,13 +73,13 @@ func (c *Controller) schedules(ctx context.Context, ro *v1alpha1.Rollout) ([]kee
 			return nil, err
 		}
 		if selects {
-			keepers = append(keepers, keeper{v1alpha1.KindClusterRolloutSchedule, s.Name, s.UID})
+			owners = append(owners, gateOwner{v1alpha1.KindClusterRolloutSchedule, s.Name, s.UID})
 		}
 	}
-	return keepers, nil
+	return owners, nil
 }
 
-// selects says whether a cluster schedule is for a Rollout. One that cannot say whom it is for says so in its status.
+// selects reports whether a cluster schedule selects a Rollout. An invalid one selects none.
 func (c *Controller) selects(ctx context.Context, s *v1alpha1.ClusterRolloutSchedule, ro *v1alpha1.Rollout) (bool, error) {
 	scope, problem := schedule.NewScope(s.Spec.ScheduleSpec, s.Spec.NamespaceSelector)
 	if problem != nil || !s.DeletionTimestamp.IsZero() {
@@ -94,17 +94,17 @@ func (c *Controller) selects(ctx context.Context, s *v1alpha1.ClusterRolloutSche
 	return scope.Selects(ro.Labels, ns.Labels), nil
 }
 
-// promoters lists the Environments that let releases come to a Rollout only after others.
-func (c *Controller) promoters(ctx context.Context, ro *v1alpha1.Rollout) ([]keeper, error) {
+// promoters returns the Environments of a Rollout that have upstreams.
+func (c *Controller) promoters(ctx context.Context, ro *v1alpha1.Rollout) ([]gateOwner, error) {
 	var list environments.EnvironmentList
 	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
-	var keepers []keeper
+	var owners []gateOwner
 	for i := range list.Items {
 		if e := &list.Items[i]; e.DeletionTimestamp.IsZero() && environment.HasUpstreams(e.Spec) {
-			keepers = append(keepers, keeper{"Environment", e.Name, e.UID})
+			owners = append(owners, gateOwner{"Environment", e.Name, e.UID})
 		}
 	}
-	return keepers, nil
+	return owners, nil
 }

@@ -90,7 +90,7 @@ func (c *Controller) gates(ctx context.Context, from client.Reader, ro *v1alpha1
 	}
 	var found []*v1alpha1.RolloutGate
 	for i := range list.Items {
-		found = append(found, gate.At(&list.Items[i], now))
+		found = append(found, gate.ExpireSchedule(&list.Items[i], now))
 	}
 	missing, err := c.absent(ctx, ro, found)
 	if err != nil {

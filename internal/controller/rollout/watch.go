@@ -73,8 +73,8 @@ func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
 	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutName)}
 }
 
-// ofKeeper reaches the Rollouts that wait for a gate which something is to keep: it may have changed its mind.
-func (c *Controller) ofKeeper(ctx context.Context, o client.Object) []reconcile.Request {
+// requestsForGateOwner returns the Rollouts that wait for a gate that does not exist: its owner may not need it any more.
+func (c *Controller) requestsForGateOwner(ctx context.Context, o client.Object) []reconcile.Request {
 	return c.matching(ctx, o.GetNamespace(), func(ro *v1alpha1.Rollout) bool {
 		return slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Reason == gate.ReasonNoGate })
 	})
