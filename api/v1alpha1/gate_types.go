@@ -216,8 +216,8 @@ type RolloutGateStatus struct {
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.status.verdicts[0].release`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.verdicts[0].state`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.verdicts[0].message`
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Verdict",type=string,JSONPath=`.status.verdicts[0].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the RolloutGate has no spec: name the Rollout whose releases it holds in spec.rolloutRef.name"
 type RolloutGate struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -687,4 +688,17 @@ func keys(list []reconcile.Request) []string {
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys)
+}
+
+// TestGateRepeatsItsVerdict is about the column MESSAGE of kubectl get gates, which is never blank: the message of the first verdict, or else
+// what is wrong.
+func TestGateRepeatsItsVerdict(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.mustReconcile()
+	g := f.gate()
+	c := apimeta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || len(g.Status.Verdicts) == 0 || c.Status != metav1.ConditionTrue || c.Message != g.Status.Verdicts[0].Message {
+		t.Errorf("the condition is %+v, and the verdicts are %+v", c, g.Status.Verdicts)
+	}
 }

@@ -169,6 +169,9 @@ func (c *Controller) patchStatus(ctx context.Context, gs gates, g *v1alpha1.Roll
 	next.Status.ObservedGeneration = g.Generation
 	next.Status.Verdicts, o.nextChange = o.evaluation().Verdicts(gs.verdicts(g))
 	condition := o.readyCondition()
+	if list := next.Status.Verdicts; condition.Status == metav1.ConditionTrue && len(list) > 0 && list[0].Message != "" {
+		condition.Message = list[0].Message // kubectl get gates prints no other message
+	}
 	condition.ObservedGeneration = g.Generation
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
 	if equality.Semantic.DeepEqual(g.Status, next.Status) {

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -25,11 +26,15 @@ const (
 // broken lists the reasons of verdicts that stay until somebody edits the gate.
 func broken() []string { return []string{"ExpressionFailed", "Refused"} }
 
-// ready is the condition of a gate that answered.
+// ready returns the condition Ready of a gate. Its message is the only one that kubectl get gates prints, so it repeats that of the
+// first verdict where nothing is wrong with the gate.
 func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) metav1.Condition {
 	c := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: reasonEvaluated, ObservedGeneration: g.Generation,
-		Message: "the gate answers for Rollout " + g.Spec.RolloutRef.Name,
+		Message: "no release waits for the gate",
+	}
+	if len(list) > 0 {
+		c.Message = cmp.Or(list[0].Message, "the verdict for "+list[0].Release+" gives no reason")
 	}
 	bad := slices.IndexFunc(list, func(v v1alpha1.GateVerdict) bool { return slices.Contains(broken(), v.Reason) })
 	switch rollout := g.Spec.RolloutRef.Name; {

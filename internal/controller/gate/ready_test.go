@@ -12,7 +12,7 @@ import (
 // What a person writes wrong shows in the condition Ready of the gate.
 func TestReadyOfAGateOfAnotherClass(t *testing.T) {
 	t.Parallel()
-	verdict := v1alpha1.GateVerdict{Release: "1.0", Digest: "a", State: v1alpha1.GateOpen}
+	verdict := v1alpha1.GateVerdict{Release: "1.0", Digest: "a", State: v1alpha1.GateOpen, Message: "the tests of 1.0 have passed"}
 	for name, tc := range map[string]struct {
 		edit          func(*v1alpha1.RolloutGate)
 		status        metav1.ConditionStatus
@@ -25,7 +25,7 @@ func TestReadyOfAGateOfAnotherClass(t *testing.T) {
 		"answered": {
 			func(g *v1alpha1.RolloutGate) {
 				g.Status = v1alpha1.RolloutGateStatus{ObservedGeneration: 1, Verdicts: []v1alpha1.GateVerdict{verdict}}
-			}, metav1.ConditionTrue, reasonEvaluated, "the gate answers for Rollout app", 1, 1,
+			}, metav1.ConditionTrue, reasonEvaluated, "the tests of 1.0 have passed", 1, 1,
 		},
 		"answered for an older spec": {
 			func(g *v1alpha1.RolloutGate) {
@@ -65,6 +65,15 @@ func TestReadyOfAGateThatCannotBeRead(t *testing.T) {
 	g.Spec.RolloutRef.Name = "app"
 	if c := ready(g, nil, true); c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "Rollout app does not exist") {
 		t.Errorf("without its Rollout: %+v", c)
+	}
+	for says, list := range map[string][]v1alpha1.GateVerdict{
+		"no release waits for the gate":       nil,
+		"waits for approval of 1.1":           {{Release: "1.1", Message: "waits for approval of 1.1"}, {Release: "1.0", Message: "open"}},
+		"the verdict for 1.1 gives no reason": {{Release: "1.1"}, {Release: "1.0", Message: "open"}},
+	} {
+		if c := ready(g, list, false); c.Status != metav1.ConditionTrue || c.Message != says {
+			t.Errorf("it says %q, want %q", c.Message, says)
+		}
 	}
 	for reason, want := range map[string]metav1.ConditionStatus{
 		"ExpressionFailed": metav1.ConditionFalse, "Refused": metav1.ConditionFalse, "AnsweredNo": metav1.ConditionTrue, "NoAnswer": metav1.ConditionTrue,
