@@ -71,7 +71,7 @@ type ApprovalStatus struct {
 }
 
 // ConditionCounted is True if a manual gate counts the Approval, and False if none does. The message names the gates
-// and says what to do.
+// and says what to do. On an Override, it is True if the Override is in force for its Release.
 const ConditionCounted = "Counted"
 
 // Approval is the decision of one person about a release that waits at a manual gate. The right to create approvals
@@ -179,16 +179,28 @@ type OverrideSpec struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
+// OverrideStatus reports whether an Override is in force. Only the controller writes it, and no decision depends on it.
+type OverrideStatus struct {
+	// Conditions of the Override: Counted.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
 // Override allows one release to skip gates, schedules or health, for a stated reason and a limited time. The right
 // to create overrides is the right to break the glass.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=kuberik
 // +kubebuilder:selectablefield:JSONPath=`.spec.rolloutName`
 // +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.spec.rolloutName`
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
 // +kubebuilder:printcolumn:name="Bypass",type=string,JSONPath=`.spec.bypass`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Counted",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].message`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -200,6 +212,9 @@ type Override struct {
 	// Spec identifies the release and defines what the Override skips, why, and until when. It is required.
 	// +optional
 	Spec OverrideSpec `json:"spec"`
+	// Status says whether it is in force.
+	// +optional
+	Status OverrideStatus `json:"status,omitempty"`
 }
 
 // OverrideList is a list of Overrides.

@@ -43,18 +43,21 @@ type Reader struct {
 func Indexes() []kube.Index {
 	return []kube.Index{
 		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseName} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRelease, func(o *v1alpha1.Override) []string { return []string{o.Spec.ReleaseName} }),
 		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutName} }),
 	}
 }
 
-// Mismatch returns why an Approval does not refer to the Release that has this name now; empty if it does.
-func Mismatch(a *v1alpha1.Approval, rel *v1alpha1.Release) string {
+// Mismatch returns why an Approval or an Override, of a kind and with a releaseUID, does not refer to the Release that has
+// this name now; empty if it does.
+func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) string {
+	at := o.GetCreationTimestamp()
 	switch {
-	case a.CreationTimestamp.Before(&rel.CreationTimestamp):
-		return "the Approval is older than Release " + rel.Name + ": look at the Release, and approve again"
-	case a.Spec.ReleaseUID != "" && a.Spec.ReleaseUID != string(rel.UID):
-		return "spec.releaseUID is " + a.Spec.ReleaseUID + ", and the uid of Release " + rel.Name + " is " + string(rel.UID) +
-			": look at the Release, and approve again"
+	case at.Before(&rel.CreationTimestamp):
+		return "the " + kind + " is older than Release " + rel.Name + ": look at the Release, and create another " + kind
+	case uid != "" && uid != string(rel.UID):
+		return "spec.releaseUID is " + uid + ", and the uid of Release " + rel.Name + " is " + string(rel.UID) +
+			": look at the Release, and create another " + kind
 	}
 	return ""
 }

@@ -27,12 +27,12 @@ const (
 	share   = 2
 )
 
-// Reader reads the Approvals of releases. approval.Reader implements it.
+// Reader reads the Approvals and Overrides of releases. approval.Reader implements it.
 type Reader interface {
 	Read(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release) (approval.Approvals, error)
 }
 
-// Controller writes the condition Counted of Approvals.
+// Controller writes the condition Counted of Approvals and Overrides.
 type Controller struct {
 	client client.Client
 	clock  clock.PassiveClock
@@ -44,15 +44,16 @@ func New(c client.Client, clk clock.PassiveClock, reader Reader) *Controller {
 	return &Controller{client: c, clock: clk, reader: reader}
 }
 
-//+kubebuilder:rbac:groups=kuberik.com,resources=approvals,verbs=get;list;watch
-//+kubebuilder:rbac:groups=kuberik.com,resources=approvals/status,verbs=patch
+//+kubebuilder:rbac:groups=kuberik.com,resources=approvals;overrides,verbs=get;list;watch
+//+kubebuilder:rbac:groups=kuberik.com,resources=approvals/status;overrides/status,verbs=patch
 
-// Register adds the controller to a manager. A request names a Release, whether it exists or not: all Approvals of one
-// Release are evaluated together, so that the cost of many Approvals stays linear.
+// Register adds the controller to a manager. A request names a Release, whether it exists or not: all Approvals and
+// Overrides of one Release are evaluated together, so that the cost of many stays linear.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("approval").
 		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(requestsForApproval)).
+		Watches(&v1alpha1.Override{}, kube.EnqueueRequests(requestsForOverride)).
 		Watches(&v1alpha1.Release{}, &handler.EnqueueRequestForObject{}).
 		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(c.requestsForGate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(kube.FairOptions(workers, share))
@@ -68,6 +69,10 @@ func request(namespace, name string) reconcile.Request {
 
 func requestsForApproval(_ context.Context, a *v1alpha1.Approval) []reconcile.Request {
 	return []reconcile.Request{request(a.Namespace, a.Spec.ReleaseName)}
+}
+
+func requestsForOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
+	return []reconcile.Request{request(o.Namespace, o.Spec.ReleaseName)}
 }
 
 // requestsForGate returns the Releases of the Rollout of a gate.
@@ -86,62 +91,98 @@ func (c *Controller) requestsForGate(ctx context.Context, g *v1alpha1.RolloutGat
 	return requests
 }
 
-// requestsForPolicy returns the Releases of all Approvals: the policy decides whether their users are proven.
+// requestsForPolicy returns the Releases of all Approvals and Overrides: the policy decides whether their users are proven.
 func (c *Controller) requestsForPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
-	var list v1alpha1.ApprovalList
-	if err := c.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		log.FromContext(ctx).Error(err, "listing Approvals")
-		return nil
+	var approvals v1alpha1.ApprovalList
+	var overrides v1alpha1.OverrideList
+	for _, list := range []client.ObjectList{&approvals, &overrides} {
+		if err := c.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			log.FromContext(ctx).Error(err, "listing Approvals and Overrides")
+			return nil
+		}
 	}
 	var requests []reconcile.Request
-	for i := range list.Items {
-		requests = append(requests, requestsForApproval(ctx, &list.Items[i])...)
+	for i := range approvals.Items {
+		requests = append(requests, requestsForApproval(ctx, &approvals.Items[i])...)
+	}
+	for i := range overrides.Items {
+		requests = append(requests, requestsForOverride(ctx, &overrides.Items[i])...)
 	}
 	return requests
 }
 
-// Reconcile writes the status of the Approvals of one Release.
+// Reconcile writes the status of the Approvals and Overrides of one Release.
 func (c *Controller) Reconcile(ctx context.Context, r reconcile.Request) (ctrl.Result, error) {
-	var list v1alpha1.ApprovalList
-	err := c.client.List(ctx, &list, client.InNamespace(r.Namespace), client.MatchingFields{kube.ByRelease: r.Name})
-	if err != nil {
-		return kube.Finish(0, fmt.Errorf("listing Approvals: %w", err))
-	}
-	if len(list.Items) == 0 {
-		return ctrl.Result{}, nil
+	statements, err := c.statements(ctx, r.NamespacedName)
+	if err != nil || len(statements) == 0 {
+		return kube.Finish(0, err)
 	}
 	input, err := c.read(ctx, r.NamespacedName)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
 	var wait time.Duration
-	for i := range list.Items {
-		a := &list.Items[i]
-		if !a.DeletionTimestamp.IsZero() {
+	for _, s := range statements {
+		if !s.before.GetDeletionTimestamp().IsZero() {
 			continue
 		}
-		result := input.evaluate(a)
+		result := s.evaluate(input)
 		if left := result.until.Sub(c.clock.Now()); left > 0 && (wait == 0 || left < wait) {
 			wait = left
 		}
-		if err := c.write(ctx, a, result); client.IgnoreNotFound(err) != nil {
+		if err := c.write(ctx, s, result); client.IgnoreNotFound(err) != nil {
 			return kube.Finish(0, err)
 		}
 	}
 	return kube.Finish(wait, nil)
 }
 
-// write stores a result, if it is another than before. An Approval that was counted stays so once the release does not
-// wait any more.
-func (c *Controller) write(ctx context.Context, a *v1alpha1.Approval, result result) error {
-	if result.final && apimeta.IsStatusConditionTrue(a.Status.Conditions, v1alpha1.ConditionCounted) {
+// Kinds of statements.
+const (
+	kindApproval = "Approval"
+	kindOverride = "Override"
+)
+
+// statement is an Approval or an Override.
+type statement struct {
+	kind string
+	// before is the object as it was read, and next a copy with the conditions.
+	before, next client.Object
+	conditions   *[]metav1.Condition
+	evaluate     func(*input) result
+}
+
+// statements lists the Approvals and Overrides of a Release.
+func (c *Controller) statements(ctx context.Context, key client.ObjectKey) ([]statement, error) {
+	var approvals v1alpha1.ApprovalList
+	var overrides v1alpha1.OverrideList
+	for _, list := range []client.ObjectList{&approvals, &overrides} {
+		err := c.client.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingFields{kube.ByRelease: key.Name})
+		if err != nil {
+			return nil, fmt.Errorf("listing Approvals and Overrides: %w", err)
+		}
+	}
+	var all []statement
+	for i := range approvals.Items {
+		a, next := &approvals.Items[i], approvals.Items[i].DeepCopy()
+		all = append(all, statement{kindApproval, a, next, &next.Status.Conditions, func(in *input) result { return in.evaluate(a) }})
+	}
+	for i := range overrides.Items {
+		o, next := &overrides.Items[i], overrides.Items[i].DeepCopy()
+		all = append(all, statement{kindOverride, o, next, &next.Status.Conditions, func(in *input) result { return in.override(o) }})
+	}
+	return all, nil
+}
+
+// write stores a result, if it is another than before. What was counted stays so once the release does not wait any more.
+func (c *Controller) write(ctx context.Context, s statement, r result) error {
+	if r.final && apimeta.IsStatusConditionTrue(*s.conditions, v1alpha1.ConditionCounted) {
 		return nil
 	}
-	condition := result.condition(a.Generation)
+	condition := r.condition(s.kind, s.before.GetGeneration())
 	condition.LastTransitionTime = metav1.NewTime(c.clock.Now().Truncate(time.Second))
-	next := a.DeepCopy()
-	if !apimeta.SetStatusCondition(&next.Status.Conditions, condition) {
+	if !apimeta.SetStatusCondition(s.conditions, condition) {
 		return nil
 	}
-	return kube.PatchStatus(ctx, c.client, a, next)
+	return kube.PatchStatus(ctx, c.client, s.before, s.next)
 }

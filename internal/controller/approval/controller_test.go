@@ -19,6 +19,7 @@ import (
 	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
+	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -37,6 +38,9 @@ type world struct {
 	clock  *clocktesting.FakePassiveClock
 	// unproven says why nothing proves who approves.
 	unproven string
+	// overrides are what is created besides, and doubt says why they do not count.
+	overrides []*v1alpha1.Override
+	doubt     string
 }
 
 func meta(name string, at time.Time) metav1.ObjectMeta {
@@ -80,13 +84,18 @@ func (w *world) Read(ctx context.Context, _ *v1alpha1.Rollout, releases []*v1alp
 	for i := range list.Items {
 		a := &list.Items[i]
 		for _, rel := range releases {
-			if a.Spec.ReleaseName == rel.Name && approval.Mismatch(a, rel) == "" {
+			if a.Spec.ReleaseName == rel.Name && approval.Mismatch("Approval", a, a.Spec.ReleaseUID, rel) == "" {
 				said.Approvals = append(said.Approvals, gate.Approval{
 					Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
 					User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 				})
 			}
 		}
+	}
+	for _, o := range w.overrides {
+		said.Overrides = append(said.Overrides, release.Override{UntrustedReason: w.doubt, UsedOverride: v1alpha1.UsedOverride{
+			Name: o.Name, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
+		}})
 	}
 	return said, nil
 }
@@ -98,7 +107,7 @@ func (w *world) start() {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		w.Fatal(err)
 	}
-	b := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.Approval{}).WithObjects(w.about).
+	b := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.Approval{}, &v1alpha1.Override{}).WithObjects(w.about).
 		WithIndex(&v1alpha1.RolloutGate{}, kube.ByRollout, func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} })
 	for _, i := range approval.Indexes() {
 		b = b.WithIndex(i.Object, i.Key, i.Values)
@@ -114,6 +123,9 @@ func (w *world) start() {
 	}
 	for _, a := range w.others {
 		b = b.WithObjects(a)
+	}
+	for _, o := range w.overrides {
+		b = b.WithObjects(o)
 	}
 	w.client = interceptor.NewClient(b.Build(), interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {

@@ -32,11 +32,9 @@ const (
 	maxNames = 5
 	// maxMessage is the length of a message in bytes.
 	maxMessage = 1024
-	// createAnother ends a message about a mistake in the spec, which cannot be changed.
-	createAnother = "; delete this Approval and create another"
 )
 
-// result is what the condition Counted of one Approval says.
+// result is what the condition Counted of one Approval or Override says.
 type result struct {
 	counted         bool
 	reason, message string
@@ -44,13 +42,25 @@ type result struct {
 	until time.Time
 	// final is true if the release does not wait any more.
 	final bool
+	// another is true if the spec, which cannot be changed, has a mistake.
+	another bool
 }
 
 func notCounted(reason, format string, args ...any) result {
 	return result{reason: reason, message: fmt.Sprintf(format, args...)}
 }
 
-func (r result) condition(generation int64) metav1.Condition {
+// mistaken returns the result for a spec that has a mistake.
+func mistaken(reason, format string, args ...any) result {
+	r := notCounted(reason, format, args...)
+	r.another = true
+	return r
+}
+
+func (r result) condition(kind string, generation int64) metav1.Condition {
+	if r.another {
+		r.message += "; delete this " + kind + " and create another"
+	}
 	c := metav1.Condition{
 		Type: v1alpha1.ConditionCounted, Status: metav1.ConditionFalse, ObservedGeneration: generation,
 		Reason: r.reason, Message: version.Clean(r.message, maxMessage),
@@ -61,17 +71,19 @@ func (r result) condition(generation int64) metav1.Condition {
 	return c
 }
 
-// input is what the results of the Approvals of one Release depend on.
+// input is what the results of the Approvals and Overrides of one Release depend on.
 type input struct {
-	// forAll is the result of every Approval; nil if it depends on the Approval.
+	// forAll is the result of all of them; nil if it depends on each.
 	forAll  *result
 	rel     *v1alpha1.Release
 	ro      *v1alpha1.Rollout
 	gates   []*v1alpha1.RolloutGate
 	context gate.Context
+	// overrides are those of the Release.
+	overrides []release.Override
 }
 
-// read reads the Release, its Rollout, the gates and the Approvals.
+// read reads the Release, its Rollout, the gates, and the Approvals and Overrides of the Release.
 func (c *Controller) read(ctx context.Context, key client.ObjectKey) (*input, error) {
 	in := &input{rel: &v1alpha1.Release{}, ro: &v1alpha1.Rollout{}}
 	if err := c.client.Get(ctx, key, in.rel); client.IgnoreNotFound(err) != nil {
@@ -92,8 +104,7 @@ func (c *Controller) read(ctx context.Context, key client.ObjectKey) (*input, er
 	if in.gates, err = c.gates(ctx, in.ro); err != nil {
 		return nil, err
 	}
-	in.context, err = c.approvals(ctx, in.ro, in.rel)
-	return in, err
+	return in, c.readStatements(ctx, in)
 }
 
 // noRelease returns the result for a Release that does not exist. If the name is a tag, the message names its Releases.
@@ -112,7 +123,7 @@ func (c *Controller) noRelease(ctx context.Context, key client.ObjectKey) (*resu
 	if len(names) > 0 {
 		hint = "the tag " + key.Name + " belongs to Release " + first(names)
 	}
-	none := notCounted(reasonNoRelease, "no Release %s exists in namespace %s: %s%s", key.Name, key.Namespace, hint, createAnother)
+	none := mistaken(reasonNoRelease, "no Release %s exists in namespace %s: %s", key.Name, key.Namespace, hint)
 	return &none, nil
 }
 
@@ -137,21 +148,23 @@ func (c *Controller) gates(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alph
 	return gates, nil
 }
 
-// approvals reads what gates evaluate for a Release: its Approvals and its authors.
-func (c *Controller) approvals(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) (gate.Context, error) {
-	said, err := c.reader.Read(ctx, ro, []*v1alpha1.Release{rel})
+// readStatements reads the Approvals, the Overrides and the authors of a Release.
+func (c *Controller) readStatements(ctx context.Context, in *input) error {
+	said, err := c.reader.Read(ctx, in.ro, []*v1alpha1.Release{in.rel})
 	if err != nil {
-		return gate.Context{}, err
+		return err
 	}
-	return gate.Context{
+	in.overrides = said.Overrides
+	in.context = gate.Context{
 		Now: c.clock.Now(), Approvals: said.Approvals, UnverifiedReason: said.UnverifiedReason,
 		Authors: func(v1alpha1.ReleaseIdentity) (string, bool) {
-			if rel.Status.Details == nil {
+			if in.rel.Status.Details == nil {
 				return "", false
 			}
-			return rel.Status.Details.Authors, true
+			return in.rel.Status.Details.Authors, true
 		},
-	}, nil
+	}
+	return nil
 }
 
 // evaluate returns the result for one Approval.
@@ -159,7 +172,7 @@ func (in *input) evaluate(a *v1alpha1.Approval) result {
 	if in.forAll != nil {
 		return *in.forAll
 	}
-	if why := approval.Mismatch(a, in.rel); why != "" {
+	if why := approval.Mismatch(kindApproval, a, a.Spec.ReleaseUID, in.rel); why != "" {
 		return notCounted(reasonOtherRelease, "%s", why)
 	}
 	gates, none := in.manualGates(a.Spec.GateName)
@@ -170,12 +183,17 @@ func (in *input) evaluate(a *v1alpha1.Approval) result {
 	if i < 0 { // it is being deleted, or was created after the others were listed
 		return notCounted(gate.ReasonNotCounted, "the gates of Rollout %s have not read the Approval yet", in.ro.Name)
 	}
-	r := in.count(gates, in.context.Approvals[i])
+	return in.settle(in.count(gates, in.context.Approvals[i]), a.CreationTimestamp)
+}
+
+// settle makes a result final if the release does not wait any more. What was not counted until then, or was created after the deployment, is
+// too late.
+func (in *input) settle(r result, created metav1.Time) result {
 	if r.final = !in.waits(); !r.final {
 		return r
 	}
 	deployed := in.rel.Status.DeployedAt
-	if !r.counted || deployed != nil && a.CreationTimestamp.After(deployed.Time) {
+	if !r.counted || deployed != nil && created.After(deployed.Time) {
 		r = notCounted(reasonTooLate, "Release %s is %s and waits at no gate", in.rel.Name, in.rel.Status.Phase)
 		r.final = true
 	}
@@ -191,7 +209,7 @@ func (in *input) manualGates(name string) ([]*v1alpha1.RolloutGate, *result) {
 		if gate.Class(g) == v1alpha1.GateClassManual {
 			manual, names = append(manual, g), append(names, g.Name)
 		} else if g.Name == name {
-			other := notCounted(reasonNoGate, "RolloutGate %s is of class %s, and only manual gates count Approvals%s", name, gate.Class(g), createAnother)
+			other := mistaken(reasonNoGate, "RolloutGate %s is of class %s, and only manual gates count Approvals", name, gate.Class(g))
 			return nil, &other
 		}
 	}
@@ -202,7 +220,7 @@ func (in *input) manualGates(name string) ([]*v1alpha1.RolloutGate, *result) {
 	case name == "":
 		return manual, nil
 	case i < 0:
-		none = notCounted(reasonNoGate, "Rollout %s has no gate %s; its manual gates are %s%s", in.ro.Name, name, first(names), createAnother)
+		none = mistaken(reasonNoGate, "Rollout %s has no gate %s; its manual gates are %s", in.ro.Name, name, first(names))
 	default:
 		return manual[i : i+1], nil
 	}
@@ -235,12 +253,12 @@ func (in *input) count(gates []*v1alpha1.RolloutGate, a gate.Approval) result {
 	return sum
 }
 
-// waits reports whether gates evaluate the release.
+// waits reports whether the release waits to be deployed, or gates may still hold it.
 func (in *input) waits() bool {
 	id := version.Identity(in.rel.Spec.Version)
 	is := func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == id }
 	if e := release.Gated(in.ro); e != nil && is(e.Version) {
 		return true
 	}
-	return slices.ContainsFunc(gate.Candidates(in.ro), is)
+	return slices.ContainsFunc(in.ro.Status.ReleaseCandidates, is)
 }
