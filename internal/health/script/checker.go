@@ -48,7 +48,8 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	case ctx.Err() != nil:
 		return health.Report{}, ctx.Err()
 	case s.Release.Token == "":
-		return pending(waits), nil
+		_, err := jobOf(q.script) // a mistake shows before the first deployment
+		return pending(waits), err
 	}
 	ctx, cancel := context.WithTimeout(ctx, outbound.Timeout(s.Check.Spec.Timeout))
 	defer cancel()

@@ -33,13 +33,7 @@ const (
 
 // render makes the Job of a run.
 func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
-	var t batchv1.JobTemplateSpec
-	var err error
-	if q.script.JobTemplate != nil {
-		t, err = fromTemplate(q.script)
-	} else {
-		t, err = fromImage(q.script)
-	}
+	t, err := jobOf(q.script)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +55,14 @@ func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
 		}
 	}
 	return job, nil
+}
+
+// jobOf returns the Job of a script without what a run adds.
+func jobOf(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
+	if s.JobTemplate != nil {
+		return fromTemplate(s)
+	}
+	return fromImage(s)
 }
 
 // fromImage makes a Job of an image. Its pod meets the restricted Pod Security Standard, whatever the script says.

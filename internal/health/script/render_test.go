@@ -217,6 +217,10 @@ func TestTemplateRefused(t *testing.T) {
 			if got := fmt.Sprint(err); got != c.want && (!strings.HasPrefix(c.want, beyond) || !strings.HasPrefix(got, c.want)) {
 				t.Errorf("\n got: %s\nwant: %s", got, c.want)
 			}
+			early := subject(func(s *health.Subject) { s.Check.Spec.Script, s.Release = template(c.raw), health.Release{} })
+			if _, refused := New(Options{}).Check(t.Context(), early); fmt.Sprint(refused) != fmt.Sprint(err) {
+				t.Errorf("before the first deployment: %v", refused)
+			}
 		})
 	}
 	beside := template(`{"spec":{"template":{"spec":{}}}}`)
