@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -96,6 +97,47 @@ func TestWritesOfOneRelease(t *testing.T) {
 	}
 	if len(path) > 4 || path[0] != "rollouts/status" || path[1] != "kustomizations" {
 		t.Errorf("the way of the release is %v", path)
+	}
+}
+
+// TestOneApprovalCostsOneWrite counts what is written to an Approval and to an Override from the moment that they are created until the release
+// is Available.
+func TestOneApprovalCostsOneWrite(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	m := w.Run()
+	w.PlayFlux()
+	w.Kustomization("app", map[string]string{"VERSION": "app"})
+	w.Gate("approval", "app")
+	w.Policy("app", "1.0.0")
+	ro := w.Rollout("app")
+	alice := someone(w, "alice", nil, "kuberik-approver", "kuberik-break-glass")
+	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
+	past, err := alice.override(w, rel, func(o *v1alpha1.OverrideSpec) { o.Bypass = []v1alpha1.Bypass{v1alpha1.BypassSchedules} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Await(past, "is in force", func() error {
+		if !apimeta.IsStatusConditionTrue(past.Status.Conditions, v1alpha1.ConditionCounted) {
+			return fmt.Errorf("it says %+v", past.Status.Conditions)
+		}
+		return nil
+	})
+	a := alice.approves(w, rel)
+	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
+	w.Await(a, "is counted", func() error {
+		if !apimeta.IsStatusConditionTrue(a.Status.Conditions, v1alpha1.ConditionCounted) {
+			return fmt.Errorf("it says %+v", a.Status.Conditions)
+		}
+		return nil
+	})
+	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"approvals", "overrides"} {
+		if writes := effective(m.Wire.Writes(env.To(kind + "/status"))); len(writes) != 1 {
+			t.Errorf("%d writes to %s: %v", len(writes), kind, writes)
+		}
 	}
 }
 

@@ -203,12 +203,18 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	everywhere := &v1alpha1.ClusterRolloutSchedule{
 		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: closed},
 	}
-	w.Create(place, schedule)
+	said := &v1alpha1.Approval{ObjectMeta: w.Meta("said"), Spec: v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: administrator}}
+	past := &v1alpha1.Override{ObjectMeta: w.Meta("past"), Spec: v1alpha1.OverrideSpec{
+		RolloutName: "app", ReleaseName: rel.Name, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, Reason: "the shop is down",
+		ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: administrator,
+	}}
+	w.Create(place, schedule, said, past)
 	if err := w.Admin.Create(w.Ctx(), everywhere); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Admin.Delete(context.Background(), everywhere) })
 
+	const counted = `{"status":{"conditions":[{"type":"Counted","status":"True","reason":"Forged","message":"","lastTransitionTime":"2030-01-01T00:00:00Z"}]}}`
 	forged := rel.DeepCopy()
 	forged.ObjectMeta = w.Meta("forged")
 	writes := map[string]func(client.Client) error{
@@ -220,6 +226,8 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 		"status of a schedule":        func(c client.Client) error { return patchStatus(w, c, schedule, `{"status":{"active":false}}`) },
 		"status of a cluster's":       func(c client.Client) error { return patchStatus(w, c, everywhere, `{"status":{"active":false}}`) },
 		"status of a manual gate":     func(c client.Client) error { return patchStatus(w, c, manual, `{"status":{"verdicts":null}}`) },
+		"status of an Approval":       func(c client.Client) error { return patchStatus(w, c, said, counted) },
+		"status of an Override":       func(c client.Client) error { return patchStatus(w, c, past, counted) },
 		"status of one of our checks": func(c client.Client) error { return patchStatus(w, c, ours, `{"status":{"status":"Healthy"}}`) },
 	}
 	editor := w.As("editor", "admin", "kuberik-view", "kuberik-edit", "kuberik-gatekeeper")

@@ -47,15 +47,15 @@ func environmentWith(fields string) string {
 	return "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {name: app}, name: shop, " + fields + "}"
 }
 
-func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
-	t.Parallel()
-	w := env.New(t)
-	// Where one of our own sentences explains the mistake, it stands alone.
-	noise := []string{"should match '", "type conversion error"}
-	for name, c := range map[string]struct {
-		manifest string
-		says     []string
-	}{
+// refusal is a wrong manifest that the API server refuses, and parts of what it says.
+type refusal struct {
+	manifest string
+	says     []string
+}
+
+// refusals lists what the schema refuses.
+func refusals() map[string]refusal {
+	return map[string]refusal{
 		"wantedVersion empty":                     {rolloutWith(`wantedVersion: ""`), []string{"wantedVersion", "legal image tag", "remove the field to unpin"}},
 		"wantedVersion illegal":                   {rolloutWith(`wantedVersion: "reg/app:1.0"`), []string{"wantedVersion", "legal image tag"}},
 		"wantedVersion with a line":               {rolloutWith(`wantedVersion: "1.0\r  x: y"`), []string{"wantedVersion", "legal image tag"}},
@@ -69,7 +69,7 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"deployTimeout in words":                  {rolloutWith(`deployTimeout: soon`), []string{"deployTimeout", "15m"}},
 		"policy without name":                     {"kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {}}", []string{"releasesImagePolicy.name is empty", "name an ImagePolicy"}},
 		"policy name empty":                       {"kind: Rollout\nmetadata: {name: app}\nspec: {releasesImagePolicy: {name: ''}}", []string{"releasesImagePolicy.name is empty"}},
-		"no policy":                               {"kind: Rollout\nmetadata: {name: app}\nspec: {}", []string{"releasesImagePolicy", "Required"}},
+		"no policy":                               {"kind: Rollout\nmetadata: {name: app}\nspec: {}", []string{"spec.releasesImagePolicy: Required value: name an ImagePolicy"}},
 		"no spec":                                 {"kind: Rollout\nmetadata: {name: app}", []string{"spec: Required value: the Rollout has no spec", "spec.releasesImagePolicy.name"}},
 		"gate without spec":                       {"kind: RolloutGate\nmetadata: {name: g}", []string{"spec: Required value: the RolloutGate has no spec", "spec.rolloutRef.name"}},
 		"check without spec":                      {"kind: HealthCheck\nmetadata: {name: c}", []string{"spec: Required value: the HealthCheck has no spec", "kustomization, http"}},
@@ -93,7 +93,7 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"availableReleasesMinCount negative":      {rolloutWith(`availableReleasesMinCount: -1`), []string{"availableReleasesMinCount", "greater than or equal to 1"}},
 		"availableReleasesRetentionDays negative": {rolloutWith(`availableReleasesRetentionDays: -7`), []string{"availableReleasesRetentionDays", "greater than or equal to 1"}},
 		"rollbackFloor illegal":                   {rolloutWith(`rollbackFloor: ">=1.0"`), []string{"rollbackFloor is not a legal image tag"}},
-		"gate without rolloutRef":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {passing: true}", []string{"rolloutRef", "Required"}},
+		"gate without rolloutRef":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {passing: true}", []string{"spec.rolloutRef: Required value: name the Rollout"}},
 		"gate without a name in rolloutRef":       {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {}}", []string{"rolloutRef.name is empty", "name a Rollout"}},
 		"gate with an empty name":                 {"kind: RolloutGate\nmetadata: {name: g}\nspec: {rolloutRef: {name: ''}}", []string{"rolloutRef.name is empty"}},
 		"gate of class http without http":         {gateWith(`class: http`), []string{"class http needs the field http"}},
@@ -107,9 +107,13 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"gate whose approvals last no time":       {gateWith(`approvals: {expireAfter: 0s}`), []string{"expireAfter is more than 0"}},
 		"gate that asks a path":                   {gateWith(`http: {url: "/approve"}`), []string{"write an absolute URL"}},
 		"gate with two bodies":                    {gateWith(`http: {url: "https://a.b/", body: x, bodyExpression: release.tag}`), []string{"give either body or bodyExpression"}},
-		"approval of nothing":                     {"kind: Approval\nmetadata: {name: a}\nspec: {decision: Approve, user: me}", []string{"releaseName", "Required"}},
+		"approval of nothing":                     {"kind: Approval\nmetadata: {name: a}\nspec: {decision: Approve, user: me}", []string{"spec.releaseName: Required value: name the Release", "kubectl get rel"}},
+		"approval of nobody":                      {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, decision: Approve}", []string{"spec.user: Required value", "kubectl auth whoami"}},
+		"approval without a decision":             {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, user: me}", []string{"spec.decision: Required value: write Approve or Reject"}},
+		"schedule for nothing":                    {"kind: RolloutSchedule\nmetadata: {name: s}\nspec: {always: true}", []string{"spec.rolloutSelector: Required value: select Rollouts by their labels"}},
+		"environment of no application":           {"apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {name: app}}", []string{"spec.name: Required value: name the application"}},
 		"approval that decides nothing":           {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, decision: Maybe, user: me}", []string{"decision", `"Approve", "Reject"`}},
-		"override without an end":                 {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [Gates], reason: the shop is down, user: me}", []string{"expiresAt", "Required"}},
+		"override without an end":                 {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [Gates], reason: the shop is down, user: me}", []string{"spec.expiresAt: Required value: say when the Override ends"}},
 		"override of everything":                  {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [All], reason: the shop is down, user: me, expiresAt: 2030-01-01T00:00:00Z}", []string{"bypass", `"Gates", "Schedules", "Health"`}},
 		"override because":                        {"kind: Override\nmetadata: {name: o}\nspec: {rolloutName: app, releaseName: r, bypass: [Gates], reason: x, user: me, expiresAt: 2030-01-01T00:00:00Z}", []string{"reason", "at least 8"}},
 		"environment with a slash":                {environmentWith(`environment: shop/staging`), []string{"an environment name has no slash"}},
@@ -124,7 +128,17 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 		"environment that soaks in words":         {environmentWith(`dependsOn: [{environment: a, minAvailableFor: a while}]`), []string{"minAvailableFor", "15m"}},
 		"environment of another relationship":     {environmentWith(`relationship: {environment: a, type: Before}`), []string{"relationship.type", `"After", "Parallel"`}},
 		"check with an empty class":               {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: ''}", []string{"class is empty", "kustomization"}},
-	} {
+	}
+}
+
+// TestD45WrongManifestsAreRefusedWithWords is about the manifests that the schema refuses. TestWrongManifestsAreExplained has those that it
+// accepts.
+func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
+	t.Parallel()
+	w := env.New(t)
+	// Where one of our own sentences explains the mistake, it stands alone.
+	noise := []string{"should match '", "type conversion error"}
+	for name, c := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			err := w.Admin.Create(w.Ctx(), parse(w, c.manifest))
 			if err == nil {
@@ -139,6 +153,11 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 				if strings.Contains(err.Error(), text) {
 					t.Errorf("the message has %q:\n%v", text, err)
 				}
+			}
+			// After its own words for enumerations and types, the API server says that it has not checked our rules.
+			unchecked := strings.Contains(err.Error(), "Unsupported value") || strings.Contains(err.Error(), "must be of type")
+			if strings.Contains(err.Error(), "<nil>") && !unchecked {
+				t.Errorf("the message speaks of <nil>:\n%v", err)
 			}
 		})
 	}
@@ -354,11 +373,17 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 // table is the first row that the API server prints for a kind, by column.
 func table(t *testing.T, w *env.World, resource string) map[string]string {
 	t.Helper()
+	return printed(t, w, v1alpha1.GroupVersion.String(), resource)
+}
+
+// printed is the first row that the API server prints for a kind or an object, by column, those of kubectl get -o wide among them.
+func printed(t *testing.T, w *env.World, version, path string) map[string]string {
+	t.Helper()
 	transport, err := rest.HTTPClientFor(w.Plane.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := fmt.Sprintf("%s/apis/%s/namespaces/%s/%s", w.Plane.Config().Host, v1alpha1.GroupVersion, w.Namespace, resource)
+	url := fmt.Sprintf("%s/apis/%s/namespaces/%s/%s", w.Plane.Config().Host, version, w.Namespace, path)
 	req, err := http.NewRequestWithContext(w.Ctx(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
