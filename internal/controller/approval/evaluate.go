@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -93,14 +94,15 @@ func (c *Controller) read(ctx context.Context, key client.ObjectKey) (*input, er
 		return in, err
 	}
 	rollout := client.ObjectKey{Namespace: key.Namespace, Name: in.rel.Spec.RolloutRef.Name}
-	if err := c.client.Get(ctx, rollout, in.ro); client.IgnoreNotFound(err) != nil {
+	err := c.client.Get(ctx, rollout, in.ro)
+	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading Rollout %q: %w", rollout, err)
-	} else if err != nil || !metav1.IsControlledBy(in.rel, in.ro) {
+	}
+	if apierrors.IsNotFound(err) || !metav1.IsControlledBy(in.rel, in.ro) {
 		none := notCounted(reasonNoRollout, "Rollout %s of Release %s does not exist any more", rollout.Name, key.Name)
 		in.forAll = &none
 		return in, nil
 	}
-	var err error
 	if in.gates, err = c.gates(ctx, in.ro); err != nil {
 		return nil, err
 	}

@@ -209,7 +209,7 @@ func (c *Controller) backend(ctx context.Context, e *environments.Environment) (
 	}
 	if len(list.Items) > cluster.MaxEnvironments {
 		return nil, &environment.RefusedError{Err: fmt.Errorf(
-			"Rollout %s has more than %d Environments: delete those that are not needed",
+			"the Rollout %s has more than %d Environments: delete those that are not needed",
 			e.Spec.RolloutRef.Name, cluster.MaxEnvironments)}
 	}
 	return c.backends.For(ctx, e)

@@ -64,7 +64,7 @@ func (b builder) compile(ctx context.Context, binaries []binary, scratch string)
 // weigh returns the packages that have to be compiled, each with its size in bytes of source.
 func (b builder) weigh(ctx context.Context, packages []string) (map[string]int64, error) {
 	const format = `{{if .Stale}}{{.ImportPath}}{{"\t"}}{{.Dir}}{{range .GoFiles}}{{"\t"}}{{.}}{{end}}{{end}}`
-	list, err := output(ctx, b.module, "go", append([]string{"list", "-trimpath", "-deps", "-f", format}, packages...)...)
+	list, err := goOutput(ctx, b.module, append([]string{"list", "-trimpath", "-deps", "-f", format}, packages...)...)
 	if err != nil {
 		return nil, err
 	}

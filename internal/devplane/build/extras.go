@@ -30,7 +30,7 @@ type extra struct {
 
 // extrasOutOfDate returns the folders that have to be made.
 func (b builder) extrasOutOfDate(ctx context.Context, base string) ([]extra, error) {
-	images, err := output(ctx, ".", "go", "list", "-m", "-f", "{{.Version}}", imageAPI)
+	images, err := goOutput(ctx, ".", "list", "-m", "-f", "{{.Version}}", imageAPI)
 	if err != nil {
 		return nil, err
 	}
@@ -72,16 +72,16 @@ func (b builder) makeCRDs(ctx context.Context, target string) error {
 			return err
 		}
 	}
-	_, err := output(ctx, ".", "go", "run", controllerGen, "crd", "paths="+imageAPI+"/v1", "output:crd:dir="+target)
+	_, err := goOutput(ctx, ".", "run", controllerGen, "crd", "paths="+imageAPI+"/v1", "output:crd:dir="+target)
 	return err
 }
 
 // moduleDir returns the folder of a module in the module cache. It downloads the module if necessary.
 func (b builder) moduleDir(ctx context.Context, module string) (string, error) {
-	if _, err := output(ctx, b.module, "go", "mod", "download", module); err != nil {
+	if _, err := goOutput(ctx, b.module, "mod", "download", module); err != nil {
 		return "", err
 	}
-	return output(ctx, b.module, "go", "list", "-m", "-f", "{{.Dir}}", module)
+	return goOutput(ctx, b.module, "list", "-m", "-f", "{{.Dir}}", module)
 }
 
 // copyFiles copies the files that match pattern, except those of kustomize, which are no manifests.

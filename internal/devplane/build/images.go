@@ -157,7 +157,7 @@ func extract(img v1.Image, name, target string) error {
 // extractLayer looks into a layer only after it was read to its end, because only then its digest has been verified.
 func extractLayer(layer v1.Layer, name, target string) (bool, error) {
 	saved := target + ".layer"
-	defer os.Remove(saved)
+	defer os.Remove(saved) //nolint:errcheck // the scratch folder is removed as a whole
 	if err := save(layer.Compressed, saved); err != nil {
 		return false, err
 	}

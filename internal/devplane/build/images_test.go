@@ -212,7 +212,7 @@ func tampering(inner http.Handler, change func(path string, body []byte) []byte)
 			}
 		}
 		w.WriteHeader(recorded.Code)
-		_, _ = w.Write(change(r.URL.Path, recorded.Body.Bytes())) //nolint:errcheck // the client sees it
+		_, _ = w.Write(change(r.URL.Path, recorded.Body.Bytes()))
 	})
 }
 
@@ -233,8 +233,8 @@ func TestHangingRegistry(t *testing.T) {
 					return
 				}
 				if at == "/blobs/" { // it begins, and then it hangs
-					_, _ = w.Write([]byte("x"))               //nolint:errcheck // the client sees it
-					_ = http.NewResponseController(w).Flush() //nolint:errcheck // the client sees it
+					_, _ = w.Write([]byte("x"))
+					_ = http.NewResponseController(w).Flush()
 				}
 				<-r.Context().Done()
 			}))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func (b builder) run(ctx context.Context, binaries []binary) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer os.RemoveAll(scratch) //nolint:errcheck // what is left is ignored
 	for _, e := range extras {
 		if err := e.make(ctx, filepath.Join(scratch, e.name)); err != nil {
 			return b.failed(ctx, fmt.Errorf("making %s: %w", e.name, err))
@@ -131,15 +132,14 @@ func lock(ctx context.Context, path string, log io.Writer) (func(), error) {
 	for said := false; ; said = true {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return func() { f.Close() }, nil //nolint:errcheck // nothing was written
 		}
 		if !said {
-			fmt.Fprintln(log, "Another build of the local cluster is running; waiting for it.")
+			_, _ = fmt.Fprintln(log, "Another build of the local cluster is running; waiting for it.") //nolint:errcheck // progress only
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
+			return nil, errors.Join(ctx.Err(), f.Close())
 		case <-time.After(time.Second):
 		}
 	}

@@ -47,7 +47,7 @@ func pin(ctx context.Context, binaries []binary, file string, log io.Writer) err
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer os.RemoveAll(scratch) //nolint:errcheck // a temporary folder
 	text := pinsHeader
 	for _, b := range binaries {
 		pinned, err := resolveImage(ctx, b)
@@ -55,10 +55,10 @@ func pin(ctx context.Context, binaries []binary, file string, log io.Writer) err
 			err = takeBinary(ctx, b, pinned, scratch, patience)
 		}
 		if err != nil {
-			fmt.Fprintf(log, "%s is not pinned: %v\n", b.image(), err)
+			_, _ = fmt.Fprintf(log, "%s is not pinned: %v\n", b.image(), err) //nolint:errcheck // progress only
 			continue
 		}
-		fmt.Fprintln(log, pinned)
+		_, _ = fmt.Fprintln(log, pinned) //nolint:errcheck // progress only
 		text += pinned + "\n"
 	}
 	return os.WriteFile(file, []byte(text), 0o644)

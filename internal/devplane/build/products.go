@@ -74,7 +74,7 @@ func resolve(ctx context.Context, dir string) ([]binary, error) {
 			args = append(args, b.module)
 		}
 	}
-	text, err := output(ctx, dir, "go", args...)
+	text, err := goOutput(ctx, dir, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -28,14 +28,14 @@ func fingerprint(ctx context.Context, module string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(sum, "%s %d\n", name, len(data))
+		sum.Write(fmt.Appendf(nil, "%s %d\n", name, len(data)))
 		sum.Write(data)
 	}
-	version, err := output(ctx, module, "go", "env", "GOVERSION", "GOOS", "GOARCH")
+	version, err := goOutput(ctx, module, "env", "GOVERSION", "GOOS", "GOARCH")
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintln(sum, version)
+	sum.Write([]byte(version + "\n"))
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
@@ -82,14 +82,14 @@ func sweep(out string) error {
 	return nil
 }
 
-// output runs a command and returns what it printed, without blanks around it.
-func output(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := command(ctx, dir, name, args...)
+// goOutput runs the go command and returns its output without surrounding blanks.
+func goOutput(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := command(ctx, dir, "go", args...)
 	var problem strings.Builder
 	cmd.Stderr = &problem
 	data, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, problem.String())
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, problem.String())
 	}
 	return strings.TrimSpace(string(data)), nil
 }

@@ -57,7 +57,7 @@ type statusReport struct {
 	deployment environment.Deployment
 }
 
-// NewPlace returns an empty Service with that clock.
+// NewService returns an empty Service with that clock.
 func NewService(c clock.PassiveClock) *Service {
 	return &Service{clock: c, rejected: map[string]bool{}}
 }

@@ -394,7 +394,7 @@ func page[T any](p *pages, all []T, opts []client.ListOption) (items []T, next s
 	o.ApplyOptions(opts)
 	from, to := 0, len(all)
 	if o.Continue != "" {
-		from, _ = strconv.Atoi(o.Continue) //nolint:errcheck // it was written below
+		from, _ = strconv.Atoi(o.Continue)
 	}
 	if o.Limit > 0 {
 		to = min(to, from+int(o.Limit))
