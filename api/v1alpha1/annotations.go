@@ -48,6 +48,7 @@ const (
 	AnnotationRef = "rollout.kuberik.com/ref"
 	// AnnotationKustomization on a HealthCheck of class kustomization names the Kustomization that it watches, as name
 	// or namespace/name.
+	// The field spec.kustomization does the same and is preferred.
 	AnnotationKustomization = "healthcheck.kuberik.com/kustomization"
 	// AnnotationRequeueInterval on a HealthCheck is the interval between evaluations of sources that send no events,
 	// such as "1m". Defaults to 30s. The minimum is 5s.

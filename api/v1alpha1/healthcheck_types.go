@@ -59,6 +59,19 @@ const (
 	ModeObserve Mode = "Observe"
 )
 
+// KustomizationReference names a Flux Kustomization.
+type KustomizationReference struct {
+	// Name is the name of the Kustomization.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// Namespace is the namespace of the Kustomization. Only the namespace of the HealthCheck is accepted. Defaults to it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+}
+
 // HTTPCheck defines a request whose response is the health of the release.
 type HTTPCheck struct {
 	HTTPRequest `json:",inline"`
@@ -210,6 +223,7 @@ type ScriptCheck struct {
 const ConditionHealthy = "Healthy"
 
 // HealthCheckSpec defines how health is determined.
+// +kubebuilder:validation:XValidation:rule="!has(self.kustomization) || has(self.class) && self.class == 'kustomization'",message="the field kustomization is for class kustomization"
 // +kubebuilder:validation:XValidation:rule="!has(self.class) || size(self.class) > 0",message="class is empty: write kustomization, http, datadog, prometheus, script, or the class of the controller that reports this check"
 // +kubebuilder:validation:XValidation:rule="has(self.http) == (has(self.class) && self.class == 'http')",message="class http and the field http go together"
 // +kubebuilder:validation:XValidation:rule="has(self.prometheus) == (has(self.class) && self.class == 'prometheus')",message="class prometheus and the field prometheus go together"
@@ -254,6 +268,10 @@ type HealthCheckSpec struct {
 	// +optional
 	// +kubebuilder:default=Enforce
 	Mode Mode `json:"mode,omitempty"`
+	// Kustomization is the Kustomization that a check of class kustomization watches. It replaces the annotation
+	// healthcheck.kuberik.com/kustomization. If both are set, they must name the same Kustomization.
+	// +optional
+	Kustomization *KustomizationReference `json:"kustomization,omitempty"`
 	// HTTP defines a request. Required for class http.
 	// +optional
 	HTTP *HTTPCheck `json:"http,omitempty"`

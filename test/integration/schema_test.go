@@ -127,6 +127,7 @@ func refusals() map[string]refusal {
 		"check that probes all the time":          {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: kustomization, interval: 1ms}", []string{"the interval is at least 1s"}},
 		"environment that soaks in words":         {environmentWith(`dependsOn: [{environment: a, minAvailableFor: a while}]`), []string{"minAvailableFor", "15m"}},
 		"environment of another relationship":     {environmentWith(`relationship: {environment: a, type: Before}`), []string{"relationship.type", `"After", "Parallel"`}},
+		"check of a Kustomization, another class": {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: script, script: {image: a}, kustomization: {name: app}}", []string{"the field kustomization is for class kustomization"}},
 		"check with an empty class":               {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: ''}", []string{"class is empty", "kustomization"}},
 	}
 }
@@ -214,6 +215,7 @@ spec:
 		"environment, as in the documentation": "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: docs}\nspec: {rolloutRef: {name: app}, name: staging, backend: {type: github, project: acme/shop}}",
 		"environment that is never asked":      "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: never}\nspec: {rolloutRef: {name: app}, name: shop, environment: a, backend: {type: github, project: acme/shop}, requeueInterval: 0s}",
 		"check of a Kustomization":             "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",
+		"check of a Kustomization, by field":   "kind: HealthCheck\nmetadata: {name: k2}\nspec: {class: kustomization, kustomization: {name: app}}",
 		"check without class, as Datadog's":    "kind: HealthCheck\nmetadata: {name: datadog-check-x, labels: {kuberik.com/managed-by: datadog-controller}}\nspec: {}",
 		"check of another class":               "kind: HealthCheck\nmetadata: {name: alert}\nspec: {class: prometheus-alert}",
 	} {

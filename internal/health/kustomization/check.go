@@ -1,6 +1,7 @@
 package kustomization
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,18 +29,31 @@ type Checker struct {
 // Subject names the Kustomization of a check, in the namespace of the check. A Kustomization of another namespace is refused:
 // its state is not for everybody to see.
 func Subject(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
-	value := check.Annotations[v1alpha1.AnnotationKustomization]
-	namespace, name, ok := strings.Cut(value, "/")
-	if !ok {
-		namespace, name = check.Namespace, value
+	key, annotated := annotation(check)
+	if ref := check.Spec.Kustomization; ref != nil {
+		field := types.NamespacedName{Namespace: cmp.Or(ref.Namespace, check.Namespace), Name: ref.Name}
+		if annotated && key != field {
+			return types.NamespacedName{}, fmt.Errorf("spec.kustomization names %s and the annotation %s names %s: remove the annotation",
+				field, v1alpha1.AnnotationKustomization, key)
+		}
+		key = field
 	}
 	switch {
-	case name == "" || strings.Contains(name, "/"):
-		return types.NamespacedName{}, fmt.Errorf("annotate the check with %s: <name of a Kustomization>", v1alpha1.AnnotationKustomization)
-	case namespace != check.Namespace:
-		return types.NamespacedName{}, fmt.Errorf("the Kustomization %s is in another namespace: put the check beside it", value)
+	case key.Name == "" || strings.Contains(key.Name, "/"):
+		return types.NamespacedName{}, errors.New("name a Kustomization in spec.kustomization.name")
+	case key.Namespace != check.Namespace:
+		return types.NamespacedName{}, fmt.Errorf("the Kustomization %s is in another namespace: put the check beside it", key)
 	}
-	return types.NamespacedName{Namespace: namespace, Name: name}, nil
+	return key, nil
+}
+
+// annotation returns the Kustomization that the annotation of a check names, and whether the check has the annotation.
+func annotation(check *v1alpha1.HealthCheck) (types.NamespacedName, bool) {
+	value, ok := check.Annotations[v1alpha1.AnnotationKustomization]
+	if namespace, name, qualified := strings.Cut(value, "/"); qualified {
+		return types.NamespacedName{Namespace: namespace, Name: name}, ok
+	}
+	return types.NamespacedName{Namespace: check.Namespace, Name: value}, ok
 }
 
 // Check judges the Kustomization of a check.

@@ -301,6 +301,39 @@ func TestSubjectStaysInItsNamespace(t *testing.T) {
 	}
 }
 
+func TestSubjectPrefersTheField(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		annotation string
+		field      v1alpha1.KustomizationReference
+		want, says string
+	}{
+		"the field alone":             {"", v1alpha1.KustomizationReference{Name: "app"}, "ns/app", ""},
+		"with its namespace":          {"", v1alpha1.KustomizationReference{Name: "app", Namespace: "ns"}, "ns/app", ""},
+		"both the same":               {"ns/app", v1alpha1.KustomizationReference{Name: "app"}, "ns/app", ""},
+		"both different":              {"other", v1alpha1.KustomizationReference{Name: "app"}, "", "spec.kustomization names ns/app and the annotation healthcheck.kuberik.com/kustomization names ns/other"},
+		"both, in another namespace":  {"other/app", v1alpha1.KustomizationReference{Name: "app"}, "", "names other/app: remove the annotation"},
+		"the field names a stranger":  {"", v1alpha1.KustomizationReference{Name: "app", Namespace: "other"}, "", "is in another namespace"},
+		"the field has an empty name": {"", v1alpha1.KustomizationReference{}, "", "spec.kustomization.name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hc := check(c.annotation)
+			hc.Spec.Kustomization = &c.field
+			if c.annotation == "" {
+				hc.Annotations = nil
+			}
+			key, err := Subject(hc)
+			switch {
+			case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+				t.Errorf("got %v, want an error that says %q", err, c.says)
+			case c.says == "" && (err != nil || key.String() != c.want):
+				t.Errorf("got %s, %v, want %s", key, err, c.want)
+			}
+		})
+	}
+}
+
 // TestBigInventory: every object is read, not only the first ones.
 func TestEveryObjectOfABigInventoryIsRead(t *testing.T) {
 	t.Parallel()
