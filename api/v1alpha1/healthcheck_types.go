@@ -94,7 +94,7 @@ type DatadogSite string
 
 // DatadogCheck defines which monitors or metrics of Datadog are checked.
 // +kubebuilder:validation:XValidation:rule="[has(self.monitorRef), has(self.monitorID), has(self.monitorTags), has(self.query)].filter(x, x).size() == 1",message="give exactly one of monitorRef, monitorID, monitorTags and query"
-// +kubebuilder:validation:XValidation:rule="has(self.monitorRef) || has(self.apiKeyFrom)",message="apiKeyFrom is needed to ask Datadog: name a Secret with the keys api-key and app-key"
+// +kubebuilder:validation:XValidation:rule="has(self.monitorRef) || has(self.secretRef)",message="secretRef is needed to query Datadog: name a Secret with the keys api-key and app-key"
 // +kubebuilder:validation:XValidation:rule="!has(self.query) || has(self.success)",message="a query needs success, such as: series.all(s, s.last < 0.01)"
 type DatadogCheck struct {
 	// MonitorRef is a DatadogMonitor object of the Datadog operator, in the same namespace.
@@ -125,11 +125,11 @@ type DatadogCheck struct {
 	// +optional
 	// +kubebuilder:default=datadoghq.com
 	Site DatadogSite `json:"site,omitempty"`
-	// APIKeyFrom is a Secret of the same namespace with the keys api-key and app-key. The Secret must allow the host of
+	// SecretRef is a Secret of the same namespace with the keys api-key and app-key. The Secret must allow the host of
 	// the site, such as api.datadoghq.com, with the annotation kuberik.com/allowed-hosts. Required except with
 	// monitorRef.
 	// +optional
-	APIKeyFrom *corev1.LocalObjectReference `json:"apiKeyFrom,omitempty"`
+	SecretRef *corev1.LocalObjectReference `json:"secretRef,omitempty"`
 }
 
 // PrometheusCheck defines a query to a server with the Prometheus API.

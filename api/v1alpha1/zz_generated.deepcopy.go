@@ -364,8 +364,8 @@ func (in *DatadogCheck) DeepCopyInto(out *DatadogCheck) {
 		*out = new(Duration)
 		**out = **in
 	}
-	if in.APIKeyFrom != nil {
-		in, out := &in.APIKeyFrom, &out.APIKeyFrom
+	if in.SecretRef != nil {
+		in, out := &in.SecretRef, &out.SecretRef
 		*out = new(corev1.LocalObjectReference)
 		**out = **in
 	}

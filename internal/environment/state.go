@@ -75,11 +75,21 @@ const (
 
 // Interval returns how often an outside backend is read. It defaults to 1m and is at least 10s.
 func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
-	if spec.RequeueInterval == nil {
+	field, text := "spec.interval", (*string)(spec.Interval)
+	switch {
+	case text == nil:
+		field, text = "spec.requeueInterval", spec.RequeueInterval
+	case spec.RequeueInterval != nil && *spec.RequeueInterval != *text:
+		return minInterval, fmt.Errorf("spec.interval is %s and spec.requeueInterval is %s: remove spec.requeueInterval", *text, *spec.RequeueInterval)
+	}
+	if text == nil {
 		return defaultInterval, nil
 	}
-	d, err := time.ParseDuration(*spec.RequeueInterval)
-	return max(d, minInterval), err
+	d, err := time.ParseDuration(*text)
+	if err != nil {
+		return minInterval, fmt.Errorf("%s: %w", field, err)
+	}
+	return max(d, minInterval), nil
 }
 
 // maxURL bounds a URL, in bytes.

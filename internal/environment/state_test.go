@@ -114,6 +114,21 @@ func TestInterval(t *testing.T) {
 			t.Errorf("%q: got %s, %v", interval, got, err)
 		}
 	}
+	for name, c := range map[string]struct {
+		spec environments.EnvironmentSpec
+		want time.Duration
+		says string
+	}{
+		"alone":     {environments.EnvironmentSpec{Interval: new(v1alpha1.Duration("90s"))}, 90 * time.Second, ""},
+		"both":      {environments.EnvironmentSpec{Interval: new(v1alpha1.Duration("2m")), RequeueInterval: new("2m")}, 2 * time.Minute, ""},
+		"different": {environments.EnvironmentSpec{Interval: new(v1alpha1.Duration("2m")), RequeueInterval: new("1m")}, 10 * time.Second, "spec.requeueInterval is 1m"},
+		"invalid":   {environments.EnvironmentSpec{Interval: new(v1alpha1.Duration("soon"))}, 10 * time.Second, "spec.interval:"},
+	} {
+		got, err := environment.Interval(c.spec)
+		if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %s, %v, want %s and %q", name, got, err, c.want, c.says)
+		}
+	}
 	for _, interval := range []string{"soon", "99999999999999999h", ""} {
 		if _, err := environment.Interval(environments.EnvironmentSpec{RequeueInterval: &interval}); err == nil {
 			t.Errorf("%q is accepted as an interval", interval)

@@ -107,12 +107,15 @@ func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 		"headersFrom of a query": check(v1alpha1.HealthCheckSpec{Class: ptr.To(v1alpha1.HealthClassPrometheus), Prometheus: &v1alpha1.PrometheusCheck{
 			Address: "https://example.com", Query: "up", Success: "true", HeadersFrom: from("mine"),
 		}}),
-		"apiKeyFrom of Datadog": check(v1alpha1.HealthCheckSpec{Class: ptr.To(v1alpha1.HealthClassDatadog), Datadog: &v1alpha1.DatadogCheck{
-			MonitorID: ptr.To(int64(1)), APIKeyFrom: &corev1.LocalObjectReference{Name: "mine"},
+		"secretRef of Datadog": check(v1alpha1.HealthCheckSpec{Class: ptr.To(v1alpha1.HealthClassDatadog), Datadog: &v1alpha1.DatadogCheck{
+			MonitorID: ptr.To(int64(1)), SecretRef: &corev1.LocalObjectReference{Name: "mine"},
 		}}),
-		"headersFrom of a gate":  gate(v1alpha1.HTTPRequest{HeadersFrom: from("mine")}),
-		"secret of a backend":    place(&environments.Backend{Type: environments.BackendGitHub, Project: "a/b", Secret: "mine"}),
-		"signature of a backend": place(&environments.Backend{Type: environments.BackendCluster, SignatureFrom: &v1alpha1.KeyRef{Name: "mine", Key: "key"}}),
+		"headersFrom of a gate": gate(v1alpha1.HTTPRequest{HeadersFrom: from("mine")}),
+		"secret of a backend":   place(&environments.Backend{Type: environments.BackendGitHub, Project: "a/b", Secret: "mine"}),
+		"secretRef of a backend": place(&environments.Backend{
+			Type: environments.BackendGitHub, Project: "a/b", SecretRef: &corev1.LocalObjectReference{Name: "mine"},
+		}),
+		"signature of a backend": place(&environments.Backend{Type: environments.BackendCluster, SignatureKeyRef: &v1alpha1.KeyRef{Name: "mine", Key: "key"}}),
 	}
 	roles := []string{"kuberik-edit", "kuberik-gatekeeper"}
 	stranger, owner, keeper := w.As("stranger", roles...), w.As("owner", roles...), w.As("keeper", roles...)

@@ -69,7 +69,7 @@ func (f *federation) join(w *env.World, name, api, token string) *stage {
 		RolloutRef: corev1.LocalObjectReference{Name: "app"}, Name: "shop", Environment: name, RequeueInterval: &interval,
 		Backend: &environments.Backend{
 			Type: environments.BackendGitHub, Project: "acme/shop", APIURL: api + "/", TrustedActors: []string{"kuberik-staging", "kuberik-production"},
-			SignatureFrom: &v1alpha1.KeyRef{Name: "github-token", Key: "signature"},
+			SignatureKeyRef: &v1alpha1.KeyRef{Name: "github-token", Key: "signature"},
 		},
 	}}
 	return s

@@ -123,6 +123,10 @@ func refusals() map[string]refusal {
 		"environment at an unknown place":         {environmentWith(`backend: {type: gitea, project: a/b}`), []string{"backend.type", `"cluster", "github", "gitlab"`}},
 		"environment that depends on one twice":   {environmentWith(`dependsOn: [{environment: a}, {environment: a}]`), []string{"dependsOn", "Duplicate"}},
 		"environment that polls in words":         {environmentWith(`requeueInterval: often`), []string{"requeueInterval", "90s"}},
+		"environment that polls two ways":         {environmentWith(`interval: 1m, requeueInterval: 2m`), []string{"interval and requeueInterval differ"}},
+		"environment that polls too often":        {environmentWith(`interval: 1s`), []string{"the interval is at least 10s"}},
+		"environment with two Secrets":            {environmentWith(`backend: {type: github, project: a/b, secret: one, secretRef: {name: two}}`), []string{"name different Secrets"}},
+		"environment with a nameless Secret":      {environmentWith(`backend: {type: github, project: a/b, secretRef: {}}`), []string{"secretRef.name is empty"}},
 		"check that probes in words":              {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: kustomization, interval: often}", []string{"spec.interval", "15m"}},
 		"check that probes all the time":          {"kind: HealthCheck\nmetadata: {name: c}\nspec: {class: kustomization, interval: 1ms}", []string{"the interval is at least 1s"}},
 		"environment that soaks in words":         {environmentWith(`dependsOn: [{environment: a, minAvailableFor: a while}]`), []string{"minAvailableFor", "15m"}},
@@ -212,6 +216,7 @@ spec:
   backend: {type: github, project: acme/shop.web, secret: github-token}
   requeueInterval: 1m30s
 `,
+		"environment, fields of both shapes":   "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: both}\nspec: {rolloutRef: {name: app}, name: shop, environment: b, interval: 1m, requeueInterval: 1m, backend: {type: github, project: acme/shop, secret: t, secretRef: {name: t}}}",
 		"environment, as in the documentation": "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: docs}\nspec: {rolloutRef: {name: app}, name: staging, backend: {type: github, project: acme/shop}}",
 		"environment that is never asked":      "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: never}\nspec: {rolloutRef: {name: app}, name: shop, environment: a, backend: {type: github, project: acme/shop}, requeueInterval: 0s}",
 		"check of a Kustomization":             "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",

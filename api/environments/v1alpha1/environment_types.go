@@ -61,6 +61,7 @@ const (
 // Backend defines where the environments of an application exchange their state.
 // +kubebuilder:validation:XValidation:rule="self.type == 'cluster' || (has(self.project) && size(self.project) > 0)",message="name the project: owner/repository, or for gitlab group/project"
 // +kubebuilder:validation:XValidation:rule="self.type != 'github' || !has(self.project) || self.project.matches('^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$')",message="a GitHub project is owner/repository"
+// +kubebuilder:validation:XValidation:rule="!has(self.secret) || !has(self.secretRef) || self.secret == self.secretRef.name",message="secret and secretRef name different Secrets: remove secret"
 type Backend struct {
 	// Type is cluster (environments of this cluster), github or gitlab.
 	Type BackendType `json:"type"`
@@ -74,6 +75,10 @@ type Backend struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Secret string `json:"secret,omitempty"`
+	// SecretRef does the same as secret and is preferred. If both are set, they must name the same Secret.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="secretRef.name is empty: name a Secret of the same namespace"
+	SecretRef *corev1.LocalObjectReference `json:"secretRef,omitempty"`
 	// APIURL is the URL of GitHub Enterprise, such as https://github.example.com/api/v3/, or of a self-managed GitLab.
 	// The Secret must allow its host, with the annotation kuberik.com/allowed-hosts. Defaults to github.com or
 	// gitlab.com.
@@ -89,11 +94,11 @@ type Backend struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=100
 	TrustedActors []string `json:"trustedActors,omitempty"`
-	// SignatureFrom is a key of a Secret that the controllers of all environments share, at least 32 bytes. If it is
+	// SignatureKeyRef is a key of a Secret that the controllers of all environments share, at least 32 bytes. If it is
 	// set, deployments without a valid signature are shown but promote nothing, except those of unsignedActors. Defaults
 	// to no signatures.
 	// +optional
-	SignatureFrom *kuberik.KeyRef `json:"signatureFrom,omitempty"`
+	SignatureKeyRef *kuberik.KeyRef `json:"signatureKeyRef,omitempty"`
 	// UnsignedActors lists logins that are trusted without a signature, for controllers that cannot sign. At most 20.
 	// +optional
 	// +kubebuilder:validation:MaxItems=20
@@ -105,6 +110,7 @@ type Backend struct {
 // EnvironmentSpec defines which Rollout runs in the environment, and which environments come before it.
 // +kubebuilder:validation:XValidation:rule="has(self.name)",fieldPath=".name",reason=FieldValueRequired,message="name the application; all of its environments have the same name"
 // +kubebuilder:validation:XValidation:rule="has(self.rolloutRef)",fieldPath=".rolloutRef",reason=FieldValueRequired,message="name the Rollout whose releases run here: rolloutRef.name"
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || !has(self.requeueInterval) || self.interval == self.requeueInterval",message="interval and requeueInterval differ: remove requeueInterval"
 type EnvironmentSpec struct {
 	// RolloutRef is the Rollout whose releases run here, in the same namespace. Required.
 	// +optional
@@ -139,6 +145,10 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="write a duration such as 90s, 15m or 1h30m"
 	RequeueInterval *string `json:"requeueInterval,omitempty"`
+	// Interval does the same as requeueInterval and is preferred. If both are set, they must be equal.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?h|[0-9]{1,7}([.][0-9]+)?m|[0-9]{1,9}([.][0-9]+)?s|[0-9]{1,11}([.][0-9]+)?ms)+$') || duration(self) >= duration('10s')",message="the interval is at least 10s"
+	Interval *kuberik.Duration `json:"interval,omitempty"`
 }
 
 // EnvironmentInfo is what is known of one environment of the application.

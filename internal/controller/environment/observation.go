@@ -41,7 +41,7 @@ type observation struct {
 // parseSpec reads the interval and the upstream environments. An error names the field that is not valid.
 func (o *observation) parseSpec(spec environments.EnvironmentSpec) (err error) {
 	if o.interval, err = environment.Interval(spec); err != nil && hasOutsideBackend(o.environment) {
-		return fmt.Errorf("spec.requeueInterval: %w", err)
+		return err
 	}
 	o.upstreams, err = environment.Upstreams(spec)
 	return err

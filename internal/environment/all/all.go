@@ -112,10 +112,22 @@ func (b *Backends) options(
 		Trust: remote.Trust{TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors},
 	}
 	if o.Interval, err = environment.Interval(e.Spec); err != nil {
-		return o, nil, remote.Refused("spec.requeueInterval: %w", err)
+		return o, nil, &environment.RefusedError{Err: err}
 	}
 	o.SignatureKey, err = b.signatureKey(ctx, e)
 	return o, secret, err
+}
+
+// secretName returns the name of the Secret with the credentials.
+func secretName(spec *environments.Backend, defaultName string) (string, error) {
+	if spec.SecretRef == nil || spec.SecretRef.Name == "" {
+		return cmp.Or(spec.Secret, defaultName), nil
+	}
+	if spec.Secret != "" && spec.Secret != spec.SecretRef.Name {
+		return "", remote.Refused("spec.backend.secretRef names %s and spec.backend.secret names %s: remove spec.backend.secret",
+			spec.SecretRef.Name, spec.Secret)
+	}
+	return spec.SecretRef.Name, nil
 }
 
 // access returns the Secret with the credentials, and the HTTP client for the API. The credentials may always be sent
@@ -123,7 +135,11 @@ func (b *Backends) options(
 func (b *Backends) access(
 	ctx context.Context, e *environments.Environment, defaultSecret, defaultURL string,
 ) (*corev1.Secret, *http.Client, error) {
-	key := types.NamespacedName{Namespace: e.Namespace, Name: cmp.Or(e.Spec.Backend.Secret, defaultSecret)}
+	name, err := secretName(e.Spec.Backend, defaultSecret)
+	if err != nil {
+		return nil, nil, err
+	}
+	key := types.NamespacedName{Namespace: e.Namespace, Name: name}
 	secret, err := b.Keys.Secret(ctx, key)
 	switch {
 	case apierrors.IsNotFound(err):
@@ -184,18 +200,18 @@ func parseNumber(s *corev1.Secret, key string) (int64, error) {
 
 // signatureKey returns the signature key that the controllers of all environments share, or nil.
 func (b *Backends) signatureKey(ctx context.Context, e *environments.Environment) ([]byte, error) {
-	ref := e.Spec.Backend.SignatureFrom
+	ref := e.Spec.Backend.SignatureKeyRef
 	if ref == nil {
 		return nil, nil
 	}
 	secret, err := b.Keys.Secret(ctx, types.NamespacedName{Namespace: e.Namespace, Name: ref.Name})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, remote.Refused("Secret %s of spec.backend.signatureFrom does not exist", ref.Name)
+		return nil, remote.Refused("Secret %s of spec.backend.signatureKeyRef does not exist", ref.Name)
 	case err != nil:
-		return nil, fmt.Errorf("reading Secret %q of spec.backend.signatureFrom: %w", ref.Name, err)
+		return nil, fmt.Errorf("reading Secret %q of spec.backend.signatureKeyRef: %w", ref.Name, err)
 	case len(secret.Data[ref.Key]) == 0:
-		return nil, remote.Refused("Secret %s of spec.backend.signatureFrom has no key %s", ref.Name, ref.Key)
+		return nil, remote.Refused("Secret %s of spec.backend.signatureKeyRef has no key %s", ref.Name, ref.Key)
 	}
 	return secret.Data[ref.Key], nil
 }

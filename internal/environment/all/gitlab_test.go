@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -61,17 +62,26 @@ func TestGitLab(t *testing.T) {
 			"gitlab-token", host, map[string]string{"token": "good"}, environments.Backend{Project: "group/else"},
 			"check the project",
 		},
+		"secretRef": {
+			"mine", host, map[string]string{"token": "good"},
+			environments.Backend{Project: "group/shop", SecretRef: &corev1.LocalObjectReference{Name: "mine"}}, "",
+		},
+		"two Secrets": {
+			"mine", host, map[string]string{"token": "good"},
+			environments.Backend{Project: "group/shop", Secret: "other", SecretRef: &corev1.LocalObjectReference{Name: "mine"}},
+			"secretRef names mine and spec.backend.secret names other",
+		},
 		"revoked": {
 			"gitlab-token", host, map[string]string{"token": "old"}, environments.Backend{Project: "group/shop"}, "renew it",
 		},
 		"no signature": {
 			"gitlab-token", host, map[string]string{"token": "good"},
-			environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "none", Key: "key"}},
-			"Secret none of spec.backend.signatureFrom does not exist",
+			environments.Backend{Project: "group/shop", SignatureKeyRef: &v1alpha1.KeyRef{Name: "none", Key: "key"}},
+			"Secret none of spec.backend.signatureKeyRef does not exist",
 		},
 		"weak signature": {
 			"gitlab-token", host, map[string]string{"token": "good"},
-			environments.Backend{Project: "group/shop", SignatureFrom: &v1alpha1.KeyRef{Name: "gitlab-token", Key: "token"}},
+			environments.Backend{Project: "group/shop", SignatureKeyRef: &v1alpha1.KeyRef{Name: "gitlab-token", Key: "token"}},
 			"needs 32",
 		},
 	} {

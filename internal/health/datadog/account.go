@@ -51,10 +51,10 @@ type account struct {
 // account returns the account of a check.
 func (c *Checker) account(ctx context.Context, check *v1alpha1.HealthCheck) (account, error) {
 	d := check.Spec.Datadog
-	if d.APIKeyFrom == nil || d.APIKeyFrom.Name == "" {
-		return account{}, errors.New("spec.datadog.apiKeyFrom is missing: name a Secret with the keys api-key and app-key")
+	if d.SecretRef == nil || d.SecretRef.Name == "" {
+		return account{}, errors.New("spec.datadog.secretRef is missing: name a Secret with the keys api-key and app-key")
 	}
-	a := account{namespace: check.Namespace, secret: d.APIKeyFrom.Name, site: cmp.Or(d.Site, defaultSite)}
+	a := account{namespace: check.Namespace, secret: d.SecretRef.Name, site: cmp.Or(d.Site, defaultSite)}
 	var err error
 	if a.server, err = c.server(a.site); err != nil {
 		return account{}, err

@@ -504,8 +504,8 @@ func TestErrors(t *testing.T) {
 			"querying HOST: Secret datadog may not be sent to HOST without TLS: "},
 		"NoRef": {
 			"no Secret is named",
-			v1alpha1.DatadogCheck{Query: "x", Success: "true", APIKeyFrom: &corev1.LocalObjectReference{}}, func(*fake) {},
-			"spec.datadog.apiKeyFrom is missing: name a Secret with the keys api-key and app-key",
+			v1alpha1.DatadogCheck{Query: "x", Success: "true", SecretRef: &corev1.LocalObjectReference{}}, func(*fake) {},
+			"spec.datadog.secretRef is missing: name a Secret with the keys api-key and app-key",
 		},
 		"NoSource": {
 			"no source is set", v1alpha1.DatadogCheck{}, func(*fake) {},
@@ -552,7 +552,7 @@ func TestARateLimitStopsRequests(t *testing.T) {
 		return s
 	}
 	shared := subject(byID())
-	shared.Check.Namespace, shared.Check.Spec.Datadog.APIKeyFrom.Name = "other", "keys"
+	shared.Check.Namespace, shared.Check.Spec.Datadog.SecretRef.Name = "other", "keys"
 	id := int64(5)
 	for what, s := range map[string]health.Subject{
 		"the same check": later(first, 29*time.Second), "another monitor": later(
@@ -566,7 +566,7 @@ func TestARateLimitStopsRequests(t *testing.T) {
 	}
 	f.respondWith(newMonitor(123, "OK"))
 	second := subject(byID())
-	second.Check.Spec.Datadog.APIKeyFrom.Name = "second"
+	second.Check.Spec.Datadog.SecretRef.Name = "second"
 	if got, err := f.check(second); err != nil || got.State != v1alpha1.HealthHealthy {
 		t.Errorf("other keys: got %v, %v", got, err)
 	}
@@ -598,7 +598,7 @@ func TestConcurrentResponsesOfANamespaceAreLimited(t *testing.T) {
 	})
 	var all sync.WaitGroup
 	check := func(namespace string, i int64) {
-		s := subject(v1alpha1.DatadogCheck{MonitorID: new(i), APIKeyFrom: byID().APIKeyFrom})
+		s := subject(v1alpha1.DatadogCheck{MonitorID: new(i), SecretRef: byID().SecretRef})
 		s.Check.Namespace = namespace
 		s.Check.Spec.Timeout = new(v1alpha1.Duration("30s"))
 		all.Go(func() {

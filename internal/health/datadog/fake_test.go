@@ -168,8 +168,8 @@ func (f *fake) respondWithStatus(code int, headers ...string) {
 
 // subject returns a subject with a check.
 func subject(d v1alpha1.DatadogCheck) health.Subject {
-	if d.MonitorRef == nil && d.APIKeyFrom == nil {
-		d.APIKeyFrom = &corev1.LocalObjectReference{Name: "datadog"}
+	if d.MonitorRef == nil && d.SecretRef == nil {
+		d.SecretRef = &corev1.LocalObjectReference{Name: "datadog"}
 	}
 	class := v1alpha1.HealthClassDatadog
 	return health.Subject{Now: now, Check: &v1alpha1.HealthCheck{
