@@ -2,7 +2,7 @@ package health
 
 import "github.com/kuberik/kuberik/api/v1alpha1"
 
-// Class of a check; empty if it names none.
+// Class returns the class of a check; empty if it has none.
 func Class(check *v1alpha1.HealthCheck) string {
 	if check.Spec.Class == nil {
 		return ""
@@ -10,7 +10,7 @@ func Class(check *v1alpha1.HealthCheck) string {
 	return *check.Spec.Class
 }
 
-// Deployment names a deployment of a Rollout as the status of a check does. Who writes that status and who reads it have to agree.
+// Deployment returns the entry of a deployment in the status of a check, for those who write that status and those who read it.
 func Deployment(check *v1alpha1.HealthCheck, namespace, rollout, token string) v1alpha1.CheckedDeployment {
 	if namespace != check.Namespace {
 		rollout = namespace + "/" + rollout

@@ -1,5 +1,5 @@
-// Package health says what a health check reports, and whether the report speaks for what was deployed.
+// Package health defines the report of a health check, and whether it refers to what is deployed.
 //
-// A report without evidence for the deployed revision is neither good nor bad: it holds a release and never finishes a bake.
-// The package reads no clock and calls nobody.
+// A report that does not refer to the deployed revision is neither healthy nor unhealthy: it holds a release and never
+// finishes a bake. The package uses no clock and no network.
 package health

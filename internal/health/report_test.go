@@ -9,7 +9,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// A report about anything but what is deployed now is neither good nor bad.
+// A report that does not refer to what is deployed now is neither healthy nor unhealthy.
 func TestReport(t *testing.T) {
 	type verdict struct{ Good, Bad bool }
 	cases := map[string]struct {
@@ -19,10 +19,10 @@ func TestReport(t *testing.T) {
 		want    verdict
 	}{
 		"healthy":              {"passes", v1alpha1.HealthHealthy, true, verdict{Good: true}},
-		"D2 healthy before":    {"speaks of the old version", v1alpha1.HealthHealthy, false, verdict{}},
+		"healthy before":       {"speaks of the old version", v1alpha1.HealthHealthy, false, verdict{}},
 		"unhealthy":            {"fails", v1alpha1.HealthUnhealthy, true, verdict{Bad: true}},
 		"unhealthy before":     {"speaks of the old version", v1alpha1.HealthUnhealthy, false, verdict{}},
-		"D3 pending":           {"neither passes nor fails", v1alpha1.HealthPending, true, verdict{}},
+		"pending":              {"neither passes nor fails", v1alpha1.HealthPending, true, verdict{}},
 		"unknown":              {"what could not be read neither passes nor fails", v1alpha1.HealthUnknown, true, verdict{}},
 		"nothing was reported": {"neither passes nor fails", "", true, verdict{}},
 	}

@@ -7,12 +7,12 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// LabelShared on a Namespace, if "true", lets Rollouts of other namespaces select its health checks, where the controller allows
-// that at all.
+// LabelShared on a Namespace, if "true", lets Rollouts of other namespaces select its health checks. The controller has to allow
+// that too.
 const LabelShared = "kuberik.com/share-health-checks"
 
-// Selects says whether a Rollout is judged by a check, given the labels of the namespace of the check. A namespace is crossed only
-// where both sides agree: the Rollout by its namespaceSelector, the namespace by its label.
+// Selects reports whether a Rollout selects a check, given the labels of the check's namespace. A check of another namespace
+// needs both the namespaceSelector of the Rollout and the label of the namespace.
 func Selects(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, namespace map[string]string) bool {
 	s := ro.Spec.HealthCheckSelector
 	if s == nil || !matches(s.Selector, check.Labels) {
@@ -24,7 +24,7 @@ func Selects(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, namespace map[st
 	return matches(s.NamespaceSelector, namespace) && (ro.Namespace == check.Namespace || namespace[LabelShared] == "true")
 }
 
-// matches says whether labels are selected. Without a selector, or with one that cannot be used, nothing is.
+// matches reports whether a selector selects labels. A missing or invalid selector selects nothing.
 func matches(selector *metav1.LabelSelector, set map[string]string) bool {
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	return err == nil && s.Matches(labels.Set(set))

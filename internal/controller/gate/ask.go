@@ -21,36 +21,37 @@ import (
 )
 
 const (
-	// defaultInterval is after which a gate that is not open asks again.
+	// defaultInterval is the default of spec.http.interval.
 	defaultInterval = 30 * time.Second
-	// atOnce is how many releases one gate asks about at the same time.
-	atOnce = 4
-	// kept is how many verdicts a gate has at most.
-	kept = 60
+	// maxConcurrent is the number of releases that one gate asks about concurrently.
+	maxConcurrent = 4
+	// maxVerdicts is the maximum number of verdicts of a gate.
+	maxVerdicts = 60
 )
 
-// Asker asks whether a release may pass a gate of class http. If ctx ends before there is an answer, what it returns means nothing.
+// Asker asks whether a release may pass a gate of class http. If ctx ends, the verdict is meaningless. apicheck.Asker
+// implements it.
 type Asker interface {
 	Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) gate.Verdict
-	// Compile returns what is wrong with the expressions of a gate, before any release is in question.
+	// Compile returns an error if an expression of a gate is invalid for every release.
 	Compile(ctx context.Context, spec *v1alpha1.HTTPGate) error
 }
 
-// Option is what New may be given besides what every Controller needs.
+// Option is an option of New.
 type Option func(*Controller)
 
-// WithHTTPAsker makes the controller answer for gates of class http. Default: it leaves them alone, and so they are closed.
+// WithHTTPAsker makes the controller evaluate gates of class http. Without it, they stay closed.
 func WithHTTPAsker(a Asker) Option {
 	return func(c *Controller) { c.asker, c.answers = a, newAnswers() }
 }
 
-// WithBudget makes the controller keep a budget that it shares. Default: one of its own.
+// WithBudget makes the controller share a budget with others. Defaults to its own budget.
 func WithBudget(b *fair.Budget) Option {
 	return func(c *Controller) { c.budget = b }
 }
 
-// ask writes what the URL of a gate says of the releases in question, and asks about those that it has not let pass yet.
-func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
+// reconcileHTTP writes the verdicts of an http gate. It asks about the releases that are not open yet.
+func (c *Controller) reconcileHTTP(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
 	if c.asker == nil || !g.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
@@ -65,7 +66,7 @@ func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Res
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	list, wait := c.answersFor(ctx, g, ro)
+	list, wait := c.askAll(ctx, g, ro)
 	c.budget.Spend(g.Namespace, meter.Taken(), c.clock.Now())
 	if errors.Is(context.Cause(ctx), kube.ErrOutdated) {
 		return ctrl.Result{}, nil
@@ -73,24 +74,24 @@ func (c *Controller) ask(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Res
 	if ctx.Err() != nil {
 		return kube.Finish(0, fmt.Errorf("asking for gate %q: %w", client.ObjectKeyFromObject(g), context.Cause(ctx)))
 	}
-	return kube.Finish(wait, c.write(ctx, g, remembered(g, list, c.clock.Now()), missing))
+	return kube.Finish(wait, c.write(ctx, g, mergeVerdicts(g, list, c.clock.Now()), missing))
 }
 
-// answersFor lists what is said of the releases in question, and after what time to ask again; 0 if there is nothing to ask. All of it
-// is written at once, so that an older release is not deployed because the answer about it came first.
-func (c *Controller) answersFor(ctx context.Context, g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) ([]v1alpha1.GateVerdict, time.Duration) {
-	versions := inQuestion(ro)
+// askAll returns the verdicts for the releases that need one, and after what time to ask again; 0 if there is nothing to ask.
+// The caller writes all verdicts together, so that an older release is not deployed because its answer came first.
+func (c *Controller) askAll(ctx context.Context, g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) ([]v1alpha1.GateVerdict, time.Duration) {
+	versions := releasesToEvaluate(ro)
 	list := make([]v1alpha1.GateVerdict, len(versions))
 	again := make([]time.Duration, len(versions))
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(maxConcurrent)
 	for i, v := range versions {
 		var known bool
 		if list[i], again[i], known = c.known(g, version.Identity(v)); known {
 			continue
 		}
 		group.Go(func() error {
-			list[i], again[i] = c.question(ctx, g, v)
+			list[i], again[i] = c.askOne(ctx, g, v)
 			return nil
 		})
 	}
@@ -102,85 +103,85 @@ func (c *Controller) answersFor(ctx context.Context, g *v1alpha1.RolloutGate, ro
 	return list, slices.Min(again)
 }
 
-// known is what need not be asked: what the spec says by itself, what was let pass under this spec, and what was asked just now. For
-// that it says when to ask again.
-func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (v v1alpha1.GateVerdict, again time.Duration, known bool) {
-	unasked := g.DeepCopy()
-	unasked.Status = v1alpha1.RolloutGateStatus{AllowedVersions: g.Status.AllowedVersions}
-	if said := gate.Evaluate(unasked, id, gate.Context{Now: c.clock.Now()}); said.Reason != gate.ReasonNoVerdict {
-		return verdict(id, said), 0, true
+// known returns a verdict that needs no request: the spec decides it, the gate is open for the release under this spec, or
+// the last answer is recent. In the last case, again is after what time to ask again.
+func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (stored v1alpha1.GateVerdict, again time.Duration, known bool) {
+	withoutStatus := g.DeepCopy()
+	withoutStatus.Status = v1alpha1.RolloutGateStatus{AllowedVersions: g.Status.AllowedVersions}
+	if v := gate.Evaluate(withoutStatus, id, gate.Context{Now: c.clock.Now()}); v.Reason != gate.ReasonNoVerdict {
+		return verdict(id, v), 0, true
 	}
-	for _, old := range present(g) {
+	for _, old := range currentVerdicts(g) {
 		if old.Release == id.Tag && old.Digest == id.Digest && old.State == v1alpha1.GateOpen {
 			return old, 0, true
 		}
 	}
 	last, ok := c.answers.last(g, id)
 	if !ok {
-		return v, 0, false
+		return stored, 0, false
 	}
 	if last.verdict.Open() {
 		return verdict(id, last.verdict), 0, true
 	}
-	again = last.at.Add(fair.Backoff(interval(g), last.hard-1)).Sub(c.clock.Now())
+	again = last.at.Add(fair.Backoff(interval(g), last.failures-1)).Sub(c.clock.Now())
 	return verdict(id, last.verdict), again, again > 0
 }
 
-func (c *Controller) question(ctx context.Context, g *v1alpha1.RolloutGate, about v1alpha1.VersionInfo) (v v1alpha1.GateVerdict, again time.Duration) {
-	id := version.Identity(about)
+func (c *Controller) askOne(ctx context.Context, g *v1alpha1.RolloutGate, release v1alpha1.VersionInfo) (v v1alpha1.GateVerdict, again time.Duration) {
+	id := version.Identity(release)
 	r := expr.Release{Tag: id.Tag, Digest: id.Digest, Rollout: g.Spec.RolloutRef.Name, Namespace: g.Namespace}
-	if about.Revision != nil {
-		r.Revision = *about.Revision
+	if release.Revision != nil {
+		r.Revision = *release.Revision
 	}
-	said := c.asker.Ask(ctx, g, r)
+	answer := c.asker.Ask(ctx, g, r)
 	if ctx.Err() != nil {
 		return v, 0
 	}
-	hard := c.answers.add(g, id, said, c.clock.Now())
-	if said.Open() {
-		return verdict(id, said), 0
+	failures := c.answers.add(g, id, answer, c.clock.Now())
+	if answer.Open() {
+		return verdict(id, answer), 0
 	}
-	return verdict(id, said), fair.Backoff(interval(g), hard-1)
+	return verdict(id, answer), fair.Backoff(interval(g), failures-1)
 }
 
 func verdict(id v1alpha1.ReleaseIdentity, v gate.Verdict) v1alpha1.GateVerdict {
 	return v1alpha1.GateVerdict{Release: id.Tag, Digest: id.Digest, State: v.State, Reason: v.Reason, Message: v.Message}
 }
 
-// present are the verdicts that were given under the spec as it is now. All others are forgotten.
-func present(g *v1alpha1.RolloutGate) []v1alpha1.GateVerdict {
+// currentVerdicts returns the verdicts for the current spec, and none of an older one.
+func currentVerdicts(g *v1alpha1.RolloutGate) []v1alpha1.GateVerdict {
 	if g.Status.ObservedGeneration != g.Generation {
 		return nil
 	}
 	return g.Status.Verdicts
 }
 
-// remembered gives verdicts the time since which they hold, and adds what the gate has let pass before: it is not asked again, should it
-// be in question once more.
-func remembered(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, now time.Time) []v1alpha1.GateVerdict {
-	old := present(g)
+// mergeVerdicts sets the times of verdicts, and adds the open verdicts of other releases: the gate does not ask about them
+// again if they need a verdict once more.
+func mergeVerdicts(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, now time.Time) []v1alpha1.GateVerdict {
+	old := currentVerdicts(g)
 	for i := range list {
 		v := &list[i]
 		if v.Since == nil {
 			v.Since = &metav1.Time{Time: now.Truncate(time.Second)}
 		}
-		same := func(o v1alpha1.GateVerdict) bool {
-			return about(o) == about(*v) && o.State == v.State && o.Reason == v.Reason && o.Since != nil
+		isSame := func(o v1alpha1.GateVerdict) bool {
+			return identity(o) == identity(*v) && o.State == v.State && o.Reason == v.Reason && o.Since != nil
 		}
-		if at := slices.IndexFunc(old, same); at >= 0 {
+		if at := slices.IndexFunc(old, isSame); at >= 0 {
 			v.Since = old[at].Since
 		}
 	}
 	for _, o := range old {
-		listed := slices.ContainsFunc(list, func(v v1alpha1.GateVerdict) bool { return about(v) == about(o) })
+		listed := slices.ContainsFunc(list, func(v v1alpha1.GateVerdict) bool { return identity(v) == identity(o) })
 		if o.State == v1alpha1.GateOpen && !listed {
 			list = append(list, o)
 		}
 	}
-	return list[:min(len(list), kept)]
+	return list[:min(len(list), maxVerdicts)]
 }
 
-func about(v v1alpha1.GateVerdict) v1alpha1.ReleaseIdentity {
+func identity(v v1alpha1.GateVerdict) v1alpha1.ReleaseIdentity {
 	return v1alpha1.ReleaseIdentity{Tag: v.Release, Digest: v.Digest}
 }
 

@@ -30,7 +30,7 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )
 
-// store holds one gate and one Rollout, and writes only for those who have read the gate as it is.
+// store holds one gate and one Rollout. A write fails if the gate has changed since it was read.
 type store struct {
 	client.Client
 	mu     sync.Mutex
@@ -72,8 +72,8 @@ func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ..
 	return nil
 }
 
-// Compile finds nothing wrong.
-func (*voice) Compile(context.Context, *v1alpha1.HTTPGate) error { return nil }
+// Compile accepts every expression.
+func (*fakeAsker) Compile(context.Context, *v1alpha1.HTTPGate) error { return nil }
 
 // set changes the gate, as the API server stores it.
 func (s *store) set(edit func(*v1alpha1.RolloutGate)) {
@@ -83,17 +83,17 @@ func (s *store) set(edit func(*v1alpha1.RolloutGate)) {
 	s.gate = next
 }
 
-// voice answers as it is told, and notes what it was asked.
-type voice struct {
+// fakeAsker returns configured verdicts and records the releases that it is asked about.
+type fakeAsker struct {
 	mu    sync.Mutex
 	asked []expr.Release
-	// says what it thinks of a release; closed unless it is set.
+	// says maps releases to verdicts; closed if not set.
 	says map[v1alpha1.ReleaseIdentity]gate.Verdict
 	// before is called before it answers.
 	before func()
 }
 
-func (v *voice) Ask(_ context.Context, _ *v1alpha1.RolloutGate, r expr.Release) gate.Verdict {
+func (v *fakeAsker) Ask(_ context.Context, _ *v1alpha1.RolloutGate, r expr.Release) gate.Verdict {
 	if v.before != nil {
 		v.before()
 	}
@@ -106,12 +106,12 @@ func (v *voice) Ask(_ context.Context, _ *v1alpha1.RolloutGate, r expr.Release) 
 	return gate.Verdict{State: v1alpha1.GateClosed, Reason: "AnsweredNo", Message: "answered 403, expected 200-299"}
 }
 
-func (v *voice) yes(tag, digest string) {
+func (v *fakeAsker) yes(tag, digest string) {
 	v.says[v1alpha1.ReleaseIdentity{Tag: tag, Digest: digest}] = gate.Verdict{State: v1alpha1.GateOpen, Reason: "AnsweredYes", Message: "answered 200"}
 }
 
-// heard lists what was asked since the last time, in order.
-func (v *voice) heard() []string {
+// takeAsked returns the sorted releases that were asked about since the last call.
+func (v *fakeAsker) takeAsked() []string {
 	var list []string
 	for _, r := range v.asked {
 		list = append(list, r.Tag+"@"+r.Digest)
@@ -121,18 +121,18 @@ func (v *voice) heard() []string {
 	return list
 }
 
-// world is a controller, and what it is surrounded by.
-type world struct {
+// fixture is a controller with its store, clock and asker.
+type fixture struct {
 	*Controller
 	t     *testing.T
 	store *store
 	clock *clocktesting.FakePassiveClock
-	voice *voice
+	asker *fakeAsker
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func newWorld(t *testing.T, candidates ...v1alpha1.VersionInfo) *world {
+func newFixture(t *testing.T, candidates ...v1alpha1.VersionInfo) *fixture {
 	t.Helper()
 	every := v1alpha1.Duration("10s")
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "api", UID: "1", Generation: 1, ResourceVersion: "1"}}
@@ -140,27 +140,27 @@ func newWorld(t *testing.T, candidates ...v1alpha1.VersionInfo) *world {
 	g.Spec.HTTP = &v1alpha1.HTTPGate{HTTPRequest: v1alpha1.HTTPRequest{URL: "http://api"}, Interval: &every}
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
 	ro.Status.ReleaseCandidates, ro.Status.AvailableReleases = candidates, candidates
-	w := &world{
+	w := &fixture{
 		t: t, store: &store{gate: g, ro: ro}, clock: clocktesting.NewFakePassiveClock(start),
-		voice: &voice{says: map[v1alpha1.ReleaseIdentity]gate.Verdict{}},
+		asker: &fakeAsker{says: map[v1alpha1.ReleaseIdentity]gate.Verdict{}},
 	}
 	w.restart()
 	return w
 }
 
-// restart begins with an empty memory.
-func (w *world) restart() { w.Controller = New(w.store, w.clock, WithHTTPAsker(w.voice)) }
+// restart replaces the controller by a new one with an empty cache.
+func (w *fixture) restart() { w.Controller = New(w.store, w.clock, WithHTTPAsker(w.asker)) }
 
-func (w *world) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
+func (w *fixture) pass(d time.Duration) { w.clock.SetTime(w.clock.Now().Add(d)) }
 
-// look reconciles the gate as it is stored.
-func (w *world) look() ctrl.Result {
+// reconcile reconciles the gate as it is stored.
+func (w *fixture) reconcile() ctrl.Result {
 	w.t.Helper()
-	return w.lookAt(w.store.gate)
+	return w.reconcileCached(w.store.gate)
 }
 
-// lookAt reconciles a gate as a cache may have it.
-func (w *world) lookAt(g *v1alpha1.RolloutGate) ctrl.Result {
+// reconcileCached reconciles a gate as a cache may have it.
+func (w *fixture) reconcileCached(g *v1alpha1.RolloutGate) ctrl.Result {
 	w.t.Helper()
 	result, err := w.Reconcile(w.t.Context(), g.DeepCopy())
 	if err != nil {
@@ -170,13 +170,13 @@ func (w *world) lookAt(g *v1alpha1.RolloutGate) ctrl.Result {
 }
 
 // want compares what was asked, what is stored, and how often it was written.
-func (w *world) want(step string, asked, verdicts []string, writes int) {
+func (w *fixture) want(step string, asked, verdicts []string, writes int) {
 	w.t.Helper()
 	var stored []string
 	for _, v := range w.store.gate.Status.Verdicts {
 		stored = append(stored, fmt.Sprintf("%s@%s %s %s +%s", v.Release, v.Digest, v.State, v.Reason, v.Since.Sub(start)))
 	}
-	if diff := cmp.Diff(asked, w.voice.heard()); diff != "" {
+	if diff := cmp.Diff(asked, w.asker.takeAsked()); diff != "" {
 		w.t.Errorf("%s: asked (-want +got):\n%s", step, diff)
 	}
 	if diff := cmp.Diff(verdicts, stored); diff != "" {
@@ -187,7 +187,7 @@ func (w *world) want(step string, asked, verdicts []string, writes int) {
 	}
 }
 
-func (w *world) wantAgain(step string, got ctrl.Result, want time.Duration) {
+func (w *fixture) wantAgain(step string, got ctrl.Result, want time.Duration) {
 	w.t.Helper()
 	if got.RequeueAfter != want {
 		w.t.Errorf("%s: again after %s, want %s", step, got.RequeueAfter, want)
@@ -199,11 +199,11 @@ func v(tag, digest string) v1alpha1.VersionInfo {
 }
 
 func TestAsksUntilTheAnswerIsYesAndThenNoMore(t *testing.T) {
-	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	w := newFixture(t, v("1.1", "b"), v("1.0", "a"))
 	both := []string{"1.0@a", "1.1@b"}
 	no := []string{"1.1@b closed AnsweredNo +0s", "1.0@a closed AnsweredNo +0s"}
-	w.wantAgain("at first", w.look(), 10*time.Second)
-	if diff := cmp.Diff(expr.Release{Tag: "1.1", Digest: "b", Revision: "rev-1.1", Rollout: "app", Namespace: "ns"}, w.voice.asked[slices.IndexFunc(w.voice.asked, func(r expr.Release) bool { return r.Tag == "1.1" })]); diff != "" {
+	w.wantAgain("at first", w.reconcile(), 10*time.Second)
+	if diff := cmp.Diff(expr.Release{Tag: "1.1", Digest: "b", Revision: "rev-1.1", Rollout: "app", Namespace: "ns"}, w.asker.asked[slices.IndexFunc(w.asker.asked, func(r expr.Release) bool { return r.Tag == "1.1" })]); diff != "" {
 		t.Error(diff)
 	}
 	w.want("at first", both, no, 1)
@@ -211,26 +211,26 @@ func TestAsksUntilTheAnswerIsYesAndThenNoMore(t *testing.T) {
 		t.Errorf("%+v", g.Status)
 	}
 	w.pass(3 * time.Second)
-	w.wantAgain("too early", w.look(), 7*time.Second)
+	w.wantAgain("too early", w.reconcile(), 7*time.Second)
 	w.want("too early", nil, no, 1)
 	w.pass(7 * time.Second)
-	w.wantAgain("the same answer", w.look(), 10*time.Second)
+	w.wantAgain("the same answer", w.reconcile(), 10*time.Second)
 	w.want("the same answer", both, no, 1)
 
 	w.pass(10 * time.Second)
-	w.voice.yes("1.1", "b")
-	w.wantAgain("yes", w.look(), 10*time.Second)
+	w.asker.yes("1.1", "b")
+	w.wantAgain("yes", w.reconcile(), 10*time.Second)
 	yes := []string{"1.1@b open AnsweredYes +20s", "1.0@a closed AnsweredNo +0s"}
 	w.want("yes", both, yes, 2)
 	w.pass(10 * time.Second)
-	w.look()
+	w.reconcile()
 	w.want("only the other one", []string{"1.0@a"}, yes, 2)
-	w.voice.yes("1.0", "a")
+	w.asker.yes("1.0", "a")
 	w.pass(10 * time.Second)
-	w.wantAgain("all open", w.look(), 0)
+	w.wantAgain("all open", w.reconcile(), 0)
 	w.want("all open", []string{"1.0@a"}, []string{"1.1@b open AnsweredYes +20s", "1.0@a open AnsweredYes +40s"}, 3)
 	w.pass(time.Hour)
-	w.look()
+	w.reconcile()
 	w.want("for ever", nil, []string{"1.1@b open AnsweredYes +20s", "1.0@a open AnsweredYes +40s"}, 3)
 	if !gate.Evaluate(w.store.gate, v1alpha1.ReleaseIdentity{Tag: "1.1", Digest: "b"}, gate.Context{Now: w.clock.Now()}).Open() {
 		t.Error("what was written does not open the gate")
@@ -238,45 +238,45 @@ func TestAsksUntilTheAnswerIsYesAndThenNoMore(t *testing.T) {
 }
 
 func TestAReasonThatChangesIsWritten(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.look()
+	w := newFixture(t, v("1.0", "a"))
+	w.reconcile()
 	w.want("no", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +0s"}, 1)
-	w.voice.says[v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}] = gate.Verdict{State: v1alpha1.GateClosed, Reason: "NoAnswer", Message: "timed out after 10s"}
+	w.asker.says[v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}] = gate.Verdict{State: v1alpha1.GateClosed, Reason: "NoAnswer", Message: "timed out after 10s"}
 	w.pass(10 * time.Second)
-	w.look()
+	w.reconcile()
 	w.want("silence", []string{"1.0@a"}, []string{"1.0@a closed NoAnswer +10s"}, 2)
 }
 
 // TestAURLThatNeverAnswersIsAskedLessAndLess: each request keeps a worker waiting. An answer, even a no, ends that.
 func TestAURLThatNeverAnswersIsAskedLessAndLess(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
+	w := newFixture(t, v("1.0", "a"))
 	about := v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}
-	w.voice.says[about] = gate.Verdict{State: v1alpha1.GateClosed, Reason: apicheck.ReasonNoAnswer, Message: "timed out after 10s"}
+	w.asker.says[about] = gate.Verdict{State: v1alpha1.GateClosed, Reason: apicheck.ReasonNoAnswer, Message: "timed out after 10s"}
 	asked := []string{"1.0@a"}
 	for _, again := range []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 2 * time.Minute, 2 * time.Minute} {
-		w.wantAgain("silence", w.look(), again)
+		w.wantAgain("silence", w.reconcile(), again)
 		w.pass(again - time.Second)
-		w.wantAgain("too early", w.look(), time.Second)
+		w.wantAgain("too early", w.reconcile(), time.Second)
 		w.want("silence", asked, []string{"1.0@a closed NoAnswer +0s"}, 1)
 		w.pass(time.Second)
 	}
-	w.voice.says = nil
-	w.wantAgain("no", w.look(), 10*time.Second)
+	w.asker.says = nil
+	w.wantAgain("no", w.reconcile(), 10*time.Second)
 }
 
 // TestExpressionsThatTakeTooMuchWait: a gate whose namespace has used up its time asks later.
 func TestExpressionsThatTakeTooMuchWait(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
+	w := newFixture(t, v("1.0", "a"))
 	w.budget.Spend("ns", fair.AtOnce+300*time.Millisecond, w.clock.Now())
-	w.wantAgain("in debt", w.look(), 3*time.Second)
+	w.wantAgain("in debt", w.reconcile(), 3*time.Second)
 	w.want("in debt", nil, nil, 0)
 	w.pass(3 * time.Second)
-	w.look()
+	w.reconcile()
 	w.want("out of debt", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +3s"}, 1)
-	charges := WithHTTPAsker(charging{w.voice})
+	charges := WithHTTPAsker(charging{w.asker})
 	charges(w.Controller)
 	w.pass(time.Minute)
-	w.look()
+	w.reconcile()
 	if wait := w.budget.Wait("ns", w.clock.Now()); wait != time.Second {
 		t.Errorf("what an answer takes is not counted: %s", wait)
 	}
@@ -292,19 +292,19 @@ func (c charging) Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Relea
 
 // TestAGateThatIsDeletedAsksNoMore: nor does one whose spec is changed, and what was asked by then is not written.
 func TestAGateThatIsDeletedAsksNoMore(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.voice.before = func() {
+	w := newFixture(t, v("1.0", "a"))
+	w.asker.before = func() {
 		w.asks.Delete(t.Context(), event.DeleteEvent{Object: w.store.gate}, nil)
 	}
-	w.wantAgain("deleted", w.look(), 0)
+	w.wantAgain("deleted", w.reconcile(), 0)
 	w.want("deleted", []string{"1.0@a"}, nil, 0)
 }
 
 func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
+	w := newFixture(t, v("1.0", "a"))
 	long := v1alpha1.Duration("5m")
 	w.store.gate.Spec.HTTP.Timeout = &long
-	w.look()
+	w.reconcile()
 	want := "; spec.http.timeout is 5m, of which 30s are used"
 	if got := w.store.gate.Status.Conditions[0].Message; !strings.HasSuffix(got, want) {
 		t.Errorf("got %q, want it to end with %q", got, want)
@@ -313,25 +313,25 @@ func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
 
 // TestRestart: the memory is the status, for what was let pass.
 func TestRestartedItAsksOnlyAboutWhatWasNotLetPass(t *testing.T) {
-	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
-	w.voice.yes("1.0", "a")
-	w.look()
+	w := newFixture(t, v("1.1", "b"), v("1.0", "a"))
+	w.asker.yes("1.0", "a")
+	w.reconcile()
 	stored := []string{"1.1@b closed AnsweredNo +0s", "1.0@a open AnsweredYes +0s"}
 	w.want("before", []string{"1.0@a", "1.1@b"}, stored, 1)
 	w.restart()
 	w.pass(time.Second)
-	w.look()
+	w.reconcile()
 	w.want("after", []string{"1.1@b"}, stored, 1)
 }
 
 func TestAMovedTagIsAskedAnew(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.voice.yes("1.0", "a")
-	w.look()
+	w := newFixture(t, v("1.0", "a"))
+	w.asker.yes("1.0", "a")
+	w.reconcile()
 	w.want("before", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
 	w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v("1.0", "b")}
 	w.pass(time.Second)
-	w.look()
+	w.reconcile()
 	w.want("moved", []string{"1.0@b"}, []string{"1.0@b closed AnsweredNo +1s", "1.0@a open AnsweredYes +0s"}, 2)
 	for digest, want := range map[string]bool{"a": true, "b": false, "": false, "c": false} {
 		if got := gate.Evaluate(w.store.gate, v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: digest}, gate.Context{}).Open(); got != want {
@@ -339,14 +339,14 @@ func TestAMovedTagIsAskedAnew(t *testing.T) {
 		}
 	}
 	w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v("1.0", "a")}
-	w.look()
+	w.reconcile()
 	w.want("moved back", nil, []string{"1.0@a open AnsweredYes +0s"}, 3)
 }
 
 func TestAChangedSpecForgetsEverything(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.voice.yes("1.0", "a")
-	w.look()
+	w := newFixture(t, v("1.0", "a"))
+	w.asker.yes("1.0", "a")
+	w.reconcile()
 	w.want("before", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
 	w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation = 2 })
 	shut := func() {
@@ -354,161 +354,161 @@ func TestAChangedSpecForgetsEverything(t *testing.T) {
 			t.Error("what was said under another spec opens the gate")
 		}
 	}
-	w.voice.before = shut
-	w.voice.says = nil
+	w.asker.before = shut
+	w.asker.says = nil
 	w.pass(time.Second)
-	w.look()
+	w.reconcile()
 	w.want("after", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +1s"}, 2)
 }
 
 // TestAnAnswerToAnOldQuestion: the spec changes while the URL is being asked.
 func TestAnAnswerToAnOldQuestionOpensNothing(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.voice.yes("1.0", "a")
-	w.voice.before = func() {
+	w := newFixture(t, v("1.0", "a"))
+	w.asker.yes("1.0", "a")
+	w.asker.before = func() {
 		w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation, g.Spec.HTTP.URL = 2, "http://other" })
-		w.voice.before = nil
+		w.asker.before = nil
 	}
-	w.wantAgain("changed", w.look(), 5*time.Millisecond)
+	w.wantAgain("changed", w.reconcile(), 5*time.Millisecond)
 	w.want("changed", []string{"1.0@a"}, nil, 0)
-	w.voice.says = nil
-	w.look()
+	w.asker.says = nil
+	w.reconcile()
 	w.want("looked at again", []string{"1.0@a"}, []string{"1.0@a closed AnsweredNo +0s"}, 1)
 }
 
 // TestAStaleCache: what was answered is not asked again because a cache does not show it yet, or a write came to nothing.
 func TestAStaleCacheIsNoReasonToAskAgain(t *testing.T) {
-	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
-	w.voice.yes("1.0", "a")
+	w := newFixture(t, v("1.1", "b"), v("1.0", "a"))
+	w.asker.yes("1.0", "a")
 	stale := w.store.gate
-	w.voice.before = func() {
+	w.asker.before = func() {
 		w.store.set(func(g *v1alpha1.RolloutGate) { g.Labels = map[string]string{"a": fmt.Sprint(len(g.Labels))} })
 	}
-	w.lookAt(stale)
+	w.reconcileCached(stale)
 	w.want("lost", []string{"1.0@a", "1.1@b"}, nil, 0)
-	w.lookAt(stale)
+	w.reconcileCached(stale)
 	w.want("still behind", nil, nil, 0)
 	w.pass(10 * time.Second)
-	w.lookAt(stale)
+	w.reconcileCached(stale)
 	w.want("behind for long", []string{"1.1@b"}, nil, 0)
-	w.look()
+	w.reconcile()
 	stored := []string{"1.1@b closed AnsweredNo +10s", "1.0@a open AnsweredYes +10s"}
 	w.want("written", nil, stored, 1)
-	w.lookAt(stale)
+	w.reconcileCached(stale)
 	w.want("behind again", nil, stored, 1)
 }
 
 func TestDeletedWhileAsking(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
-	w.voice.yes("1.0", "a")
+	w := newFixture(t, v("1.0", "a"))
+	w.asker.yes("1.0", "a")
 	g := w.store.gate
-	w.voice.before = func() { w.store.gate = nil }
-	w.wantAgain("deleted", w.lookAt(g), 0)
+	w.asker.before = func() { w.store.gate = nil }
+	w.wantAgain("deleted", w.reconcileCached(g), 0)
 	if w.store.writes != 0 {
 		t.Error("wrote about a gate that is gone")
 	}
-	w.voice.heard()
+	w.asker.takeAsked()
 	going := g.DeepCopy()
 	going.DeletionTimestamp = &metav1.Time{Time: start}
-	w.lookAt(going)
-	if len(w.voice.heard()) > 0 {
+	w.reconcileCached(going)
+	if len(w.asker.takeAsked()) > 0 {
 		t.Error("asked for a gate that is being deleted")
 	}
 	t.Run("and made anew", func(t *testing.T) {
-		w.voice.before = nil
+		w.asker.before = nil
 		w.store.gate = g.DeepCopy()
 		w.store.gate.UID = "2"
-		w.look()
+		w.reconcile()
 		w.want("anew", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
 	})
 }
 
 func TestAControllerThatEndsWritesNothing(t *testing.T) {
-	w := newWorld(t, v("1.0", "a"))
+	w := newFixture(t, v("1.0", "a"))
 	ctx, cancel := context.WithCancel(t.Context())
-	w.voice.yes("1.0", "a")
-	w.voice.before = cancel
+	w.asker.yes("1.0", "a")
+	w.asker.before = cancel
 	if _, err := w.Reconcile(ctx, w.store.gate.DeepCopy()); err == nil {
 		t.Error("it ended without an error")
 	}
-	w.voice.before = nil
+	w.asker.before = nil
 	w.want("ended", []string{"1.0@a"}, nil, 0)
-	w.look()
+	w.reconcile()
 	w.want("looked at again", []string{"1.0@a"}, []string{"1.0@a open AnsweredYes +0s"}, 1)
 }
 
 func TestWhatTheSpecClosesIsNotAsked(t *testing.T) {
-	w := newWorld(t, v("1.1", "b"), v("1.0", "a"))
+	w := newFixture(t, v("1.1", "b"), v("1.0", "a"))
 	w.store.gate.Spec.AllowedVersions = &[]string{"1.0"}
-	w.look()
+	w.reconcile()
 	w.want("allowedVersions", []string{"1.0@a"}, []string{"1.1@b closed NotAllowed +0s", "1.0@a closed AnsweredNo +0s"}, 2) // the digest of 1.0, then the verdicts
 	w.store.set(func(g *v1alpha1.RolloutGate) { g.Generation, g.Spec.Passing = 2, new(bool) })
-	w.wantAgain("passing", w.look(), 0)
+	w.wantAgain("passing", w.reconcile(), 0)
 	w.want("passing", nil, []string{"1.1@b closed NotPassing +0s", "1.0@a closed NotPassing +0s"}, 3)
 }
 
 func TestNothingToAsk(t *testing.T) {
-	w := newWorld(t)
-	w.wantAgain("no candidates", w.look(), 0)
+	w := newFixture(t)
+	w.wantAgain("no candidates", w.reconcile(), 0)
 	w.want("no candidates", nil, nil, 1)
 	w.store.ro = nil
-	w.look()
+	w.reconcile()
 	w.want("no Rollout", nil, nil, 2)
 	if c := w.store.gate.Status.Conditions[0]; c.Reason != "RolloutNotFound" {
 		t.Errorf("%+v", c)
 	}
 	t.Run("and nobody to ask", func(t *testing.T) {
-		w := newWorld(t, v("1.0", "a"))
+		w := newFixture(t, v("1.0", "a"))
 		w.Controller = New(w.store, w.clock)
-		w.look()
+		w.reconcile()
 		w.want("left alone", nil, nil, 0)
 	})
 }
 
 func TestItAsksAFewAtATime(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range gate.MaxCandidates {
 		w.store.ro.Status.ReleaseCandidates = append(w.store.ro.Status.ReleaseCandidates, v(fmt.Sprint(i), "x"))
 	}
 	var mu sync.Mutex
 	full, here := make(chan struct{}), 0
 	// Nobody is answered before as many are here as there may be at once.
-	w.voice.before = func() {
+	w.asker.before = func() {
 		mu.Lock()
 		here++
-		if here > atOnce {
+		if here > maxConcurrent {
 			t.Errorf("%d questions at once", here)
 		}
 		mine := full
-		if here == atOnce {
+		if here == maxConcurrent {
 			close(full)
 			full, here = make(chan struct{}), 0
 		}
 		mu.Unlock()
 		<-mine
 	}
-	w.look()
-	if n := len(w.voice.heard()); n != gate.MaxCandidates {
+	w.reconcile()
+	if n := len(w.asker.takeAsked()); n != gate.MaxCandidates {
 		t.Errorf("asked %d times", n)
 	}
 }
 
 func TestItKeepsNotTooMuch(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const many = 100
 	for i := range many {
-		w.voice.yes(fmt.Sprint(i), "x")
+		w.asker.yes(fmt.Sprint(i), "x")
 		w.store.ro.Status.ReleaseCandidates = []v1alpha1.VersionInfo{v(fmt.Sprint(i), "x")}
-		w.look()
+		w.reconcile()
 	}
-	if list := w.store.gate.Status.Verdicts; len(w.voice.heard()) != many || len(list) != kept || list[0].Release != "99" {
+	if list := w.store.gate.Status.Verdicts; len(w.asker.takeAsked()) != many || len(list) != maxVerdicts || list[0].Release != "99" {
 		t.Errorf("%d verdicts, the first for %s", len(list), list[0].Release)
 	}
 }
 
 // TestThroughTheWire asks a real server, with everything between.
 func TestThroughTheWire(t *testing.T) {
-	w := newWorld(t, v("1.0", "sha256:a"))
+	w := newFixture(t, v("1.0", "sha256:a"))
 	var asked []string
 	status := http.StatusForbidden
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -523,12 +523,12 @@ func TestThroughTheWire(t *testing.T) {
 	w.store.gate.Spec.HTTP.URL = server.URL
 	w.store.gate.Spec.HTTP.Query = map[string]string{"tag": "release.tag", "digest": "release.digest"}
 	w.Controller = New(w.store, w.clock, WithHTTPAsker(apicheck.Asker{Client: out, Conditions: expr.NewCache(64)}))
-	w.look()
+	w.reconcile()
 	w.want("no", nil, []string{"1.0@sha256:a closed AnsweredNo +0s"}, 1)
 	status = http.StatusOK
 	w.pass(10 * time.Second)
-	w.look()
-	w.look()
+	w.reconcile()
+	w.reconcile()
 	w.want("yes", nil, []string{"1.0@sha256:a open AnsweredYes +10s"}, 2)
 	question := "digest=sha256%3Aa&tag=1.0"
 	if diff := cmp.Diff([]string{question, question}, asked); diff != "" {

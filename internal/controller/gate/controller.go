@@ -25,42 +25,43 @@ import (
 )
 
 const (
-	// workers is how many gates that ask a URL are worked on together, and share how many of one namespace. They mostly wait.
+	// workers is the number of http gates that are reconciled concurrently, and share the number per namespace. Most of the
+	// time they wait for an answer.
 	workers = 64
 	share   = 8
-	// insideWorkers and insideShare are the same for manual gates, which wait for no other.
-	insideWorkers = 16
-	insideShare   = 4
+	// localWorkers and localShare are the same for all other gates, which call nothing.
+	localWorkers = 16
+	localShare   = 4
 )
 
-// Controller reports what gates say.
+// Controller writes the status of gates.
 type Controller struct {
-	client  client.Client
-	clock   clock.PassiveClock
-	people  *approval.Reader
-	asker   Asker
-	answers *answers
-	budget  *fair.Budget
-	// asks are the reconciles that are under way.
+	client    client.Client
+	clock     clock.PassiveClock
+	approvals *approval.Reader
+	asker     Asker
+	answers   *answers
+	budget    *fair.Budget
+	// asks are the reconciles in progress of http gates.
 	asks kube.ActiveReconciles
 }
 
-// New makes the controller.
+// New returns a Controller.
 func New(c client.Client, clk clock.PassiveClock, options ...Option) *Controller {
-	made := &Controller{client: c, clock: clk, budget: &fair.Budget{}}
+	controller := &Controller{client: c, clock: clk, budget: &fair.Budget{}}
 	for _, o := range options {
-		o(made)
+		o(controller)
 	}
-	return made
+	return controller
 }
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kuberik.com,resources=rolloutgates/status,verbs=patch
 
-// others is the queue of the gates that neither people nor a URL answer for.
+// others is the queue of all gates that are neither manual nor http.
 const others = ""
 
-// queue returns which of the controllers is responsible for a gate.
+// queue returns which of the three controllers reconciles a gate.
 func queue(g *v1alpha1.RolloutGate) string {
 	if class := gate.Class(g); class == v1alpha1.GateClassManual || class == v1alpha1.GateClassHTTP {
 		return class
@@ -68,55 +69,55 @@ func queue(g *v1alpha1.RolloutGate) string {
 	return others
 }
 
-// Register adds three controllers to a manager: one for manual gates, one for those that ask a URL, which delay nobody else, and one for
-// all other gates, whose verdicts somebody else writes.
+// Register adds three controllers to a manager: for manual gates, for http gates, which must not delay the others, and for
+// all other gates, whose verdicts other controllers write.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	manual := ctrl.NewControllerManagedBy(mgr).
 		Named("gate").
-		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(c.ofApproval)).
-		WithOptions(kube.FairOptions(insideWorkers, insideShare))
+		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(c.requestsForApproval)).
+		WithOptions(kube.FairOptions(localWorkers, localShare))
 	if err := c.complete(mgr, manual, v1alpha1.GateClassManual); err != nil {
 		return err
 	}
-	elsewhere := ctrl.NewControllerManagedBy(mgr).Named("gate-other").WithOptions(kube.FairOptions(insideWorkers, insideShare))
-	if err := c.complete(mgr, elsewhere, others); err != nil {
+	other := ctrl.NewControllerManagedBy(mgr).Named("gate-other").WithOptions(kube.FairOptions(localWorkers, localShare))
+	if err := c.complete(mgr, other, others); err != nil {
 		return err
 	}
-	asking := ctrl.NewControllerManagedBy(mgr).
+	http := ctrl.NewControllerManagedBy(mgr).
 		Named("gate-http").
 		Watches(&v1alpha1.RolloutGate{}, &c.asks).
 		WithOptions(kube.FairOptions(workers, share))
-	return c.complete(mgr, asking, v1alpha1.GateClassHTTP)
+	return c.complete(mgr, http, v1alpha1.GateClassHTTP)
 }
 
-// complete adds what the controllers have in common. Each leaves the gates of other classes alone.
+// complete adds what the controllers have in common. Each ignores the gates of the other queues.
 func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string) error {
-	mine := func(g *v1alpha1.RolloutGate) bool { return queue(g) == class }
+	owns := func(g *v1alpha1.RolloutGate) bool { return queue(g) == class }
 	return b.
-		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.ObjectsMatching(mine))).
+		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.ObjectsMatching(owns))).
 		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
-			return c.of(ctx, client.ObjectKeyFromObject(ro), class)
+			return c.requestsForRollout(ctx, client.ObjectKeyFromObject(ro), class)
 		})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.RolloutGate](
 			func(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
-				if !mine(g) {
+				if !owns(g) {
 					return ctrl.Result{}, nil
 				}
 				return c.Reconcile(ctx, g)
 			})))
 }
 
-// ofApproval reaches the gates of the Release that a person speaks of.
-func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
+// requestsForApproval returns the manual gates of the Rollout whose Release an Approval names.
+func (c *Controller) requestsForApproval(ctx context.Context, a *v1alpha1.Approval) []reconcile.Request {
 	ro, found := approval.RolloutFor(ctx, c.client, a)
 	if !found {
 		return nil
 	}
-	return c.of(ctx, ro, v1alpha1.GateClassManual)
+	return c.requestsForRollout(ctx, ro, v1alpha1.GateClassManual)
 }
 
-// of reaches the gates of a Rollout that are of a class.
-func (c *Controller) of(ctx context.Context, ro types.NamespacedName, class string) []reconcile.Request {
+// requestsForRollout returns the gates of a Rollout that are in a queue.
+func (c *Controller) requestsForRollout(ctx context.Context, ro types.NamespacedName, class string) []reconcile.Request {
 	var list v1alpha1.RolloutGateList
 	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
 	if err != nil {
@@ -132,26 +133,26 @@ func (c *Controller) of(ctx context.Context, ro types.NamespacedName, class stri
 	return requests
 }
 
-// Reconcile writes what one gate says of the candidates of its Rollout.
+// Reconcile writes the verdicts of one gate for the candidates of its Rollout.
 func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
-	g, err := c.bind(ctx, g)
+	g, err := c.bindDigests(ctx, g)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
 	switch gate.Class(g) {
 	case v1alpha1.GateClassManual:
-		return c.judge(ctx, g)
+		return c.reconcileManual(ctx, g)
 	case v1alpha1.GateClassHTTP:
-		return c.ask(ctx, g)
+		return c.reconcileHTTP(ctx, g)
 	case v1alpha1.GateClassEnvironment:
 		return ctrl.Result{}, nil
 	}
-	return kube.Finish(0, c.expect(ctx, g))
+	return kube.Finish(0, c.reconcileOther(ctx, g))
 }
 
-// bind records the digests that spec.allowedVersions stands for, and returns the gate as it is stored then. The write fails if the gate
-// has changed since it was read, so that a digest which is on record is never replaced.
-func (c *Controller) bind(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alpha1.RolloutGate, error) {
+// bindDigests writes the digests of the tags in spec.allowedVersions to the status, and returns the gate as it is stored. The
+// write fails if the gate has changed since it was read, so that a digest in the status is never replaced.
+func (c *Controller) bindDigests(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alpha1.RolloutGate, error) {
 	if g.Spec.AllowedVersions == nil && len(g.Status.AllowedVersions) == 0 || !g.DeletionTimestamp.IsZero() {
 		return g, nil
 	}
@@ -167,7 +168,7 @@ func (c *Controller) bind(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alph
 	return next, kube.PatchStatus(ctx, c.client, g, next)
 }
 
-// rollout reads the Rollout of a gate, and says whether it is missing.
+// rollout returns the Rollout of a gate. Missing is true if it does not exist.
 func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *v1alpha1.Rollout, missing bool, err error) {
 	ro = &v1alpha1.Rollout{}
 	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
@@ -178,7 +179,7 @@ func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *
 	return ro, err != nil, nil
 }
 
-// write writes what a gate says, if that is something else than before.
+// write writes the verdicts and the condition Ready of a gate, if they have changed.
 func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) error {
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
@@ -186,7 +187,7 @@ func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []
 	condition := ready(g, list, missing)
 	if g.Spec.HTTP != nil && c.asker != nil && condition.Status == metav1.ConditionTrue {
 		if err := c.asker.Compile(ctx, g.Spec.HTTP); err != nil {
-			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, broken()[0], version.Clean(err.Error(), 1024)
+			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, editReasons()[0], version.Clean(err.Error(), 1024)
 		}
 	}
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)

@@ -1,4 +1,4 @@
-// Package gate writes into the status of each RolloutGate that Kuberik answers for what it says of the releases that wait. What it
-// writes of gates that people open is for people to read: the Rollout controller asks internal/gate itself. What it writes of gates
-// that ask a URL counts, for one release and one spec. Gates of other classes belong to their controllers.
+// Package gate writes the verdicts of each RolloutGate that Kuberik implements to its status. Those of manual gates are for
+// people to read: the Rollout controller evaluates these gates itself. Those of gates that call a URL count, for one release
+// and one spec. Gates of other classes belong to their controllers.
 package gate

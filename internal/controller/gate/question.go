@@ -14,9 +14,9 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// inQuestion lists the releases that gates are asked about next: the candidates, in the order in which they would be deployed, up to a
-// limit; what is on its way and not yet with Flux; and what a failed deployment would be taken back to.
-func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
+// releasesToEvaluate returns the releases that need a verdict: the candidates in the order of their deployment, up to a
+// limit; the one that is being deployed and not handed over to Flux yet; and the one that a rollback would deploy.
+func releasesToEvaluate(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 	candidates := slices.Clone(gate.Candidates(ro))
 	if ro.Spec.Selection == v1alpha1.SelectEvery {
 		slices.Reverse(candidates)
@@ -34,42 +34,41 @@ func inQuestion(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 	return list
 }
 
-// mostAnswers is how many answers are kept. Of more than these, a gate may be asked sooner than its interval says.
-const mostAnswers = 16384
+// maxAnswers is the size of the cache of answers. With more answers, a gate may ask sooner than its interval says.
+const maxAnswers = 16384
 
-// answers remembers what was said last, and when. It may be lost: what was let pass stands in the status of the gate, and everything else is
-// then asked once more. The status alone would not do, since a cache may show it as it was before the last answer.
+// answers caches the last answers. It may be lost: open verdicts are in the status of the gate, and everything else is asked
+// again. The status alone is not enough, since the informer cache may be older than the last answer.
 type answers struct{ list *lru.Cache }
 
-type question struct {
+type answerKey struct {
 	gate       types.UID
 	generation int64
-	about      v1alpha1.ReleaseIdentity
+	release    v1alpha1.ReleaseIdentity
 }
 
 type answer struct {
 	verdict gate.Verdict
 	at      time.Time
-	// hard counts the answers before this one, and it, that are in a row and none: asking again costs the controller more than it is
-	// likely to bring.
-	hard int32
+	// failures is the number of consecutive failures up to this answer. Each one makes the next request later.
+	failures int32
 }
 
-func newAnswers() *answers { return &answers{lru.New(mostAnswers)} }
+func newAnswers() *answers { return &answers{lru.New(maxAnswers)} }
 
-// add remembers an answer, and returns how many in a row were none.
+// add stores an answer and returns the number of consecutive failures.
 func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v gate.Verdict, at time.Time) int32 {
 	next := answer{verdict: v, at: at}
 	if v.Reason == apicheck.ReasonNoAnswer || v.Reason == apicheck.ReasonExpressionFailed {
 		last, _ := a.last(g, id)
-		next.hard = last.hard + 1
+		next.failures = last.failures + 1
 	}
-	a.list.Add(question{g.UID, g.Generation, id}, next)
-	return next.hard
+	a.list.Add(answerKey{g.UID, g.Generation, id}, next)
+	return next.failures
 }
 
 func (a *answers) last(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (answer, bool) {
-	found, ok := a.list.Get(question{g.UID, g.Generation, id})
+	found, ok := a.list.Get(answerKey{g.UID, g.Generation, id})
 	if !ok {
 		return answer{}, false
 	}

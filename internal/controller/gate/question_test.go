@@ -10,7 +10,7 @@ import (
 	"github.com/kuberik/kuberik/internal/gate"
 )
 
-func TestInQuestion(t *testing.T) {
+func TestReleasesToEvaluate(t *testing.T) {
 	many := make([]v1alpha1.VersionInfo, 30)
 	for i := range many {
 		many[i] = v(fmt.Sprint(30-i), "x")
@@ -58,7 +58,7 @@ func TestInQuestion(t *testing.T) {
 			var ro v1alpha1.Rollout
 			tc.edit(&ro)
 			var got []string
-			for _, v := range inQuestion(&ro) {
+			for _, v := range releasesToEvaluate(&ro) {
 				got = append(got, v.Tag)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -68,11 +68,11 @@ func TestInQuestion(t *testing.T) {
 	}
 	var ro v1alpha1.Rollout
 	ro.Status.ReleaseCandidates = many
-	if got := inQuestion(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "30" || ro.Status.ReleaseCandidates[0].Tag != "30" {
+	if got := releasesToEvaluate(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "30" || ro.Status.ReleaseCandidates[0].Tag != "30" {
 		t.Errorf("of many, %d from %s on", len(got), got[0].Tag)
 	}
 	ro.Spec.Selection = v1alpha1.SelectEvery
-	if got := inQuestion(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "1" || ro.Status.ReleaseCandidates[0].Tag != "30" {
+	if got := releasesToEvaluate(&ro); len(got) != gate.MaxCandidates || got[0].Tag != "1" || ro.Status.ReleaseCandidates[0].Tag != "30" {
 		t.Errorf("one after the other, %d from %s on", len(got), got[0].Tag)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Reasons of the condition Ready of a gate, besides those of verdicts that nothing but an edit of the gate changes.
+// Reasons of the condition Ready of a gate, besides editReasons.
 const (
 	reasonEvaluated = "Evaluated"
 	reasonNoRollout = "NoRollout"
@@ -23,11 +23,11 @@ const (
 	reasonAwaited   = "AwaitingVerdict"
 )
 
-// broken lists the reasons of verdicts that stay until somebody edits the gate.
-func broken() []string { return []string{"ExpressionFailed", "Refused"} }
+// editReasons lists the reasons of verdicts that stay until somebody edits the gate.
+func editReasons() []string { return []string{"ExpressionFailed", "Refused"} }
 
-// ready returns the condition Ready of a gate. Its message is the only one that kubectl get gates prints, so it repeats that of the
-// first verdict where nothing is wrong with the gate.
+// ready returns the condition Ready of a gate. kubectl get gates prints only this message, so it repeats that of the first
+// verdict if nothing is wrong with the gate.
 func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) metav1.Condition {
 	c := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: reasonEvaluated, ObservedGeneration: g.Generation,
@@ -36,7 +36,7 @@ func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) m
 	if len(list) > 0 {
 		c.Message = cmp.Or(list[0].Message, "the verdict for "+list[0].Release+" gives no reason")
 	}
-	bad := slices.IndexFunc(list, func(v v1alpha1.GateVerdict) bool { return slices.Contains(broken(), v.Reason) })
+	bad := slices.IndexFunc(list, func(v v1alpha1.GateVerdict) bool { return slices.Contains(editReasons(), v.Reason) })
 	switch rollout := g.Spec.RolloutRef.Name; {
 	case rollout == "":
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, reasonNoRollout, "spec.rolloutRef.name is missing: the gate holds nothing"
@@ -52,9 +52,9 @@ func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) m
 	return c
 }
 
-// expect writes the condition of a gate whose verdicts the controller of another class writes. A condition that this controller has
-// written itself stays.
-func (c *Controller) expect(ctx context.Context, g *v1alpha1.RolloutGate) error {
+// reconcileOther writes the condition of a gate whose verdicts another controller writes. A condition that the other
+// controller has written stays.
+func (c *Controller) reconcileOther(ctx context.Context, g *v1alpha1.RolloutGate) error {
 	old := apimeta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
 	if old != nil && !slices.Contains([]string{reasonEvaluated, reasonNoRollout, reasonNotFound, reasonAwaited}, old.Reason) {
 		return nil
@@ -63,9 +63,9 @@ func (c *Controller) expect(ctx context.Context, g *v1alpha1.RolloutGate) error 
 	if err != nil {
 		return err
 	}
-	answered := g.Status.ObservedGeneration == g.Generation
+	hasVerdicts := g.Status.ObservedGeneration == g.Generation
 	now := ready(g, g.Status.Verdicts, missing)
-	if now.Status == metav1.ConditionTrue && !answered {
+	if now.Status == metav1.ConditionTrue && !hasVerdicts {
 		now.Status, now.Reason = metav1.ConditionUnknown, reasonAwaited
 		now.Message = "waits for the controller of class " + gate.Class(g) + ", which has not written a verdict for this spec; " +
 			"if there is none, write class manual or http, which Kuberik answers for"

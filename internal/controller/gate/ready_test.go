@@ -40,14 +40,14 @@ func TestReadyOfAGateOfAnotherClass(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, v("1.0", "a"))
+			w := newFixture(t, v("1.0", "a"))
 			w.store.gate.Spec.HTTP, w.store.gate.Spec.Class = nil, "checks.example.com"
 			tc.edit(w.store.gate)
-			w.look()
+			w.reconcile()
 			if w.store.writes != tc.writes {
 				t.Errorf("%d writes, want %d", w.store.writes, tc.writes)
 			}
-			w.look()
+			w.reconcile()
 			if w.store.writes != tc.again {
 				t.Errorf("it writes again without need: %d", w.store.writes)
 			}

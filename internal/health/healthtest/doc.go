@@ -1,5 +1,5 @@
-// Package healthtest is the contract of a health.Checker as a test that every provider passes.
+// Package healthtest tests the contract of a health.Checker. Every provider runs it.
 //
-// A provider's own test shows what its checker makes of its source. This one shows what the controller relies on whatever the source
-// is: that a checker ends when it is told to, says the same of the same, claims nothing it was not asked about and tells no secret.
+// The tests of a provider show how its checker evaluates its source. These show what the controller relies on for every
+// source: a checker stops when its context ends, is stable, reports on no other deployment and leaks no secret.
 package healthtest

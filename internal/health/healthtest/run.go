@@ -14,55 +14,55 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Situation is what a source is doing.
+// Situation is how a source behaves.
 type Situation string
 
-// Situations that the contract knows.
+// Situations of the contract.
 const (
-	// Healthy: the source says that all is well.
+	// Healthy: the source reports that all is well.
 	Healthy Situation = "healthy"
-	// Unhealthy: the source says that it is not.
+	// Unhealthy: the source reports a problem.
 	Unhealthy Situation = "unhealthy"
-	// Pending: the source says that it is too early to tell.
+	// Pending: the source reports that it has no result yet.
 	Pending Situation = "pending"
-	// NoData: the source answers, and has nothing to say.
+	// NoData: the source returns no data.
 	NoData Situation = "no data"
-	// Silent: the source takes the question and never answers.
+	// Silent: the source accepts the request and never answers.
 	Silent Situation = "silent"
-	// Slow: the source says that all is well, but takes a tenth of the time-out for it.
+	// Slow: the source reports that all is well after a tenth of the timeout.
 	Slow Situation = "slow"
-	// Failing: the source answers that it cannot answer.
+	// Failing: the source answers with an error.
 	Failing Situation = "failing"
 )
 
 const (
-	// promptly is how soon a checker has to notice that it is no longer wanted.
-	promptly = 3 * time.Second
-	// grace is what the controller leaves a checker beyond its time-out.
+	// cancelTimeout is how soon a checker has to return after its context ends.
+	cancelTimeout = 3 * time.Second
+	// grace is how long the controller waits beyond the timeout.
 	grace = time.Second
-	// longest is what fits in a status.
-	longest = 1024
-	askers  = 8
+	// maxMessage is the maximum length of a message in a status.
+	maxMessage  = 1024
+	concurrency = 8
 )
 
-// Harness is how the test of a provider plays its source.
+// Harness is the source of a provider in the contract test.
 type Harness struct {
-	// Play puts the source in a situation and returns a checker that asks it, and what to ask. In the situation Silent the time-out of
-	// the check is Timeout. It is called once for each sub-test.
+	// Play puts the source in a situation and returns a checker for it, with its input. In the situation Silent, the timeout of
+	// the check is Timeout. It is called once for each subtest.
 	Play func(t *testing.T, s Situation) (health.Checker, health.Subject)
-	// Cannot lists situations that the provider cannot be in, and why.
+	// Cannot maps situations that do not exist for the provider to the reason.
 	Cannot map[Situation]string
-	// Timeout of a check. Default 1s.
+	// Timeout is that of a check. Defaults to 1s.
 	Timeout time.Duration
-	// Unanswered is what the checker makes of a source that is silent or failing: the state Unhealthy, or an error if empty.
+	// Unanswered is the state for a source that is silent or failing; empty if it is an error.
 	Unanswered v1alpha1.HealthState
-	// Revision that the source itself is at, for checkers that find it out. Others must not name one that they were not asked about.
+	// Revision is that of the source, for checkers that report it. Other checkers may only report that of the input.
 	Revision string
-	// Canary is a secret that the source is asked with and repeats in whatever it answers.
+	// Canary is a secret of the request. The source repeats it in every answer.
 	Canary string
 }
 
-// Run checks that a provider keeps the contract.
+// Run tests the contract.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.Timeout == 0 {
@@ -82,7 +82,7 @@ func Run(t *testing.T, h Harness) {
 		})
 		h.in(t, "stable when "+string(v.in), v.in, h.stable)
 	}
-	h.in(t, "time-out", Silent, h.ends)
+	h.in(t, "timeout", Silent, h.ends)
 	h.in(t, "cancelled while asking", Silent, h.cancelled)
 	h.in(t, "cancelled before asking", Healthy, h.cancelledBefore)
 	h.in(t, "foreign revision", Healthy, h.claims)
@@ -101,8 +101,8 @@ func (h Harness) in(t *testing.T, name string, s Situation, check func(*testing.
 	})
 }
 
-// ask asks once, and sees to what has to be so of every report.
-func (h Harness) ask(ctx context.Context, t *testing.T, c health.Checker, s health.Subject) (health.Report, error) {
+// check runs a check once and tests what holds for every report.
+func (h Harness) check(ctx context.Context, t *testing.T, c health.Checker, s health.Subject) (health.Report, error) {
 	t.Helper()
 	before := s.Check.DeepCopy()
 	report, err := c.Check(ctx, s)
@@ -110,35 +110,35 @@ func (h Harness) ask(ctx context.Context, t *testing.T, c health.Checker, s heal
 		t.Error("the checker changed the check that it was given")
 	}
 	if err != nil {
-		h.harmless(t, "the error", err.Error())
+		h.checkText(t, "the error", err.Error())
 		return report, err
 	}
-	h.harmless(t, "the message", report.Message)
-	h.modest(t, s, report)
+	h.checkText(t, "the message", report.Message)
+	h.checkFields(t, s, report)
 	return report, nil
 }
 
-// modest sees to it that a report says no more than it may.
-func (h Harness) modest(t *testing.T, s health.Subject, report health.Report) {
+// checkFields tests that a report has only the fields that a checker fills in.
+func (h Harness) checkFields(t *testing.T, s health.Subject, report health.Report) {
 	t.Helper()
 	switch report.State {
 	case v1alpha1.HealthHealthy, v1alpha1.HealthUnhealthy, v1alpha1.HealthPending, health.NoData:
 	default:
-		t.Errorf("state %q is none that a checker may report", report.State)
+		t.Errorf("a checker may not report the state %q", report.State)
 	}
 	if report.Revision != "" && report.Revision != s.Release.Revision && report.Revision != h.Revision {
-		t.Errorf("speaks for revision %q: was asked about %q, and the source is at %q", report.Revision, s.Release.Revision, h.Revision)
+		t.Errorf("reports revision %q: the input has %q, and the source has %q", report.Revision, s.Release.Revision, h.Revision)
 	}
 	if report.Name != "" || report.Namespace != "" || report.Current || !report.Since.IsZero() || !report.LastError.IsZero() {
-		t.Errorf("fills in what is for the one who asked: %+v", report)
+		t.Errorf("fills in fields of the caller: %+v", report)
 	}
 }
 
-// harmless looks at what people will read.
-func (h Harness) harmless(t *testing.T, what, text string) {
+// checkText tests that a text is fit for a status and contains no secret.
+func (h Harness) checkText(t *testing.T, what, text string) {
 	t.Helper()
-	if strings.TrimSpace(text) == "" || version.Clean(text, longest) != text {
-		t.Errorf("%s cannot be shown as it is: %q", what, text)
+	if strings.TrimSpace(text) == "" || version.Clean(text, maxMessage) != text {
+		t.Errorf("%s is not fit for a status: %q", what, text)
 	}
 	if h.Canary == "" {
 		return
@@ -147,14 +147,14 @@ func (h Harness) harmless(t *testing.T, what, text string) {
 	forms := []string{h.Canary, strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "="), base64.RawURLEncoding.EncodeToString(raw)}
 	for _, form := range forms {
 		if strings.Contains(text, form) {
-			t.Errorf("%s tells the secret: %q", what, text)
+			t.Errorf("%s contains the secret: %q", what, text)
 		}
 	}
 }
 
 func (h Harness) says(t *testing.T, c health.Checker, s health.Subject, want v1alpha1.HealthState) {
 	t.Helper()
-	report, err := h.ask(t.Context(), t, c, s)
+	report, err := h.check(t.Context(), t, c, s)
 	switch {
 	case want == "" && err == nil:
 		t.Errorf("got %+v, want an error: the source could not be asked", report)
@@ -167,9 +167,9 @@ func (h Harness) says(t *testing.T, c health.Checker, s health.Subject, want v1a
 
 func (h Harness) stable(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
-	first, firstErr := h.ask(t.Context(), t, c, s)
+	first, firstErr := h.check(t.Context(), t, c, s)
 	s.Now = s.Now.Add(time.Minute)
-	second, secondErr := h.ask(t.Context(), t, c, s)
+	second, secondErr := h.check(t.Context(), t, c, s)
 	if first != second || text(firstErr) != text(secondErr) {
 		t.Errorf("two reports of the same differ:\n%+v %s\n%+v %s", first, text(firstErr), second, text(secondErr))
 	}
@@ -185,15 +185,15 @@ func text(err error) string {
 func (h Harness) ends(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
 	start := time.Now()
-	// The controller would not wait longer either.
-	ctx, cancel := context.WithTimeout(t.Context(), h.Timeout+grace+promptly)
+	// The controller does not wait longer either.
+	ctx, cancel := context.WithTimeout(t.Context(), h.Timeout+grace+cancelTimeout)
 	defer cancel()
-	report, err := h.ask(ctx, t, c, s)
+	report, err := h.check(ctx, t, c, s)
 	if took := time.Since(start); took > h.Timeout+grace {
-		t.Errorf("took %s, with a time-out of %s", took, h.Timeout)
+		t.Errorf("took %s, with a timeout of %s", took, h.Timeout)
 	}
 	if err == nil && report.State == v1alpha1.HealthHealthy {
-		t.Errorf("a source that says nothing was found healthy: %s", report.Message)
+		t.Errorf("a silent source was reported as healthy: %s", report.Message)
 	}
 }
 
@@ -206,27 +206,27 @@ func (h Harness) cancelled(t *testing.T, c health.Checker, s health.Subject) {
 	timer := time.AfterFunc(100*time.Millisecond, cancel)
 	defer timer.Stop()
 	start := time.Now()
-	report, err := h.ask(ctx, t, c, s)
-	if took := time.Since(start); took > promptly {
-		t.Errorf("took %s to notice that nobody waits any more", took)
+	report, err := h.check(ctx, t, c, s)
+	if took := time.Since(start); took > cancelTimeout {
+		t.Errorf("took %s to return after the context ended", took)
 	}
-	undecided(t, report, err)
+	checkUndecided(t, report, err)
 }
 
 func (h Harness) cancelledBefore(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if report, err := h.ask(ctx, t, c, s); err == nil && report.State != v1alpha1.HealthHealthy {
-		undecided(t, report, err)
+	if report, err := h.check(ctx, t, c, s); err == nil && report.State != v1alpha1.HealthHealthy {
+		checkUndecided(t, report, err)
 	}
 }
 
-// undecided: a controller that shuts down gives up its probes, and this must not fail a release.
-func undecided(t *testing.T, report health.Report, err error) {
+// checkUndecided tests that a canceled check has no result: a controller that shuts down must not fail a release.
+func checkUndecided(t *testing.T, report health.Report, err error) {
 	t.Helper()
 	if err == nil && report.State != v1alpha1.HealthPending {
-		t.Errorf("a probe that was given up found %s (%s), want an error", report.State, report.Message)
+		t.Errorf("a canceled check reported %s (%s), want an error", report.State, report.Message)
 	}
 }
 
@@ -234,7 +234,7 @@ func (h Harness) claims(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
 	for _, revision := range []string{"main@sha1:0001", "main@sha1:0002", ""} {
 		s.Release.Revision = revision
-		if _, err := h.ask(t.Context(), t, c, s); err != nil {
+		if _, err := h.check(t.Context(), t, c, s); err != nil {
 			t.Errorf("asked about revision %q: %s", revision, err)
 		}
 	}
@@ -243,22 +243,22 @@ func (h Harness) claims(t *testing.T, c health.Checker, s health.Subject) {
 func (h Harness) nothingDeployed(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
 	s.Release = health.Release{}
-	if report, err := h.ask(t.Context(), t, c, s); err == nil && report.Revision != h.Revision {
-		t.Errorf("nothing is deployed, and the report speaks for %q", report.Revision)
+	if report, err := h.check(t.Context(), t, c, s); err == nil && report.Revision != h.Revision {
+		t.Errorf("nothing is deployed, and the report is for revision %q", report.Revision)
 	}
 }
 
 func (h Harness) concurrent(t *testing.T, c health.Checker, s health.Subject) {
 	t.Helper()
-	reports := make([]health.Report, askers)
+	reports := make([]health.Report, concurrency)
 	var group sync.WaitGroup
 	for i := range reports {
 		group.Go(func() {
 			own := s
 			own.Check = s.Check.DeepCopy()
-			report, err := h.ask(t.Context(), t, c, own)
+			report, err := h.check(t.Context(), t, c, own)
 			if err != nil {
-				t.Errorf("one of many askers: %s", err)
+				t.Errorf("a concurrent check failed: %s", err)
 			}
 			reports[i] = report
 		})
@@ -266,7 +266,7 @@ func (h Harness) concurrent(t *testing.T, c health.Checker, s health.Subject) {
 	group.Wait()
 	for _, r := range reports[1:] {
 		if r != reports[0] {
-			t.Errorf("two of many askers were told different things: %+v and %+v", reports[0], r)
+			t.Errorf("two concurrent checks differ: %+v and %+v", reports[0], r)
 		}
 	}
 }
