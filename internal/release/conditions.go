@@ -14,6 +14,9 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
+// reasonManualDeployment means that health holds nothing, because a person chose the version.
+const reasonManualDeployment = "ManualDeployment"
+
 // conditions of a Rollout: one function each, each always set.
 func (s *situation) conditions() []metav1.Condition {
 	return []metav1.Condition{
@@ -133,7 +136,7 @@ func (s *situation) gatesOf(v v1alpha1.VersionInfo, shut []gate.Verdict) metav1.
 func (s *situation) deploymentBlocked() metav1.Condition {
 	kind := v1alpha1.ConditionDeploymentBlocked
 	if s.pinned() != "" {
-		return condition(kind, false, "ManualDeployment", "pinned by spec.wantedVersion")
+		return condition(kind, false, reasonManualDeployment, "pinned by spec.wantedVersion")
 	}
 	for _, r := range s.Health.Reports {
 		if r.State == v1alpha1.HealthUnhealthy {

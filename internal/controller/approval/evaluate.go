@@ -21,11 +21,16 @@ import (
 
 // Reasons of the condition Counted, besides those of internal/gate.
 const (
-	reasonNoRelease    = "ReleaseNotFound"
+	// reasonNoRelease means that the Release does not exist. To do: name an existing one; kubectl get rel lists them.
+	reasonNoRelease = "ReleaseNotFound"
+	// reasonOtherRelease means that the Release was created again under the same name. To do: create another Approval.
 	reasonOtherRelease = "OtherRelease"
-	reasonNoRollout    = "RolloutNotFound"
-	reasonNoGate       = "GateNotFound"
-	reasonTooLate      = "TooLate"
+	// reasonNoRollout means that the Rollout of the Release does not exist any more.
+	reasonNoRollout = "RolloutNotFound"
+	// reasonNoGate means that the Rollout has no manual gate with the name. To do: create another Approval.
+	reasonNoGate = "GateNotFound"
+	// reasonTooLate means that the release waits at no gate any more.
+	reasonTooLate = "TooLate"
 )
 
 const (

@@ -14,8 +14,11 @@ import (
 
 // Reasons of the condition Counted of an Override, besides those of an Approval.
 const (
-	reasonOtherRollout      = "OtherRollout"
-	reasonExpired           = "Expired"
+	// reasonOtherRollout means that the Release belongs to another Rollout. To do: create another Override.
+	reasonOtherRollout = "OtherRollout"
+	// reasonExpired means that the Override has expired. To do: create another Override if you still need it.
+	reasonExpired = "Expired"
+	// reasonOverridesUnproven means that nothing proves who created the Override. To do: read the message.
 	reasonOverridesUnproven = "OverridesUnproven"
 )
 

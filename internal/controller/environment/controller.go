@@ -161,17 +161,17 @@ func (c *Controller) observe(ctx context.Context, e *environments.Environment) *
 	err := c.client.Get(ctx, key, &o.rollout)
 	switch {
 	case apierrors.IsNotFound(err):
-		o.setProblem("RolloutNotFound",
+		o.setProblem(environments.ReasonRolloutNotFound,
 			fmt.Errorf("spec.rolloutRef: Rollout %s does not exist in the namespace of the Environment", key.Name))
 		return o
 	case err != nil:
 		o.failure = fmt.Errorf("reading Rollout %q: %w", key, err)
 		return o
 	case e.Spec.Environment == "":
-		o.setProblem("NoName", errors.New("spec.environment is missing: name the environment, for instance production"))
+		o.setProblem(environments.ReasonNoName, errors.New("spec.environment is missing: name the environment, for instance production"))
 		return o
 	case invalid != nil:
-		o.setProblem("InvalidSpec", invalid)
+		o.setProblem(environments.ReasonInvalidSpec, invalid)
 		return o
 	}
 	if hasOutsideBackend(e) {

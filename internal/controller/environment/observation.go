@@ -95,7 +95,7 @@ func (o *observation) addBackendError(err error) {
 	switch {
 	case err == nil:
 	case errors.As(err, &refused):
-		o.setProblem("BackendRefuses", err)
+		o.setProblem(environments.ReasonBackendRefuses, err)
 	case errors.As(err, &wait):
 		if wait.Until.After(o.waitUntil) {
 			o.waitUntil, o.failure = wait.Until, nil
@@ -146,20 +146,20 @@ func (o *observation) evaluation() environment.Evaluation {
 // readyCondition returns the condition Ready.
 func (o *observation) readyCondition() metav1.Condition {
 	ready := metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced",
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: environments.ReasonSynced,
 		ObservedGeneration: o.environment.Generation,
 	}
 	switch {
 	case o.problem != nil:
 		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, o.reason, o.problem.Error()
 	case o.failure != nil:
-		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, "BackendFails", o.failure.Error()
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, environments.ReasonBackendFails, o.failure.Error()
 	case !o.waitUntil.IsZero():
-		ready.Status, ready.Reason = metav1.ConditionFalse, "BackendWaits"
+		ready.Status, ready.Reason = metav1.ConditionFalse, environments.ReasonBackendWaits
 		ready.Message = "the backend is not called until " + o.waitUntil.UTC().Format(time.RFC3339) +
 			": its rate limit, or the share of it that Kuberik uses, is reached"
 	case len(o.rejected) > 0:
-		ready.Status, ready.Reason = metav1.ConditionFalse, "DeploymentRefused"
+		ready.Status, ready.Reason = metav1.ConditionFalse, environments.ReasonDeploymentRefused
 		ready.Message = errors.Join(o.rejected...).Error()
 	default:
 		ready.Message = o.summary()

@@ -36,7 +36,7 @@ func (o *observation) setStatus(e *environments.Environment, g *v1alpha1.Rollout
 	ready := o.readyCondition()
 	apimeta.SetStatusCondition(&st.Conditions, ready)
 	stalled := metav1.Condition{
-		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionFalse, Reason: "Progressing",
+		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionFalse, Reason: environments.ReasonProgressing,
 		ObservedGeneration: e.Generation,
 	}
 	if o.problem != nil {

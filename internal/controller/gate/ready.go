@@ -17,10 +17,14 @@ import (
 
 // Reasons of the condition Ready of a gate, besides editReasons.
 const (
+	// reasonEvaluated means that the gate has a verdict for each candidate.
 	reasonEvaluated = "Evaluated"
+	// reasonNoRollout means that spec.rolloutRef is missing.
 	reasonNoRollout = "NoRollout"
-	reasonNotFound  = "RolloutNotFound"
-	reasonAwaited   = "AwaitingVerdict"
+	// reasonNotFound means that the Rollout does not exist. To do: create it, or correct spec.rolloutRef.
+	reasonNotFound = "RolloutNotFound"
+	// reasonAwaited means that the controller of the class has not written a verdict. To do: check that it runs.
+	reasonAwaited = "AwaitingVerdict"
 )
 
 // editReasons lists the reasons of verdicts that stay until somebody edits the gate.

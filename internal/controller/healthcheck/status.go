@@ -18,6 +18,9 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
+// reasonEvaluated means that the check is evaluated. The condition Healthy has the verdict.
+const reasonEvaluated = "Evaluated"
+
 // write stores a verdict, if it says something new.
 func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r verdict, byRevision bool) error {
 	now := metav1.NewTime(c.clock.Now().Truncate(time.Second))
@@ -59,7 +62,7 @@ func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition
 		healthy.Status = metav1.ConditionFalse
 	}
 	ready := healthy
-	ready.Type, ready.Status, ready.Reason = v1alpha1.ConditionReady, metav1.ConditionTrue, "Evaluated"
+	ready.Type, ready.Status, ready.Reason = v1alpha1.ConditionReady, metav1.ConditionTrue, reasonEvaluated
 	ready.Message = "the check is evaluated; the condition Healthy has the verdict"
 	return []metav1.Condition{healthy, ready}
 }
