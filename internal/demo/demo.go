@@ -72,7 +72,11 @@ func perform(ctx context.Context, o Options) (found []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := newDisplay(o.Out)
+	return performOn(ctx, o, newDisplay(o.Out))
+}
+
+// performOn runs the demo on a display.
+func performOn(ctx context.Context, o Options, n display) (found []string, err error) {
 	defer n.close()
 	w, err := build(ctx, o, n)
 	if err != nil {

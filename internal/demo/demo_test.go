@@ -20,14 +20,8 @@ func TestDemoOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a local cluster")
 	}
-	ctrl.SetLogger(logr.Discard())
-	program := filepath.Join(t.TempDir(), controllerName)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/kuberik/kuberik/cmd/kuberik-controller")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the controller: %v\n%s", err, out)
-	}
 	told := &strings.Builder{}
-	found, err := perform(t.Context(), Options{Once: true, KillController: true, Controller: program, Out: told})
+	found, err := perform(t.Context(), Options{Once: true, KillController: true, Controller: built(t), Out: told})
 	if errors.Is(err, devplane.ErrNotBuilt) {
 		t.Skip(err)
 	}
@@ -41,6 +35,18 @@ func TestDemoOnce(t *testing.T) {
 	if n := strings.Count(told.String(), "the controller is killed"); n < 3 {
 		t.Errorf("the controller was killed %d times only", n)
 	}
+}
+
+// built builds the controller and returns its path.
+func built(t *testing.T) string {
+	t.Helper()
+	ctrl.SetLogger(logr.Discard())
+	program := filepath.Join(t.TempDir(), controllerName)
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/kuberik/kuberik/cmd/kuberik-controller")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the controller: %v\n%s", err, out)
+	}
+	return program
 }
 
 func TestNotBuilt(t *testing.T) {
