@@ -75,7 +75,7 @@ func (m *monitor) judgePhase(st *v1alpha1.RolloutStatus, available bool) {
 // judgeRelease: what a Release waits for is about that release.
 func (m *monitor) judgeRelease(ro *Rollout, v v1alpha1.VersionInfo) {
 	object := &v1alpha1.Rollout{Spec: *ro.spec, Status: *ro.status}
-	st := release.Standing(object, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}})
+	st := release.StatusOf(object, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}})
 	switch {
 	case (st.Reason == gate.ReasonAwaitingApproval || st.Reason == gate.ReasonNotAllowed) && !strings.Contains(st.Message, v.Tag):
 		m.breaks(19, "Release %s: %s", v.Tag, st.Message)

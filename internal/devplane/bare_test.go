@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// alive says whether a process runs; one that only waits to be collected does
+// alive reports whether a process runs; one that only waits to be collected does
 // not.
 func alive(pid int) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -93,7 +93,7 @@ func (l *limiter) checkClearText(req *http.Request) error {
 	return nil
 }
 
-// clearTextError says why credentials are not sent, and what the owner of the Secret has to change.
+// clearTextError returns why credentials are not sent, and what the owner of the Secret has to change.
 type clearTextError struct{ err error }
 
 // Error implements error.

@@ -87,7 +87,7 @@ type Answer struct {
 	Headers map[string]string
 	// Body, at most MaxBody of it.
 	Body []byte
-	// Truncated is whether the body is longer than that.
+	// Truncated reports whether the body is longer than that.
 	Truncated bool
 	// Latency is the time from the question to the end of the answer.
 	Latency time.Duration

@@ -127,7 +127,7 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	}, nil
 }
 
-// allow says why the value may not be sent with a request. What the request calls itself counts as much as where it goes: behind one
+// allow returns why the value may not be sent with a request. What the request calls itself counts as much as where it goes: behind one
 // address there may be hosts of several owners, told apart by the Host header or by the name in the TLS handshake.
 func (h header) allow(req *http.Request, serverName string) error {
 	to := authority(req.URL)
@@ -164,7 +164,7 @@ func (h header) refuse(scheme, host string) error {
 	return &RefusedError{fmt.Sprintf("Secret %s may not be sent to %s%s %s", h.secret, name, cmp.Or(without, ":"), todo)}
 }
 
-// MaySend says why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it.
+// MaySend returns why the content of a Secret may not be sent to the host of a URL; nil if its annotation allows it.
 func MaySend(s *corev1.Secret, to *url.URL) error {
 	h := header{secret: s.Name, hosts: s.Annotations[v1alpha1.AnnotationAllowedHosts]}
 	if host := authority(to); !permitted(h.hosts, to.Scheme, host) {
@@ -179,7 +179,7 @@ func authority(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// permitted says whether an annotation allows a host and port. An entry without a port is for all ports; one that begins with "*." is
+// permitted reports whether an annotation allows a host and port. An entry without a port is for all ports; one that begins with "*." is
 // for every name that has one label in its place. Without TLS only an entry http://host:port counts: that a Secret goes out in clear
 // text is for its owner to decide, not for whoever writes the URL.
 func permitted(annotation, scheme, host string) bool {
@@ -220,14 +220,14 @@ func split(host string) (name, port string) {
 	return strings.TrimSuffix(strings.ToLower(name), "."), port
 }
 
-// validName says whether a name can stand in a request as that of a header.
+// validName reports whether a name can stand in a request as that of a header.
 func validName(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool {
 		return r >= 0x7f || r <= ' ' || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
 	}) < 0
 }
 
-// validValue says whether a value can stand in a request as that of a header.
+// validValue reports whether a value can stand in a request as that of a header.
 func validValue(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }

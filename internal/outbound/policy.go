@@ -67,7 +67,7 @@ func networks(list ...string) []netip.Prefix {
 	return all
 }
 
-// Check says why an address may not be called. The error is a *RefusedError.
+// Check returns why an address may not be called. The error is a *RefusedError.
 func (p Policy) Check(addr netip.Addr) error {
 	addr = addr.WithZone("")
 	if !addr.IsValid() {
@@ -90,7 +90,7 @@ func (p Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
-// judge says why an address is refused, and whether the operator has said so.
+// judge returns why an address is refused, and whether the operator has said so.
 func (p Policy) judge(addr netip.Addr) (why string, final bool) {
 	allowed, denied := narrowest(p.AllowNetworks, addr), narrowest(p.RefuseNetworks, addr)
 	switch {

@@ -1,12 +1,12 @@
-// Package release decides. It is the whole policy of a Rollout as one pure function, from what is observed to what is done:
+// Package release decides what to do about a Rollout. It is one pure function from an observation to actions:
 //
 //	         discovered
 //	             │
 //	         ┌───▼───┐  a newer one is taken instead   ┌────────────┐
 //	         │Pending├─────────────────────────────────►│ Superseded │
 //	         └───┬───┘                                  └────────────┘
-//	every gate open, what runs is well, nothing in flight
-//	         ┌───▼─────┐   replaced by hand in flight     ┌───────────┐
+//	every gate open, the running version healthy, nothing in flight
+//	         ┌───▼─────┐   replaced by a person           ┌───────────┐
 //	         │Deploying├────────────────────────────────►│ Cancelled │
 //	         └───┬─────┘                                  └───────────┘
 //	applied by Flux, every check healthy for this revision
@@ -18,9 +18,9 @@
 //	         │Available│
 //	         └─────────┘
 //
-// Decide takes an Observation and returns a Decision; Project turns both into the next status; Events compares two statuses.
-// The controller, the command line, and the simulation call the same functions. Nothing here knows a client or a clock: the
-// time is a field of the Observation, and what could not be read is a value that holds and never lets pass.
+// Decide takes an Observation and returns a Decision, Project turns both into the next status, and Events compares two
+// statuses. The controller, the command line and the simulation call the same functions. The package has no client and no
+// clock: the time is a field of the Observation, and data that could not be read is a value that holds the release.
 //
 // The order of the rules in Rules is their precedence: the first that applies decides.
 package release

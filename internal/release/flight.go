@@ -90,7 +90,7 @@ func holdHandover(s *situation) (Decision, bool) {
 	return s.hold(h, gateBlockers(shut), s.again(shut), "Waits at a gate that closed before it was handed to Flux"), true
 }
 
-// handoverProblem says why a deployment that no target carries yet must not be handed over any more; nil if it may be.
+// handoverProblem returns why a deployment that no target carries yet must not be handed over any more; nil if it may be.
 func (s *situation) handoverProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
 	if h == nil || s.wasHandedOver() {
 		return nil

@@ -368,7 +368,7 @@ type Override struct {
 	UntrustedReason string
 }
 
-// unusedReason says why an Override does nothing; empty if it is in force.
+// unusedReason returns why an Override does nothing; empty if it is in force.
 func (s *situation) unusedReason(o Override) string {
 	switch {
 	case o.UntrustedReason != "":

@@ -46,7 +46,7 @@ func TestLiftQuarantine(t *testing.T) {
 			if st.HandledAnnotations[v1alpha1.AnnotationLiftQuarantine] != tc.value {
 				t.Error("the annotation is not used up")
 			}
-			rel := Standing(&v1alpha1.Rollout{Status: st}, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0"}}})
+			rel := StatusOf(&v1alpha1.Rollout{Status: st}, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0"}}})
 			if told := rel.QuarantineLifted != nil; told != (tc.lifted != nil) {
 				t.Errorf("the Release says %+v", rel.QuarantineLifted)
 			}

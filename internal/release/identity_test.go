@@ -144,7 +144,7 @@ func TestOutdatedRelease(t *testing.T) {
 	ro := &v1alpha1.Rollout{Status: Project(waiting(gates(shut("g"))), Decide(waiting(gates(shut("g")))), nil)}
 	for content, want := range map[string]v1alpha1.ReleasePhase{"b": v1alpha1.ReleaseSuperseded, "c": v1alpha1.ReleasePending} {
 		rel := &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0", Digest: digest(content)}}}
-		st := Standing(ro, rel)
+		st := StatusOf(ro, rel)
 		if st.Phase != want || want == v1alpha1.ReleaseSuperseded && (!strings.Contains(st.Message, digest("b")) || !strings.Contains(st.Message, digest("c"))) {
 			t.Errorf("1.2.0 %s is %s: %s", content, st.Phase, st.Message)
 		}

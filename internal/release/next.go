@@ -217,7 +217,7 @@ func rest(s *situation) (Decision, bool) {
 	return Decision{Blocked: s.selectionBlockers()}, true
 }
 
-// policyBlocker says why the ImagePolicy selects nothing.
+// policyBlocker returns why the ImagePolicy selects nothing.
 func (s *situation) policyBlocker() v1alpha1.Blocker {
 	b := v1alpha1.Blocker{
 		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonNoReleases,
@@ -288,7 +288,7 @@ func settle(s *situation) (Decision, bool) {
 	}}}, true
 }
 
-// healthBlockersFor says why a release has to wait for what runs to be well; nothing if an Override lets it past that.
+// healthBlockersFor returns why a release has to wait for what runs to be well; nothing if an Override lets it past that.
 func (s *situation) healthBlockersFor(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
 	if bypasses(s.overrides(v), v1alpha1.BypassHealth) {
 		return nil
@@ -296,7 +296,7 @@ func (s *situation) healthBlockersFor(v v1alpha1.VersionInfo) []v1alpha1.Blocker
 	return s.healthBlockers()
 }
 
-// healthBlockers says why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
+// healthBlockers returns why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
 // nothing would judge it. A check that is unhealthy because of the very release that failed does not hold the one that fixes it.
 func (s *situation) healthBlockers() []v1alpha1.Blocker {
 	var blocked []v1alpha1.Blocker

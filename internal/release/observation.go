@@ -72,7 +72,7 @@ const (
 
 // Policy is what an ImagePolicy says.
 type Policy struct {
-	// Found is whether the ImagePolicy exists.
+	// Found reports whether the ImagePolicy exists.
 	Found bool
 	// Tag and Digest that it selected; empty if none.
 	Tag, Digest string
@@ -97,13 +97,13 @@ type Target struct {
 	// Form of what it is to carry, and the Value that it carries.
 	Form  version.Form
 	Value string
-	// Verified is whether Flux says which content it fetched for the version, and Reached and Applied depend on that.
+	// Verified reports whether Flux says which content it fetched for the version, and Reached and Applied depend on that.
 	Verified bool
-	// Asked is whether Flux was asked for the deployment that Token names.
+	// Asked reports whether Flux was asked for the deployment that Token names.
 	Asked bool
-	// Reached is whether Flux has taken that up and tried.
+	// Reached reports whether Flux has taken that up and tried.
 	Reached bool
-	// Applied is whether Flux has done it, as far as it can tell.
+	// Applied reports whether Flux has done it, as far as it can tell.
 	Applied bool
 	// Problem says why the value will never take effect, for a person; empty if nothing is wrong.
 	Problem string

@@ -256,7 +256,7 @@ func TestColumnsNameWhatWaitsAndWhatRuns(t *testing.T) {
 			}
 			for _, v := range st.AvailableReleases {
 				rel := &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}}
-				if got := Standing(&v1alpha1.Rollout{Status: st}, rel); got.Running != (v.Tag == c.running) {
+				if got := StatusOf(&v1alpha1.Rollout{Status: st}, rel); got.Running != (v.Tag == c.running) {
 					t.Errorf("%s: running is %t", v.Tag, got.Running)
 				}
 			}
@@ -269,7 +269,7 @@ func TestColumnsNameWhatWaitsAndWhatRuns(t *testing.T) {
 		}
 	}
 	rel := &v1alpha1.Release{Status: v1alpha1.ReleaseStatus{Details: &v1alpha1.ReleaseDetails{Digest: "sha256:0123456789abcdef"}}}
-	if st := Standing(&v1alpha1.Rollout{}, rel); st.ShortDigest != "0123456789ab" {
+	if st := StatusOf(&v1alpha1.Rollout{}, rel); st.ShortDigest != "0123456789ab" {
 		t.Errorf("the short digest is %q", st.ShortDigest)
 	}
 }

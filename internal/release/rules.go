@@ -242,7 +242,7 @@ func duration(d *v1alpha1.Duration) time.Duration {
 type Decision struct {
 	// Rule that decided.
 	Rule string
-	// Rereads is whether what it rests on has to be read past the cache first: a release fails or is paused by it, or gets its digest.
+	// Rereads reports whether what it rests on has to be read past the cache first: a release fails or is paused by it, or gets its digest.
 	Rereads bool
 	// Actions to take, bookkeeping and outward ones.
 	Actions []Action
@@ -269,7 +269,7 @@ type (
 	Pin struct {
 		Version v1alpha1.VersionInfo
 		Token   string
-		// First is whether no target carries the version yet. The gates are then asked once more, without a cache.
+		// First reports whether no target carries the version yet. The gates are then asked once more, without a cache.
 		First bool
 		// Drift lists targets that had carried it.
 		Drift bool

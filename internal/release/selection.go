@@ -98,7 +98,7 @@ func (s *situation) selectionDiffers() bool {
 	return ok && (runs == nil || !matches(runs.Version, v))
 }
 
-// selectionBlockers says why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
+// selectionBlockers returns why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
 func (s *situation) selectionBlockers() []v1alpha1.Blocker {
 	if runs := s.running(); runs != nil {
 		for _, t := range s.Targets {
@@ -113,7 +113,7 @@ func (s *situation) selectionBlockers() []v1alpha1.Blocker {
 	return nil
 }
 
-// selectionBlocker says why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
+// selectionBlocker returns why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
 // what to type; nil if it runs or is a candidate.
 func (s *situation) selectionBlocker() *v1alpha1.Blocker {
 	v, ok := s.selected()
@@ -127,7 +127,7 @@ func (s *situation) selectionBlocker() *v1alpha1.Blocker {
 	return s.whyPassedOver(v)
 }
 
-// whyPassedOver says why a known release that does not run is no candidate.
+// whyPassedOver returns why a known release that does not run is no candidate.
 func (s *situation) whyPassedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	if b := s.identityProblem(v); b != nil {
 		return b
@@ -174,7 +174,7 @@ func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 	})
 }
 
-// whySkipped says why the known release at a position is passed over; nil if it is merely older than what was deployed.
+// whySkipped returns why the known release at a position is passed over; nil if it is merely older than what was deployed.
 func (s *situation) whySkipped(at int, selected bool) *v1alpha1.Blocker {
 	b := s.whyPassedOver(s.status.AvailableReleases[at])
 	if b != nil && b.Reason != v1alpha1.ReasonSuperseded && !selected && s.hasNewerDeployed(at) {
@@ -214,7 +214,7 @@ func label(v v1alpha1.VersionInfo) string {
 	return v.Tag + " (" + v.Digest[:min(len(v.Digest), 19)] + ")"
 }
 
-// identityProblem says why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and its digest, but a
+// identityProblem returns why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and its digest, but a
 // target may carry the tag alone, and a tag stands for what was pushed last.
 func (s *situation) identityProblem(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	for _, t := range s.Targets {
@@ -430,7 +430,7 @@ func (s *situation) digestOf(h *v1alpha1.DeploymentHistoryEntry) string {
 	return reflects + ", and then " + forceDeployOf(h.Version)
 }
 
-// noChange says why deploying a release would change nothing; empty if it would.
+// noChange returns why deploying a release would change nothing; empty if it would.
 func (s *situation) noChange(v v1alpha1.VersionInfo) string {
 	if h := s.head(); h != nil && matches(h.Version, v) && (s.isProgressing(h) || statusOf(h) == v1alpha1.BakeSucceeded) {
 		return "it is what runs already"

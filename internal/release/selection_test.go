@@ -40,7 +40,7 @@ func TestWithdrawn(t *testing.T) {
 		"not ready":           {"what it selected last says nothing", given(func(o *Observation) { o.Policy.Problem = "no tag matches" }), []string{"rest", "waits for ImagePolicy images: ImagePolicyNotReady"}},
 	})
 	o := given(selects("1.1.0"))
-	st := Standing(&v1alpha1.Rollout{Status: Project(o, Decide(o), nil)}, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0"}}})
+	st := StatusOf(&v1alpha1.Rollout{Status: Project(o, Decide(o), nil)}, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: "1.2.0"}}})
 	if st.Phase != v1alpha1.ReleasePending || st.Reason != v1alpha1.ReasonWithdrawn || !strings.Contains(st.Message, "selects 1.1.0") {
 		t.Errorf("the Release is %s, %s: %s", st.Phase, st.Reason, st.Message)
 	}

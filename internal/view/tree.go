@@ -125,7 +125,7 @@ func (r rollout) find(id v1alpha1.ReleaseIdentity) v1alpha1.Release {
 		}
 	}
 	rel := v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v1alpha1.VersionInfo{Tag: id.Tag, Digest: id.Digest}}}
-	rel.Status = release.Standing(r.Rollout, &rel)
+	rel.Status = release.StatusOf(r.Rollout, &rel)
 	return rel
 }
 

@@ -76,7 +76,7 @@ func (c *Controller) reach(ctx context.Context, check *v1alpha1.HealthCheck) (ma
 	return ns.Labels, append(queries, client.MatchingFields{kube.ByScope: kube.CrossNamespace}), nil
 }
 
-// applied says whether the record of a Rollout has it that Flux has applied its last deployment everywhere.
+// applied reports whether the record of a Rollout has it that Flux has applied its last deployment everywhere.
 func applied(ro *v1alpha1.Rollout) bool {
 	return len(ro.Status.Targets) > 0 && !slices.ContainsFunc(ro.Status.Targets, func(t v1alpha1.TargetStatus) bool { return !t.Applied })
 }

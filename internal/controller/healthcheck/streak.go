@@ -195,7 +195,7 @@ func settle(r health.Report, noData v1alpha1.NoData) health.Report {
 	return r
 }
 
-// covers says whether every deployment of want is in have.
+// covers reports whether every deployment of want is in have.
 func covers(have, want []v1alpha1.CheckedDeployment) bool {
 	return !slices.ContainsFunc(want, func(d v1alpha1.CheckedDeployment) bool { return !slices.Contains(have, d) })
 }

@@ -132,7 +132,7 @@ func (c *Controller) createNamed(
 
 // update writes the status of a Release if it has changed.
 func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) error {
-	next := release.Standing(ro, rel)
+	next := release.StatusOf(ro, rel)
 	if equality.Semantic.DeepEqual(rel.Status, next) {
 		return nil
 	}

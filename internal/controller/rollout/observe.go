@@ -205,7 +205,7 @@ func cutoff(ro *v1alpha1.Rollout) time.Time {
 	return release.Cutoff(&ro.Status.History[0])
 }
 
-// aboutRevision says whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
+// aboutRevision reports whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
 func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
 	key, err := kustomization.Subject(check)
 	if err != nil {
@@ -219,7 +219,7 @@ func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.Health
 	return asked && applied.Progress.Attempted() && check.Status.ObservedRevision == applied.Revision, nil
 }
 
-// aboutDeployment says whether a check that probes speaks for the last deployment of a Rollout.
+// aboutDeployment reports whether a check that probes speaks for the last deployment of a Rollout.
 func aboutDeployment(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck) bool {
 	if len(ro.Status.History) == 0 {
 		return true

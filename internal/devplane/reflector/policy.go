@@ -162,7 +162,7 @@ func (c *policyController) elect(ctx context.Context, policy *imagev1.ImagePolic
 	return nil
 }
 
-// keptDigest says whether the registry need not be asked, and what the digest
+// keptDigest reports whether the registry need not be asked, and what the digest
 // is then.
 func keptDigest(policy *imagev1.ImagePolicy, ref *imagev1.ImageRef) (bool, string) {
 	was := policy.Status.LatestRef

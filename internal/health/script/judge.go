@@ -129,7 +129,7 @@ func (c *Checker) denied(ctx context.Context, job *batchv1.Job) string {
 	return "no pod can be made: " + reason(strings.TrimPrefix(latest.Message, "Error creating: "))
 }
 
-// post says why a Job failed. A pod that was taken away says nothing about the deployment.
+// post returns why a Job failed. A pod that was taken away says nothing about the deployment.
 func (c *Checker) post(ctx context.Context, job *batchv1.Job, end *batchv1.JobCondition, pods []corev1.Pod, trouble string) outcome {
 	at := end.LastTransitionTime.Time
 	pod := culprit(pods)

@@ -37,7 +37,7 @@ func trouble(pod *corev1.Pod) string {
 	return ""
 }
 
-// stuck says why a container does not start. A kubelet that tries again and again changes the reason to and fro: that is one state
+// stuck returns why a container does not start. A kubelet that tries again and again changes the reason to and fro: that is one state
 // of affairs.
 func stuck(image string, w *corev1.ContainerStateWaiting) string {
 	switch w.Reason {
@@ -76,7 +76,7 @@ func culprit(pods []corev1.Pod) *corev1.Pod {
 // takenAway are reasons of pods that failed because of their node.
 var takenAway = []string{"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"}
 
-// disrupted says why a pod was taken away, if it was.
+// disrupted returns why a pod was taken away, if it was.
 func disrupted(pod *corev1.Pod) string {
 	if pod == nil {
 		return ""

@@ -113,7 +113,7 @@ func (q question) annotations(number, attempt int) map[string]string {
 	}
 }
 
-// ours says whether a Job was made for the check and the Rollout; answers, whether for the question.
+// ours reports whether a Job was made for the check and the Rollout; answers, whether for the question.
 func (q question) ours(job *batchv1.Job) bool {
 	return metav1.IsControlledBy(job, q.Check) && job.Labels[LabelCheck] == version.LabelValue(q.Check.Name) &&
 		job.Annotations[annotationRollout] == q.rollout()
@@ -123,7 +123,7 @@ func (q question) answers(job *batchv1.Job) bool {
 	return q.ours(job) && job.Annotations[annotationToken] == q.Release.Token && job.Annotations[annotationScript] == q.definition
 }
 
-// overtaken says whether a Job is for a later deployment: then the question is out of date.
+// overtaken reports whether a Job is for a later deployment: then the question is out of date.
 func (q question) overtaken(job *batchv1.Job) bool {
 	at, err := time.Parse(time.RFC3339Nano, job.Annotations[annotationDeployed])
 	return err == nil && at.After(q.Release.DeployedAt)

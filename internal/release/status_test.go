@@ -14,7 +14,7 @@ import (
 // standing is the status of the Release of a version after one decision.
 func standing(o Observation, v v1alpha1.VersionInfo) v1alpha1.ReleaseStatus {
 	ro := &v1alpha1.Rollout{Spec: o.Spec, Status: Project(o, Decide(o), nil)}
-	return Standing(ro, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}})
+	return StatusOf(ro, &v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: v}})
 }
 
 // TestReleaseShowsWhatHoldsIt: what a Release waits for is about that release, whatever else the Rollout waits for.

@@ -10,9 +10,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Standing is what the status of a Release says, read off the record of its Rollout. What others write to it (details) is left
-// as it is.
-func Standing(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatus {
+// StatusOf returns the status of a Release as the record of its Rollout has it. Fields that others write, such as details, stay.
+func StatusOf(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatus {
 	st := *rel.Status.DeepCopy()
 	st.ObservedGeneration = rel.Generation
 	id := version.Identity(rel.Spec.Version)
@@ -67,7 +66,7 @@ func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.
 	}
 }
 
-// passedOver says why automation passes over a release, if it does.
+// passedOver returns why automation passes over a release, if it does.
 func passedOver(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.ReleaseStatus) bool {
 	i := slices.IndexFunc(ro.Status.Skipped, func(r v1alpha1.SkippedRelease) bool { return r.ReleaseIdentity == id })
 	if i < 0 {
