@@ -228,9 +228,9 @@ func TestRefusals(t *testing.T) {
 	url := "http://hello.test:" + port
 	w.keys.SetSecret(namespace, "bare", "", map[string]string{"token": "canary-value"})
 	w.keys.SetSecret(namespace, "other", "other.test, *.hello.test", map[string]string{"token": "canary-value"})
-	w.keys.SetSecret(namespace, "mine", url, map[string]string{"token": "canary-value", "empty": "", "lines": "canary\r\nX-Evil: 1"})
+	w.keys.SetSecret(namespace, "mine", url, map[string]string{"token": "canary-value", "empty": "", "lines": "canary\r\nX-Evil: 1", "large": strings.Repeat("x", 8<<10+1)})
 	w.keys.SetSecret("elsewhere", "theirs", "hello.test", map[string]string{"token": "canary-value"})
-	w.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": "no certificate"})
+	w.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": "no certificate", "large": strings.Repeat("#", 256<<10+1)})
 	from := func(secret, key string) []v1alpha1.HeaderFrom {
 		return []v1alpha1.HeaderFrom{{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: secret, Key: key}}}
 	}
@@ -252,6 +252,8 @@ func TestRefusals(t *testing.T) {
 		"SecretName":    {v1alpha1.HTTPRequest{URL: url, HeadersFrom: []v1alpha1.HeaderFrom{{Header: "a b", SecretKeyRef: v1alpha1.KeyRef{Name: "mine", Key: "token"}}}}, "headersFrom names a header that cannot be sent"},
 		"NoCA":          {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "nope", Key: "ca.crt"}})}, "ConfigMap nope does not exist"},
 		"NoCAKey":       {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "nope"}})}, "tls.caFrom names no certificates: the key is missing or empty"},
+		"LargeKey":      {v1alpha1.HTTPRequest{URL: url, HeadersFrom: from("mine", "large")}, "key large of Secret mine is longer than 8 KiB and cannot be sent as a header"},
+		"LargeCA":       {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "large"}})}, "tls.caFrom holds more than 256 KiB of certificates"},
 		"BadCA":         {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "ca.crt"}})}, "tls.caFrom holds no certificate in PEM form"},
 		"SecretAsCA":    {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{SecretKeyRef: &v1alpha1.KeyRef{Name: "bare", Key: "token"}})}, "tls.caFrom holds no certificate in PEM form"},
 		"NoCASource":    {v1alpha1.HTTPRequest{URL: url, TLS: ca(v1alpha1.CAFrom{})}, "tls.caFrom names no certificates: the key is missing or empty"},

@@ -107,6 +107,9 @@ func (v vault) headers(ctx context.Context, from []v1alpha1.HeaderFrom) ([]heade
 	return list, nil
 }
 
+// maxSecretHeader is the maximum length of a header from a Secret, in bytes. The redactor keeps several encodings of each.
+const maxSecretHeader = 8 << 10
+
 func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	ref := f.SecretKeyRef
 	// Most files of tokens end in a line break that is no part of the token.
@@ -114,6 +117,9 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	switch {
 	case value == "":
 		return header{}, &RefusedError{fmt.Sprintf("Secret %s has no key %s, or it is empty", ref.Name, ref.Key)}
+	case len(value) > maxSecretHeader:
+		return header{}, &RefusedError{fmt.Sprintf("key %s of Secret %s is longer than %d KiB and cannot be sent as a header",
+			ref.Key, ref.Name, maxSecretHeader>>10)}
 	case !validName(f.Header):
 		return header{}, &RefusedError{"headersFrom names a header that cannot be sent"}
 	case strings.EqualFold(f.Header, "Host"):
@@ -232,6 +238,9 @@ func validValue(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
+// maxAuthorities is the maximum size of a certificate bundle, in bytes. The public authorities of Mozilla take about 220 KiB.
+const maxAuthorities = 256 << 10
+
 // authorities reads the certificates that a server may be signed by, as PEM. There are none if the system's are to be used.
 func (v vault) authorities(ctx context.Context, from *v1alpha1.CAFrom) (pem []byte, err error) {
 	switch {
@@ -254,6 +263,9 @@ func (v vault) authorities(ctx context.Context, from *v1alpha1.CAFrom) (pem []by
 	}
 	if len(pem) == 0 {
 		return nil, &RefusedError{"tls.caFrom names no certificates: the key is missing or empty"}
+	}
+	if len(pem) > maxAuthorities {
+		return nil, &RefusedError{fmt.Sprintf("tls.caFrom holds more than %d KiB of certificates", maxAuthorities>>10)}
 	}
 	return pem, nil
 }

@@ -64,18 +64,30 @@ func (t *transports) get(namespace string, s security, kept bool) (*http.Transpo
 	hash.Write([]byte(s.serverName + "\x00"))
 	hash.Write(s.authorities)
 	key := flavour{namespace: namespace, security: [sha256.Size]byte(hash.Sum(nil)), kept: kept}
+	if transport := t.cached(key, nil); transport != nil {
+		return transport, nil
+	}
+	// Made without the lock: parsing a large certificate bundle must not delay the requests of other namespaces.
+	transport, err := t.make(s, kept)
+	if err != nil {
+		return nil, err
+	}
+	return t.cached(key, transport), nil
+}
+
+// cached returns the transport of a key. If there is none, it adds the one that was made, unless that is nil.
+func (t *transports) cached(key flavour, made *http.Transport) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if found, ok := t.cache.Get(key); ok {
 		if transport, ok := found.(*http.Transport); ok {
-			return transport, nil
+			return transport
 		}
 	}
-	transport, err := t.make(s, kept)
-	if err == nil {
-		t.cache.Add(key, transport)
+	if made != nil {
+		t.cache.Add(key, made)
 	}
-	return transport, err
+	return made
 }
 
 func (t *transports) make(s security, kept bool) (*http.Transport, error) {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -142,6 +143,29 @@ func TestGateThatTheCacheHasNotSeenHoldsTheHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantDeployed(t, c, 1, "")
+}
+
+// TestGateThatIsBeingDeletedIsNotTheGateOfItsOwner: somebody who may write gates deletes a copy of the gate that a schedule
+// owns, which a finalizer keeps, and takes the real one away. The copy is open.
+func TestGateThatIsBeingDeletedIsNotTheGateOfItsOwner(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{})
+	freeze := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "freeze", UID: "freeze-uid"}}
+	freeze.Spec.RolloutSelector = metav1.LabelSelector{}
+	freeze.Spec.Action = v1alpha1.ScheduleDeny
+	freeze.Spec.Rules = []v1alpha1.ScheduleRule{{}}
+	fake := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "fake", Finalizers: []string{"example.com/stay"}}}
+	fake.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindRolloutSchedule, Name: "freeze", UID: "freeze-uid", Controller: ptr.To(true),
+	}}
+	fake.Spec.RolloutRef.Name, fake.Spec.Passing = "app", ptr.To(true)
+	if err := errors.Join(c.Create(t.Context(), freeze), c.Create(t.Context(), fake), c.Delete(t.Context(), fake)); err != nil {
+		t.Fatal(err)
+	}
+	if err := step(t, c, r); err != nil {
+		t.Fatal(err)
+	}
+	wantDeployed(t, c, 0, "")
 }
 
 // TestStaleRollout: what was decided from a Rollout that has changed meanwhile is not done.

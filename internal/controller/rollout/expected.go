@@ -25,7 +25,8 @@ type gateOwner struct {
 }
 
 // absent returns a placeholder for each gate that spec.requiredGates, a schedule or an Environment needs and that does not
-// exist. A release must not be deployed before these gates are created.
+// exist. A release must not be deployed before these gates are created. A gate that is being deleted does not count as one
+// of them: its owner does not maintain it any more, so its state means nothing.
 func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate) ([]*v1alpha1.RolloutGate, error) {
 	owners, err := c.schedules(ctx, ro)
 	if err != nil {
@@ -39,7 +40,7 @@ func (c *Controller) absent(ctx context.Context, ro *v1alpha1.Rollout, present [
 	for _, o := range append(owners, promoters...) {
 		exists := slices.ContainsFunc(present, func(g *v1alpha1.RolloutGate) bool {
 			owner := metav1.GetControllerOf(g)
-			return owner != nil && owner.UID == o.uid
+			return owner != nil && owner.UID == o.uid && g.DeletionTimestamp.IsZero()
 		})
 		if !exists {
 			missing = append(missing, gate.Placeholder(ro, o.kind, o.name, o.uid))
