@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -166,6 +168,49 @@ func TestGateThatIsBeingDeletedIsNotTheGateOfItsOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantDeployed(t, c, 0, "")
+}
+
+// TestChecksAreReadInPages past the cache, without their definitions.
+func TestChecksAreReadInPages(t *testing.T) {
+	t.Parallel()
+	var limits []int64
+	c, r := world(t, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+		var o client.ListOptions
+		o.ApplyOptions(opts)
+		checks, ok := list.(*v1alpha1.HealthCheckList)
+		if !ok {
+			return c.List(ctx, list, opts...)
+		}
+		limits = append(limits, o.Limit)
+		err := c.List(ctx, checks, client.InNamespace(o.Namespace))
+		half := len(checks.Items) / 2
+		if o.Continue == "" {
+			checks.Items, checks.Continue = checks.Items[:half], "more"
+		} else {
+			checks.Items = checks.Items[half:]
+		}
+		return err
+	}})
+	for i := range 5 {
+		check := &v1alpha1.HealthCheck{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprint("check-", i)}}
+		check.Spec.Script = &v1alpha1.ScriptCheck{Script: "exit 0"}
+		if err := c.Create(t.Context(), check); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ro := &v1alpha1.Rollout{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro); err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.checks(t.Context(), flux.Reader{Reader: r.live, Live: true, Pages: r.pages}, ro, labels.Everything())
+	if err != nil || len(list) != 6 || !slices.Equal(limits, []int64{checksPerPage, checksPerPage}) {
+		t.Errorf("%d checks in pages of at most %v: %v", len(list), limits, err)
+	}
+	for i := range list {
+		if list[i].Spec.Script != nil {
+			t.Errorf("the definition of %s is kept", list[i].Name)
+		}
+	}
 }
 
 // TestStaleRollout: what was decided from a Rollout that has changed meanwhile is not done.

@@ -140,30 +140,62 @@ func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.
 
 // checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and that share
 // theirs.
-func (c *Controller) checks(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
+func (c *Controller) checks(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
 	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
 	beyond := ro.Spec.HealthCheckSelector.NamespaceSelector != nil
 	if !beyond {
 		opts = append(opts, client.InNamespace(ro.Namespace))
 	}
-	var list v1alpha1.HealthCheckList
-	if err := from.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing HealthChecks: %w", err)
-	}
-	if !beyond {
-		return list.Items, nil
+	items, err := c.listChecks(ctx, from, ro.Namespace, opts)
+	if err != nil || !beyond {
+		return items, err
 	}
 	var selected []v1alpha1.HealthCheck
-	for i := range list.Items {
+	for i := range items {
 		var ns corev1.Namespace
-		if err := c.client.Get(ctx, client.ObjectKey{Name: list.Items[i].Namespace}, &ns); err != nil {
-			return nil, fmt.Errorf("reading namespace %q: %w", list.Items[i].Namespace, err)
+		if err := c.client.Get(ctx, client.ObjectKey{Name: items[i].Namespace}, &ns); err != nil {
+			return nil, fmt.Errorf("reading namespace %q: %w", items[i].Namespace, err)
 		}
-		if health.Selects(ro, &list.Items[i], ns.Labels) {
-			selected = append(selected, list.Items[i])
+		if health.Selects(ro, &items[i], ns.Labels) {
+			selected = append(selected, items[i])
 		}
 	}
 	return selected, nil
+}
+
+// checksPerPage is how many HealthChecks are read from the API server at once. Each may have a jobTemplate of more than one MiB.
+const checksPerPage = 10
+
+// listChecks lists HealthChecks from the cache, or page by page from the API server without their definitions, which no report
+// depends on.
+func (c *Controller) listChecks(ctx context.Context, from flux.Reader, namespace string, opts []client.ListOption) ([]v1alpha1.HealthCheck, error) {
+	var list v1alpha1.HealthCheckList
+	if !from.Live {
+		if err := from.List(ctx, &list, opts...); err != nil {
+			return nil, fmt.Errorf("listing HealthChecks: %w", err)
+		}
+		return list.Items, nil
+	}
+	done, err := c.pages.Take(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var found []v1alpha1.HealthCheck
+	for {
+		var page v1alpha1.HealthCheckList
+		if err := from.List(ctx, &page, append(slices.Clip(opts), client.Limit(checksPerPage), client.Continue(list.Continue))...); err != nil {
+			return nil, fmt.Errorf("listing HealthChecks: %w", err)
+		}
+		for i := range page.Items {
+			spec := &page.Items[i].Spec
+			spec.Script, spec.HTTP, spec.Datadog, spec.Prometheus = nil, nil, nil, nil
+			found = append(found, page.Items[i])
+		}
+		if list.Continue = page.Continue; list.Continue == "" {
+			return found, nil
+		}
+	}
 }
 
 // report reads one check, and says whether it speaks for what is deployed now.
