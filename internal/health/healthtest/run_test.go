@@ -136,20 +136,20 @@ func TestBroken(t *testing.T) {
 	}
 	for fault, want := range map[string]string{
 		"wrong verdict":                "want Healthy",
-		"unknown state":                `state "Sick" is none that a checker may report`,
+		"unknown state":                `a checker may not report the state "Sick"`,
 		"changes its words":            "two reports of the same differ",
-		"tells the secret":             "the message tells the secret",
-		"tells the secret encoded":     "the message tells the secret",
-		"tells the secret in an error": "the error tells the secret",
-		"claims a revision":            `speaks for revision "main@sha1:none"`,
-		"says nothing":                 "the message cannot be shown as it is",
-		"two lines":                    "the message cannot be shown as it is",
-		"fills in names":               "fills in what is for the one who asked",
+		"tells the secret":             "the message contains the secret",
+		"tells the secret encoded":     "the message contains the secret",
+		"tells the secret in an error": "the error contains the secret",
+		"claims a revision":            `reports revision "main@sha1:none"`,
+		"says nothing":                 "the message is not fit for a status",
+		"two lines":                    "the message is not fit for a status",
+		"fills in names":               "fills in fields of the caller",
 		"changes the check":            "the checker changed the check that it was given",
-		"ignores the time-out":         "with a time-out of 300ms",
-		"ignores the context":          "to notice that nobody waits any more",
-		"a cancelled probe fails":      "a probe that was given up found Unhealthy",
-		"silence is golden":            "a source that says nothing was found healthy",
+		"ignores the time-out":         "with a timeout of 300ms",
+		"ignores the context":          "to return after the context ended",
+		"a cancelled probe fails":      "a canceled check reported Unhealthy",
+		"silence is golden":            "a silent source was reported as healthy",
 	} {
 		t.Run(strings.ReplaceAll(fault, " ", "-"), func(t *testing.T) {
 			t.Parallel()
