@@ -96,7 +96,7 @@ func accepted() map[string]explained {
 			"", "Stalled", "Overridden", []string{"annotation rollout.kuberik.com/substitute.VERSION.value", "tag@digest"}},
 		"OCIRepository with a semver range": {[]string{
 			"apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: APP, annotations: {rollout.kuberik.com/rollout: APP}}\nspec: {interval: 1h, url: 'oci://registry.example.com/app', ref: {semver: '>=1.0.0'}}", appRollout},
-			"", "TargetsReady", "Overridden", []string{"OCIRepository APP: spec.ref.semver wins over the tag", "remove spec.ref.semver"}},
+			"", "TargetsReady", "Overridden", []string{"OCIRepository APP: spec.ref.semver takes precedence over the tag", "remove spec.ref.semver"}},
 		"selector that selects nothing": {[]string{appTarget, with(appRollout, "bakeTime", "healthCheckSelector: {selector: {matchLabels: {app: APP}}}, bakeTime")}, "", "blockedBy", "NoHealthChecks",
 			[]string{"selects no HealthCheck"}},
 		"Rollout that nothing judges": {[]string{appTarget, with(appRollout, ", bakeTime: 1m", "")}, "", "DeploymentBlocked", "HealthChecksHealthy",
@@ -119,7 +119,7 @@ func accepted() map[string]explained {
 		"check of a missing Kustomization": {[]string{with(check("class: kustomization"), "{name: APP}", "{name: APP, annotations: {healthcheck.kuberik.com/kustomization: APP}}")},
 			"", "message", "", []string{"Kustomization APP does not exist"}},
 		"check of no Kustomization": {[]string{check("class: kustomization")}, "", "message", "",
-			[]string{"annotate the check with healthcheck.kuberik.com/kustomization: <name of a Kustomization>"}},
+			[]string{"name a Kustomization in spec.kustomization.name"}},
 		"check of a Kustomization elsewhere": {[]string{with(check("class: kustomization"), "{name: APP}", "{name: APP, annotations: {healthcheck.kuberik.com/kustomization: flux-system/APP}}")},
 			"", "message", "", []string{"is in another namespace: put the check beside it"}},
 		"check of no class":         {[]string{check("")}, "", "message", "", []string{"the HealthCheck names no class", "kustomization"}},

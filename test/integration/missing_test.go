@@ -42,7 +42,7 @@ func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
 	w.Await(ro, "misses both gates", func() error {
 		missing := 0
 		for _, b := range ro.Status.BlockedBy {
-			if b.Reason == "NoGate" && strings.Contains(b.Message, "is not there yet") && b.ClearedBy != "" {
+			if b.Reason == "NoGate" && strings.Contains(b.Message, "does not exist yet") && b.ClearedBy != "" {
 				missing++
 			}
 		}
