@@ -114,29 +114,44 @@ func (r Reader) liveTargetObjects(ctx context.Context, namespace, rollout string
 		return objects, err
 	}
 	defer done()
+	sources, err := r.addRepositories(ctx, namespace, rollout, &objects)
+	if err != nil {
+		return objects, err
+	}
+	err = r.addKustomizations(ctx, namespace, rollout, sources, &objects)
+	return objects, err
+}
+
+// addRepositories adds the OCIRepositories of a Rollout and returns their keys.
+func (r Reader) addRepositories(ctx context.Context, namespace, rollout string, objects *TargetObjects) (map[string]bool, error) {
 	sources := map[string]bool{}
-	err = pages(ctx, r, namespace, func(repos *sourcev1.OCIRepositoryList) {
-		for i := range repos.Items {
-			if repo := &repos.Items[i]; !objects.large() && slices.Contains(Rollouts(repo), rollout) {
+	for list, err := range kube.Pages[sourcev1.OCIRepositoryList](ctx, r, pageSize, client.InNamespace(namespace)) {
+		if err != nil {
+			return nil, fmt.Errorf("listing OCIRepositories: %w", err)
+		}
+		for i := range list.Items {
+			if repo := &list.Items[i]; !objects.large() && slices.Contains(Rollouts(repo), rollout) {
 				objects.Repositories = append(objects.Repositories, kept(*repo))
 				sources[namespace+"/"+repo.Name] = true
 			}
 		}
-	})
-	if err != nil {
-		return objects, fmt.Errorf("listing OCIRepositories: %w", err)
 	}
-	err = pages(ctx, r, namespace, func(list *kustomizev1.KustomizationList) {
+	return sources, nil
+}
+
+// addKustomizations adds the Kustomizations of a Rollout and those whose source is one of its OCIRepositories.
+func (r Reader) addKustomizations(ctx context.Context, namespace, rollout string, sources map[string]bool, objects *TargetObjects) error {
+	for list, err := range kube.Pages[kustomizev1.KustomizationList](ctx, r, pageSize, client.InNamespace(namespace)) {
+		if err != nil {
+			return fmt.Errorf("listing Kustomizations: %w", err)
+		}
 		for i := range list.Items {
 			if k := &list.Items[i]; !objects.large() && (sources[Source(k)] || slices.Contains(Rollouts(k), rollout)) {
 				objects.Kustomizations = append(objects.Kustomizations, kept(*k))
 			}
 		}
-	})
-	if err != nil {
-		return objects, fmt.Errorf("listing Kustomizations: %w", err)
 	}
-	return objects, nil
+	return nil
 }
 
 // kept is what is kept of an object, as the cache has it.
@@ -149,23 +164,6 @@ func kept[T any, P interface {
 		return o // it has metadata
 	}
 	return o
-}
-
-// pages lists a namespace, a few objects at a time.
-func pages[T any, P interface {
-	*T
-	client.ObjectList
-}](ctx context.Context, from client.Reader, namespace string, each func(P)) error {
-	for token := ""; ; {
-		list := P(new(T)) // what was read before is not decoded into
-		if err := from.List(ctx, list, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(token)); err != nil {
-			return err
-		}
-		each(list)
-		if token = list.GetContinue(); token == "" {
-			return nil
-		}
-	}
 }
 
 // Policy reads an ImagePolicy and the image it selects from. If it does not exist, Found is false.

@@ -169,8 +169,8 @@ const checksPerPage = 10
 // listChecks lists HealthChecks from the cache, or page by page from the API server without their definitions, which no report
 // depends on.
 func (c *Controller) listChecks(ctx context.Context, from flux.Reader, namespace string, opts []client.ListOption) ([]v1alpha1.HealthCheck, error) {
-	var list v1alpha1.HealthCheckList
 	if !from.Live {
+		var list v1alpha1.HealthCheckList
 		if err := from.List(ctx, &list, opts...); err != nil {
 			return nil, fmt.Errorf("listing HealthChecks: %w", err)
 		}
@@ -182,20 +182,20 @@ func (c *Controller) listChecks(ctx context.Context, from flux.Reader, namespace
 	}
 	defer done()
 	var found []v1alpha1.HealthCheck
-	for {
-		var page v1alpha1.HealthCheckList
-		if err := from.List(ctx, &page, append(slices.Clip(opts), client.Limit(checksPerPage), client.Continue(list.Continue))...); err != nil {
+	for list, err := range kube.Pages[v1alpha1.HealthCheckList](ctx, from, checksPerPage, opts...) {
+		if err != nil {
 			return nil, fmt.Errorf("listing HealthChecks: %w", err)
 		}
-		for i := range page.Items {
-			spec := &page.Items[i].Spec
+		for i := range list.Items {
+			if _, err := kube.Trim(&list.Items[i]); err != nil {
+				return nil, fmt.Errorf("reading HealthCheck %q: %w", list.Items[i].Name, err)
+			}
+			spec := &list.Items[i].Spec
 			spec.Script, spec.HTTP, spec.Datadog, spec.Prometheus = nil, nil, nil, nil
-			found = append(found, page.Items[i])
-		}
-		if list.Continue = page.Continue; list.Continue == "" {
-			return found, nil
+			found = append(found, list.Items[i])
 		}
 	}
+	return found, nil
 }
 
 // report reads one check, and says whether it speaks for what is deployed now.

@@ -116,9 +116,9 @@ func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Jo
 		return list.Items, nil
 	}
 	var found []batchv1.Job
-	for next, page := "", 0; page < mostPages; page++ {
-		var list batchv1.JobList
-		if err := c.Live.List(ctx, &list, append(ofCheck, client.Limit(atOnce), client.Continue(next))...); err != nil {
+	pages := 0
+	for list, err := range kube.Pages[batchv1.JobList](ctx, c.Live, atOnce, ofCheck...) {
+		if err != nil {
 			return nil, fmt.Errorf("listing Jobs: %w", err)
 		}
 		for i := range list.Items {
@@ -128,11 +128,12 @@ func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Jo
 			}
 		}
 		found = append(found, list.Items...)
-		if next = list.Continue; next == "" {
-			return found, nil
+		if pages++; pages == mostPages && list.Continue != "" {
+			return nil, fmt.Errorf("more than %d Jobs have the label %s=%s: delete those that are not needed",
+				atOnce*mostPages, LabelCheck, version.LabelValue(q.Check.Name))
 		}
 	}
-	return nil, fmt.Errorf("more than %d Jobs have the label %s=%s: delete those that are not needed", atOnce*mostPages, LabelCheck, version.LabelValue(q.Check.Name))
+	return found, nil
 }
 
 // start makes the Job of a run. If it exists, somebody was faster.

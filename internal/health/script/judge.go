@@ -15,6 +15,7 @@ import (
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/health"
+	"github.com/kuberik/kuberik/internal/kube"
 )
 
 // judge says what a Job amounts to. What an ended one does is found out once: its pods and their logs do not stay for ever.
@@ -87,10 +88,9 @@ const (
 // pods of a Job, the newest first, with what is read of them.
 func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, error) {
 	var found []corev1.Pod
-	for next, page := "", 0; page < mostPages; page++ {
-		var list corev1.PodList
-		ofJob := client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
-		if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), ofJob, client.Limit(atOnce), client.Continue(next)); err != nil {
+	pages, ofJob := 0, client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
+	for list, err := range kube.Pages[corev1.PodList](ctx, c.Live, atOnce, client.InNamespace(job.Namespace), ofJob) {
+		if err != nil {
 			return nil, fmt.Errorf("listing the pods of Job %q: %w", job.Name, err)
 		}
 		for i := range list.Items {
@@ -98,7 +98,7 @@ func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, err
 				found = append(found, slim(p))
 			}
 		}
-		if next = list.Continue; next == "" {
+		if pages++; pages == mostPages {
 			break
 		}
 	}
