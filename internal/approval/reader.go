@@ -112,7 +112,7 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 	var found []gate.Approval
 	for i := range list.Items {
 		a := &list.Items[i]
-		if !refersTo(a, a.Spec.ReleaseUID, rel) {
+		if !refersTo("Approval", a, a.Spec.ReleaseUID, rel) {
 			continue
 		}
 		given := gate.Approval{
@@ -139,7 +139,7 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 	for i := range list.Items {
 		o := &list.Items[i]
 		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
-			return rel.Name == o.Spec.ReleaseName && refersTo(o, o.Spec.ReleaseUID, rel)
+			return rel.Name == o.Spec.ReleaseName && refersTo("Override", o, o.Spec.ReleaseUID, rel)
 		})
 		if at < 0 {
 			continue
@@ -177,11 +177,9 @@ func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, ind
 	return r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
 }
 
-// refersTo reports whether an Approval or Override refers to a Release as it is now: it names the uid of that Release or
-// none, it is not older than the Release, and it is not being deleted.
-func refersTo(obj client.Object, uid string, rel *v1alpha1.Release) bool {
-	at := obj.GetCreationTimestamp()
-	return (uid == "" || uid == string(rel.UID)) && !at.Before(&rel.CreationTimestamp) && obj.GetDeletionTimestamp().IsZero()
+// refersTo reports whether an Approval or Override is not being deleted and refers to a Release as it is now.
+func refersTo(kind string, o client.Object, uid string, rel *v1alpha1.Release) bool {
+	return o.GetDeletionTimestamp().IsZero() && Mismatch(kind, o, uid, rel) == ""
 }
 
 // maybeOlder reports whether an Approval or Override may be older than its Release: the API server stores times in

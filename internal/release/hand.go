@@ -359,23 +359,14 @@ func describe(r health.Report) string {
 	return r.Name + ": " + r.Message
 }
 
-// Override lets one release past what holds it.
-type Override struct {
-	// Release that it is for.
-	Release v1alpha1.ReleaseIdentity
-	v1alpha1.UsedOverride
-	// UntrustedReason says why it does not count; empty if it does.
-	UntrustedReason string
-}
-
 // unusedReason returns why an Override does nothing; empty if it is in force.
 func (s *situation) unusedReason(o Override) string {
-	switch {
-	case o.UntrustedReason != "":
+	switch o.State(s.Now, s.UnverifiedReason) {
+	case OverrideUntrusted:
 		return o.UntrustedReason
-	case s.UnverifiedReason != "":
+	case OverrideUnverified:
 		return s.UnverifiedReason
-	case !s.Now.Before(o.ExpiresAt.Time):
+	case OverrideExpired:
 		return "it has expired"
 	}
 	return ""

@@ -177,6 +177,42 @@ type Details struct {
 	v1alpha1.ReleaseDetails
 }
 
+// Override lets one release past what holds it.
+type Override struct {
+	// Release that it is for.
+	Release v1alpha1.ReleaseIdentity
+	v1alpha1.UsedOverride
+	// UntrustedReason says why it does not count; empty if it does.
+	UntrustedReason string
+}
+
+// OverrideState is whether an Override is in force.
+type OverrideState int
+
+const (
+	// OverrideInForce means that the Override skips what it lists.
+	OverrideInForce OverrideState = iota
+	// OverrideUntrusted means that it does not count, for its UntrustedReason.
+	OverrideUntrusted
+	// OverrideUnverified means that nothing proves who created it.
+	OverrideUnverified
+	// OverrideExpired means that its time is over.
+	OverrideExpired
+)
+
+// State returns whether an Override is in force at a time. The unverifiedReason is that of the Observation.
+func (o Override) State(now time.Time, unverifiedReason string) OverrideState {
+	switch {
+	case o.UntrustedReason != "":
+		return OverrideUntrusted
+	case unverifiedReason != "":
+		return OverrideUnverified
+	case !now.Before(o.ExpiresAt.Time):
+		return OverrideExpired
+	}
+	return OverrideInForce
+}
+
 // Token names a deployment towards Flux. It changes with each deployment and each retry, and nothing else.
 func Token(uid string, e *v1alpha1.DeploymentHistoryEntry) string {
 	retry := int64(0)

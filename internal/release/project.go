@@ -238,14 +238,7 @@ func (s *situation) phase() v1alpha1.Phase {
 	case s.stage == stagePaused:
 		return v1alpha1.PhasePaused
 	}
-	phase, ok := map[v1alpha1.BakeStatus]v1alpha1.Phase{
-		v1alpha1.BakeDeploying: v1alpha1.PhaseDeploying, v1alpha1.BakeInProgress: v1alpha1.PhaseBaking,
-		v1alpha1.BakeFailed: v1alpha1.PhaseFailed, v1alpha1.BakeCancelled: v1alpha1.PhaseCancelled,
-	}[statusOf(h)]
-	if !ok {
-		return v1alpha1.PhaseAvailable
-	}
-	return phase
+	return v1alpha1.Phase(phaseOf(h)) // a Rollout is in the phase of its newest deployment, which has the same name
 }
 
 // current is the tag that was last handed to Flux.

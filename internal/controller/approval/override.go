@@ -43,12 +43,12 @@ func (in *input) override(o *v1alpha1.Override) result {
 // inForce returns whether an Override is in force, and until when.
 func (in *input) inForce(o release.Override) result {
 	end := o.ExpiresAt.UTC().Format(time.RFC3339)
-	switch {
-	case o.UntrustedReason != "":
+	switch o.State(in.context.Now, in.context.UnverifiedReason) {
+	case release.OverrideUntrusted:
 		return notCounted(gate.ReasonNotCounted, "the Override does not count: %s", o.UntrustedReason)
-	case in.context.UnverifiedReason != "":
+	case release.OverrideUnverified:
 		return notCounted(reasonOverridesUnproven, "Overrides are not counted: %s", in.context.UnverifiedReason)
-	case !in.context.Now.Before(o.ExpiresAt.Time):
+	case release.OverrideExpired:
 		return notCounted(reasonExpired, "the Override ended at %s; create another if the release still has to go out", end)
 	}
 	message := fmt.Sprintf("Release %s skips %s until %s", in.rel.Name, listed(o.Bypass), end)
