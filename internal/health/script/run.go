@@ -52,21 +52,17 @@ type question struct {
 
 func ask(s health.Subject) (question, error) {
 	q := question{Subject: s, script: s.Check.Spec.Script}
-	switch {
-	case q.script == nil:
+	if q.script == nil {
 		return q, errors.New("class script needs the field script")
-	case large(q.script):
+	}
+	fields, template, err := encode(q.script)
+	switch {
+	case large(fields, template):
 		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image", mostScript>>10)
-	}
-	fields, raw := *q.script, ""
-	if t := q.script.JobTemplate; t != nil {
-		fields.JobTemplate, raw = nil, string(t.Raw) // which may not be JSON
-	}
-	data, err := json.Marshal(fields)
-	if err != nil {
+	case err != nil:
 		return q, fmt.Errorf("reading the script: %w", err)
 	}
-	q.definition = hash(string(data), raw)
+	q.definition = hash(string(fields), string(template))
 	if q.script.Runs == v1alpha1.ScriptInterval {
 		if q.every = defaultInterval; s.Check.Spec.Interval != nil {
 			q.every, err = s.Check.Spec.Interval.Parse()
@@ -178,20 +174,29 @@ const mostScript = 64 << 10
 // tooLarge stands in the cache for a script that is larger than that.
 var tooLarge = runtime.RawExtension{Raw: []byte(`"too large"`)}
 
-// large reports whether a script is larger than it may be.
-func large(s *v1alpha1.ScriptCheck) bool {
-	if s.JobTemplate != nil && (bytes.Equal(s.JobTemplate.Raw, tooLarge.Raw) || len(s.JobTemplate.Raw) > mostScript) {
-		return true
-	}
+// encode returns the fields of a script as JSON, and the jobTemplate by itself, which may not be JSON.
+func encode(s *v1alpha1.ScriptCheck) (fields, template []byte, err error) {
 	rest := *s
-	rest.JobTemplate = nil // which may not be JSON
-	data, err := json.Marshal(rest)
-	return err == nil && len(data) > mostScript
+	if rest.JobTemplate != nil {
+		rest.JobTemplate, template = nil, rest.JobTemplate.Raw
+	}
+	fields, err = json.Marshal(rest)
+	return fields, template, err
+}
+
+// large reports whether a script is larger than it may be.
+func large(fields, template []byte) bool {
+	return bytes.Equal(template, tooLarge.Raw) || len(template) > mostScript || len(fields) > mostScript
 }
 
 // TrimCheck takes a script that is too large out of a HealthCheck, before it is cached. What is not a HealthCheck stays as it is.
 func TrimCheck(o any) {
-	if check, ok := o.(*v1alpha1.HealthCheck); ok && check.Spec.Script != nil && large(check.Spec.Script) {
+	check, ok := o.(*v1alpha1.HealthCheck)
+	if !ok || check.Spec.Script == nil {
+		return
+	}
+	fields, template, _ := encode(check.Spec.Script) //nolint:errcheck // the run of the check reports it
+	if large(fields, template) {
 		check.Spec.Script = &v1alpha1.ScriptCheck{JobTemplate: tooLarge.DeepCopy()}
 	}
 }
