@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/google/cel-go/cel"
+
+	"github.com/kuberik/kuberik/internal/health"
 )
 
 // Vars are the variables that a condition may use.
@@ -41,6 +43,11 @@ type Values map[string]any
 // Release is the variable release: the version that is evaluated.
 type Release struct {
 	Tag, Digest, Revision, Rollout, Namespace string
+}
+
+// ReleaseOf returns what conditions know of the release of a health check.
+func ReleaseOf(r health.Release) Release {
+	return Release{Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace}
 }
 
 // releaseFields are the fields that conditions may use.

@@ -84,9 +84,7 @@ func (c *Checker) query(
 	case len(got.series) == 0:
 		return noDataReport(tr, window), nil
 	}
-	r := s.Release
-	release := expr.Release{Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace}
-	switch ok, err := success.Eval(ctx, expr.OfSeries(got.series, release)); {
+	switch ok, err := success.Eval(ctx, expr.OfSeries(got.series, expr.ReleaseOf(s.Release))); {
 	case err != nil:
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	case !ok:

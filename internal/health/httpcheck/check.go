@@ -36,10 +36,9 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	case err != nil:
 		return health.Report{}, err
 	}
-	r := s.Release
 	outcome, message, err := success.Check(ctx,
 		expr.Answer{Status: answer.Status, Headers: answer.Headers, Body: answer.Body, Truncated: answer.Truncated},
-		expr.Release{Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace})
+		expr.ReleaseOf(s.Release))
 	if err != nil {
 		return health.Report{}, err
 	}

@@ -90,9 +90,7 @@ func (c Checker) query(ctx context.Context, s health.Subject) (model.Value, erro
 
 // evaluate returns the report for the values of a result.
 func evaluate(ctx context.Context, program *expr.Program, list []expr.Sample, r health.Release) (health.Report, error) {
-	holds, err := program.Eval(ctx, expr.OfResult(list, expr.Release{
-		Tag: r.Tag, Digest: r.Digest, Revision: r.Revision, Rollout: r.Rollout, Namespace: r.Namespace,
-	}))
+	holds, err := program.Eval(ctx, expr.OfResult(list, expr.ReleaseOf(r)))
 	switch {
 	case err != nil:
 		return health.Report{}, fmt.Errorf("success: %w", err)
