@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -65,15 +64,8 @@ func text(err error) string {
 	return err.Error()
 }
 
-func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
-	tb.Helper()
-	server := httptest.NewServer(handler)
-	tb.Cleanup(server.Close)
-	return server
-}
-
 func TestAnswer(t *testing.T) {
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Add("X-Twice", "a")
 		w.Header().Add("X-Twice", "b")
@@ -98,7 +90,7 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestNoProxyFromTheEnvironment(t *testing.T) {
-	proxy := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("asked the proxy") })
+	proxy := outboundtest.Serve(t, func(http.ResponseWriter, *http.Request) { t.Error("asked the proxy") })
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
 	if _, err := newWorld(t).do(t, v1alpha1.HTTPRequest{URL: "http://no-such-host.invalid/"}); text(err) != "no such host no-such-host.invalid" {
@@ -137,16 +129,16 @@ func swallow(conn net.Conn) {
 
 func TestFailures(t *testing.T) {
 	w := newWorld(t)
-	plain := serve(t, func(http.ResponseWriter, *http.Request) {})
-	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	drip := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	plain := outboundtest.Serve(t, func(http.ResponseWriter, *http.Request) {})
+	hold := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	drip := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			fmt.Fprint(w, ".")
 			w.(http.Flusher).Flush()
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	bounce := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	bounce := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 	})
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
@@ -223,7 +215,7 @@ func TestFailures(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
 	var hits atomic.Int32
-	server := serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+	server := outboundtest.Serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	url := "http://hello.test:" + port
 	w.keys.SetSecret(namespace, "bare", "", map[string]string{"token": "canary-value"})
@@ -286,7 +278,7 @@ func TestRefusals(t *testing.T) {
 // TestSecretInClearText: only an entry with scheme and port lets a Secret out without TLS.
 func TestSecretInClearText(t *testing.T) {
 	var got atomic.Value
-	server := serve(t, func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Authorization")) })
+	server := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Authorization")) })
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	cases := map[string]struct {
 		allowed, host string
@@ -322,7 +314,7 @@ func TestSecretInClearText(t *testing.T) {
 
 func TestRedirects(t *testing.T) {
 	var mux http.ServeMux
-	server := serve(t, mux.ServeHTTP)
+	server := outboundtest.Serve(t, mux.ServeHTTP)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Authorization")) })
 	mux.HandleFunc("/1", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/2", http.StatusFound) })
 	mux.HandleFunc("/2", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/3", http.StatusTemporaryRedirect) })
@@ -356,16 +348,16 @@ func endless(sent *atomic.Int64) http.HandlerFunc {
 func TestLimits(t *testing.T) {
 	w := newWorld(t)
 	var sent atomic.Int64
-	huge := serve(t, endless(&sent))
+	huge := outboundtest.Serve(t, endless(&sent))
 	a, err := w.do(t, v1alpha1.HTTPRequest{URL: huge.URL})
 	if err != nil || !a.Truncated || len(a.Body) != outbound.MaxBody {
 		t.Errorf("got %d bytes, truncated %t, %v", len(a.Body), a.Truncated, err)
 	}
-	exact := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, outbound.MaxBody)) })
+	exact := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, outbound.MaxBody)) })
 	if a, err := w.do(t, v1alpha1.HTTPRequest{URL: exact.URL}); err != nil || a.Truncated || len(a.Body) != outbound.MaxBody {
 		t.Errorf("at the limit: got %d bytes, truncated %t, %v", len(a.Body), a.Truncated, err)
 	}
-	many := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	many := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 500 {
 			w.Header().Set(fmt.Sprintf("X-%03d", i), "v")
 		}
@@ -387,7 +379,7 @@ func TestLimits(t *testing.T) {
 	if text(outbound.Cause(t.Context(), err)) != "answer is larger than 4 MiB" || n > 4<<20 {
 		t.Errorf("got %d bytes and %v", n, err)
 	}
-	values := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	values := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
 	few, _, err := w.HTTPClient(t.Context(), namespace, outbound.Access{Host: values.Listener.Addr().String(), MaxValues: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +402,7 @@ func TestLimits(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	w := newWorld(t)
-	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	hold := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := w.Do(ctx, namespace, v1alpha1.HTTPRequest{URL: hold.URL}, time.Minute)
@@ -441,7 +433,7 @@ func TestGivenUpDialsEnd(t *testing.T) {
 
 func TestHTTPClient(t *testing.T) {
 	w := newWorld(t)
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Dd-Api-Key")) })
+	server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Dd-Api-Key")) })
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	w.keys.SetSecret(namespace, "datadog", "http://api.test:"+port, map[string]string{"api-key": "canary-value"})
 	api, redactor, err := w.HTTPClient(t.Context(), namespace, outbound.Access{Host: "api.test:" + port, HeadersFrom: []v1alpha1.HeaderFrom{
@@ -484,7 +476,7 @@ func TestDescriptors(t *testing.T) {
 		t.Skipf("cannot count descriptors here: %s", err)
 	}
 	w := newWorld(t)
-	server := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	server := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 	before := descriptors(t)
 	var group sync.WaitGroup
 	work := make(chan int)
@@ -550,7 +542,7 @@ func TestChecksKeepNoConnection(t *testing.T) {
 	w := newWorld(t)
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+	server := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[r.RemoteAddr] = true

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -84,23 +83,6 @@ func request(url string) v1alpha1.HTTPRequest { return v1alpha1.HTTPRequest{URL:
 // format returns a verdict in one line.
 func format(v gate.Verdict) string { return string(v.State) + " " + v.Reason + ": " + v.Message }
 
-func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
-	tb.Helper()
-	server := httptest.NewServer(handler)
-	tb.Cleanup(server.Close)
-	return server
-}
-
-// answer returns the URL of a server that always gives the same answer.
-func answer(tb testing.TB, status int, kind, body string) string {
-	tb.Helper()
-	return serve(tb, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}).URL
-}
-
 func TestVerdicts(t *testing.T) {
 	long := `"` + strings.Repeat("x", 70_000) + `"`
 	cases := map[string]struct {
@@ -135,7 +117,7 @@ func TestVerdicts(t *testing.T) {
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
 			b := newFixture(t)
-			g := gateOf(v1alpha1.HTTPGate{HTTPRequest: request(answer(t, tc.status, tc.kind, tc.body)), Success: tc.success})
+			g := gateOf(v1alpha1.HTTPGate{HTTPRequest: request(outboundtest.Respond(t, tc.status, tc.kind, tc.body)), Success: tc.success})
 			first := format(b.Ask(t.Context(), g, release))
 			if diff := cmp.Diff(tc.want, first); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
@@ -154,8 +136,8 @@ func TestVerdicts(t *testing.T) {
 // Every fault closes the gate, and the message names the cause.
 func TestFaults(t *testing.T) {
 	b := newFixture(t)
-	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	gone := serve(t, nil)
+	hold := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	gone := outboundtest.Serve(t, nil)
 	gone.Close()
 	abrupt, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -172,9 +154,9 @@ func TestFaults(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	fine := answer(t, 200, "", "")
+	fine := outboundtest.Respond(t, 200, "", "")
 	host := strings.TrimPrefix(fine, "http://")
-	away := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	away := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
 	}).URL
 	self, _ := outboundtest.ServeTLS(t, outboundtest.Certificate{Hosts: []string{"127.0.0.1"}}, http.NotFoundHandler())
@@ -239,7 +221,7 @@ type seen struct {
 func TestRequest(t *testing.T) {
 	b := newFixture(t)
 	var last seen
-	server := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+	server := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		last = seen{r.Method, r.URL.String(), r.Header.Get("X-Token"), r.Header.Get("Content-Type"), string(body)}
 	})
@@ -297,7 +279,7 @@ func TestRetries(t *testing.T) {
 		t.Run(label, func(t *testing.T) {
 			b := newFixture(t)
 			var asked atomic.Int64
-			server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			server := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				b.clock.Step(tc.slow)
 				status := tc.answers[asked.Add(1)-1]
 				if status == 0 {
@@ -350,7 +332,7 @@ func TestCancelled(t *testing.T) {
 	b := newFixture(t)
 	b.Clock = clocktesting.NewFakeClock(time.Now()) // on which no pause ever ends
 	ctx, cancel := context.WithCancel(t.Context())
-	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	server := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		cancel()
 	})
@@ -363,7 +345,7 @@ func TestCancelled(t *testing.T) {
 func TestNothingLeaks(t *testing.T) {
 	b := newFixture(t)
 	for status := 200; status < 600; status += 100 {
-		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 			w.WriteHeader(status)
 			io.WriteString(w, r.Header.Get("Authorization"))

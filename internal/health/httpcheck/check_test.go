@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -65,23 +64,6 @@ func bearer(secret string) []v1alpha1.HeaderFrom {
 	return []v1alpha1.HeaderFrom{{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: secret, Key: "token"}}}
 }
 
-func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
-	tb.Helper()
-	server := httptest.NewServer(handler)
-	tb.Cleanup(server.Close)
-	return server
-}
-
-// answer returns the URL of a server that always gives the same answer.
-func answer(tb testing.TB, status int, kind, body string) string {
-	tb.Helper()
-	return serve(tb, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}).URL
-}
-
 // format returns a report in one line.
 func format(r health.Report, err error) string {
 	if err != nil {
@@ -132,7 +114,7 @@ func TestVerdicts(t *testing.T) {
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
 			b := newFixture(t)
-			s := input(v1alpha1.HTTPCheck{HTTPRequest: request(answer(t, tc.status, tc.kind, tc.body)), ExpectedStatus: tc.expected, Success: tc.success}, 5*time.Second)
+			s := input(v1alpha1.HTTPCheck{HTTPRequest: request(outboundtest.Respond(t, tc.status, tc.kind, tc.body)), ExpectedStatus: tc.expected, Success: tc.success}, 5*time.Second)
 			if got := format(b.Check(t.Context(), s)); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
@@ -146,8 +128,8 @@ func TestVerdicts(t *testing.T) {
 // TestFaults checks the message of each fault.
 func TestFaults(t *testing.T) {
 	b := newFixture(t)
-	hold := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	drip := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	hold := outboundtest.Serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	drip := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			io.WriteString(w, ".")
 			w.(http.Flusher).Flush()
@@ -171,7 +153,7 @@ func TestFaults(t *testing.T) {
 		}
 	}()
 	var sent atomic.Int64
-	huge := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	huge := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		block := make([]byte, 64<<10)
 		for range 10 << 30 / len(block) {
 			n, err := w.Write(block)
@@ -180,10 +162,10 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
-	metadata := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	metadata := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/iam/security-credentials/", http.StatusFound)
 	})
-	closed := serve(t, nil)
+	closed := outboundtest.Serve(t, nil)
 	closed.Close()
 	expired, ca := outboundtest.ServeTLS(t, outboundtest.Certificate{Hosts: []string{"127.0.0.1"}, Age: 48 * time.Hour}, http.NotFoundHandler())
 	b.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": ca})
@@ -192,7 +174,7 @@ func TestFaults(t *testing.T) {
 	trusting.TLS = &v1alpha1.TLS{CAFrom: &v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "ca.crt"}}}
 	following := request(metadata.URL)
 	following.FollowRedirects = true
-	fine := answer(t, 200, "", "")
+	fine := outboundtest.Respond(t, 200, "", "")
 	with := func(secret string) v1alpha1.HTTPRequest {
 		r := request(fine)
 		r.HeadersFrom = bearer(secret)
@@ -208,8 +190,8 @@ func TestFaults(t *testing.T) {
 		"DNS":               {request("http://hello.demo.svc.cluster.invalid/healthz"), "", "Unhealthy: no such host hello.demo.svc.cluster.invalid"},
 		"Refused":           {request(closed.URL), "", "Unhealthy: connection refused"},
 		"Reset":             {request("http://" + reset.Addr().String()), "", "Unhealthy: connection reset"},
-		"ServerError":       {request(answer(t, 500, "", "stack trace with "+canary)), "", "Unhealthy: answered 500, expected 200-299"},
-		"MalformedJSON":     {request(answer(t, 200, "application/json", "<html>")), "body.ok", "Unhealthy: answered 200 with malformed JSON"},
+		"ServerError":       {request(outboundtest.Respond(t, 500, "", "stack trace with "+canary)), "", "Unhealthy: answered 500, expected 200-299"},
+		"MalformedJSON":     {request(outboundtest.Respond(t, 200, "application/json", "<html>")), "body.ok", "Unhealthy: answered 200 with malformed JSON"},
 		"HugeBody":          {request(huge.URL), "", "Healthy: answered 200"},
 		"HugeBodyRead":      {request(huge.URL), `body != ""`, "Unhealthy: answer is larger than 64 KiB"},
 		"RedirectMetadata":  {request(metadata.URL), "", "Unhealthy: answered 302, expected 200-299"},
@@ -217,7 +199,7 @@ func TestFaults(t *testing.T) {
 		"Metadata":          {request("http://169.254.169.254/latest/meta-data/"), "", "error: address 169.254.169.254 may not be called (link-local); allow it with --allow-networks"},
 		"ExpiredCert":       {trusting, "", "Unhealthy: certificate has expired"},
 		"UntrustedCert":     {request(expired.URL), "", "Unhealthy: certificate has expired"},
-		"DearCondition":     {request(answer(t, 200, "", "")), `[1,2,3].all(a, [1,2,3].all(b, headers.all(c, headers.all(d, headers.all(e, c == d + e)))))`, "error: success: the condition has more than 4 loops, or more than 8 lists, within each other"},
+		"DearCondition":     {request(outboundtest.Respond(t, 200, "", "")), `[1,2,3].all(a, [1,2,3].all(b, headers.all(c, headers.all(d, headers.all(e, c == d + e)))))`, "error: success: the condition has more than 4 loops, or more than 8 lists, within each other"},
 		"SecretMissing":     {with("nope"), "", "error: Secret nope does not exist"},
 		"SecretForNobody":   {with("unbound"), "", "error: Secret unbound may not be sent to " + strings.TrimPrefix(fine, "http://") + " without TLS: use https, or annotate it with kuberik.com/allowed-hosts: " + fine},
 		"PasswordInTheURL":  {request("http://me:" + strings.ReplaceAll(canary, "/", "") + "@nowhere.invalid/?key=" + canary), "", "Unhealthy: no such host nowhere.invalid"},
@@ -248,7 +230,7 @@ func TestSecretRotatedWhileRunning(t *testing.T) {
 	b := newFixture(t)
 	var current atomic.Value
 	current.Store("first")
-	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != fmt.Sprint("Bearer ", current.Load()) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
@@ -291,7 +273,7 @@ func TestContract(t *testing.T) {
 		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 			t.Helper()
 			b := newFixture(t)
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				switch s {
 				case healthtest.Unhealthy:
 					mirror(w, r, http.StatusOK, `{"ok": false, "echo": %q, "again": %q}`)
@@ -316,7 +298,7 @@ func TestContract(t *testing.T) {
 
 // BenchmarkCheck measures checks with 256 workers. 5,000 checks every 30s need 167 in a second.
 func BenchmarkCheck(b *testing.B) {
-	plain := serve(b, func(w http.ResponseWriter, _ *http.Request) {
+	plain := outboundtest.Serve(b, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"ok": true, "version": "v1.1.0"}`)
 	})

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -64,13 +63,6 @@ func reportText(r health.Report, err error) string {
 	return string(r.State) + ": " + r.Message
 }
 
-func serve(t *testing.T, handler http.HandlerFunc) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
 // successBody returns a successful response of the API.
 func successBody(kind, data string) string {
 	return fmt.Sprintf(
@@ -90,11 +82,11 @@ func errorBody(kind string) string {
 
 func respond(t *testing.T, status int, body string) string {
 	t.Helper()
-	return serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	return outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		io.WriteString(w, body)
-	})
+	}).URL
 }
 
 const fewErrors = `result.all(r, r.value < 0.01)`
@@ -189,20 +181,20 @@ func TestReports(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	silent := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	silent := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
-	})
-	many := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	}).URL
+	many := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{}%s]}}`, strings.Repeat(",{}", 80_000))
-	})
-	huge := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	}).URL
+	huge := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for range 10 << 30 / 4096 {
 			if _, err := w.Write(make([]byte, 4096)); err != nil {
 				return
 			}
 		}
-	})
+	}).URL
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -235,9 +227,9 @@ func TestErrors(t *testing.T) {
 			v1alpha1.PrometheusCheck{Address: "http://169.254.169.254/"},
 			"error: querying Prometheus: address 169.254.169.254 may not be called (link-local); allow it with --allow-networks",
 		},
-		"Redirect": {v1alpha1.PrometheusCheck{Address: serve(t, func(w http.ResponseWriter, r *http.Request) {
+		"Redirect": {v1alpha1.PrometheusCheck{Address: outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
-		})}, "error: Prometheus returned status 302"},
+		}).URL}, "error: Prometheus returned status 302"},
 		"NoSecret": {
 			v1alpha1.PrometheusCheck{Address: silent, HeadersFrom: from("nope")}, "error: Secret nope does not exist",
 		},
@@ -269,14 +261,14 @@ func TestErrors(t *testing.T) {
 
 func TestTheRequest(t *testing.T) {
 	var got http.Request
-	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	address := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost { // some proxies reject POST
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
 		got = *r.Clone(t.Context())
 		io.WriteString(w, successBody("vector", "[]"))
-	})
+	}).URL
 	s := subject(
 		v1alpha1.PrometheusCheck{Address: address + "/prefix/", Query: `up{job="hello"}`, Success: fewErrors},
 		7*time.Second,
@@ -298,7 +290,7 @@ func TestContract(t *testing.T) {
 		Cannot: map[healthtest.Situation]string{healthtest.Pending: "a query either has a result or not"},
 		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
 			t.Helper()
-			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			address := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 				io.Copy(io.Discard, r.Body)
 				value := "0"
@@ -320,7 +312,7 @@ func TestContract(t *testing.T) {
 				io.WriteString(
 					w, successBody("vector", fmt.Sprintf(`[{"metric": {"echo": %q}, "value": [1700000000, %q]}]`, token, value)),
 				)
-			})
+			}).URL
 			return newChecker(t, address), subject(v1alpha1.PrometheusCheck{Address: address, Query: "up", Success: fewErrors, HeadersFrom: []v1alpha1.HeaderFrom{
 				{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: "token", Key: "token"}},
 			}}, time.Second)

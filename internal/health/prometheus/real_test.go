@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/outbound/outboundtest"
 )
 
 // startTimeout limits how long Prometheus may take to start and to scrape.
@@ -80,7 +81,7 @@ func (l *safeBuffer) String() string {
 func TestRealPrometheus(t *testing.T) {
 	var broken atomic.Bool
 	var requests, errors atomic.Int64
-	target := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	target := outboundtest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		requests.Add(100)
 		if broken.Load() {
 			errors.Add(50)
@@ -91,7 +92,7 @@ func TestRealPrometheus(t *testing.T) {
 			requests.Load(), errors.Load(),
 		)
 		fmt.Fprintf(w, "# TYPE idle_total counter\nidle_total 0\n# TYPE build_info gauge\nbuild_info{version=\"v1.1.0\"} 1\n")
-	})
+	}).URL
 	address := start(t, strings.TrimPrefix(target, "http://"))
 	checker := newChecker(t)
 	check := func(query, success string) string {
