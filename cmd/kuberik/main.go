@@ -1,9 +1,9 @@
-// Command kuberik runs the demo and the local cluster.
+// Command kuberik shows the releases of a cluster, and runs the demo and the local cluster. Under the name
+// kubectl-kuberik it is a plugin of kubectl.
 package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/kuberik/kuberik/internal/cli"
+	"github.com/kuberik/kuberik/internal/cli/session"
 )
 
 func main() {
@@ -19,8 +20,5 @@ func main() {
 	// A second signal ends at once what the first one has asked to end.
 	context.AfterFunc(ctx, stop)
 	ctrl.SetLogger(logr.Discard())
-	if err := cli.New(os.Args[0], os.Stdout).ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "kuberik:", err)
-		os.Exit(1)
-	}
+	os.Exit(int(cli.Run(ctx, session.NewProcess(), os.Args[1:])))
 }

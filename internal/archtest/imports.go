@@ -24,7 +24,7 @@ var (
 	}
 	// fluxImporters may import the API of Flux: internal/flux to use it, the others to simulate or install Flux.
 	fluxImporters = []string{
-		"internal/flux", "internal/devplane", "internal/devplane/...", "internal/demo", "internal/cli", "test/...",
+		"internal/flux", "internal/devplane", "internal/devplane/...", "internal/demo", "internal/cli/...", "test/...",
 	}
 	controllers = []string{"internal/controller", "internal/controller/..."}
 	// perKind are the controllers of one kind each.
@@ -34,7 +34,7 @@ var (
 	registries = []string{"internal/health/all", "internal/environment/all"}
 	// sharedByProviders may be imported by several providers of a contract.
 	sharedByProviders = []string{"internal/environment/remote"}
-	renderers         = []string{"internal/cli"}
+	renderers         = []string{"internal/cli", "internal/cli/..."}
 	deciders          = []string{
 		"internal/gate", "internal/health", "internal/health/...", "internal/environment", "internal/environment/...",
 		"internal/controller/...",
@@ -155,7 +155,8 @@ func checkControllersApart(m *Module) (found []Finding) {
 
 func checkRenderOnly(m *Module) (found []Finding) {
 	m.eachImport(func(p *Package, target string) {
-		if matchesAny(renderers, p.Path) && matchesAny(deciders, target) {
+		rank, _ := rankOf(p.Path)
+		if matchesAny(renderers, p.Path) && rank != anyRank && matchesAny(deciders, target) {
 			found = append(found, Finding{Subject: p.Path, Where: p.Path, Message: fmt.Sprintf(
 				"imports %s: the CLI makes no decisions; add what it shows to internal/view, "+
 					"or call internal/release", target)})

@@ -61,10 +61,14 @@ var ranks = []packageRank{
 	{"internal/demo", 9},
 	{"internal/demo/endpoint", 4},
 
-	{"internal/cli", 10},
+	{"internal/cli/exit", 4},
+	{"internal/cli/session", 10},
+	{"internal/cli/...", 11},
+	{"internal/cli", 12},
 
-	{"cmd/...", 11},
+	{"cmd/...", 13},
 
+	{"internal/cli/clitest", anyRank},
 	{"internal/environment/environmenttest", anyRank},
 	{"internal/health/healthtest", anyRank},
 	{"internal/outbound/outboundtest", anyRank},

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/demo"
 )
 
@@ -19,7 +20,7 @@ func newDemo(program string) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Out = c.OutOrStdout()
-			return demo.Run(c.Context(), o)
+			return exit.With(exit.No, demo.Run(c.Context(), o))
 		},
 	}
 	c.Flags().BoolVar(&o.Once, "once", false, "end when the releases are through; exit 0 only if all of it really happened")

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
@@ -15,7 +16,7 @@ func newDevplane() *cobra.Command {
 			"Pods are simulated.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return devplane.Run(c.Context(), o, c.OutOrStdout())
+			return exit.With(exit.No, devplane.Run(c.Context(), o, c.OutOrStdout()))
 		},
 	}
 	c.Flags().StringVar(&o.Dir, "dir", "", "state folder, kept afterwards (default: a fresh one that is removed)")

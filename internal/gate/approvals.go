@@ -255,3 +255,16 @@ func clearedBy(p v1alpha1.ApprovalPolicy) string {
 	}
 	return who + ", or whoever may list the tag in spec.allowedVersions of the gate"
 }
+
+// WouldCount returns why an Approval that a user has not created yet would not count at a gate. It returns "" if it
+// would, as far as the gate, the user and the authors of the release decide.
+func WouldCount(g *v1alpha1.RolloutGate, a Approval, authors string) string {
+	policy := v1alpha1.ApprovalPolicy{AllowAuthor: true}
+	if g.Spec.Approvals != nil {
+		policy = *g.Spec.Approvals
+	}
+	if policy.From != nil && !eligible(policy, a) && len(policy.From.Groups) > 0 {
+		return a.User + " is in none of the groups that the gate asks for: " + strings.Join(policy.From.Groups, ", ")
+	}
+	return discountedReason(policy, a, authors, a.At)
+}

@@ -1,9 +1,15 @@
 package view
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/release"
@@ -111,4 +117,143 @@ func blockerKeys(ro *v1alpha1.Rollout) []string {
 		list = append(list, b.Kind+"/"+b.Name+"/"+b.Reason)
 	}
 	return list
+}
+
+// DeploymentRow is a deployment in a history.
+type DeploymentRow struct {
+	ID      int64  `json:"id"`
+	Tag     string `json:"tag"`
+	Digest  string `json:"digest,omitempty"`
+	Result  string `json:"result"`
+	Message string `json:"message,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+	// By is who caused the deployment. Automatic is empty.
+	By        string                  `json:"by,omitempty"`
+	Overrides []v1alpha1.UsedOverride `json:"overrides,omitempty"`
+	Decided   metav1.Time             `json:"decided"`
+	BakeStart *metav1.Time            `json:"bakeStart,omitempty"`
+	Ended     *metav1.Time            `json:"ended,omitempty"`
+	// RolledBackBy is the ID of the deployment that took this one back.
+	RolledBackBy int64 `json:"rolledBackBy,omitempty"`
+	RollbackOf   int64 `json:"rollbackOf,omitempty"`
+}
+
+// results are the outcomes of deployments in the words of the phases.
+var results = map[v1alpha1.BakeStatus]struct {
+	tone Tone
+	word string
+}{
+	v1alpha1.BakeDeploying: {Busy, "Deploying"}, v1alpha1.BakeInProgress: {Busy, "Baking"}, v1alpha1.BakeSucceeded: {Good, "Available"},
+	v1alpha1.BakeFailed: {Bad, "Failed"}, v1alpha1.BakeCancelled: {Idle, "Cancelled"},
+}
+
+// History returns the deployments of a Rollout or, if rel is not nil, of a release, newest first.
+func History(ro *v1alpha1.Rollout, rel *v1alpha1.Release) []DeploymentRow {
+	rows := []DeploymentRow{}
+	back := map[int64]int64{}
+	for i := range ro.Status.History {
+		e := &ro.Status.History[i]
+		if e.RollbackOf != nil && e.ID != nil {
+			back[*e.RollbackOf] = *e.ID
+		}
+	}
+	for i := range ro.Status.History {
+		e := &ro.Status.History[i]
+		if rel != nil && !version.Matches(version.Identity(e.Version), version.Identity(rel.Spec.Version)) {
+			continue
+		}
+		row := deploymentRow(e)
+		row.RolledBackBy = back[row.ID]
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func deploymentRow(e *v1alpha1.DeploymentHistoryEntry) DeploymentRow {
+	row := DeploymentRow{
+		Tag: e.Version.Tag, Digest: e.Version.Digest, Cause: string(e.Cause), Overrides: e.Overrides, Decided: e.Timestamp,
+		BakeStart: e.BakeStartTime, Ended: e.BakeEndTime, ID: ptr.Deref(e.ID, 0), RollbackOf: ptr.Deref(e.RollbackOf, 0),
+		Result: results[v1alpha1.BakeStatus(ptr.Deref(e.BakeStatus, string(v1alpha1.BakeDeploying)))].word,
+		// What failed says more than why it was deployed.
+		Message: ptr.Deref(e.Message, ""),
+	}
+	if row.Result == "Failed" || row.Result == "Cancelled" {
+		row.Message = cmp.Or(ptr.Deref(e.BakeStatusMessage, ""), row.Message)
+	}
+	if e.TriggeredBy != nil && e.TriggeredBy.Kind == v1alpha1.TriggerUser {
+		row.By = e.TriggeredBy.Name
+	}
+	return row
+}
+
+// took returns how long the parts of a deployment took.
+func (r DeploymentRow) took(c Clock) string {
+	now := metav1.NewTime(c.Now)
+	end := cmp.Or(r.Ended, &now)
+	if r.BakeStart == nil {
+		return between(&r.Decided, end)
+	}
+	takes := between(&r.Decided, r.BakeStart)
+	if bake := end.Sub(r.BakeStart.Time); bake < time.Second {
+		return takes
+	}
+	return takes + " + " + between(r.BakeStart, end) + " bake"
+}
+
+// by names who or what caused a deployment.
+func (r DeploymentRow) by() string {
+	who := cmp.Or(r.By, "automatic")
+	switch {
+	case len(r.Overrides) > 0:
+		users := []string{}
+		for _, o := range r.Overrides {
+			if !slices.Contains(users, o.User) {
+				users = append(users, o.User)
+			}
+		}
+		return strings.Join(users, ", ") + ", override"
+	case r.Cause == string(v1alpha1.CausePin):
+		return who + ", pin"
+	case r.Cause == string(v1alpha1.CauseRollback):
+		return "automatic, rollback"
+	case r.Cause == string(v1alpha1.CauseForceDeploy) && r.By == "":
+		return "by hand"
+	}
+	return who
+}
+
+// why returns the message of a deployment. That of an automatic one says nothing new.
+func (r DeploymentRow) why() string {
+	text := r.Message
+	if r.Result != "Failed" && r.Result != "Cancelled" && r.Cause == string(v1alpha1.CauseAutomatic) && len(r.Overrides) == 0 {
+		text = ""
+	}
+	if len(r.Overrides) > 0 && r.Result != "Failed" {
+		text = r.Overrides[0].Reason
+	}
+	if r.RolledBackBy != 0 {
+		text += fmt.Sprintf(" (rolled back by %d)", r.RolledBackBy)
+	}
+	return text
+}
+
+// HistoryTable returns the table of deployments.
+func HistoryTable(rows []DeploymentRow, c Clock, o Columns) Grid {
+	return cells([]column[DeploymentRow]{
+		{title: "ID", cell: func(r DeploymentRow, _ Clock) string { return fmt.Sprint(r.ID) }},
+		{title: "VERSION", cell: func(r DeploymentRow, _ Clock) string { return r.Tag }},
+		{title: "DIGEST", wide: true, cell: func(r DeploymentRow, _ Clock) string { return ShortDigest(r.Digest) }},
+		{title: "RESULT", cell: func(r DeploymentRow, _ Clock) string {
+			for _, known := range results {
+				if known.word == r.Result {
+					return signs[known.tone] + " " + r.Result
+				}
+			}
+			return r.Result
+		}},
+		{title: "DECIDED", cell: func(r DeploymentRow, c Clock) string { return c.At(r.Decided.Time) }},
+		{title: "TOOK", cell: func(r DeploymentRow, c Clock) string { return r.took(c) }},
+		{title: "BY", cell: func(r DeploymentRow, _ Clock) string { return r.by() }},
+		{title: "WHY", text: true, cell: func(r DeploymentRow, _ Clock) string { return r.why() }},
+	}, rows, c, o)
 }

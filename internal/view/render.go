@@ -139,3 +139,100 @@ func (s Style) lines(text string) []string {
 	}
 	return lines
 }
+
+// Grid is a table.
+type Grid struct {
+	Heading []string
+	Rows    [][]string
+
+	text int
+}
+
+const (
+	// minCell is how many columns of free text stand in a row at least. With less, the text goes below the row.
+	minCell = 24
+	// cellGap is how many columns are between the columns of a Grid.
+	cellGap = 2
+)
+
+// Lines renders a table. On a terminal that is too narrow, the free text is cut. If too little of it would be left, it
+// goes below its row.
+func (g Grid) Lines(s Style) []string {
+	rows := [][]string{g.Heading}
+	for _, row := range g.Rows {
+		cleaned := make([]string, len(row))
+		for i, cell := range row {
+			cleaned[i] = clean(cell)
+		}
+		rows = append(rows, cleaned)
+	}
+	widths, below := g.fit(rows, s.Width)
+	var lines []string
+	for i, row := range rows {
+		lines = append(lines, g.line(row, widths, below, s))
+		if below && i > 0 && row[g.text] != missing {
+			lines = append(lines, indented(row[g.text], s)...)
+		}
+	}
+	return s.lines(strings.Join(lines, "\n"))
+}
+
+// indented returns text that is wrapped below a line.
+func indented(text string, s Style) []string {
+	width := 0
+	if s.Width > 0 {
+		width = max(s.Width-indent, 1)
+	}
+	lines := Wrap(text, width)
+	for i, line := range lines {
+		lines[i] = strings.Repeat(" ", indent) + line
+	}
+	return lines
+}
+
+// fit returns how wide the columns are on a terminal of a width, and whether the free text goes below the rows.
+func (g Grid) fit(rows [][]string, terminal int) (widths []int, below bool) {
+	widths = make([]int, len(g.Heading))
+	total := -cellGap
+	for i := range widths {
+		for _, row := range rows {
+			widths[i] = max(widths[i], Width(row[i]))
+		}
+		total += widths[i] + cellGap
+	}
+	if terminal == 0 || g.text < 0 || total <= terminal {
+		return widths, false
+	}
+	room := widths[g.text] - (total - terminal)
+	below = room < min(minCell, widths[g.text])
+	widths[g.text] = max(room, 0)
+	return widths, below
+}
+
+// missing stands in cells that have no value.
+const missing = "–"
+
+// line renders a row, without the free text if that goes below.
+func (g Grid) line(row []string, widths []int, below bool, s Style) string {
+	var b strings.Builder
+	for i, cell := range row {
+		switch {
+		case i == g.text && below:
+			continue
+		case i == g.text && Width(cell) > widths[i]:
+			cell = ansi.Truncate(cell, widths[i], "…")
+		}
+		b.WriteString(s.cell(cell) + strings.Repeat(" ", max(0, widths[i]-Width(cell))+cellGap))
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// cell gives a cell that begins with the sign of a tone its colour.
+func (s Style) cell(text string) string {
+	for tone, sign := range signs {
+		if strings.HasPrefix(text, sign+" ") {
+			return s.Paint(tone, text)
+		}
+	}
+	return text
+}

@@ -27,6 +27,12 @@ const (
 
 var signs = map[Tone]string{Idle: "○", Good: "✓", Bad: "✗", Busy: "◆", Held: "●"}
 
+// toneNames are the words for tones in JSON.
+var toneNames = map[Tone]string{Plain: "", Idle: "idle", Good: "good", Bad: "bad", Busy: "busy", Held: "held"}
+
+// MarshalText returns the word for a tone.
+func (t Tone) MarshalText() ([]byte, error) { return []byte(toneNames[t]), nil }
+
 // paints use the basic colours only, so that the user's theme decides how they look.
 var paints = map[Tone]lipgloss.Style{
 	Idle: lipgloss.NewStyle().Faint(true),

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kuberik/kuberik/internal/view"
+)
+
+// Process is what the command gets from the operating system. Tests replace it.
+type Process struct {
+	// Program is how people call the command: "kuberik" or "kubectl kuberik". Help and hints show it.
+	Program string
+	// Path is the path with which the command was started.
+	Path string
+	// In, Out and Err are the standard streams.
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	// Columns returns the width of the terminal that Out is, and 0 if Out is no terminal.
+	Columns func() int
+	// Getenv returns an environment variable.
+	Getenv func(string) string
+	// Now returns the time.
+	Now func() time.Time
+	// Zone is the time zone of the user.
+	Zone *time.Location
+	// Connect returns the client of the cluster that the flags select.
+	Connect func(*Flags) (client.WithWatch, error)
+	// Has reports whether the command has a verb. Defaults to the verbs of the command.
+	Has func(verb string) bool
+}
+
+// NewProcess returns the Process of the running program.
+func NewProcess() *Process {
+	return &Process{
+		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns, Getenv: os.Getenv,
+		Now: time.Now, Zone: time.Local, Connect: Connect,
+	}
+}
+
+// programOf returns how people call a program. kubectl runs kubectl-kuberik as a plugin.
+func programOf(path string) string {
+	if strings.TrimSuffix(filepath.Base(path), ".exe") == "kubectl-kuberik" {
+		return "kubectl kuberik"
+	}
+	return "kuberik"
+}
+
+// columns returns the width of the terminal. The last column stays free: a line that fills it wraps on some terminals.
+func columns() int {
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return max(width-1, 1)
+}
+
+// interactive reports whether both ends are a terminal, so that a question can be asked.
+func (p *Process) interactive() bool {
+	f, ok := p.In.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && p.Columns() > 0
+}
+
+func (p *Process) style() view.Style { return view.NewStyle(p.Columns(), p.Getenv) }
