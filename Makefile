@@ -67,7 +67,7 @@ test: build components ## Run every test, the local cluster's included.
 
 .PHONY: sim
 sim: ## Simulate for as long as SEEDS=n takes (default 2000).
-	$(GO) test ./sim -run TestRandomWorlds -seeds=$(SEEDS) -timeout 0 -v
+	$(GO) test ./sim -run TestRandomFaults -seeds=$(SEEDS) -timeout 0 -v
 
 .PHONY: rules
 rules: ## Delete each rule of the core in turn and show which test misses it.

@@ -9,48 +9,49 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// bindGates plays the gate controller: it records the digests that spec.allowedVersions of the gates stands for, by the Rollout as its
-// cache shows it. It reports whether it changed anything.
-func (w *World) bindGates() (changed bool) {
+// bindGates simulates the gate controller: it records the digests of spec.allowedVersions from the cached Rollout. It
+// reports whether it changed anything.
+func (w *Cluster) bindGates() (changed bool) {
 	known := w.rollout.cached().status.AvailableReleases
 	list := slices.Clone(w.gates.live())
 	for i, g := range list {
-		bound := gate.BindDigests(g, known)
-		if slices.Equal(bound, g.Status.AllowedVersions) {
+		boundDigests := gate.BindDigests(g, known)
+		if slices.Equal(boundDigests, g.Status.AllowedVersions) {
 			continue
 		}
 		list[i] = g.DeepCopy()
-		list[i].Status.AllowedVersions, changed = bound, true
+		list[i].Status.AllowedVersions, changed = boundDigests, true
 	}
 	if changed {
-		w.gates.set(list, w.faults.Lag && !w.quiet && w.gateRng.oneIn(2))
-		w.mon.gatesBound()
+		w.gates.set(list, w.faults.Lag && !w.stable && w.gateRng.oneIn(2))
+		w.mon.checkBoundDigests()
 	}
 	return changed
 }
 
-// late says whether the gate controller has not come to a change yet.
-func (w *World) late() bool { return w.faults.Lag && !w.quiet && w.gateRng.oneIn(3) }
+// gateControllerLags reports whether the gate controller has not processed a change yet.
+func (w *Cluster) gateControllerLags() bool { return w.faults.Lag && !w.stable && w.gateRng.oneIn(3) }
 
-// gatesBound is invariant 2 for spec.allowedVersions: while a gate lists a tag, the tag stands for one digest, the first that was known.
-func (m *monitor) gatesBound() {
-	bound := map[string]string{}
+// checkBoundDigests checks invariant 2 for spec.allowedVersions: while a gate lists a tag, the tag stands for the
+// digest that was known first.
+func (m *monitor) checkBoundDigests() {
+	boundDigests := map[string]string{}
 	for _, g := range m.w.gates.live() {
 		for _, a := range g.Status.AllowedVersions {
 			key := g.Name + " " + a.Tag
-			if old := m.bound[key]; old != "" && old != a.Digest && lists(g, a.Tag) {
-				m.breaks(2, "gate %s lists %s, which stood for %s and now for %s", g.Name, a.Tag, old, a.Digest)
+			if old := m.boundDigests[key]; old != "" && old != a.Digest && lists(g, a.Tag) {
+				m.violate(2, "gate %s lists %s, which stood for %s and now for %s", g.Name, a.Tag, old, a.Digest)
 			}
-			if earlier := m.earlier(a); m.bound[key] == "" && earlier != "" {
-				m.breaks(2, "gate %s takes %s for %s, and it was known as %s before", g.Name, a.Tag, a.Digest, earlier)
+			if earlier := m.earlier(a); m.boundDigests[key] == "" && earlier != "" {
+				m.violate(2, "gate %s takes %s for %s, and it was known as %s before", g.Name, a.Tag, a.Digest, earlier)
 			}
-			bound[key] = a.Digest
+			boundDigests[key] = a.Digest
 		}
 	}
-	m.bound = bound
+	m.boundDigests = boundDigests
 }
 
-// earlier is a digest of the tag that was known before, and still is; "" if there is none.
+// earlier returns a digest of the tag that was known before and still is; empty if there is none.
 func (m *monitor) earlier(a v1alpha1.AllowedVersion) string {
 	at := m.order[v1alpha1.ReleaseIdentity(a)]
 	for _, v := range m.w.rollout.live().status.AvailableReleases {
@@ -65,7 +66,7 @@ func lists(g *v1alpha1.RolloutGate, entry string) bool {
 	return g.Spec.AllowedVersions != nil && slices.Contains(*g.Spec.AllowedVersions, entry)
 }
 
-// listed says whether a gate lists a release: with its digest, or by a tag that stands for its digest.
+// listed reports whether a gate lists a release: with its digest, or by a tag that stands for its digest.
 func listed(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
 	if id.Digest != "" && lists(g, id.Tag+"@"+id.Digest) {
 		return true
@@ -79,7 +80,7 @@ func listed(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
 	return lists(g, id.Tag) && stands == id.Digest
 }
 
-// newestDigest takes each tag of spec.allowedVersions for the newest digest that is known.
+// newestDigest replaces the digest of each tag of spec.allowedVersions with the newest digest of that tag.
 func newestDigest(o *release.Observation) {
 	o.Gates = slices.Clone(o.Gates)
 	for i, g := range o.Gates {
@@ -95,8 +96,8 @@ func newestDigest(o *release.Observation) {
 	}
 }
 
-// withDigest adds the digest to a tag now and then, as a careful person does.
-func (w *World) withDigest(tag string) string {
+// withDigest sometimes adds the digest to a tag, as a careful person does.
+func (w *Cluster) withDigest(tag string) string {
 	if p := w.policy.live(); tag == p.Tag && p.Digest != "" && !strings.Contains(p.Digest, "md5") && w.gateRng.oneIn(3) {
 		return tag + "@" + p.Digest
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// swarm switches a random part of the faults on: faults that are always there hide each other.
+// swarm enables a random subset of the faults: faults that are always present hide each other.
 func swarm(r *Rand) Faults {
 	on := func() bool { return r.oneIn(2) }
 	return Faults{
@@ -22,8 +22,8 @@ func swarm(r *Rand) Faults {
 	}
 }
 
-// populate gives the world its objects and its spec.
-func (w *World) populate() {
+// populate creates the objects and the spec.
+func (w *Cluster) populate() {
 	r := &w.rng
 	w.faults = swarm(r)
 	w.faults.LateDigests = w.digestRng.oneIn(3) && !w.paired
@@ -45,7 +45,7 @@ func (w *World) populate() {
 	}
 }
 
-func (w *World) randomSpec(s *v1alpha1.RolloutSpec) {
+func (w *Cluster) randomSpec(s *v1alpha1.RolloutSpec) {
 	r := &w.rng
 	duration := func(list ...v1alpha1.Duration) *v1alpha1.Duration {
 		if d := pick(r, list); d != "" {
@@ -83,22 +83,22 @@ func (w *World) randomSpec(s *v1alpha1.RolloutSpec) {
 	}
 }
 
-func (w *World) newTarget() {
+func (w *Cluster) newTarget() {
 	w.names++
 	t := Target{Kind: "Kustomization", Name: fmt.Sprintf("app-%d", w.names), Variable: "VERSION"}
 	if w.rng.oneIn(3) {
 		t.Kind, t.Variable, t.Own = "OCIRepository", "", w.faults.ByDigest && w.rng.oneIn(2)
 	}
 	if w.rng.oneIn(5) {
-		t.Value, t.ByHand = w.someTag(), true // what Git says
+		t.Value, t.ByHand = w.someTag(), true // as in Git
 	}
 	t.Form = w.someForm(t)
 	w.addTarget(t)
 	w.note("target", "%s is new, with %q", t.id(), t.Value)
 }
 
-// someForm is how a target takes the version.
-func (w *World) someForm(t Target) version.Form {
+// someForm returns a random form in which a target takes the version.
+func (w *Cluster) someForm(t Target) version.Form {
 	switch {
 	case !w.faults.ByDigest || w.rng.oneIn(4):
 		return version.FormTag
@@ -110,28 +110,28 @@ func (w *World) someForm(t Target) version.Form {
 	return version.FormTag
 }
 
-func (w *World) newCheck(i int) {
+func (w *Cluster) newCheck(i int) {
 	c := Check{Name: fmt.Sprintf("check-%d", i)}
 	if list := w.targets.live(); len(list) > 0 && !w.rng.oneIn(3) {
 		c.Target = pick(&w.rng, list).id()
 	}
 	w.checks.set(append(slices.Clone(w.checks.live()), c), w.lagging())
-	w.mon.checksChanged()
+	w.mon.onChecksChanged()
 	w.note("check", "%s of %q is new", c.Name, c.Target)
 }
 
-func (w *World) newGate() {
+func (w *Cluster) newGate() {
 	w.names++
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("gate-%d", w.names), Generation: 1}}
 	if w.rng.oneIn(3) {
 		g.Spec.Class = "example.com/ci"
 	}
 	w.editGates(func(list []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return append(list, g) })
-	w.turnGate(len(w.gates.live()) - 1)
+	w.changeGate(len(w.gates.live()) - 1)
 }
 
-// turnGate changes the mind of a gate.
-func (w *World) turnGate(i int) {
+// changeGate changes a gate at random.
+func (w *Cluster) changeGate(i int) {
 	r := &w.rng
 	w.editGate(i, func(g *v1alpha1.RolloutGate) {
 		yes := !r.oneIn(3)
@@ -145,49 +145,49 @@ func (w *World) turnGate(i int) {
 		case r.oneIn(3):
 			g.Spec.AllowedVersions = &[]string{w.someTag(), w.someTag(), w.withDigest(w.policy.live().Tag)}
 		}
-		w.answer(g)
+		w.answerGate(g)
 		w.note("gate", "%s: passing %v, lists %v", g.Name, g.Spec.Passing != nil && *g.Spec.Passing, g.Spec.AllowedVersions)
 	})
 }
 
-// answer writes the verdicts of a gate of another class, now and then for an older spec.
-func (w *World) answer(g *v1alpha1.RolloutGate) {
+// answerGate writes the verdicts of a gate of another class, sometimes for an older spec.
+func (w *Cluster) answerGate(g *v1alpha1.RolloutGate) {
 	if g.Spec.Class == "" {
 		return
 	}
 	g.Status.ObservedGeneration = g.Generation + 1 // editGate adds one
-	if w.rng.oneIn(6) && !w.quiet {
+	if w.rng.oneIn(6) && !w.stable {
 		g.Status.ObservedGeneration--
 	}
 	g.Status.Verdicts = nil
 	for _, v := range w.rollout.live().status.AvailableReleases {
 		state := v1alpha1.GateOpen
-		if !w.quiet && w.rng.oneIn(3) {
+		if !w.stable && w.rng.oneIn(3) {
 			state = pick(&w.rng, []v1alpha1.GateState{v1alpha1.GateClosed, v1alpha1.GatePending, "Open", ""})
 		}
 		g.Status.Verdicts = append(g.Status.Verdicts, v1alpha1.GateVerdict{Release: v.Tag, Digest: v.Digest, State: state})
 	}
 }
 
-// someTag is a tag that was pushed, mostly.
-func (w *World) someTag() string {
+// someTag returns a tag, usually one that was pushed.
+func (w *Cluster) someTag() string {
 	if w.tags == 0 || w.rng.oneIn(12) {
 		return "custom"
 	}
 	return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags))
 }
 
-// step lets one thing happen.
-func (w *World) step() {
+// step runs one random event.
+func (w *Cluster) step() {
 	w.Counts.Steps++
 	r := &w.rng
-	w.pass()
+	w.passTime()
 	if w.faults.Outages && r.oneIn(60) {
 		w.outage()
 	}
 	switch n := r.below(100); {
 	case n < 45:
-		w.shell.pass()
+		w.controller.reconcile()
 	case n < 60:
 		w.catchUp()
 	case n < 78:
@@ -195,22 +195,22 @@ func (w *World) step() {
 	case n < 84:
 		w.publish()
 	case n < 90:
-		w.mischief()
+		w.disturb()
 	case n < 94:
-		w.gatekeeping()
+		w.changeGates()
 	default:
-		w.person()
+		w.userAction()
 	}
 }
 
-// pass lets time pass: a little, or until the shell wants to look again.
-func (w *World) pass() {
+// passTime advances the clock, by a little or until the controller is to reconcile again. The clock may jump.
+func (w *Cluster) passTime() {
 	r := &w.rng
 	switch {
 	case r.oneIn(3):
 		return
-	case r.oneIn(4) && w.shell.again > w.mono:
-		w.Advance(w.shell.again - w.mono)
+	case r.oneIn(4) && w.controller.requeueAt > w.mono:
+		w.Advance(w.controller.requeueAt - w.mono)
 	case r.oneIn(2):
 		w.Advance(time.Duration(r.below(1500)) * time.Millisecond)
 	default:
@@ -227,9 +227,9 @@ func (w *World) pass() {
 	}
 }
 
-// outage keeps the controller from observing anything: its process stands still, and the others go on; or the API server is away, and
-// nobody can do anything. Sometimes it is a new process that sees what has become of the world.
-func (w *World) outage() {
+// outage is a period in which the controller observes nothing: either its process is stopped while everything else
+// continues, or the API server is unavailable and nothing changes. Sometimes a new process starts afterwards.
+func (w *Cluster) outage() {
 	r := &w.rng
 	d := pick(r, []time.Duration{8 * time.Second, time.Minute, 20 * time.Minute, 3 * time.Hour})
 	alone := r.oneIn(2)
@@ -244,24 +244,24 @@ func (w *World) outage() {
 	}
 	w.blind = false
 	if r.oneIn(3) {
-		w.shell.restart()
+		w.controller.restart()
 	}
 }
 
-func (w *World) catchUp() {
-	for _, l := range w.lanes() {
+func (w *Cluster) catchUp() {
+	for _, l := range w.stores() {
 		if !w.rng.oneIn(3) {
 			l.catchUp(1 + w.rng.below(maxLag))
 		}
 	}
 }
 
-func (w *World) lanes() []interface{ catchUp(int) bool } {
-	return []interface{ catchUp(int) bool }{&w.rollout, &w.policy, &w.gates, &w.checks, &w.targets, &w.details, &w.people}
+func (w *Cluster) stores() []interface{ catchUp(int) bool } {
+	return []interface{ catchUp(int) bool }{&w.rollout, &w.policy, &w.gates, &w.checks, &w.targets, &w.details, &w.userObjects}
 }
 
-// runThings lets Flux or a check do its work.
-func (w *World) runThings() {
+// runThings runs one step of Flux or of a check.
+func (w *Cluster) runThings() {
 	if list := w.targets.live(); len(list) > 0 && w.rng.oneIn(2) {
 		w.fluxStep(pick(&w.rng, list).id())
 	} else if n := len(w.checks.live()); n > 0 {
@@ -269,47 +269,47 @@ func (w *World) runThings() {
 	}
 }
 
-var minds = []behaviour{good, good, good, good, bad, bad, neverReady, flapping, late, wavering, unappliable}
+var behaviours = []behaviour{good, good, good, good, bad, bad, neverReady, flapping, late, wavering, unappliable}
 
-func (w *World) publish() {
+func (w *Cluster) publish() {
 	r := &w.rng
 	if w.faults.LateDigests && w.digestRng.oneIn(2) {
-		w.reflect()
+		w.reportDigest()
 	}
 	switch {
 	case r.oneIn(3):
-		w.learn()
+		w.deliverDetails()
 	case w.faults.MovedTags && w.tags > 0 && r.oneIn(6):
-		w.pushAgain(w.someKnownTag(), pick(r, minds))
+		w.pushAgain(w.someKnownTag(), pick(r, behaviours))
 	case w.faults.Dips && w.tags > 0 && r.oneIn(3):
-		w.dip()
+		w.selectOther()
 	case w.faults.PolicyLost && r.oneIn(5):
 		w.setPolicy(pick(r, []release.Policy{
 			{}, {Found: true, Problem: "no tag matches"}, {Found: true, Tag: "../evil"}, {Found: true, Tag: "1.0.0", Digest: "md5:1"},
 		}))
 		w.note("policy", "is broken")
 	case r.oneIn(4):
-		w.push(pick(r, minds))
+		w.push(pick(r, behaviours))
 	}
 }
 
-func (w *World) someKnownTag() string { return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags)) }
+func (w *Cluster) someKnownTag() string { return fmt.Sprintf("1.%d.0", 1+w.rng.below(w.tags)) }
 
-// dip makes the policy select something else than the newest tag: a tag was deleted, a range was narrowed or widened, a page of the
-// registry was missing. It may be a tag that nobody has seen.
-func (w *World) dip() {
+// selectOther makes the policy select a tag other than the newest, as after a deleted tag, a changed range or an
+// incomplete listing. The tag may be unknown.
+func (w *Cluster) selectOther() {
 	if w.rng.oneIn(2) {
-		w.select_(w.someKnownTag())
+		w.selectTag(w.someKnownTag())
 		return
 	}
 	w.names++
 	tag := fmt.Sprintf("1.%d.%d", w.rng.below(w.tags+1), w.names)
-	w.minds[tag] = pick(&w.rng, minds)
-	w.select_(tag)
+	w.behaviours[tag] = pick(&w.rng, behaviours)
+	w.selectTag(tag)
 }
 
-// learn lets the annotations of an image arrive.
-func (w *World) learn() {
+// deliverDetails delivers the annotations of an image.
+func (w *Cluster) deliverDetails() {
 	known := w.rollout.live().status.AvailableReleases
 	if len(known) == 0 {
 		return
@@ -333,8 +333,8 @@ func (w *World) learn() {
 	w.note("details", "of %s", v.Tag)
 }
 
-// mischief is done to Flux objects and to checks.
-func (w *World) mischief() {
+// disturb changes Flux objects and checks.
+func (w *Cluster) disturb() {
 	r := &w.rng
 	list, checks := w.targets.live(), w.checks.live()
 	switch {
@@ -362,18 +362,18 @@ func (w *World) mischief() {
 			t.Problem = map[bool]string{true: "spec.ref.semver wins over the tag"}[t.Problem == ""]
 		})
 	case w.faults.Health && r.oneIn(3):
-		w.red = !w.red && r.oneIn(2)
+		w.externalUnhealthy = !w.externalUnhealthy && r.oneIn(2)
 	case w.faults.Health && r.oneIn(6) && len(checks) > 0:
 		i := r.below(len(checks))
 		w.checks.set(slices.Delete(slices.Clone(checks), i, i+1), w.lagging())
-		w.mon.checksChanged()
+		w.mon.onChecksChanged()
 	case w.faults.Health && r.oneIn(4) && len(checks) < 4:
 		w.newCheck(10 + w.names)
 		w.names++
 	}
 }
 
-func (w *World) gatekeeping() {
+func (w *Cluster) changeGates() {
 	if !w.faults.Gates {
 		return
 	}
@@ -386,18 +386,18 @@ func (w *World) gatekeeping() {
 		w.note("gate", "%s is deleted", w.gates.live()[i].Name)
 		w.editGates(func(l []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return slices.Delete(l, i, i+1) })
 	default:
-		w.turnGate(w.rng.below(n))
+		w.changeGate(w.rng.below(n))
 	}
 }
 
-// person does what people do to a Rollout.
-func (w *World) person() {
+// userAction runs a random action of a person.
+func (w *Cluster) userAction() {
 	r := &w.rng
 	tag := w.someTag()
 	f := &w.faults
-	deeds := []struct {
-		may bool
-		do  func()
+	actions := []struct {
+		enabled bool
+		do      func()
 	}{
 		{f.Forces, func() { w.annotate(v1alpha1.AnnotationForceDeploy, tag) }},
 		{f.Bypasses, func() { w.annotate(v1alpha1.AnnotationBypassGates, tag) }},
@@ -406,24 +406,24 @@ func (w *World) person() {
 		{f.Lifts, func() {
 			w.annotate(v1alpha1.AnnotationLiftQuarantine, tag+pick(r, []string{" it was the database", ""}))
 		}},
-		{f.People, w.speak},
-		{f.People, w.speak},
+		{f.People, w.createApproval},
+		{f.People, w.createApproval},
 		{f.People, w.breakGlass},
-		{f.People, w.takeBack},
+		{f.People, w.withdraw},
 		{f.Forces, func() { w.annotate(v1alpha1.AnnotationDeployUser, "kim") }},
 		{f.Suspends, func() { w.editSpec(func(s *v1alpha1.RolloutSpec) { s.Suspend = !s.Suspend && r.oneIn(2) }) }},
 		{f.SpecEdits, func() { w.editSpec(w.randomSpec) }},
 		{f.Pins, func() { w.repin(tag) }},
 	}
-	deed := pick(r, deeds)
-	if deed.may {
+	deed := pick(r, actions)
+	if deed.enabled {
 		deed.do()
 		ro := w.rollout.live()
 		w.note("person", "annotations %v, pin %v, suspend %v", ro.annotations, text(ro.spec.WantedVersion), ro.spec.Suspend)
 	}
 }
 
-func (w *World) repin(tag string) {
+func (w *Cluster) repin(tag string) {
 	w.editSpec(func(s *v1alpha1.RolloutSpec) {
 		was := s.WantedVersion
 		s.WantedVersion = nil

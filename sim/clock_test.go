@@ -6,14 +6,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Clock is the time of the world: one that everybody stamps with and that jumps, and one beside it that only runs.
+// Clock is the time of the simulation: the wall clock, which jumps, and a monotonic clock.
 type Clock struct {
 	wall time.Time
 	mono time.Duration
-	// observed is the part of mono in which the controller could observe the world, and blind whether it cannot now.
+	// observed is the part of mono in which the controller could observe the cluster. blind is set while it cannot.
 	observed time.Duration
 	blind    bool
-	// jumps counts jumps forwards: they may hide from a process that was not alive.
+	// jumps counts jumps forwards. A process that was not running cannot notice them.
 	jumps int
 }
 
@@ -21,7 +21,7 @@ var epoch = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
 
 func newClock() Clock { return Clock{wall: epoch} }
 
-// Advance lets time pass.
+// Advance advances both clocks.
 func (c *Clock) Advance(d time.Duration) {
 	c.wall, c.mono = c.wall.Add(d), c.mono+d
 	if !c.blind {
@@ -29,7 +29,7 @@ func (c *Clock) Advance(d time.Duration) {
 	}
 }
 
-// now is the time on the clock that only runs.
+// now returns the time of the monotonic clock.
 func (c *Clock) now() time.Time { return epoch.Add(c.mono) }
 
 // Jump sets the clock forwards or back.
@@ -40,12 +40,12 @@ func (c *Clock) Jump(d time.Duration) {
 	}
 }
 
-// stamp is the time as the API stores it: whole seconds.
+// stamp returns the time as the API stores it: in whole seconds.
 func (c *Clock) stamp() time.Time { return c.wall.Truncate(time.Second) }
 
 func (c *Clock) stored() *metav1.Time { return &metav1.Time{Time: c.stamp()} }
 
-// Rand is a small source of chance. Equal seeds give equal worlds.
+// Rand is a small random number generator. Equal seeds give equal runs.
 type Rand struct{ state uint64 }
 
 func (r *Rand) next() uint64 {
@@ -59,7 +59,7 @@ func (r *Rand) next() uint64 {
 // below returns a number from 0 to n-1.
 func (r *Rand) below(n int) int { return int(r.next() % uint64(n)) }
 
-// oneIn is true once in n times.
+// oneIn returns true once in n calls on average.
 func (r *Rand) oneIn(n int) bool { return r.below(n) == 0 }
 
 func (r *Rand) seconds(from, to int) time.Duration {

@@ -1,10 +1,10 @@
-// Package sim is a world in which the decision core is tried: a store with resource versions, caches that lag behind it, a Flux
-// that takes its time, gates and checks that change their minds, people who do as they like, a clock that jumps, and a process
-// that dies between any two effects.
+// Package sim simulates a cluster around the decision core: an API server with resource versions, caches that lag, a slow
+// Flux, gates and checks whose results change, people who change everything, a clock that jumps, and a controller that may
+// crash between any two writes.
 //
-// Everything that happens follows from a seed or from a script, so every run can be repeated. After every step a monitor judges
-// what has really happened, without asking the core. After the chaos the world falls quiet, and the Rollout has to come to rest
-// where it must.
+// Everything follows from a seed or from a script, so every run can be repeated. After every step, a monitor checks the
+// invariants against its own records, without asking the core. At the end of a run the faults stop, and the Rollout has to
+// reach the state that the cluster implies and stay there.
 //
-// The package touches no cluster, no network, and no clock.
+// The package uses no cluster, no network and no real clock.
 package sim

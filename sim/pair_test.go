@@ -21,51 +21,51 @@ import (
 
 const promotionGate = "production-after-staging"
 
-var errPlace = errors.New("the place cannot be reached")
+var errUnreachable = errors.New("the place cannot be reached")
 
-// pair is two clusters, staging and production, whose environments meet at a place.
+// pair is two clusters, staging and production, whose Environments share a backend.
 type pair struct {
 	rng                 Rand
 	staging, production *side
-	place               *memory.Service
+	service             *memory.Service
 	ledger              *ledger
-	// unreliable is what may go wrong on the way to the place.
+	// Faults of the backend.
 	unreliable, slow, outages, forgers bool
-	down, quiet                        bool
-	patience, soak                     time.Duration
+	down, stable                       bool
+	maxAge, soak                       time.Duration
 	faulty                             string
 	promoted                           int
 }
 
-// side is one cluster with a controller of environments in it, as small as it can be.
+// side is one cluster with a minimal Environment controller.
 type side struct {
-	*World
+	*Cluster
 	p       *pair
 	env     *environments.Environment
 	actor   string
 	backend *memory.Backend
-	// news are what the place has said, of which the controller sees a late version.
-	snapshot lane[heardNews]
+	// snapshot is what was read from the backend. The controller may see a late version.
+	snapshot store[snapshotRead]
 }
 
-// heardNews is an answer of the place, and the facts that it may be made of.
-type heardNews struct {
+// snapshotRead is a snapshot with the states of staging that it may show.
+type snapshotRead struct {
 	environment.Snapshot
-	facts []facts
+	states []stagingState
 }
 
-// Now and Since are the clock of the place, which is that of production.
+// Now and Since implement the clock of the backend, which is that of production.
 func (p *pair) Now() time.Time                  { return p.production.wall }
 func (p *pair) Since(t time.Time) time.Duration { return p.Now().Sub(t) }
 
 func newPair(seed uint64, o options) *pair {
 	p := &pair{rng: Rand{state: seed ^ 0x5eed}, faulty: o.faulty}
 	p.ledger = newLedger(p)
-	p.place = memory.NewService(p)
-	p.place.Interrupt(p.interrupt)
+	p.service = memory.NewService(p)
+	p.service.Interrupt(p.interrupt)
 	r := &p.rng
 	p.unreliable, p.slow, p.outages, p.forgers = r.oneIn(2), r.oneIn(2), r.oneIn(3), r.oneIn(2)
-	p.patience = pick(r, []time.Duration{0, 10 * time.Minute, 2 * time.Minute})
+	p.maxAge = pick(r, []time.Duration{0, 10 * time.Minute, 2 * time.Minute})
 	p.soak = pick(r, []time.Duration{0, 0, 20 * time.Second})
 	p.staging, p.production = p.side("staging", r.next(), o), p.side("production", r.next(), o)
 	p.production.env.Spec.Relationship = &environments.Relationship{Environment: "staging", Type: environments.After}
@@ -74,7 +74,7 @@ func newPair(seed uint64, o options) *pair {
 }
 
 func (p *pair) side(name string, seed uint64, o options) *side {
-	s := &side{World: newWorld(seed, o.chain), p: p, actor: "kuberik"}
+	s := &side{Cluster: newCluster(seed, o.chain), p: p, actor: "kuberik"}
 	if o.trace > 0 {
 		s.trace = &trace{keep: o.trace}
 	}
@@ -82,25 +82,25 @@ func (p *pair) side(name string, seed uint64, o options) *side {
 		ObjectMeta: metav1.ObjectMeta{Name: "app", UID: types.UID("env-" + name)},
 		Spec:       environments.EnvironmentSpec{RolloutRef: corev1.LocalObjectReference{Name: rolloutName}, Name: "shop", Environment: name},
 	}
-	s.backend = p.place.Backend(s.actor)
+	s.backend = p.service.Backend(s.actor)
 	s.paired = true
 	s.populate()
 	return s
 }
 
-// interrupt loses what is asked of the place, or its answer.
+// interrupt makes a request to the backend fail, before or after its effect.
 func (p *pair) interrupt(memory.Effect) (i memory.Interruption) {
 	switch {
-	case p.quiet:
+	case p.stable:
 	case p.down, p.unreliable && p.rng.oneIn(12):
-		i.Before = errPlace
+		i.Before = errUnreachable
 	case p.unreliable && p.rng.oneIn(12):
-		i.After = errPlace
+		i.After = errUnreachable
 	}
 	return i
 }
 
-// step lets one thing happen.
+// step runs one random event.
 func (p *pair) step() {
 	r := &p.rng
 	if p.outages && r.oneIn(40) {
@@ -113,7 +113,7 @@ func (p *pair) step() {
 		p.staging.annotate(v1alpha1.AnnotationForceDeploy, p.staging.someKnownTag())
 	}
 	if r.oneIn(60) {
-		p.staging.goBack()
+		p.staging.redeployOlder()
 	}
 	s, other := p.staging, p.production
 	if r.oneIn(2) {
@@ -121,16 +121,16 @@ func (p *pair) step() {
 	}
 	before := s.mono
 	if r.oneIn(4) {
-		s.control()
+		s.reconcileEnvironment()
 	} else {
-		s.live()
+		s.stepCluster()
 	}
 	other.Advance(s.mono - before)
-	p.ledger.look()
+	p.ledger.observe()
 }
 
-// goBack deploys again what ran before the newest release, and may bring a newer one right after it.
-func (s *side) goBack() {
+// redeployOlder deploys an older version again, sometimes followed by a new release.
+func (s *side) redeployOlder() {
 	history := s.rollout.live().status.History
 	if len(history) < 2 || *history[0].BakeStatus != string(v1alpha1.BakeSucceeded) {
 		return
@@ -141,15 +141,15 @@ func (s *side) goBack() {
 	}
 }
 
-// live lets one thing happen in a cluster, as in the worlds that are alone, but for the gate of the environment.
-func (s *side) live() {
+// stepCluster runs one random event in a cluster, as Cluster.step does, except that the gate of the Environment has special rules.
+func (s *side) stepCluster() {
 	s.Counts.Steps++
-	s.pass()
+	s.passTime()
 	s.expire()
 	r := &s.rng
 	switch n := r.below(100); {
 	case n < 45:
-		s.shell.pass()
+		s.controller.reconcile()
 	case n < 60:
 		s.catchUp()
 		s.snapshot.lag = max(0, s.snapshot.lag-r.below(3))
@@ -158,15 +158,15 @@ func (s *side) live() {
 	case n < 84:
 		s.publish()
 	case n < 90:
-		s.mischief()
+		s.disturb()
 	case n < 94:
-		s.meddle()
+		s.changeOwnGate()
 	default:
-		s.person()
+		s.userAction()
 	}
 }
 
-// expire marks the verdicts that are over, in every version that a pass may see: the monitor takes an open one for open.
+// expire closes verdicts that have expired in every cached version, because the monitor does not read their times.
 func (s *side) expire() {
 	for i, gates := range s.gates.past {
 		for j, g := range gates {
@@ -182,14 +182,14 @@ func (s *side) expire() {
 	}
 }
 
-// meddle lets people change gates: those of others as they like, that of the environment as far as they can.
-func (s *side) meddle() {
+// changeOwnGate lets people change gates, including the gate of the Environment.
+func (s *side) changeOwnGate() {
 	r := &s.rng
-	i := slices.IndexFunc(s.gates.live(), ofEnvironment)
+	i := slices.IndexFunc(s.gates.live(), isOwnGate)
 	switch {
 	case !s.faults.Gates:
 	case i < 0:
-		s.gatekeeping()
+		s.changeGates()
 	case r.oneIn(4):
 		s.setGate(nil)
 		s.note("gate", "that of the environment is deleted")
@@ -206,16 +206,16 @@ func (s *side) meddle() {
 		s.newGate()
 	default:
 		for j, g := range s.gates.live() {
-			if !ofEnvironment(g) && r.oneIn(2) {
-				s.turnGate(j)
+			if !isOwnGate(g) && r.oneIn(2) {
+				s.changeGate(j)
 			}
 		}
 	}
 }
 
-func ofEnvironment(g *v1alpha1.RolloutGate) bool { return len(g.OwnerReferences) > 0 }
+func isOwnGate(g *v1alpha1.RolloutGate) bool { return len(g.OwnerReferences) > 0 }
 
-// promotion is the gate of the environment, or nil.
+// promotion returns the gate of the Environment, or nil.
 func (s *side) promotion() *v1alpha1.RolloutGate {
 	for _, g := range s.gates.live() {
 		if g.Name == promotionGate {
@@ -225,36 +225,37 @@ func (s *side) promotion() *v1alpha1.RolloutGate {
 	return nil
 }
 
-// setGate puts the gate of the environment in place. Without one, what reads gates finds that one is missing.
+// setGate stores the gate of the Environment, or its placeholder if it is nil.
 func (s *side) setGate(g *v1alpha1.RolloutGate) {
 	if g == nil {
 		ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: rolloutName}}
 		g = gate.Placeholder(ro, "Environment", s.env.Name, s.env.UID)
 	}
-	if s.p.quiet {
-		fill(g)
+	if s.p.stable {
+		padVerdicts(g)
 	}
 	s.editGates(func(list []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
-		return append(slices.DeleteFunc(list, ofEnvironment), g)
+		return append(slices.DeleteFunc(list, isOwnGate), g)
 	})
 }
 
-// fill adds verdicts on releases that there are none of: in a quiet world, a gate that says less than there are releases is answered for.
-func fill(g *v1alpha1.RolloutGate) {
+// padVerdicts adds verdicts so that the settled cluster does not wait for more: a gate with fewer verdicts than
+// releases is due.
+func padVerdicts(g *v1alpha1.RolloutGate) {
 	for len(g.Status.Verdicts) < 60 {
 		g.Status.Verdicts = append(g.Status.Verdicts, v1alpha1.GateVerdict{State: v1alpha1.GateClosed})
 	}
 }
 
-// forge lets a stranger say that the newest release of production is Available in staging.
+// forge lets an untrusted login report that the newest release of production is Available in staging.
 func (p *pair) forge() {
 	id := int64(p.rng.below(5))
 	v := v1alpha1.VersionInfo{Tag: p.production.policy.live().Tag, Digest: p.production.policy.live().Digest}
 	if v.Digest == "" {
 		return
 	}
-	// What becomes of it is no matter: whoever forges can try again.
-	ignored := p.place.Backend("mallory").Publish(context.Background(), environment.State{
+	// The result does not matter: a forger can try again.
+	ignored := p.service.Backend("mallory").Publish(context.Background(), environment.State{
 		Application: "shop", Environment: "staging", Deployments: []environment.Deployment{{
 			Key: fmt.Sprintf("%s/%d", p.staging.env.UID, id), ID: id, Version: v, State: v1alpha1.BakeSucceeded, At: p.Now(), AvailableSince: p.Now(),
 		}},
@@ -262,53 +263,53 @@ func (p *pair) forge() {
 	p.production.note("forger", "%s is Available in staging: %v", v.Tag, ignored)
 }
 
-// control is one look of the controller of environments. It reports whether it changed anything.
-func (s *side) control() bool {
-	changed, err := s.look()
+// reconcileEnvironment runs one reconciliation of the Environment. It reports whether it changed anything.
+func (s *side) reconcileEnvironment() bool {
+	changed, err := s.publishAndEvaluate()
 	if errors.Is(err, errCrash) {
-		s.shell.restart() // they are one process
-		s.backend, s.snapshot = s.p.place.Backend(s.actor), lane[heardNews]{}
+		s.controller.restart() // both controllers are one process
+		s.backend, s.snapshot = s.p.service.Backend(s.actor), store[snapshotRead]{}
 	}
 	return changed || err != nil
 }
 
-func (s *side) look() (bool, error) {
+func (s *side) publishAndEvaluate() (bool, error) {
 	cached := s.rollout.cached()
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{UID: s.env.UID}, Spec: *cached.spec, Status: *cached.status}
-	writes := s.p.place.Writes()
-	// Something may be delivered twice.
-	for range 1 + map[bool]int{true: 1}[!s.p.quiet && s.rng.oneIn(5)] {
-		err := s.shell.effect("publish", func() error { return s.backend.Publish(context.Background(), environment.StateOf(s.env, ro)) })
+	writes := s.p.service.Writes()
+	// A state may be published twice.
+	for range 1 + map[bool]int{true: 1}[!s.p.stable && s.rng.oneIn(5)] {
+		err := s.controller.effect("publish", func() error { return s.backend.Publish(context.Background(), environment.StateOf(s.env, ro)) })
 		switch {
 		case errors.Is(err, errCrash):
 			return true, err
 		case err == nil && s == s.p.staging:
-			s.p.ledger.told(cached)
+			s.p.ledger.notePublished(cached)
 		}
 	}
 	if s != s.p.production {
-		return s.p.place.Writes() != writes, nil
+		return s.p.service.Writes() != writes, nil
 	}
 	s.read()
-	g, err := s.keepGate()
+	g, err := s.ensureGate()
 	if err != nil || g == nil {
 		return true, err
 	}
-	wrote, err := s.judgeReleases(g, ro)
-	return wrote || s.p.place.Writes() != writes, err
+	wrote, err := s.writeVerdicts(g, ro)
+	return wrote || s.p.service.Writes() != writes, err
 }
 
-// read asks the place. What it says may arrive late.
+// read reads the backend. The snapshot may reach the controller late.
 func (s *side) read() {
 	snapshot, err := s.backend.Read(context.Background(), "shop")
 	if err != nil {
 		return
 	}
-	s.snapshot.set(heardNews{snapshot, s.p.ledger.window()}, s.p.slow && !s.p.quiet && s.rng.oneIn(2))
+	s.snapshot.set(snapshotRead{snapshot, s.p.ledger.possibleStates()}, s.p.slow && !s.p.stable && s.rng.oneIn(2))
 }
 
-// keepGate makes the gate what it has to be, from what a cache may know of it. It returns nil if that has to be done again.
-func (s *side) keepGate() (*v1alpha1.RolloutGate, error) {
+// ensureGate creates or corrects the gate. It returns nil if another reconciliation has to follow.
+func (s *side) ensureGate() (*v1alpha1.RolloutGate, error) {
 	g := s.promotion()
 	next := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: promotionGate, UID: "gate", Generation: 1}}
 	if g != nil {
@@ -324,21 +325,21 @@ func (s *side) keepGate() (*v1alpha1.RolloutGate, error) {
 	if g != nil {
 		next.Generation++
 	}
-	err := s.shell.effect("gate", func() error {
+	err := s.controller.effect("gate", func() error {
 		s.setGate(next)
 		return nil
 	})
 	return nil, err
 }
 
-// judgeReleases writes the verdicts.
-func (s *side) judgeReleases(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) (bool, error) {
-	var heard heardNews
+// writeVerdicts writes the verdicts.
+func (s *side) writeVerdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) (bool, error) {
+	var read snapshotRead
 	if s.snapshot.count > 0 {
-		heard = s.snapshot.cached()
+		read = s.snapshot.cached()
 	}
 	evaluation := environment.Evaluation{
-		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", MinAvailableFor: s.p.soak}}, Snapshot: heard.Snapshot, MaxAge: s.p.patience, Now: s.wall,
+		Rollout: ro, Upstreams: []environment.Upstream{{Environment: "staging", MinAvailableFor: s.p.soak}}, Snapshot: read.Snapshot, MaxAge: s.p.maxAge, Now: s.wall,
 	}
 	if distort := promotionFaults[s.p.faulty]; distort != nil {
 		distort(&evaluation)
@@ -346,18 +347,18 @@ func (s *side) judgeReleases(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) (boo
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
 	next.Status.Verdicts, _ = evaluation.Verdicts(g.Status.Verdicts)
-	if s.p.faulty == "trusts old news" {
+	if s.p.faulty == "trusts an old snapshot" {
 		keepOpen(next.Status.Verdicts, g.Status.Verdicts)
 	}
-	if s.p.quiet {
-		fill(next)
+	if s.p.stable {
+		padVerdicts(next)
 	}
 	if equality.Semantic.DeepEqual(next.Status, g.Status) {
 		return false, nil
 	}
-	return true, s.shell.effect("verdicts", func() error {
+	return true, s.controller.effect("verdicts", func() error {
 		s.setGate(next)
-		s.p.ledger.judgeVerdicts(next.Status.Verdicts, heard)
+		s.p.ledger.checkVerdicts(next.Status.Verdicts, read)
 		return nil
 	})
 }

@@ -18,31 +18,31 @@ const (
 	shortPairs = 150
 	longPairs  = 2000
 	pairSteps  = 400
-	// maxRounds is how often two quiet clusters may have to look at each other before the newest release is everywhere.
+	// maxRounds limits how often both clusters reconcile until the newest release runs in both.
 	maxRounds = 40
 )
 
-// promotionFaults are what a faulty controller of environments makes of what it knows; the monitor has to notice each.
+// promotionFaults are defects of the Environment controller that the monitor has to notice.
 var promotionFaults = map[string]func(*environment.Evaluation){
-	"trusts old news": nil, // keepOpen
-	"takes deploying for Available": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) {
+	"trusts an old snapshot": nil, // see keepOpen
+	"treats deploying as Available": changeDeployments(func(d *environment.Deployment, _ v1alpha1.VersionInfo) {
 		if d.State == v1alpha1.BakeDeploying || d.State == v1alpha1.BakeInProgress {
 			d.State = v1alpha1.BakeSucceeded
 		}
 	}),
-	"ignores digests": told(func(d *environment.Deployment, candidate v1alpha1.VersionInfo) {
+	"ignores digests": changeDeployments(func(d *environment.Deployment, candidate v1alpha1.VersionInfo) {
 		if d.Version.Tag == candidate.Tag {
 			d.Version.Digest = candidate.Digest
 		}
 	}),
-	"counts time after a replacement": told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.At = d.At.Add(time.Hour) }),
+	"counts time after a replacement": changeDeployments(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.At = d.At.Add(time.Hour) }),
 	"forgets returns":                 forgetReturns,
-	"believes everybody":              told(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.UntrustedReason = "" }),
-	"needs no environment":            func(s *environment.Evaluation) { s.Upstreams = nil },
+	"trusts every login":              changeDeployments(func(d *environment.Deployment, _ v1alpha1.VersionInfo) { d.UntrustedReason = "" }),
+	"has no upstream":                 func(s *environment.Evaluation) { s.Upstreams = nil },
 }
 
-// told changes each deployment in the news; for each candidate once.
-func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*environment.Evaluation) {
+// changeDeployments changes each deployment of the snapshot, once for each candidate.
+func changeDeployments(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*environment.Evaluation) {
 	return func(s *environment.Evaluation) {
 		s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
 		for i := range s.Snapshot.Environments {
@@ -58,7 +58,7 @@ func told(change func(*environment.Deployment, v1alpha1.VersionInfo)) func(*envi
 	}
 }
 
-// forgetReturns leaves out what upstream went back to, unless it runs there now.
+// forgetReturns removes deployments of a version that was deployed before, except the newest deployment.
 func forgetReturns(s *environment.Evaluation) {
 	s.Snapshot.Environments = slices.Clone(s.Snapshot.Environments)
 	for i := range s.Snapshot.Environments {
@@ -74,7 +74,7 @@ func forgetReturns(s *environment.Evaluation) {
 	}
 }
 
-// keepOpen keeps open what was.
+// keepOpen keeps open verdicts open.
 func keepOpen(list, old []v1alpha1.GateVerdict) {
 	for i := range list {
 		for _, o := range old {
@@ -85,65 +85,66 @@ func keepOpen(list, old []v1alpha1.GateVerdict) {
 	}
 }
 
-// facts are how staging stood in one version of its Rollout.
-type facts struct {
+// stagingState is the state of staging in one version of its Rollout.
+type stagingState struct {
 	rv          int64
 	quarantined []v1alpha1.ReleaseIdentity
-	// newest is the newest deployment.
+	// newest is the ID of the newest deployment.
 	newest int64
 }
 
-// ledger is what the monitor of a pair knows, from the records of the two Rollouts and from nobody else.
+// ledger is what the monitor of a pair knows, from the two Rollouts only.
 type ledger struct {
-	p      *pair
-	broken string
-	// available says in which version of staging's Rollout a digest was first Available, here what was Available in production.
+	p         *pair
+	violation string
+	// available maps digests to the version of staging's Rollout in which they were first Available.
+	// availableInProduction are the digests that were Available in production.
 	available map[string]int64
-	// loose are the tags of what was Available in staging and has no digest on record: nothing but a revision tells what it was.
-	loose map[string]bool
-	here  map[string]bool
-	// deployed are the digests of staging's deployments, decided when they were decided, and since when they were Available.
+	// withoutDigest are the tags that were Available in staging without a digest. Only their revisions identify them.
+	withoutDigest         map[string]bool
+	availableInProduction map[string]bool
+	// For each deployment of staging: its digest, when it was decided, and when it became Available.
 	deployed       map[int64]string
 	decided, since map[int64]time.Time
-	past           []facts
-	// known is the version that was published last, whole.
-	known  int64
-	handed map[int64]bool
+	past           []stagingState
+	// publishedRV is the resource version that was last published without an error.
+	publishedRV int64
+	reachedFlux map[int64]bool
 }
 
 func newLedger(p *pair) *ledger {
 	return &ledger{
-		p: p, available: map[string]int64{}, loose: map[string]bool{}, here: map[string]bool{}, handed: map[int64]bool{},
+		p: p, available: map[string]int64{}, withoutDigest: map[string]bool{}, availableInProduction: map[string]bool{}, reachedFlux: map[int64]bool{},
 		deployed: map[int64]string{}, decided: map[int64]time.Time{}, since: map[int64]time.Time{},
 	}
 }
 
-func (l *ledger) breaks(format string, args ...any) {
-	if l.broken == "" {
-		l.broken = fmt.Sprintf(format, args...)
-		l.p.production.note("BROKEN", "%s", l.broken)
+func (l *ledger) violate(format string, args ...any) {
+	if l.violation == "" {
+		l.violation = fmt.Sprintf(format, args...)
+		l.p.production.note("BROKEN", "%s", l.violation)
 	}
 }
 
-// look notes what is on record in both clusters, and judges what production has handed to Flux.
-func (l *ledger) look() {
+// observe notes the statuses of both Rollouts, and checks what production has handed to Flux.
+func (l *ledger) observe() {
 	for _, s := range []*side{l.p.staging, l.p.production} {
-		if s.mon.broken != "" {
-			l.breaks("%s: %s", s.env.Spec.Environment, s.mon.broken)
+		if s.mon.violation != "" {
+			l.violate("%s: %s", s.env.Spec.Environment, s.mon.violation)
 		}
 	}
 	l.note(l.p.staging.rollout.live())
 	history := l.p.production.rollout.live().status.History
 	for i := range slices.Backward(history) {
 		e := &history[i]
-		if id := number(e); l.p.production.mon.handed[id] && !l.handed[id] {
-			l.handed[id] = true
-			l.judgeHandOver(e)
+		if id := number(e); l.p.production.mon.reachedFlux[id] && !l.reachedFlux[id] {
+			l.reachedFlux[id] = true
+			l.checkFirstHandOver(e)
 		}
 	}
 	for i := range history {
 		if *history[i].BakeStatus == string(v1alpha1.BakeSucceeded) {
-			l.here[history[i].Version.Digest] = true
+			l.availableInProduction[history[i].Version.Digest] = true
 		}
 	}
 }
@@ -152,7 +153,7 @@ func (l *ledger) note(ro *Rollout) {
 	if n := len(l.past); n > 0 && l.past[n-1].rv == ro.rv {
 		return
 	}
-	f := facts{rv: ro.rv}
+	f := stagingState{rv: ro.rv}
 	for _, q := range ro.status.Quarantined {
 		f.quarantined = append(f.quarantined, q.ReleaseIdentity)
 	}
@@ -169,53 +170,53 @@ func (l *ledger) note(ro *Rollout) {
 	l.past = append(l.past, f)
 	for i := range ro.status.History {
 		if e := &ro.status.History[i]; e.Version.Digest == "" && e.Version.Revision != nil && *e.BakeStatus == string(v1alpha1.BakeSucceeded) {
-			l.loose[e.Version.Tag] = true
+			l.withoutDigest[e.Version.Tag] = true
 		}
 	}
 }
 
-// told notes that a version of staging was published without an error.
-func (l *ledger) told(ro *Rollout) { l.known = max(l.known, ro.rv) }
+// notePublished notes that a version of staging was published without an error.
+func (l *ledger) notePublished(ro *Rollout) { l.publishedRV = max(l.publishedRV, ro.rv) }
 
-// window is how staging may stand, as far as anybody who reads now can know.
-func (l *ledger) window() []facts {
+// possibleStates returns the states of staging that a reader may see now.
+func (l *ledger) possibleStates() []stagingState {
 	i := len(l.past) - 1
-	for i > 0 && l.past[i].rv > l.known {
+	for i > 0 && l.past[i].rv > l.publishedRV {
 		i--
 	}
 	return l.past[max(i, 0):]
 }
 
-// judgeHandOver is S13: what comes to production by itself has been Available in staging, digest by digest.
-func (l *ledger) judgeHandOver(e *v1alpha1.DeploymentHistoryEntry) {
+// checkFirstHandOver checks invariant S13: a digest that production deploys automatically was Available in staging.
+func (l *ledger) checkFirstHandOver(e *v1alpha1.DeploymentHistoryEntry) {
 	past := slices.ContainsFunc(e.BypassedGates, func(g string) bool { return g == "*" || g == promotionGate || strings.HasPrefix(g, "environment/") })
 	overridden := slices.ContainsFunc(e.Overrides, func(o v1alpha1.UsedOverride) bool { return slices.Contains(o.Bypass, v1alpha1.BypassGates) })
 	_, there := l.available[e.Version.Digest]
 	switch {
-	case chosen(e), past, overridden:
-	case l.here[e.Version.Digest], l.loose[e.Version.Tag]:
+	case manual(e), past, overridden:
+	case l.availableInProduction[e.Version.Digest], l.withoutDigest[e.Version.Tag]:
 	case !there || e.Version.Digest == "":
-		l.breaks("S13: %s (%s) was handed to Flux in production, and was never Available in staging", e.Version.Tag, e.Cause)
+		l.violate("S13: %s (%s) was handed to Flux in production, and was never Available in staging", e.Version.Tag, e.Cause)
 	default:
 		l.p.promoted++
 	}
 }
 
-// judgeVerdicts: nothing is open that was not Available in staging, that the last news had quarantined or gone back from , or that
-// was replaced there before it had run for the soak (invariant 14).
-func (l *ledger) judgeVerdicts(verdicts []v1alpha1.GateVerdict, heard heardNews) {
+// checkVerdicts checks that no release is open that was not Available in staging, that staging had quarantined or
+// replaced with an older one, or that was replaced before the end of the soak (invariant 14).
+func (l *ledger) checkVerdicts(verdicts []v1alpha1.GateVerdict, read snapshotRead) {
 	for _, v := range verdicts {
-		if v.State != v1alpha1.GateOpen || l.here[v.Digest] || l.loose[v.Release] {
+		if v.State != v1alpha1.GateOpen || l.availableInProduction[v.Digest] || l.withoutDigest[v.Release] {
 			continue
 		}
-		if !slices.ContainsFunc(heard.facts, func(f facts) bool { return l.fine(f, v) }) {
-			l.breaks("%s is open in production, and staging says otherwise", v.Release)
+		if !slices.ContainsFunc(read.states, func(f stagingState) bool { return l.mayBeOpen(f, v) }) {
+			l.violate("%s is open in production, and staging says otherwise", v.Release)
 		}
 	}
 }
 
-// fine says whether a release might have gone on, as staging stood.
-func (l *ledger) fine(f facts, v v1alpha1.GateVerdict) bool {
+// mayBeOpen reports whether a release may be promoted from a state of staging.
+func (l *ledger) mayBeOpen(f stagingState, v v1alpha1.GateVerdict) bool {
 	since, there := l.available[v.Digest]
 	if !there || since > l.past[len(l.past)-1].rv {
 		return false
@@ -229,17 +230,17 @@ func (l *ledger) fine(f facts, v v1alpha1.GateVerdict) bool {
 	return !l.wentBack(at, f.newest) && (at == f.newest || l.decided[at+1].Sub(l.since[at]) >= l.p.soak)
 }
 
-// wentBack is invariant 14: an environment that deploys again what it ran before a release has gone back from it, until it deploys the release again.
+// wentBack reports whether an environment has deployed an older release again after deployment at (invariant 14).
 func (l *ledger) wentBack(at, newest int64) bool {
 	for id := at + 1; id <= newest; id++ {
-		if back := l.deployed[id]; back != "" && back != l.deployed[at] && l.deployedUpTo(back, at) > 0 {
+		if digest := l.deployed[id]; digest != "" && digest != l.deployed[at] && l.deployedUpTo(digest, at) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// deployedUpTo is the newest deployment of a digest that is no newer than another; 0 if there is none.
+// deployedUpTo returns the newest deployment of a digest up to a given one; 0 if there is none.
 func (l *ledger) deployedUpTo(digest string, newest int64) int64 {
 	for id := newest; id > 0; id-- {
 		if l.deployed[id] == digest {
@@ -249,13 +250,13 @@ func (l *ledger) deployedUpTo(digest string, newest int64) int64 {
 	return 0
 }
 
-// settle lets both clusters fall quiet, brings one more release, and expects it everywhere.
+// settle ends the faults, pushes one more release, and checks that it becomes Available in both clusters.
 func (p *pair) settle() {
-	p.quiet, p.down = true, false
+	p.stable, p.down = true, false
 	for _, s := range []*side{p.staging, p.production} {
-		s.calmDown()
+		s.stabilize()
 	}
-	p.converge() // what people asked for last is done first
+	p.converge() // pending requests come first
 	p.staging.unblock()
 	p.production.unblock()
 	p.converge()
@@ -267,36 +268,36 @@ func (p *pair) settle() {
 	for _, s := range []*side{p.staging, p.production} {
 		h := s.rollout.live().status.History
 		if len(h) == 0 || h[0].Version.Tag != tag || *h[0].BakeStatus != string(v1alpha1.BakeSucceeded) {
-			p.ledger.breaks("%s is not Available in %s after all", tag, s.env.Spec.Environment)
+			p.ledger.violate("%s does not become Available in %s", tag, s.env.Spec.Environment)
 		}
-		most := map[bool]int{true: 2, false: 1}[p.forgers] // a stranger may use the key
+		most := map[bool]int{true: 2, false: 1}[p.forgers] // an untrusted login may use the key
 		for i := range h {
-			if key := fmt.Sprintf("%s/%d", s.env.UID, number(&h[i])); p.place.Deployments(key) > most {
-				p.ledger.breaks("S17: %s was published %d times", key, p.place.Deployments(key))
+			if key := fmt.Sprintf("%s/%d", s.env.UID, number(&h[i])); p.service.Deployments(key) > most {
+				p.ledger.violate("S17: %s was published %d times", key, p.service.Deployments(key))
 			}
 		}
 	}
 }
 
-// converge lets two quiet clusters look at each other until neither changes.
+// converge reconciles both clusters until neither changes.
 func (p *pair) converge() {
 	for range maxRounds {
 		changed := false
 		for _, s := range []*side{p.staging, p.production} {
-			changed = s.control() || changed
-			changed = s.rest() || changed
+			changed = s.reconcileEnvironment() || changed
+			changed = s.settleSide() || changed
 		}
 		soaking := p.production.soaking()
-		if p.ledger.broken != "" || !changed && soaking == 0 {
+		if p.ledger.violation != "" || !changed && soaking == 0 {
 			return
 		}
 		if !changed {
-			p.production.Advance(soaking) // the clocks may be days apart
+			p.production.Advance(soaking) // the clocks may differ by days
 		}
 	}
 }
 
-// soaking is how long the newest release has to wait for time alone.
+// soaking returns how long the newest release still has to soak.
 func (s *side) soaking() time.Duration {
 	for _, v := range s.promotion().Status.Verdicts {
 		if v.Release == s.policy.live().Tag && v.Reason == environment.ReasonSoaking && v.Until != nil {
@@ -306,51 +307,51 @@ func (s *side) soaking() time.Duration {
 	return 0
 }
 
-// calmDown lets a cluster fall quiet, and be well.
-func (s *side) calmDown() {
-	own := slices.IndexFunc(s.gates.live(), ofEnvironment)
-	s.editGates(func(l []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return slices.DeleteFunc(l, ofEnvironment) })
-	s.calm()
-	s.mood, s.red = moodHealthy, false
-	s.closeOrOpen(false)
+// stabilize ends the faults in a cluster and makes it healthy.
+func (s *side) stabilize() {
+	own := slices.IndexFunc(s.gates.live(), isOwnGate)
+	s.editGates(func(l []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate { return slices.DeleteFunc(l, isOwnGate) })
+	s.stopFaults()
+	s.healthMode, s.externalUnhealthy = allHealthy, false
+	s.setGates(false)
 	s.editSpec(func(spec *v1alpha1.RolloutSpec) {
 		bake := v1alpha1.Duration("15s")
 		*spec = v1alpha1.RolloutSpec{ReleasesImagePolicy: spec.ReleasesImagePolicy, BakeTime: &bake, AfterFailure: v1alpha1.AfterFailureAllowNewer}
 	})
 	if own >= 0 {
-		s.setGate(nil) // somebody may have shut it: it is made again
+		s.setGate(nil) // a person may have closed it; it is created again
 	}
 	s.snapshot.lag = 0
 }
 
-// unblock lets a person decide about a release that waits for one.
+// unblock lets a person decide about a paused release.
 func (s *side) unblock() {
 	if h := s.rollout.live().status.History; len(h) > 0 && h[0].PausedTime != nil {
 		s.annotate(v1alpha1.AnnotationUnblockFailed, "true")
 	}
 }
 
-// rest lets a quiet cluster come to rest. It reports whether it did anything.
-func (s *side) rest() bool {
-	s.shell.dirty = true
+// settleSide reconciles until nothing is due. It reports whether the Rollout changed.
+func (s *side) settleSide() bool {
+	s.controller.queued = true
 	rv := s.rollout.live().rv
-	for passes := 0; passes < maxQuietPasses && s.advance(); {
-		if !s.shell.dirty && s.shell.again != s.mono {
+	for passes := 0; passes < maxSettlePasses && s.advanceToNextEvent(); {
+		if !s.controller.queued && s.controller.requeueAt != s.mono {
 			continue
 		}
 		passes++
 		s.expire()
-		s.shell.pass()
-		s.p.ledger.look()
+		s.controller.reconcile()
+		s.p.ledger.observe()
 	}
 	return s.rollout.live().rv != rv
 }
 
-// runPair lets one seed happen to two clusters.
+// runPair runs one seed in two clusters.
 func runPair(seed uint64, o options) (p *pair) {
 	p = newPair(seed, o)
 	for range o.chaos {
-		if p.step(); p.ledger.broken != "" {
+		if p.step(); p.ledger.violation != "" {
 			return p
 		}
 	}
@@ -358,14 +359,14 @@ func runPair(seed uint64, o options) (p *pair) {
 	return p
 }
 
-// TestPromotion runs pairs of clusters in which everything goes wrong.
+// TestPromotion runs pairs of clusters with random faults.
 func TestPromotion(t *testing.T) {
 	t.Parallel()
 	if *seed >= 0 {
 		p := runPair(uint64(*seed), options{chain: release.Rules(), chaos: pairSteps, trace: 4000})
-		t.Log(p.story())
-		if p.ledger.broken != "" {
-			t.Fatal(p.ledger.broken)
+		t.Log(p.traces())
+		if p.ledger.violation != "" {
+			t.Fatal(p.ledger.violation)
 		}
 		return
 	}
@@ -376,15 +377,15 @@ func TestPromotion(t *testing.T) {
 	begin := time.Now()
 	var promoted, deployments atomic.Int64
 	var mu sync.Mutex
-	broken := map[int]string{}
-	each(n, func(i int) {
+	violation := map[int]string{}
+	inParallel(n, func(i int) {
 		p := runPair(uint64(i), options{chain: release.Rules(), chaos: pairSteps})
 		promoted.Add(int64(p.promoted))
 		deployments.Add(int64(p.production.Counts.Deployments))
-		if p.ledger.broken != "" {
+		if p.ledger.violation != "" {
 			mu.Lock()
 			defer mu.Unlock()
-			broken[i] = p.ledger.broken
+			violation[i] = p.ledger.violation
 		}
 	})
 	t.Logf("%d pairs: %d deployments in production, %d of them promoted, in %s", n, deployments.Load(), promoted.Load(), time.Since(begin).Round(time.Millisecond))
@@ -392,7 +393,7 @@ func TestPromotion(t *testing.T) {
 		t.Errorf("only %d releases were promoted", promoted.Load())
 	}
 	shown := 0
-	for i, what := range broken {
+	for i, what := range violation {
 		if shown++; shown <= 5 {
 			t.Errorf("seed %d: %s\nrun it again: go test ./sim -run TestPromotion$ -seed=%d -v", i, what, i)
 		}
@@ -402,7 +403,7 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
-// TestMonitorNoticesFaultyPromotion breaks the promotion on purpose.
+// TestMonitorNoticesFaultyPromotion runs controllers with defects.
 func TestMonitorNoticesFaultyPromotion(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -411,8 +412,8 @@ func TestMonitorNoticesFaultyPromotion(t *testing.T) {
 	for name := range promotionFaults {
 		found := ""
 		for s := range uint64(400) {
-			if p := runPair(s, options{chain: release.Rules(), chaos: 4 * pairSteps, faulty: name}); p.ledger.broken != "" {
-				found = fmt.Sprintf("pair %d: %s", s, p.ledger.broken)
+			if p := runPair(s, options{chain: release.Rules(), chaos: 4 * pairSteps, faulty: name}); p.ledger.violation != "" {
+				found = fmt.Sprintf("pair %d: %s", s, p.ledger.violation)
 				break
 			}
 		}
@@ -423,8 +424,8 @@ func TestMonitorNoticesFaultyPromotion(t *testing.T) {
 	}
 }
 
-// story is what happened in both clusters.
-func (p *pair) story() string {
+// traces returns the traces of both clusters.
+func (p *pair) traces() string {
 	p.staging.dump()
 	p.production.dump()
 	for _, g := range p.production.gates.live() {

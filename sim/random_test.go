@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "how many worlds to run; 0: as many as the kind of test asks for")
-	seed  = flag.Int64("seed", -1, "run this world alone, and show what happens in it")
+	seeds = flag.Int("seeds", 0, "how many seeds to run; 0: the default of the test")
+	seed  = flag.Int64("seed", -1, "run only this seed, and show what happens")
 )
 
 const (
@@ -22,14 +22,14 @@ const (
 	chaosSteps = 250
 )
 
-// TestRandomWorlds runs worlds in which everything goes wrong, and expects no invariant to break.
-func TestRandomWorlds(t *testing.T) {
+// TestRandomFaults runs simulations with random faults and checks every invariant.
+func TestRandomFaults(t *testing.T) {
 	t.Parallel()
 	if *seed >= 0 {
 		out := run(uint64(*seed), options{chain: release.Rules(), trace: 4000, chaos: chaosSteps})
 		t.Log("\n" + strings.Join(out.Trace, "\n"))
-		if out.Broken != "" {
-			t.Fatal(out.Broken)
+		if out.Violation != "" {
+			t.Fatal(out.Violation)
 		}
 		return
 	}
@@ -42,19 +42,19 @@ func TestRandomWorlds(t *testing.T) {
 		n = longSeeds
 	}
 	begin := time.Now()
-	total, broken := runMany(t, n)
+	total, violation := runMany(t, n)
 	took := time.Since(begin)
-	t.Logf("%d worlds: %d steps, %d passes, %d decisions, %d crashes, %d conflicts, %d releases, %d deployments, %d writes to Flux, "+
+	t.Logf("%d runs: %d steps, %d passes, %d decisions, %d crashes, %d conflicts, %d releases, %d deployments, %d writes to Flux, "+
 		"%d Available, %d Failed in %s (%.0f steps/s)", n, total.Steps, total.Passes, total.Decisions, total.Crashes, total.Conflicts,
 		total.Releases, total.Deployments, total.HandOvers, total.Available, total.Failed, took.Round(time.Millisecond),
 		float64(total.Steps)/took.Seconds())
-	if broken != "" {
-		t.Fatal(broken)
+	if violation != "" {
+		t.Fatal(violation)
 	}
 }
 
-// runMany runs n worlds on two threads, every hundredth twice.
-func runMany(t *testing.T, n int) (total Counts, broken string) {
+// runMany runs n seeds on two threads, and every hundredth seed twice.
+func runMany(t *testing.T, n int) (total Counts, violation string) {
 	t.Helper()
 	var next atomic.Uint64
 	var mu sync.Mutex
@@ -67,13 +67,13 @@ func runMany(t *testing.T, n int) (total Counts, broken string) {
 					return
 				}
 				out := run(s, options{chain: release.Rules(), chaos: chaosSteps})
-				if s%100 == 0 && out.Broken == "" && run(s, options{chain: release.Rules(), chaos: chaosSteps}).Digest != out.Digest {
-					out.Broken = "the same seed gave another world"
+				if s%100 == 0 && out.Violation == "" && run(s, options{chain: release.Rules(), chaos: chaosSteps}).Digest != out.Digest {
+					out.Violation = "the same seed gave another result"
 				}
 				mu.Lock()
 				total.add(out.Counts)
-				if out.Broken != "" && broken == "" {
-					broken = run(s, options{chain: release.Rules(), chaos: chaosSteps, trace: 60}).String()
+				if out.Violation != "" && violation == "" {
+					violation = run(s, options{chain: release.Rules(), chaos: chaosSteps, trace: 60}).String()
 					next.Store(uint64(n))
 				}
 				mu.Unlock()
@@ -81,5 +81,5 @@ func runMany(t *testing.T, n int) (total Counts, broken string) {
 		})
 	}
 	wg.Wait()
-	return total, broken
+	return total, violation
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// mutantSeeds is how many worlds a mutant may survive.
+// mutantSeeds is the number of seeds that are tried on a mutant.
 const mutantSeeds = 3000
 
-// TestEveryRuleIsNeeded takes each rule and each chore out of the policy in turn, and expects something to notice.
+// TestEveryRuleIsNeeded removes each rule and each chore in turn, and expects a seed or a script to fail.
 func TestEveryRuleIsNeeded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute or two")
 	}
 	chain := release.Rules()
-	type mutant struct{ name, noticed string }
+	type mutant struct{ name, firstViolation string }
 	var mutants []*mutant
 	var chains []release.Chain
 	for i, c := range chain.Chores {
@@ -32,34 +32,34 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		mutants = append(mutants, &mutant{name: "rule " + r.Name})
 		chains = append(chains, release.Chain{Chores: chain.Chores, Rules: slices.Delete(slices.Clone(chain.Rules), i, i+1)})
 	}
-	each(len(mutants), func(i int) {
+	inParallel(len(mutants), func(i int) {
 		o := options{chain: chains[i], chaos: chaosSteps}
-		mutants[i].noticed = noticed(o)
-		if what := brokenScript(t, o); mutants[i].noticed == "" {
-			mutants[i].noticed = what
+		mutants[i].firstViolation = firstViolation(o)
+		if what := brokenScript(t, o); mutants[i].firstViolation == "" {
+			mutants[i].firstViolation = what
 		} else if what != "" {
-			mutants[i].noticed += "; " + what
+			mutants[i].firstViolation += "; " + what
 		}
 	})
 	for _, m := range mutants {
-		t.Logf("without %-28s %s", m.name, m.noticed)
-		if m.noticed == "" {
-			t.Errorf("nothing misses %s", m.name)
+		t.Logf("without %-28s %s", m.name, m.firstViolation)
+		if m.firstViolation == "" {
+			t.Errorf("no test fails without %s", m.name)
 		}
 	}
 }
 
-// TestOrderOfRules swaps neighbours and prints which swaps matter. Those that do not may still word things differently.
+// TestOrderOfRules swaps neighbouring rules and logs which swaps matter. The others may still change messages.
 func TestOrderOfRules(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute or two")
 	}
 	chain := release.Rules()
 	found := make([]string, len(chain.Rules)-1)
-	each(len(found), func(i int) {
+	inParallel(len(found), func(i int) {
 		rules := slices.Clone(chain.Rules)
 		rules[i], rules[i+1] = rules[i+1], rules[i]
-		found[i] = noticedWithin(options{chain: release.Chain{Chores: chain.Chores, Rules: rules}, chaos: chaosSteps}, mutantSeeds/6)
+		found[i] = firstViolationWithin(options{chain: release.Chain{Chores: chain.Chores, Rules: rules}, chaos: chaosSteps}, mutantSeeds/6)
 	})
 	for i, what := range found {
 		if what == "" {
@@ -69,19 +69,19 @@ func TestOrderOfRules(t *testing.T) {
 	}
 }
 
-// TestMonitorNotices breaks a promise of the core or the shell on purpose, and expects the invariant that it is about to break.
+// TestMonitorNotices runs controllers with defects, and expects the monitor to notice each.
 func TestMonitorNotices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a quarter of a minute")
 	}
 	var names []string
-	for name := range distortions {
+	for name := range brokenControllers {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	found := make([]string, len(names))
-	each(len(names), func(i int) {
-		found[i] = noticed(options{chain: release.Rules(), faulty: names[i], chaos: chaosSteps})
+	inParallel(len(names), func(i int) {
+		found[i] = firstViolation(options{chain: release.Rules(), faulty: names[i], chaos: chaosSteps})
 	})
 	for i, name := range names {
 		t.Logf("%-36s %s", name, found[i])
@@ -91,20 +91,20 @@ func TestMonitorNotices(t *testing.T) {
 	}
 }
 
-// noticed says what breaks under a mutant, and how soon; "" if nothing does.
-func noticed(o options) string { return noticedWithin(o, mutantSeeds) }
+// firstViolation returns the first violation of a mutant; empty if there is none.
+func firstViolation(o options) string { return firstViolationWithin(o, mutantSeeds) }
 
-func noticedWithin(o options, worlds int) string {
-	for s := range uint64(worlds) {
-		if out := run(s, o); out.Broken != "" {
-			return fmt.Sprintf("world %d: %s", s, strings.SplitN(out.Broken, "\n", 2)[0])
+func firstViolationWithin(o options, seeds int) string {
+	for s := range uint64(seeds) {
+		if out := run(s, o); out.Violation != "" {
+			return fmt.Sprintf("seed %d: %s", s, strings.SplitN(out.Violation, "\n", 2)[0])
 		}
 	}
 	return ""
 }
 
-// each calls f for 0 to n-1, on two threads.
-func each(n int, f func(int)) {
+// inParallel calls f with 0 to n-1 on two threads.
+func inParallel(n int, f func(int)) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	next := 0
@@ -125,7 +125,7 @@ func each(n int, f func(int)) {
 	wg.Wait()
 }
 
-// brokenScript is the first script that goes another way.
+// brokenScript returns the first script that has another result.
 func brokenScript(t *testing.T, o options) string {
 	t.Helper()
 	all := scripts(t)
@@ -136,7 +136,7 @@ func brokenScript(t *testing.T, o options) string {
 		case err != nil:
 			return fmt.Sprintf("script %s: %v", name, err)
 		case strings.Join(lines, "\n")+"\n" != all[file][1]:
-			return fmt.Sprintf("script %s goes another way", name)
+			return fmt.Sprintf("script %s has another result", name)
 		}
 	}
 	return ""

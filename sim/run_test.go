@@ -7,25 +7,25 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// Outcome of the run of one seed.
+// Outcome is the result of one seed.
 type Outcome struct {
 	Seed   uint64
 	Counts Counts
-	// Digest stands for everything that happened.
+	// Digest is a hash of everything that happened.
 	Digest uint64
-	// Broken is the invariant that did not hold; empty if all did.
-	Broken string
-	// Trace is the end of what happened, if it was asked for.
+	// Violation is the first invariant that did not hold; empty if all did.
+	Violation string
+	// Trace is the end of the trace, if it was requested.
 	Trace []string
 }
 
-// String says how a run failed, and how to see it again.
+// String describes a failed run, and how to repeat it.
 func (o Outcome) String() string {
-	return fmt.Sprintf("seed %d: %s\n%s\nrun it again: go test ./sim -run TestRandomWorlds -seed=%d -v",
-		o.Seed, o.Broken, strings.Join(o.Trace, "\n"), o.Seed)
+	return fmt.Sprintf("seed %d: %s\n%s\nrun it again: go test ./sim -run TestRandomFaults -seed=%d -v",
+		o.Seed, o.Violation, strings.Join(o.Trace, "\n"), o.Seed)
 }
 
-// options of a run.
+// options are the options of a run.
 type options struct {
 	chain  release.Chain
 	faulty string
@@ -33,8 +33,8 @@ type options struct {
 	chaos  int // steps of chaos
 }
 
-// dump shows how the world is left.
-func (w *World) dump() {
+// dump adds the final state to the trace.
+func (w *Cluster) dump() {
 	ro := w.rollout.live()
 	for i := range ro.status.History {
 		e := &ro.status.History[i]
@@ -51,17 +51,17 @@ func (w *World) dump() {
 	w.note("known", "%v quarantined %v", ro.status.AvailableReleases, ro.status.Quarantined)
 }
 
-// run lets one seed happen: chaos, then quiet. A panic of the core counts as broken.
+// run runs one seed: steps with faults, then settle. A panic of the core is a violation.
 func run(seed uint64, o options) (out Outcome) {
-	w := newWorld(seed, o.chain)
-	w.shell.faulty = o.faulty
+	w := newCluster(seed, o.chain)
+	w.controller.faulty = o.faulty
 	if o.trace > 0 {
 		w.trace = &trace{keep: o.trace}
 	}
 	out.Seed = seed
 	defer func() {
 		if p := recover(); p != nil {
-			out.Broken = fmt.Sprintf("panic: %v", p)
+			out.Violation = fmt.Sprintf("panic: %v", p)
 			if o.trace > 0 && o.faulty == "" {
 				panic(p)
 			}
@@ -75,13 +75,13 @@ func run(seed uint64, o options) (out Outcome) {
 	w.populate()
 	for range o.chaos {
 		w.step()
-		if w.mon.broken != "" {
+		if w.mon.violation != "" {
 			break
 		}
 	}
-	if w.mon.broken == "" {
+	if w.mon.violation == "" {
 		w.settle()
 	}
-	out.Broken = w.mon.broken
+	out.Violation = w.mon.violation
 	return out
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// play runs a script in a world without faults, and returns what happened, one line an event.
+// play runs a script in a simulation without faults, and returns its trace.
 func play(script string, o options) (lines []string, err error) {
-	w := newWorld(1, o.chain)
-	w.shell.faulty = o.faulty
-	w.quiet, w.trace = true, &trace{story: true}
+	w := newCluster(1, o.chain)
+	w.controller.faulty = o.faulty
+	w.stable, w.trace = true, &trace{eventsOnly: true}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
@@ -39,60 +39,64 @@ func play(script string, o options) (lines []string, err error) {
 			return nil, fmt.Errorf("line %d: %q: %w", n+1, line, err)
 		}
 	}
-	if w.mon.broken != "" {
-		return nil, fmt.Errorf("%s", w.mon.broken)
+	if w.mon.violation != "" {
+		return nil, fmt.Errorf("%s", w.mon.violation)
 	}
 	return nil, nil
 }
 
 // commands of a script.
-var commands = map[string]func(*World, []string) error{
+var commands = map[string]func(*Cluster, []string) error{
 	"spec":     scriptSpec,
 	"target":   scriptTarget,
 	"check":    scriptCheck,
 	"gate":     scriptGate,
 	"annotate": scriptAnnotate,
 	"wait":     scriptWait,
-	"pass":     func(w *World, _ []string) error { w.shell.pass(); return nil },
-	"crash":    func(w *World, _ []string) error { w.shell.restart(); return nil },
-	"push":     func(w *World, a []string) error { w.push(behaviour(strings.Join(a, " "))); return w.wake() },
-	"move": func(w *World, a []string) error {
+	"pass":     func(w *Cluster, _ []string) error { w.controller.reconcile(); return nil },
+	"crash":    func(w *Cluster, _ []string) error { w.controller.restart(); return nil },
+	"push":     func(w *Cluster, a []string) error { w.push(behaviour(strings.Join(a, " "))); return w.wake() },
+	"move": func(w *Cluster, a []string) error {
 		w.pushAgain(a[0], behaviour(strings.Join(a[1:], " ")))
 		return w.wake()
 	},
-	"late": func(w *World, a []string) error { // the policy selects a new tag, and does not report its digest yet
+	"late": func(w *Cluster, a []string) error { // the policy selects a new tag and reports no digest yet
 		w.tags++
 		tag := fmt.Sprintf("1.%d.0", w.tags)
-		w.minds[tag] = behaviour(strings.Join(a, " "))
-		w.reports(tag, false)
+		w.behaviours[tag] = behaviour(strings.Join(a, " "))
+		w.policyReports(tag, false)
 		return w.wake()
 	},
-	"reflect": func(w *World, _ []string) error { w.reflect(); return w.wake() },
-	"select":  func(w *World, a []string) error { w.select_(a[0]); return w.wake() },
-	"mind":    func(w *World, a []string) error { w.minds[a[0]] = behaviour(strings.Join(a[1:], " ")); return nil },
-	"rest":    func(w *World, _ []string) error { w.mon.judgeCarried(w.rollout.live()); return nil },
-	"settle": func(w *World, a []string) error {
+	"reflect": func(w *Cluster, _ []string) error { w.reportDigest(); return w.wake() },
+	"select":  func(w *Cluster, a []string) error { w.selectTag(a[0]); return w.wake() },
+	"mind": func(w *Cluster, a []string) error {
+		w.behaviours[a[0]] = behaviour(strings.Join(a[1:], " "))
+		return nil
+	},
+	"rest": func(w *Cluster, _ []string) error { w.mon.checkTargets(w.rollout.live()); return nil },
+	"settle": func(w *Cluster, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.settled = w.wall.Add(d)
 		return err
 	},
-	"red":    func(w *World, a []string) error { w.red = a[0] == "yes"; return nil },
+	"red":    func(w *Cluster, a []string) error { w.externalUnhealthy = a[0] == "yes"; return nil },
 	"outage": scriptOutage,
-	"clock": func(w *World, a []string) error {
+	"clock": func(w *Cluster, a []string) error {
 		d, err := time.ParseDuration(a[0])
 		w.Jump(d)
 		return err
 	},
 }
 
-// wake lets the shell look, as a watch would.
-func (w *World) wake() error {
-	w.shell.dirty = true
+// wake queues a reconciliation, as a watch does.
+func (w *Cluster) wake() error {
+	w.controller.queued = true
 	return nil
 }
 
-// scriptOutage stops the controller for a while, and the others go on; outage DURATION fresh: it is another process that comes back.
-func scriptOutage(w *World, args []string) error {
+// scriptOutage stops the controller for a while: outage DURATION; with outage DURATION fresh, a new process starts
+// afterwards.
+func scriptOutage(w *Cluster, args []string) error {
 	d, err := time.ParseDuration(args[0])
 	w.blind = true
 	for end := w.mono + d; err == nil && w.mono < end; {
@@ -101,32 +105,32 @@ func scriptOutage(w *World, args []string) error {
 	}
 	w.blind = false
 	if len(args) > 1 && args[1] == "fresh" {
-		w.shell.restart()
+		w.controller.restart()
 	}
-	w.shell.dirty = true
+	w.controller.queued = true
 	return err
 }
 
-// scriptWait lets the world run.
-func scriptWait(w *World, args []string) error {
+// scriptWait advances the time.
+func scriptWait(w *Cluster, args []string) error {
 	d, err := time.ParseDuration(args[0])
 	for end := w.mono + d; err == nil && w.mono < end; {
-		for n := 0; w.shell.dirty || w.shell.again >= 0 && w.shell.again <= w.mono; n++ {
+		for n := 0; w.controller.queued || w.controller.requeueAt >= 0 && w.controller.requeueAt <= w.mono; n++ {
 			if n == 50 {
-				return fmt.Errorf("it does not come to rest")
+				return fmt.Errorf("it does not settle")
 			}
-			w.shell.pass()
+			w.controller.reconcile()
 		}
 		w.Advance(time.Second)
 		if w.runAll() {
-			w.shell.dirty = true
+			w.controller.queued = true
 		}
 	}
 	return err
 }
 
-// scriptSpec sets fields of the spec: field=value, or field= to unset it.
-func scriptSpec(w *World, args []string) error {
+// scriptSpec sets fields of the spec: field=value, or field= to unset one.
+func scriptSpec(w *Cluster, args []string) error {
 	for _, arg := range args {
 		field, value, _ := strings.Cut(arg, "=")
 		set, ok := specFields[field]
@@ -168,9 +172,9 @@ func optionalDuration(v string) *v1alpha1.Duration {
 	return &d
 }
 
-// scriptTarget adds a target, or edits it by hand: target NAME [value=TAG] [form=FORM] [suspend=yes] [problem=yes]; or takes it away:
-// target NAME gone.
-func scriptTarget(w *World, args []string) error {
+// scriptTarget adds or changes a target: target NAME [value=TAG] [form=FORM] [suspend=yes] [problem=yes]; or deletes
+// it: target NAME gone.
+func scriptTarget(w *Cluster, args []string) error {
 	t := Target{Kind: "Kustomization", Name: args[0], Variable: "VERSION"}
 	if len(args) > 1 && args[1] == "gone" {
 		w.targets.set(slices.DeleteFunc(slices.Clone(w.targets.live()), func(o Target) bool { return o.id() == t.id() }), false)
@@ -197,8 +201,8 @@ func scriptTarget(w *World, args []string) error {
 	return w.wake()
 }
 
-// scriptCheck adds a check: check NAME [TARGET]; or takes it away: check NAME gone.
-func scriptCheck(w *World, args []string) error {
+// scriptCheck adds a check: check NAME [TARGET]; or deletes it: check NAME gone.
+func scriptCheck(w *Cluster, args []string) error {
 	list := slices.DeleteFunc(slices.Clone(w.checks.live()), func(c Check) bool { return c.Name == args[0] })
 	switch {
 	case len(args) == 1:
@@ -207,12 +211,12 @@ func scriptCheck(w *World, args []string) error {
 		list = append(list, Check{Name: args[0], Target: Target{Kind: "Kustomization", Name: args[1], Variable: "VERSION"}.id()})
 	}
 	w.checks.set(list, false)
-	w.mon.checksChanged()
+	w.mon.onChecksChanged()
 	return w.wake()
 }
 
-// scriptGate adds a gate or edits it: gate NAME [passing=BOOL] [allows=TAG,TAG] [gone].
-func scriptGate(w *World, args []string) error {
+// scriptGate adds or changes a gate: gate NAME [passing=BOOL] [allows=TAG,TAG] [gone].
+func scriptGate(w *Cluster, args []string) error {
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: args[0], Generation: 1}}
 	list := slices.DeleteFunc(slices.Clone(w.gates.live()), func(o *v1alpha1.RolloutGate) bool { return o.Name == args[0] })
 	gone := false
@@ -237,20 +241,20 @@ func scriptGate(w *World, args []string) error {
 }
 
 // scriptAnnotate sets an annotation of the Rollout: annotate KEY VALUE.
-func scriptAnnotate(w *World, args []string) error {
+func scriptAnnotate(w *Cluster, args []string) error {
 	w.annotate("rollout.kuberik.com/"+args[0], strings.Join(args[1:], " "))
 	return w.wake()
 }
 
-// tell adds what people read from a status to a story, where it changed.
-func (m *monitor) tell(old, now *v1alpha1.RolloutStatus) {
-	if m.w.trace == nil || !m.w.trace.story {
+// traceStatus adds the changes of a status that users see to the trace.
+func (m *monitor) traceStatus(old, now *v1alpha1.RolloutStatus) {
+	if m.w.trace == nil || !m.w.trace.eventsOnly {
 		return
 	}
 	if old.Phase != now.Phase || old.CurrentVersion != now.CurrentVersion {
 		m.w.note("phase", "%s %s", now.Phase, now.CurrentVersion)
 	}
-	was, is := reasons(old), reasons(now)
+	was, is := blockers(old), blockers(now)
 	if was != is && is != "" {
 		m.w.note("waits", "%s", is)
 	}
@@ -264,7 +268,7 @@ func (m *monitor) tell(old, now *v1alpha1.RolloutStatus) {
 	}
 }
 
-func reasons(st *v1alpha1.RolloutStatus) string {
+func blockers(st *v1alpha1.RolloutStatus) string {
 	var list []string
 	for _, b := range st.BlockedBy {
 		list = append(list, fmt.Sprintf("%s %s (%s)", b.Kind, b.Name, b.Reason))

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write what happens into the golden files")
 
-// scripts are the golden files: a script, a line of dashes, and what happens.
+// scripts returns the golden files: a script, a divider, and the expected trace.
 func scripts(t *testing.T) map[string][2]string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -35,7 +35,7 @@ func scripts(t *testing.T) map[string][2]string {
 
 const divider = "--- what happens ---\n"
 
-// TestScripts plays each script and compares what happens with what is written down.
+// TestScripts plays each script and compares the trace.
 func TestScripts(t *testing.T) {
 	for file, s := range scripts(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// maxLag is how many versions a cache may be behind.
+// maxLag is the most versions that a cache may be behind.
 const maxLag = 5
 
 var (
@@ -22,21 +22,21 @@ var (
 	errCrash    = errors.New("the process died")
 )
 
-// lane is one kind of object: its versions, none of which is ever changed, and how far behind the cache is.
-type lane[T any] struct {
+// store holds the versions of one kind of object, which are immutable, and how far the cache is behind.
+type store[T any] struct {
 	past []T
 	lag  int
-	// count of versions that were written.
+	// count is the number of versions that were written.
 	count int
 }
 
-func (l *lane[T]) live() T   { return l.past[len(l.past)-1] }
-func (l *lane[T]) cached() T { return l.past[len(l.past)-1-l.lag] }
+func (l *store[T]) live() T   { return l.past[len(l.past)-1] }
+func (l *store[T]) cached() T { return l.past[len(l.past)-1-l.lag] }
 
-// position of the cached version among all that were written.
-func (l *lane[T]) position() int { return l.count - 1 - l.lag }
+// position returns the index of the cached version among all versions.
+func (l *store[T]) position() int { return l.count - 1 - l.lag }
 
-func (l *lane[T]) set(v T, lagging bool) {
+func (l *store[T]) set(v T, lagging bool) {
 	l.count++
 	l.past = append(l.past, v)
 	if len(l.past) > 4*maxLag {
@@ -50,20 +50,20 @@ func (l *lane[T]) set(v T, lagging bool) {
 	}
 }
 
-// catchUp lets the cache see n more versions.
-func (l *lane[T]) catchUp(n int) bool {
+// catchUp advances the cache by n versions.
+func (l *store[T]) catchUp(n int) bool {
 	before := l.lag
 	l.lag = max(0, l.lag-n)
 	return l.lag != before
 }
 
-// since lists the versions that were live from a position on.
-func (l *lane[T]) since(position int) []T {
+// since returns the versions that were live from a position on.
+func (l *store[T]) since(position int) []T {
 	n := min(len(l.past), l.count-position)
 	return l.past[len(l.past)-n:]
 }
 
-// Rollout as it is stored. A version is never changed.
+// Rollout is a stored Rollout. It is immutable.
 type Rollout struct {
 	rv          int64
 	generation  int64
@@ -72,10 +72,10 @@ type Rollout struct {
 	status      *v1alpha1.RolloutStatus
 }
 
-// Check is a HealthCheck as it is stored.
+// Check is a stored HealthCheck.
 type Check struct {
 	Name string
-	// Target that a check of the class kustomization watches; empty for one of an external class.
+	// Target is set for the class kustomization; empty for an external class.
 	Target   string
 	State    v1alpha1.HealthState
 	Message  string
@@ -85,61 +85,62 @@ type Check struct {
 	LastError time.Time
 }
 
-// Target is a Flux object as it is stored.
+// Target is a stored Flux object.
 type Target struct {
 	Kind, Name, Variable string
-	// Form in which it takes the version, and the Value that it carries.
+	// Form in which the target takes the version, and its current Value.
 	Form  version.Form
 	Value string
-	// Own says of an OCIRepository that it is of the image that the policy selects from.
+	// Own is set for an OCIRepository of the image that the policy selects from.
 	Own bool
-	// ByHand is whether a person, or Git, ever set the value.
+	// ByHand is set if a person, or Git, ever set the value.
 	ByHand bool
-	// Token that Flux was last asked with.
+	// Token is the deployment token of the last hand-over.
 	Token string
 	// Gen is the generation of its spec.
 	Gen int
 	// Problem is set when another field wins over the value.
 	Problem   string
 	Suspended bool
-	// Handled and HandledGen are the request and the generation that Flux observed last, which it writes also while it is suspended.
+	// Handled and HandledGen are the request and the generation that Flux observed last, also while suspended.
 	Handled    string
 	HandledGen int
-	// ReadyGen is the generation that Flux reconciled last, OK whether that went well, and Applied what is in the cluster.
+	// ReadyGen is the generation that Flux reconciled last, OK whether it succeeded, and Applied the content in the
+	// cluster.
 	ReadyGen int
 	OK       bool
 	Applied  string
-	// AppliedToken is the request of the last reconcile that went well. Flux does not tell.
+	// AppliedToken is the request of the last successful reconcile, which Flux does not report.
 	AppliedToken string
-	// AppliedText is the value that brought it there: the same text again pulls nothing.
+	// AppliedText is the value of the last successful reconcile. The same value again pulls nothing.
 	AppliedText string
-	// AppliedAt is when that was applied, on the clock that only runs.
+	// AppliedAt is when the content changed, on the monotonic clock.
 	AppliedAt time.Duration
 	Message   string
 }
 
 func (t Target) id() string { return t.Kind + "/" + t.Name + "/" + t.Variable }
 
-// revision of what is in the cluster: the generation that was applied, and its content.
+// revision returns the applied generation and content.
 func (t Target) revision() string {
 	return strconv.Itoa(t.HandledGen) + "/" + t.Applied
 }
 
-// settled reports whether Flux has reconciled the object as it is now.
+// settled reports whether Flux has reconciled the current object.
 func (t Target) settled() bool { return t.observed() && t.ReadyGen == t.Gen }
 
-// observed reports whether Flux has observed the object as it is now, which it does also while it is suspended.
+// observed reports whether Flux has observed the current object, which it does also while suspended.
 func (t Target) observed() bool { return t.HandledGen == t.Gen && t.Handled == t.Token }
 
-// suspend suspends or resumes Flux. That changes the spec.
+// suspend suspends or resumes Flux, which changes the spec.
 func (t *Target) suspend(yes bool) {
 	if t.Suspended != yes {
 		t.Suspended, t.Gen = yes, t.Gen+1
 	}
 }
 
-// writeStatus stores a status on the condition that the Rollout is the one that was observed.
-func (w *World) writeStatus(rv int64, status *v1alpha1.RolloutStatus) error {
+// writeStatus stores a status unless the Rollout has changed since it was observed.
+func (w *Cluster) writeStatus(rv int64, status *v1alpha1.RolloutStatus) error {
 	old := w.rollout.live()
 	if old.rv != rv {
 		return errConflict
@@ -147,12 +148,12 @@ func (w *World) writeStatus(rv int64, status *v1alpha1.RolloutStatus) error {
 	next := *old
 	next.rv, next.status = old.rv+1, status
 	w.rollout.set(&next, w.lagging())
-	w.mon.statusWritten(old, &next)
+	w.mon.onStatusWritten(old, &next)
 	return nil
 }
 
-// editSpec is what a person does with an editor.
-func (w *World) editSpec(edit func(*v1alpha1.RolloutSpec)) {
+// editSpec changes the spec, as a person does.
+func (w *Cluster) editSpec(edit func(*v1alpha1.RolloutSpec)) {
 	next := *w.rollout.live()
 	spec := *next.spec
 	edit(&spec)
@@ -160,8 +161,8 @@ func (w *World) editSpec(edit func(*v1alpha1.RolloutSpec)) {
 	w.rollout.set(&next, w.lagging())
 }
 
-// annotate is what a person does with kubectl annotate.
-func (w *World) annotate(key, value string) {
+// annotate sets an annotation, as a person does.
+func (w *Cluster) annotate(key, value string) {
 	next := *w.rollout.live()
 	next.annotations = maps.Clone(next.annotations)
 	if next.annotations == nil {
@@ -170,11 +171,11 @@ func (w *World) annotate(key, value string) {
 	next.annotations[key] = value
 	next.rv++
 	w.rollout.set(&next, w.lagging())
-	w.mon.annotated(key, value)
+	w.mon.onAnnotated(key, value)
 }
 
-// removeAnnotations takes away those that still have the value they were handled with.
-func (w *World) removeAnnotations(rv int64, handled map[string]string) error {
+// removeAnnotations removes the annotations that still have the value that was handled.
+func (w *Cluster) removeAnnotations(rv int64, handled map[string]string) error {
 	old := w.rollout.live()
 	if old.rv != rv {
 		return errConflict
@@ -184,16 +185,16 @@ func (w *World) removeAnnotations(rv int64, handled map[string]string) error {
 	maps.DeleteFunc(next.annotations, func(k, v string) bool { return handled[k] == v })
 	next.rv++
 	w.rollout.set(&next, w.lagging())
-	w.shell.dirty = true // it watches the metadata of Rollouts
+	w.controller.queued = true // the controller watches the metadata of Rollouts
 	return nil
 }
 
-func (w *World) editGates(edit func([]*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate) {
+func (w *Cluster) editGates(edit func([]*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate) {
 	w.gates.set(edit(slices.Clone(w.gates.live())), w.lagging())
 }
 
-// editGate replaces one gate by a changed copy.
-func (w *World) editGate(i int, edit func(*v1alpha1.RolloutGate)) {
+// editGate replaces one gate with a changed copy.
+func (w *Cluster) editGate(i int, edit func(*v1alpha1.RolloutGate)) {
 	w.editGates(func(list []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
 		g := list[i].DeepCopy()
 		edit(g)
@@ -203,7 +204,7 @@ func (w *World) editGate(i int, edit func(*v1alpha1.RolloutGate)) {
 	})
 }
 
-func (w *World) editTarget(id string, edit func(*Target)) bool {
+func (w *Cluster) editTarget(id string, edit func(*Target)) bool {
 	list := slices.Clone(w.targets.live())
 	for i := range list {
 		if list[i].id() == id {
@@ -215,18 +216,18 @@ func (w *World) editTarget(id string, edit func(*Target)) bool {
 	return false
 }
 
-func (w *World) addTarget(t Target) {
+func (w *Cluster) addTarget(t Target) {
 	w.targets.set(append(slices.Clone(w.targets.live()), t), w.lagging())
 }
 
-func (w *World) editCheck(i int, edit func(*Check)) {
+func (w *Cluster) editCheck(i int, edit func(*Check)) {
 	list := slices.Clone(w.checks.live())
 	edit(&list[i])
 	w.checks.set(list, w.lagging())
-	w.mon.checksChanged()
+	w.mon.onChecksChanged()
 }
 
-func (w *World) setPolicy(p release.Policy) { w.policy.set(p, w.lagging()) }
+func (w *Cluster) setPolicy(p release.Policy) { w.policy.set(p, w.lagging()) }
 
-// lagging says whether caches are behind in this world.
-func (w *World) lagging() bool { return w.faults.Lag && !w.quiet && w.rng.oneIn(2) }
+// lagging reports whether the cache falls behind with a write.
+func (w *Cluster) lagging() bool { return w.faults.Lag && !w.stable && w.rng.oneIn(2) }

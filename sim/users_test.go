@@ -13,14 +13,14 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// people is what people have said of releases.
-type people struct {
+// userObjects are the Approvals and Overrides of people.
+type userObjects struct {
 	approvals []gate.Approval
 	overrides []release.Override
 }
 
-// someRelease is a release that is known, if any is.
-func (w *World) someRelease() (v1alpha1.ReleaseIdentity, bool) {
+// someRelease returns a known release, if there is one.
+func (w *Cluster) someRelease() (v1alpha1.ReleaseIdentity, bool) {
 	known := w.rollout.live().status.AvailableReleases
 	if len(known) == 0 {
 		return v1alpha1.ReleaseIdentity{}, false
@@ -28,8 +28,8 @@ func (w *World) someRelease() (v1alpha1.ReleaseIdentity, bool) {
 	return version.Identity(pick(&w.rng, known)), true
 }
 
-// speak lets a person approve a release, or reject it.
-func (w *World) speak() {
+// createApproval lets a person approve or reject a release.
+func (w *Cluster) createApproval() {
 	id, ok := w.someRelease()
 	if !ok {
 		return
@@ -38,12 +38,12 @@ func (w *World) speak() {
 	if w.rng.oneIn(5) {
 		a.Decision = v1alpha1.Reject
 	}
-	w.say(func(p *people) { p.approvals = append(slices.Clip(p.approvals), a) })
-	w.note("person", "%s says %s of %s", a.User, a.Decision, id.Tag)
+	w.editUserObjects(func(p *userObjects) { p.approvals = append(slices.Clip(p.approvals), a) })
+	w.note("person", "%s: %s %s", a.User, a.Decision, id.Tag)
 }
 
-// breakGlass lets a person override what holds a release, for a while.
-func (w *World) breakGlass() {
+// breakGlass lets a person create an Override.
+func (w *Cluster) breakGlass() {
 	id, ok := w.someRelease()
 	if !ok {
 		return
@@ -54,13 +54,13 @@ func (w *World) breakGlass() {
 		Bypass:    pick(&w.rng, [][]v1alpha1.Bypass{{v1alpha1.BypassGates}, {v1alpha1.BypassHealth}, {v1alpha1.BypassGates, v1alpha1.BypassHealth}, {v1alpha1.BypassSchedules}}),
 		ExpiresAt: metav1.NewTime(w.wall.Truncate(time.Second).Add(w.rng.seconds(1, 60))),
 	}}
-	w.say(func(p *people) { p.overrides = append(slices.Clip(p.overrides), o) })
+	w.editUserObjects(func(p *userObjects) { p.overrides = append(slices.Clip(p.overrides), o) })
 	w.note("person", "overrides %v for %s", o.Bypass, id.Tag)
 }
 
-// takeBack lets people take back what they said.
-func (w *World) takeBack() {
-	w.say(func(p *people) {
+// withdraw lets people delete Approvals and Overrides.
+func (w *Cluster) withdraw() {
+	w.editUserObjects(func(p *userObjects) {
 		if n := len(p.approvals); n > 0 {
 			p.approvals = slices.Delete(slices.Clone(p.approvals), w.rng.below(n), n)
 		}
@@ -68,17 +68,17 @@ func (w *World) takeBack() {
 			p.overrides = slices.Delete(slices.Clone(p.overrides), w.rng.below(n), n)
 		}
 	})
-	w.note("person", "takes back what was said")
+	w.note("person", "deletes Approvals and Overrides")
 }
 
-func (w *World) say(edit func(*people)) {
-	p := w.people.live()
+func (w *Cluster) editUserObjects(edit func(*userObjects)) {
+	p := w.userObjects.live()
 	edit(&p)
-	w.people.set(p, w.lagging())
+	w.userObjects.set(p, w.lagging())
 }
 
-// approved says whether people have approved a release at a gate, by their last words.
-func (p people) approved(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
+// approved reports whether a release is approved at a gate, by the newest decision of each person.
+func (p userObjects) approved(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) bool {
 	last := map[string]gate.Approval{}
 	for _, a := range p.approvals {
 		old, ok := last[a.User]
@@ -98,14 +98,14 @@ func (p people) approved(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) b
 	return len(last) >= wanted
 }
 
-// overrides says whether somebody has let a release past something, at a time.
-func (p people) overridden(id v1alpha1.ReleaseIdentity, b v1alpha1.Bypass, at time.Time) bool {
+// overridden reports whether an Override of a release includes a bypass at a time.
+func (p userObjects) overridden(id v1alpha1.ReleaseIdentity, b v1alpha1.Bypass, at time.Time) bool {
 	return slices.ContainsFunc(p.overrides, func(o release.Override) bool {
 		return o.Release == id && slices.Contains(o.Bypass, b) && at.Before(o.ExpiresAt.Time)
 	})
 }
 
-// heard is what people had said as far as a pass knew.
-func heard(o release.Observation) people {
-	return people{approvals: o.Approvals, overrides: o.Overrides}
+// observedUserObjects returns the objects of an observation.
+func observedUserObjects(o release.Observation) userObjects {
+	return userObjects{approvals: o.Approvals, overrides: o.Overrides}
 }

@@ -18,16 +18,16 @@ const (
 	rolloutUID  = "5eed"
 )
 
-// Faults says what may go wrong in a world, and what people do in it.
+// Faults selects what may go wrong, and what people may do.
 type Faults struct {
 	Lag, Crash, WriteErrors, Outages, ClockBack, ClockForward, FluxFails, FluxSuspended, Drift, LateTargets bool
 	Gates, People, Health, MovedTags, ByDigest, Dips, PolicyLost, HealthLost                                bool
 	Pins, Forces, Bypasses, Unblocks, Retries, Lifts, Suspends, SpecEdits                                   bool
-	// LateDigests has the policy report a tag before its digest.
+	// LateDigests makes the policy report a tag before its digest.
 	LateDigests bool
 }
 
-// Counts of what happened.
+// Counts counts events.
 type Counts struct {
 	Steps, Passes, Decisions, Crashes, Releases, Deployments, HandOvers, Available, Failed, Conflicts int
 }
@@ -45,58 +45,58 @@ func (c *Counts) add(o Counts) {
 	c.Conflicts += o.Conflicts
 }
 
-// World is everything there is.
-type World struct {
+// Cluster is a simulated cluster.
+type Cluster struct {
 	Clock
 	Counts Counts
 
 	rng Rand
-	// gateRng is for what the gate controller does, so that the rest of a world stays as it is when that changes.
+	// gateRng is for the gate controller, so that changes of it do not change the rest of a run.
 	gateRng Rand
-	// digestRng is for when the policy reports digests, for the same reason.
+	// digestRng is for the digests of the policy, for the same reason.
 	digestRng Rand
 	faults    Faults
-	quiet     bool
-	paired    bool // whether another world promotes from this one, or to it
+	stable    bool
+	paired    bool // whether another cluster promotes from this one, or to it
 
-	rollout lane[*Rollout]
-	policy  lane[release.Policy]
-	gates   lane[[]*v1alpha1.RolloutGate]
-	checks  lane[[]Check]
-	targets lane[[]Target]
-	details lane[[]release.Details]
-	people  lane[people]
+	rollout     store[*Rollout]
+	policy      store[release.Policy]
+	gates       store[[]*v1alpha1.RolloutGate]
+	checks      store[[]Check]
+	targets     store[[]Target]
+	details     store[[]release.Details]
+	userObjects store[userObjects]
 
-	flux  map[string]*work
-	mood  mood
-	minds map[string]behaviour // of each version, by its content
-	red   bool                 // whether what checks of an external class look at is broken
-	tags  int                  // how many tags were pushed
-	moved map[string]int       // how often a tag was pushed again
-	// contents by their digests
+	flux              map[string]*fluxReconcile
+	healthMode        healthMode
+	behaviours        map[string]behaviour // by content
+	externalUnhealthy bool                 // whether checks of an external class are unhealthy
+	tags              int                  // number of pushed tags
+	moved             map[string]int       // how often a tag was pushed again
+	// contents by digest
 	contents map[string]string
-	names    int // of gates and targets
+	names    int // number of names given to gates and targets
 
-	settled time.Time // when the Rollout may deploy for the first time; zero: at once
+	settled time.Time // when the Rollout may deploy for the first time; zero: immediately
 
-	mon   *monitor
-	shell *shell
+	mon        *monitor
+	controller *controller
 
 	trace  *trace
 	digest uint64
 }
 
-// mood is what the quiet world is like.
-type mood string
+// healthMode is the health of every version after the faults have ended.
+type healthMode string
 
 const (
-	moodMixed      mood = "mixed" // each version as it is
-	moodHealthy    mood = "healthy"
-	moodSick       mood = "sick"
-	moodNeverReady mood = "never ready"
+	healthMixed  healthMode = "mixed" // depends on the version
+	allHealthy   healthMode = "healthy"
+	allUnhealthy healthMode = "sick"
+	neverHealthy healthMode = "never ready"
 )
 
-// behaviour is how a version does in the cluster.
+// behaviour is how a version behaves in the cluster.
 type behaviour string
 
 const (
@@ -105,25 +105,25 @@ const (
 	neverReady  behaviour = "never ready"
 	flapping    behaviour = "flapping"
 	late        behaviour = "late"
-	wavering    behaviour = "wavering" // healthy, without a verdict for a while, healthy
+	wavering    behaviour = "wavering" // healthy, then without a result, then healthy
 	unappliable behaviour = "unappliable"
 )
 
-// work is a reconciliation that Flux is at.
-type work struct {
+// fluxReconcile is a running reconcile of Flux.
+type fluxReconcile struct {
 	token, value string
 	gen          int
 	done         time.Duration
 }
 
-// newWorld makes a world with one Rollout in it.
-func newWorld(seed uint64, chain release.Chain) *World {
-	w := &World{
-		Clock: newClock(), rng: Rand{state: seed}, gateRng: Rand{state: seed ^ 0x6a7e}, digestRng: Rand{state: seed ^ 0xd16e57}, mood: moodMixed,
-		flux: map[string]*work{}, minds: map[string]behaviour{}, moved: map[string]int{}, contents: map[string]string{}, digest: 14695981039346656037,
+// newCluster returns a cluster with one Rollout.
+func newCluster(seed uint64, chain release.Chain) *Cluster {
+	w := &Cluster{
+		Clock: newClock(), rng: Rand{state: seed}, gateRng: Rand{state: seed ^ 0x6a7e}, digestRng: Rand{state: seed ^ 0xd16e57}, healthMode: healthMixed,
+		flux: map[string]*fluxReconcile{}, behaviours: map[string]behaviour{}, moved: map[string]int{}, contents: map[string]string{}, digest: 14695981039346656037,
 	}
 	w.mon = newMonitor(w)
-	w.shell = newShell(w, chain)
+	w.controller = newController(w, chain)
 	w.rollout.set(&Rollout{
 		rv: 1, generation: 1, status: &v1alpha1.RolloutStatus{},
 		spec: &v1alpha1.RolloutSpec{ReleasesImagePolicy: corev1.LocalObjectReference{Name: "app"}},
@@ -133,27 +133,27 @@ func newWorld(seed uint64, chain release.Chain) *World {
 	w.checks.set(nil, false)
 	w.targets.set(nil, false)
 	w.details.set(nil, false)
-	w.people.set(people{}, false)
+	w.userObjects.set(userObjects{}, false)
 	return w
 }
 
-// Advance lets time pass. The controller hears of the API server as often as it has to, unless it cannot.
-func (w *World) Advance(d time.Duration) {
+// Advance advances the time. The controller observes the API server often enough, unless it is blind.
+func (w *Cluster) Advance(d time.Duration) {
 	for {
 		if !w.blind {
-			w.shell.seen.Observe(w.now())
+			w.controller.seen.Observe(w.now())
 		}
 		if d <= 0 {
 			return
 		}
-		step := min(d, unobserved)
+		step := min(d, maxSilence)
 		w.Clock.Advance(step)
 		d -= step
 	}
 }
 
-// note keeps what happened: as a line if anybody reads it, and as part of the digest that two runs of a seed have to agree on.
-func (w *World) note(kind string, args ...any) {
+// note adds an event to the trace, if there is one, and to the digest, which has to be equal in two runs of a seed.
+func (w *Cluster) note(kind string, args ...any) {
 	for i := range len(kind) {
 		w.digest = (w.digest ^ uint64(kind[i])) * 1099511628211
 	}
@@ -163,16 +163,16 @@ func (w *World) note(kind string, args ...any) {
 	}
 }
 
-// trace keeps lines of text.
+// trace holds lines of text.
 type trace struct {
 	lines []string
-	keep  int // 0: all
-	// story leaves out what only a programmer wants to see: which rule decided.
-	story bool
+	keep  int // 0: all lines
+	// eventsOnly leaves out which rules decided.
+	eventsOnly bool
 }
 
-func (t *trace) line(w *World, kind string, args ...any) {
-	if t.story && len(args) == 0 {
+func (t *trace) line(w *Cluster, kind string, args ...any) {
+	if t.eventsOnly && len(args) == 0 {
 		return
 	}
 	m := int(w.mono / time.Second)
@@ -187,16 +187,16 @@ func (t *trace) line(w *World, kind string, args ...any) {
 	}
 }
 
-// digestOf is what a tag of the registry points at, in its so-many-th push.
+// digestOf returns the digest of a push of a tag.
 func digestOf(tag string, push int) string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d", tag, push)
 	return fmt.Sprintf("sha256:%064x", h.Sum64())
 }
 
-// pulled is the content that Flux gets by a value: by its digest, or what the tag stands for when it is pulled. A Kustomization that
-// carries the same tag as before changes nothing.
-func (w *World) pulled(t Target, value string) string {
+// pulled returns the content that Flux gets for a value: by its digest, or the current content of the tag. A
+// Kustomization with the same tag as before does not change.
+func (w *Cluster) pulled(t Target, value string) string {
 	tag, digest, _ := strings.Cut(value, "@")
 	if strings.HasPrefix(value, "sha256:") {
 		digest = value
@@ -210,75 +210,75 @@ func (w *World) pulled(t Target, value string) string {
 	return w.content(tag)
 }
 
-// content is what a tag stands for in the registry now.
-func (w *World) content(tag string) string {
+// content returns the current content of a tag in the registry.
+func (w *Cluster) content(tag string) string {
 	if n := w.moved[tag]; n > 0 {
 		return fmt.Sprintf("%s+%d", tag, n)
 	}
 	return tag
 }
 
-func (w *World) behaviourOf(content string) behaviour {
-	switch w.mood {
-	case moodHealthy:
+func (w *Cluster) behaviourOf(content string) behaviour {
+	switch w.healthMode {
+	case allHealthy:
 		return good
-	case moodSick:
+	case allUnhealthy:
 		return bad
-	case moodNeverReady:
+	case neverHealthy:
 		return neverReady
 	}
-	if b, ok := w.minds[content]; ok {
+	if b, ok := w.behaviours[content]; ok {
 		return b
 	}
 	return good
 }
 
-// push puts a new tag into the registry, and the policy finds it.
-func (w *World) push(b behaviour) string {
+// push pushes a new tag, which the policy selects.
+func (w *Cluster) push(b behaviour) string {
 	w.tags++
 	tag := fmt.Sprintf("1.%d.0", w.tags)
-	w.minds[tag] = b
-	w.select_(tag)
+	w.behaviours[tag] = b
+	w.selectTag(tag)
 	return tag
 }
 
 // pushAgain moves a tag to another image.
-func (w *World) pushAgain(tag string, b behaviour) {
+func (w *Cluster) pushAgain(tag string, b behaviour) {
 	w.moved[tag]++
-	w.minds[w.content(tag)] = b
-	w.select_(tag)
+	w.behaviours[w.content(tag)] = b
+	w.selectTag(tag)
 }
 
 var bySemver = version.NewOrder(version.OrderSemver, false, "", "")
 
-// select_ makes a tag the one that the policy selects. Its digest may come later.
-func (w *World) select_(tag string) {
-	late := w.faults.LateDigests && !w.quiet && w.digestRng.oneIn(2)
-	w.reports(tag, !late)
+// selectTag makes the policy select a tag, sometimes without its digest at first.
+func (w *Cluster) selectTag(tag string) {
+	late := w.faults.LateDigests && !w.stable && w.digestRng.oneIn(2)
+	w.policyReports(tag, !late)
 }
 
-// reports has the policy report a tag, with what it stands for or without.
-func (w *World) reports(tag string, digest bool) {
+// policyReports makes the policy report a tag, with or without its digest.
+func (w *Cluster) policyReports(tag string, digest bool) {
 	p := release.Policy{Found: true, Tag: tag, Digest: digestOf(tag, w.moved[tag]), Order: bySemver}
 	w.contents[p.Digest] = w.content(tag)
-	w.mon.published(p)
+	w.mon.onPolicy(p)
 	if !digest {
 		p.Digest = ""
-		w.mon.published(p)
+		w.mon.onPolicy(p)
 	}
 	w.setPolicy(p)
 	w.note("policy", "selects %s%s", w.content(tag), map[bool]string{false: ", without a digest"}[digest])
 }
 
-// reflect has the policy report the digest of what it selects, if it did not.
-func (w *World) reflect() {
+// reportDigest makes the policy report the digest of the selected tag if it has not.
+func (w *Cluster) reportDigest() {
 	if p := w.policy.live(); p.Found && legal(p) && p.Digest == "" && p.Problem == "" {
-		w.reports(p.Tag, true)
+		w.policyReports(p.Tag, true)
 	}
 }
 
-// work off what Flux is at, and look at what is new.
-func (w *World) fluxStep(id string) {
+// fluxStep finishes or starts a reconcile of Flux.
+func (w *Cluster) fluxStep(id string) {
 	if job := w.flux[id]; job != nil {
 		if w.mono >= job.done {
 			delete(w.flux, id)
@@ -293,20 +293,20 @@ func (w *World) fluxStep(id string) {
 			w.editTarget(id, func(t *Target) { t.Handled, t.HandledGen = t.Token, t.Gen })
 			w.note("flux", "%s is suspended, and has observed %s", id, t.Value)
 		default:
-			w.flux[id] = &work{token: t.Token, value: t.Value, gen: t.Gen, done: w.mono + w.rng.seconds(1, 8)}
+			w.flux[id] = &fluxReconcile{token: t.Token, value: t.Value, gen: t.Gen, done: w.mono + w.rng.seconds(1, 8)}
 		}
 	}
 }
 
-func (w *World) fluxDone(id string, job work) {
+func (w *Cluster) fluxDone(id string, job fluxReconcile) {
 	content := ""
 	for _, t := range w.targets.live() {
 		if t.id() == id {
 			content = w.pulled(t, job.value)
 		}
 	}
-	fails := job.value == "" || w.behaviourOf(content) == unappliable || w.mood == moodNeverReady ||
-		!w.quiet && w.faults.FluxFails && w.rng.oneIn(4)
+	fails := job.value == "" || w.behaviourOf(content) == unappliable || w.healthMode == neverHealthy ||
+		!w.stable && w.faults.FluxFails && w.rng.oneIn(4)
 	w.editTarget(id, func(t *Target) {
 		t.Handled, t.HandledGen, t.ReadyGen, t.OK, t.Message = job.token, job.gen, job.gen, !fails, ""
 		if fails {
@@ -321,12 +321,12 @@ func (w *World) fluxDone(id string, job work) {
 	w.note("flux", "%s %s", id, map[bool]string{true: "fails with " + job.value, false: "has applied " + job.value}[fails])
 }
 
-// probe lets a check look.
-func (w *World) probe(i int) {
+// probe evaluates a check.
+func (w *Cluster) probe(i int) {
 	c := w.checks.live()[i]
-	state, revision := w.finding(c)
+	state, revision := w.probeResult(c)
 	if c.Target == "" && w.stale(c) {
-		state = v1alpha1.HealthPending // a check of another class starts anew with each deployment
+		state = v1alpha1.HealthPending // a check of another class starts again with each deployment
 	}
 	if state == c.State && revision == c.Revision {
 		return
@@ -343,8 +343,8 @@ func (w *World) probe(i int) {
 	w.note("check", "%s is %s %s", c.Name, state, revision)
 }
 
-// stale says whether what a check of an external class found last is older than what is deployed.
-func (w *World) stale(c Check) bool {
+// stale reports whether the last result of a check of an external class is older than the newest deployment.
+func (w *Cluster) stale(c Check) bool {
 	h := w.rollout.live().status.History
 	if len(h) == 0 || c.State == v1alpha1.HealthPending {
 		return false
@@ -353,16 +353,16 @@ func (w *World) stale(c Check) bool {
 	return c.Since.Before(cutoff) && !w.stamp().Before(cutoff)
 }
 
-func (w *World) finding(c Check) (v1alpha1.HealthState, string) {
+func (w *Cluster) probeResult(c Check) (v1alpha1.HealthState, string) {
 	var t Target
-	for _, each := range w.targets.live() {
-		if c.Target == each.id() || c.Target == "" && t.Kind == "" {
-			t = each
+	for _, target := range w.targets.live() {
+		if c.Target == target.id() || c.Target == "" && t.Kind == "" {
+			t = target
 		}
 	}
-	state := w.judge(t)
+	state := w.healthOf(t)
 	if c.Target == "" {
-		if w.red {
+		if w.externalUnhealthy {
 			state = v1alpha1.HealthUnhealthy
 		}
 		return state, ""
@@ -373,13 +373,13 @@ func (w *World) finding(c Check) (v1alpha1.HealthState, string) {
 	return state, t.revision()
 }
 
-func (w *World) judge(t Target) v1alpha1.HealthState {
+func (w *Cluster) healthOf(t Target) v1alpha1.HealthState {
 	age := w.mono - t.AppliedAt
 	switch b := w.behaviourOf(t.Applied); {
-	case b == neverReady, t.Applied == "" && w.mood == moodMixed, b == late && age < time.Minute,
+	case b == neverReady, t.Applied == "" && w.healthMode == healthMixed, b == late && age < time.Minute,
 		b == wavering && age > 20*time.Second && age < 28*time.Second:
 		return v1alpha1.HealthPending
-	case b == bad && (age > 10*time.Second || w.mood == moodSick), b == flapping && (age/(7*time.Second))%2 == 1:
+	case b == bad && (age > 10*time.Second || w.healthMode == allUnhealthy), b == flapping && (age/(7*time.Second))%2 == 1:
 		return v1alpha1.HealthUnhealthy
 	}
 	return v1alpha1.HealthHealthy

@@ -13,68 +13,69 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// unobserved is how long the API server may be silent before the time does not count.
-const unobserved = 5 * time.Second
+// maxSilence is how long the API server may be silent before the time is not counted as observed.
+const maxSilence = 5 * time.Second
 
 var spanKey = types.NamespacedName{Namespace: "default", Name: rolloutName}
 
-// shell is a controller as small as it can be: it observes, lets the core decide, acts, and stores what the core projects.
-type shell struct {
-	w     *World
+// controller is a minimal Rollout controller: it observes, decides with the core, acts, and stores the projected
+// status.
+type controller struct {
+	w     *Cluster
 	chain release.Chain
-	// faulty turns a duty of the shell off, to see whether the monitor notices.
+	// faulty is the name of a brokenController; empty for a correct one.
 	faulty string
 
-	// What it remembers; lost when it dies.
-	seen  *observed.Clock
-	spans *observed.Spans
-	again time.Duration // when to look again, on the clock that only runs; negative: only when something changes
-	dirty bool          // whether it has to look at once
+	// State of the process; lost in a crash.
+	seen      *observed.Clock
+	spans     *observed.Spans
+	requeueAt time.Duration // on the monotonic clock; negative: only after a change
+	queued    bool          // whether a reconciliation is due now
 }
 
-func newShell(w *World, chain release.Chain) *shell {
-	s := &shell{w: w, chain: chain}
+func newController(w *Cluster, chain release.Chain) *controller {
+	s := &controller{w: w, chain: chain}
 	s.begin()
 	return s
 }
 
-// begin is a new process, which has observed nothing.
-func (s *shell) begin() {
-	s.seen = observed.NewClock(unobserved)
-	s.spans, s.again, s.dirty = observed.NewSpans(s.seen), -1, true
+// begin starts a new process, which has observed nothing.
+func (s *controller) begin() {
+	s.seen = observed.NewClock(maxSilence)
+	s.spans, s.requeueAt, s.queued = observed.NewSpans(s.seen), -1, true
 }
 
-// restart is what is left of a process that died.
-func (s *shell) restart() {
+// restart replaces a crashed process.
+func (s *controller) restart() {
 	s.begin()
 	s.w.Counts.Crashes++
-	s.w.mon.restarted()
+	s.w.mon.onRestart()
 	s.w.note("crash")
 }
 
-// pass is one reconciliation. It reports whether it changed anything outside itself.
-func (s *shell) pass() bool {
+// reconcile runs one reconciliation. It reports whether it changed anything in the cluster.
+func (s *controller) reconcile() bool {
 	w := s.w
 	w.Counts.Passes++
-	s.dirty, s.again = false, -1
-	if !w.late() {
+	s.queued, s.requeueAt = false, -1
+	if !w.gateControllerLags() {
 		w.bindGates()
 	}
 	ro := w.rollout.cached()
 	obs := s.observe(ro)
-	w.mon.passBegins(obs)
+	w.mon.onReconcile(obs)
 	dec := s.decide(obs)
-	if dec.Rereads && s.faulty != "fails on the cache" {
+	if dec.Rereads && s.faulty != "fails without a reread" {
 		w.targets.catchUp(maxLag)
 		w.checks.catchUp(maxLag)
 		obs.Targets, obs.Health = nil, release.Health{}
-		s.observeWorld(&obs)
+		s.observeTargetsAndHealth(&obs)
 		dec = s.decide(obs)
 	}
 	if pin, ok := pinOf(dec); ok && pin.First && s.faulty != "trusts cached gates" {
 		obs.Gates = w.gates.live()
-		obs.Approvals, obs.Overrides = w.people.live().approvals, w.people.live().overrides
-		w.mon.gatesReread(obs)
+		obs.Approvals, obs.Overrides = w.userObjects.live().approvals, w.userObjects.live().overrides
+		w.mon.onGatesReread(obs)
 		dec = s.decide(obs)
 	}
 	acted, rv, err := s.act(ro, dec)
@@ -88,23 +89,23 @@ func (s *shell) pass() bool {
 		return true
 	}
 	if err != nil || w.bindGates() {
-		s.dirty = true
+		s.queued = true
 	}
 	if !dec.Again.IsZero() {
-		s.again = w.mono + max(0, dec.Again.Sub(w.wall))
+		s.requeueAt = w.mono + max(0, dec.Again.Sub(w.wall))
 	}
 	return acted || stored
 }
 
-func (s *shell) decide(obs release.Observation) release.Decision {
+func (s *controller) decide(obs release.Observation) release.Decision {
 	s.w.Counts.Decisions++
-	fault := distortions[s.faulty]
-	if fault.sees != nil {
-		fault.sees(&obs)
+	fault := brokenControllers[s.faulty]
+	if fault.changeObservation != nil {
+		fault.changeObservation(&obs)
 	}
 	dec := s.chain.Decide(obs)
-	if fault.does != nil {
-		fault.does(obs, &dec)
+	if fault.changeDecision != nil {
+		fault.changeDecision(obs, &dec)
 	}
 	s.w.note(dec.Rule)
 	return dec
@@ -119,8 +120,8 @@ func pinOf(d release.Decision) (release.Pin, bool) {
 	return release.Pin{}, false
 }
 
-// act performs the outward actions.
-func (s *shell) act(ro *Rollout, dec release.Decision) (acted bool, rv int64, err error) {
+// act performs the actions that change other objects.
+func (s *controller) act(ro *Rollout, dec release.Decision) (acted bool, rv int64, err error) {
 	rv = ro.rv
 	for _, a := range dec.Actions {
 		var failed error
@@ -143,8 +144,8 @@ func (s *shell) act(ro *Rollout, dec release.Decision) (acted bool, rv int64, er
 	return acted, rv, err
 }
 
-// pin hands a version to Flux: one patch for each target that does not carry it.
-func (s *shell) pin(ro *Rollout, pin release.Pin) (bool, error) {
+// pin hands a version to Flux, with one patch for each target that does not have it yet.
+func (s *controller) pin(ro *Rollout, pin release.Pin) (bool, error) {
 	w := s.w
 	if w.rollout.live().rv != ro.rv && s.faulty != "trusts the cached Rollout" {
 		return false, errConflict
@@ -167,7 +168,7 @@ func (s *shell) pin(ro *Rollout, pin release.Pin) (bool, error) {
 			}
 			w.Counts.HandOvers++
 			w.note("pin", "%s to %s", t.id(), pin.Version.Tag)
-			w.mon.handedOver(pin)
+			w.mon.onHandOver(pin)
 			return nil
 		})
 		if errors.Is(failed, errCrash) {
@@ -179,8 +180,8 @@ func (s *shell) pin(ro *Rollout, pin release.Pin) (bool, error) {
 	return acted, err
 }
 
-// store writes the projected status, once.
-func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, failed error) (bool, error) {
+// store writes the projected status once.
+func (s *controller) store(obs release.Observation, dec release.Decision, rv int64, failed error) (bool, error) {
 	if errors.Is(failed, errConflict) {
 		return false, failed
 	}
@@ -190,7 +191,7 @@ func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, f
 	}
 	err := s.effect("status", func() error { return s.w.writeStatus(rv, &next) })
 	if err == nil || errors.Is(err, errLost) {
-		s.elapsed(obs.Spec, next) // a span that begins is seen at once
+		s.elapsed(obs.Spec, next) // a new span starts now
 	}
 	if errors.Is(err, errConflict) {
 		s.w.Counts.Conflicts++
@@ -198,11 +199,11 @@ func (s *shell) store(obs release.Observation, dec release.Decision, rv int64, f
 	return err == nil, errors.Join(failed, err)
 }
 
-// effect does one thing that reaches outside. The process may die before or after it, the server may refuse it, and the answer
-// may be lost on its way back.
-func (s *shell) effect(kind string, do func() error) error {
+// effect makes one write. The process may crash before or after it, the server may refuse it, and the response may be
+// lost.
+func (s *controller) effect(kind string, do func() error) error {
 	w := s.w
-	chaos := !w.quiet
+	chaos := !w.stable
 	if chaos && w.faults.Crash && w.rng.oneIn(60) {
 		return errCrash
 	}
@@ -223,21 +224,21 @@ func (s *shell) effect(kind string, do func() error) error {
 }
 
 // observe reads the caches.
-func (s *shell) observe(ro *Rollout) release.Observation {
+func (s *controller) observe(ro *Rollout) release.Observation {
 	w := s.w
 	obs := release.Observation{
 		Now: w.wall, SettleUntil: w.settled, UID: rolloutUID, Name: rolloutName, Generation: ro.generation, Annotations: ro.annotations,
 		Spec: *ro.spec, Status: *ro.status, Policy: w.policy.cached(), Gates: w.gates.cached(), Details: w.details.cached(),
-		Approvals: w.people.cached().approvals, Overrides: w.people.cached().overrides,
+		Approvals: w.userObjects.cached().approvals, Overrides: w.userObjects.cached().overrides,
 	}
 	obs.Elapsed = s.elapsed(obs.Spec, obs.Status)
-	s.observeWorld(&obs)
+	s.observeTargetsAndHealth(&obs)
 	s.spans.SetPaused(spanKey, release.NotSetUp(obs.Targets))
 	return obs
 }
 
-// elapsed is how much of what is measured was observed.
-func (s *shell) elapsed(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) *time.Duration {
+// elapsed returns the observed time of the current span.
+func (s *controller) elapsed(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) *time.Duration {
 	span, ok := release.Span(spec, status)
 	if !ok {
 		s.spans.Forget(spanKey)
@@ -247,50 +248,50 @@ func (s *shell) elapsed(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus
 	return &elapsed
 }
 
-// observeWorld reads what the targets and the checks say.
-func (s *shell) observeWorld(obs *release.Observation) {
+// observeTargetsAndHealth reads the targets and the checks.
+func (s *controller) observeTargetsAndHealth(obs *release.Observation) {
 	s.observeTargets(obs)
 	if obs.Spec.HealthCheckSelector != nil {
 		s.observeHealth(obs)
 	}
 }
 
-func (s *shell) observeTargets(obs *release.Observation) {
+func (s *controller) observeTargets(obs *release.Observation) {
 	token, want := "none", v1alpha1.VersionInfo{}
 	if len(obs.Status.History) > 0 {
 		want = obs.Status.History[0].Version
 		token = release.Token(rolloutUID, &obs.Status.History[0])
 	}
 	for _, t := range s.w.targets.cached() {
-		asked := t.Token == token
+		requested := t.Token == token
 		target := release.Target{
-			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Form: t.Form, Value: t.Value, Verified: verified(t), Asked: asked,
+			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Form: t.Form, Value: t.Value, Verified: verified(t), Asked: requested,
 			Problem: t.Problem, Suspended: t.Suspended, Message: t.Message,
 		}
-		other := verified(t) && t.OK && want.Digest != "" && s.w.contents[want.Digest] != t.Applied // the registry serves something else
-		settled := t.settled() || s.faulty == "takes observed for applied" && t.observed()
-		target.Reached = asked && settled && t.Problem == "" && target.Carries(want) && !other
+		other := verified(t) && t.OK && want.Digest != "" && s.w.contents[want.Digest] != t.Applied // the registry serves other content
+		settled := t.settled() || s.faulty == "treats observed as applied" && t.observed()
+		target.Reached = requested && settled && t.Problem == "" && target.Carries(want) && !other
 		target.Applied = target.Reached && t.OK
 		obs.Targets = append(obs.Targets, target)
 	}
 }
 
-// verified reports whether Flux says which content it fetched.
+// verified reports whether Flux reports which content it fetched.
 func verified(t Target) bool { return t.Own && t.Kind == "OCIRepository" }
 
-func (s *shell) observeHealth(obs *release.Observation) {
+func (s *controller) observeHealth(obs *release.Observation) {
 	w := s.w
 	switch {
-	case !w.quiet && w.faults.HealthLost && w.rng.oneIn(40):
+	case !w.stable && w.faults.HealthLost && w.rng.oneIn(40):
 		obs.Health.Problem = "the health checks cannot be listed"
 		return
 	case len(w.checks.cached()) == 0:
 		obs.Health.Problem = "spec.healthCheckSelector selects no HealthCheck"
 		return
 	}
-	asked := true
+	requested := true
 	for _, t := range obs.Targets {
-		asked = asked && t.Asked
+		requested = requested && t.Asked
 	}
 	for _, c := range w.checks.cached() {
 		r := health.Report{
@@ -301,14 +302,14 @@ func (s *shell) observeHealth(obs *release.Observation) {
 		case "":
 			r.Current = len(obs.Status.History) > 0 && !c.Since.Before(release.Cutoff(&obs.Status.History[0]))
 		default:
-			r.Current = asked && w.revisionOf(c.Target) == c.Revision && c.Revision != ""
+			r.Current = requested && w.revisionOf(c.Target) == c.Revision && c.Revision != ""
 		}
 		obs.Health.Reports = append(obs.Health.Reports, r)
 	}
 }
 
-// revisionOf a target, as the cache has it.
-func (w *World) revisionOf(id string) string {
+// revisionOf returns the revision of a target in the cache.
+func (w *Cluster) revisionOf(id string) string {
 	for _, t := range w.targets.cached() {
 		if t.id() == id && t.HandledGen == t.Gen {
 			return t.revision()
