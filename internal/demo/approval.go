@@ -19,7 +19,7 @@ type attempt struct {
 	user string
 	// tag of the release.
 	tag string
-	// release is the name of the Release, and uid its uid: without it, what is said in the second in which it was
+	// release is the name of the Release, and uid its uid: without it, an Approval from the second in which it was
 	// created does not count.
 	release, uid string
 }

@@ -34,8 +34,8 @@ const (
 	calendarName = "change-calendar"
 	// broken is the version whose pods become ready although it does not work.
 	broken = "1.1.0"
-	// mended is the version that fixes it. The change calendar rejects it at first.
-	mended = "1.2.0"
+	// fixed is the version that fixes it. The change calendar rejects it at first.
+	fixed = "1.2.0"
 )
 
 // namespaces returns the namespaces of the environments in the order of promotion.
@@ -51,8 +51,8 @@ const (
 	impostor = "bob"
 )
 
-// settling is how long an admission policy may take to come into force after it was installed.
-const settling = 3 * time.Second
+// policyDelay is how long an admission policy may take to come into force after it was installed.
+const policyDelay = 3 * time.Second
 
 // account is the service account of the controller.
 var account = client.ObjectKey{Namespace: "kuberik-system", Name: controllerName}
@@ -63,16 +63,16 @@ const dirPattern = "kuberik-devplane-*"
 //go:embed manifests/*.yaml
 var manifests embed.FS
 
-// world is a local cluster with Kuberik on it, and an application in two environments.
+// demoCluster is a local cluster with Kuberik on it, and an application in two environments.
 type demoCluster struct {
-	plane      *devplane.Plane
-	admin      client.Client
-	persons    map[string]client.Client
-	controller *controller
-	endpoint   *endpoint.Server
-	snapshots  *snapshots
-	// proves is when the admission policy that checks users is in force.
-	proves time.Time
+	plane       *devplane.Plane
+	admin       client.Client
+	userClients map[string]client.Client
+	controller  *controller
+	endpoint    *endpoint.Server
+	snapshots   *snapshots
+	// policyActiveAt is when the admission policy that checks users is in force.
+	policyActiveAt time.Time
 }
 
 func scheme() (*runtime.Scheme, error) {
@@ -125,11 +125,11 @@ func (w *demoCluster) connect(context.Context) error {
 	if w.admin, err = client.New(w.plane.Config(), client.Options{Scheme: known}); err != nil {
 		return err
 	}
-	w.persons = map[string]client.Client{}
+	w.userClients = map[string]client.Client{}
 	for _, name := range []string{approver, impostor} {
 		person := rest.CopyConfig(w.plane.Config())
 		person.Impersonate.UserName = name
-		if w.persons[name], err = client.New(person, client.Options{Scheme: known}); err != nil {
+		if w.userClients[name], err = client.New(person, client.Options{Scheme: known}); err != nil {
 			return err
 		}
 	}
@@ -140,7 +140,7 @@ func (w *demoCluster) connect(context.Context) error {
 func (w *demoCluster) serve(ctx context.Context) (err error) {
 	w.endpoint, err = endpoint.Serve(ctx, endpoint.Application{
 		Reader: w.admin, Deployment: app, Broken: []string{broken},
-	}, endpoint.NewCalendar(map[string]string{mended: "nothing goes out while the sale is on"}))
+	}, endpoint.NewCalendar(map[string]string{fixed: "nothing goes out while the sale is on"}))
 	return err
 }
 
@@ -173,7 +173,7 @@ func (w *demoCluster) install(ctx context.Context) error {
 			return err
 		}
 	}
-	w.proves = time.Now().Add(settling)
+	w.policyActiveAt = time.Now().Add(policyDelay)
 	return nil
 }
 

@@ -77,7 +77,7 @@ func (c *controller) killRepeatedly(ctx context.Context, watched snapshotSource,
 		case <-changed:
 			time.Sleep(rand.N(30 * time.Millisecond))
 		}
-		n.say(view.Change{Tone: view.Idle, Text: fmt.Sprintf("the controller is killed (%d) and started again", i)})
+		n.showChange(view.Change{Tone: view.Idle, Text: fmt.Sprintf("the controller is killed (%d) and started again", i)})
 		if err := c.supervisor.Restart(ctx, controllerName); err != nil && ctx.Err() == nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func performOn(ctx context.Context, o Options, n display) (found []string, err e
 	if err != nil {
 		return nil, err
 	}
-	found, err = w.live(ctx, o, n)
+	found, err = w.run(ctx, o, n)
 	n.close()
 	last := []string{"", "Stopping the local cluster."}
 	if err == nil && o.Once {
@@ -100,8 +100,8 @@ func indented(text []string) []string {
 	return list
 }
 
-// live runs everything concurrently until the last step is done or something fails.
-func (w *demoCluster) live(ctx context.Context, o Options, n display) ([]string, error) {
+// run runs everything concurrently until the last step is done or something fails.
+func (w *demoCluster) run(ctx context.Context, o Options, n display) ([]string, error) {
 	ctx, finish := context.WithCancel(ctx)
 	defer finish()
 	group, ctx := errgroup.WithContext(ctx)
@@ -113,25 +113,25 @@ func (w *demoCluster) live(ctx context.Context, o Options, n display) ([]string,
 	var found []string
 	group.Go(func() (err error) {
 		defer finish()
-		if found, err = w.tell(ctx, o, n); err != nil || o.Once {
+		if found, err = w.runSteps(ctx, o, n); err != nil || o.Once {
 			return err
 		}
-		n.ending(w.next(o.Program))
+		n.showEnding(w.next(o.Program))
 		<-ctx.Done()
 		return nil
 	})
 	return found, group.Wait()
 }
 
-// tell runs the steps and checks their result.
-func (w *demoCluster) tell(ctx context.Context, o Options, n display) ([]string, error) {
+// runSteps runs the steps and checks their result.
+func (w *demoCluster) runSteps(ctx context.Context, o Options, n display) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the steps took longer than %s", o.Timeout))
 	defer cancel()
-	s := story{actors: w, snapshots: w.snapshots, display: n, calendar: w.calendar()}
+	s := scenario{actors: w, snapshots: w.snapshots, display: n, calendar: w.calendar()}
 	if !o.Once {
 		s.pace = pace
 	}
-	if err := s.tell(ctx, s.steps()); err != nil {
+	if err := s.runSteps(ctx, s.steps()); err != nil {
 		return nil, fmt.Errorf("%w; the logs are in %s", err, w.plane.Logs())
 	}
 	found, err := w.settle(ctx, n)

@@ -14,26 +14,25 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
-// TestDemoOnce tells the story while the controller is killed again and again. It ends as the undisturbed story does,
-// which ends well only with exactly these facts.
+// TestDemoOnce runs the demo while the controller is killed repeatedly. The final facts are the same as without kills.
 func TestDemoOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a local cluster")
 	}
-	told := &strings.Builder{}
-	found, err := perform(t.Context(), Options{Once: true, KillController: true, Controller: built(t), Out: told})
+	output := &strings.Builder{}
+	found, err := perform(t.Context(), Options{Once: true, KillController: true, Controller: built(t), Out: output})
 	if errors.Is(err, devplane.ErrNotBuilt) {
 		t.Skip(err)
 	}
-	t.Log(told)
+	t.Log(output)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(expected(), found); diff != "" {
-		t.Errorf("it ended in another way:\n%s", diff)
+		t.Errorf("unexpected facts:\n%s", diff)
 	}
-	if n := strings.Count(told.String(), "the controller is killed"); n < 3 {
-		t.Errorf("the controller was killed %d times only", n)
+	if n := strings.Count(output.String(), "the controller is killed"); n < 3 {
+		t.Errorf("the controller was killed only %d times", n)
 	}
 }
 

@@ -15,14 +15,14 @@ import (
 
 // display shows what happens. It is safe for concurrent use.
 type display interface {
-	// say shows a change.
-	say(view.Change)
-	// chapter shows the next step and the command that does the same.
-	chapter(title, command string)
-	// show shows the current state.
-	show(snapshot)
-	// ending shows what the user can try after the last step.
-	ending(text []string)
+	// showChange shows a change.
+	showChange(view.Change)
+	// showStep shows the next step and the command that does the same.
+	showStep(title, command string)
+	// showState shows the current state.
+	showState(snapshot)
+	// showEnding shows what the user can try after the last step.
+	showEnding(text []string)
 	// close ends the display with the final state. It may be called more than once.
 	close()
 }
@@ -41,7 +41,7 @@ type progress struct{ display }
 // Write takes whole lines, as the local cluster writes them.
 func (p progress) Write(text []byte) (int, error) {
 	for line := range strings.Lines(string(text)) {
-		p.say(view.Change{Text: strings.TrimRight(line, "\n")})
+		p.showChange(view.Change{Text: strings.TrimRight(line, "\n")})
 	}
 	return len(text), nil
 }
@@ -56,21 +56,21 @@ type lines struct {
 	once sync.Once
 }
 
-func (l *lines) say(c view.Change) {
+func (l *lines) showChange(c view.Change) {
 	l.print(stamp(time.Since(l.began)) + view.Style{}.Line(c))
 }
 
-func (l *lines) chapter(title, command string) {
+func (l *lines) showStep(title, command string) {
 	l.print("", stamp(time.Since(l.began))+title, stamp(-1)+"$ "+command)
 }
 
-func (l *lines) show(s snapshot) {
+func (l *lines) showState(s snapshot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = s
 }
 
-func (l *lines) ending(text []string) {
+func (l *lines) showEnding(text []string) {
 	l.print(append([]string{""}, text...)...)
 }
 
@@ -78,7 +78,7 @@ func (l *lines) ending(text []string) {
 func (l *lines) close() {
 	l.once.Do(func() {
 		l.mu.Lock()
-		end := l.last.ending(view.Style{}, time.Now())
+		end := l.last.finalState(view.Style{}, time.Now())
 		l.mu.Unlock()
 		if len(end) > 0 {
 			l.print(append([]string{""}, end...)...)

@@ -69,54 +69,54 @@ func (p *namespaceState) facts(events []eventsv1.Event) []string {
 		found = append(found, deployment(&e, p.rollout.Spec.BakeTime))
 	}
 	for _, v := range st.AvailableReleases {
-		found = append(found, released(p.release(v.Tag), v.Tag)+p.never(v, events))
+		found = append(found, released(p.release(v.Tag), v.Tag)+p.notDeployed(v, events))
 	}
-	found = append(found, approvers(p), p.called(events))
+	found = append(found, approvers(p), p.approvalRequests(events))
 	if p.calendar.Name != "" {
-		found = append(found, calendarName+" let pass "+strings.Join(p.passed(), ", "))
+		found = append(found, calendarName+" let pass "+strings.Join(p.allowedVersions(), ", "))
 	}
 	want, ready := p.replicas()
-	told := p.environment.Status
+	env := p.environment.Status
 	return append(found, "the Deployment has run "+strings.Join(p.ran(), ", "),
 		fmt.Sprintf("the Deployment runs %s, %d of %d pods ready", p.image(), ready, want),
-		fmt.Sprintf("the Environment says %s, %s; it %s", told.CurrentTag, told.CurrentState, readiness(p.environment).Message))
+		fmt.Sprintf("the Environment says %s, %s; it %s", env.CurrentTag, env.CurrentState, readiness(p.environment).Message))
 }
 
-// never describes a release that was not deployed: whether its approval was requested.
-func (p *namespaceState) never(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
+// notDeployed describes a release that was not deployed: whether its approval was requested.
+func (p *namespaceState) notDeployed(v v1alpha1.VersionInfo, events []eventsv1.Event) string {
 	id := version.Identity(v)
 	deployed := func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Identity(e.Version) == id }
-	told := func(e eventsv1.Event) bool { return p.asks(e) && strings.HasPrefix(e.Note, v.Tag+" ") }
+	requested := func(e eventsv1.Event) bool { return p.requestsApproval(e) && strings.HasPrefix(e.Note, v.Tag+" ") }
 	switch {
 	case slices.ContainsFunc(p.rollout.Status.History, deployed):
 		return ""
-	case slices.Contains(p.rollout.Status.ApprovalRequested, id) || slices.ContainsFunc(events, told):
+	case slices.Contains(p.rollout.Status.ApprovalRequested, id) || slices.ContainsFunc(events, requested):
 		return ", never deployed; people were asked to approve it"
 	}
 	return ", never deployed; nobody was asked to approve it"
 }
 
-// called describes for which release approval was requested. The status forgets requests that are over, and an event
+// approvalRequests describes for which release approval was requested. The status forgets requests that are over, and an event
 // may be lost when the controller is killed.
-func (p *namespaceState) called(events []eventsv1.Event) string {
-	asked := p.rollout.Status.ApprovalRequested
+func (p *namespaceState) approvalRequests(events []eventsv1.Event) string {
+	requested := p.rollout.Status.ApprovalRequested
 	switch {
-	case len(asked) > 0:
-		return "people were asked for approval, of " + asked[len(asked)-1].Tag + " last"
-	case slices.ContainsFunc(events, p.asks):
+	case len(requested) > 0:
+		return "people were asked for approval, of " + requested[len(requested)-1].Tag + " last"
+	case slices.ContainsFunc(events, p.requestsApproval):
 		return "people were asked for approval"
 	}
 	return "nobody was asked for approval"
 }
 
-// asks reports whether an event requests approval in this namespace.
-func (p *namespaceState) asks(e eventsv1.Event) bool {
+// requestsApproval reports whether an event requests approval in this namespace.
+func (p *namespaceState) requestsApproval(e eventsv1.Event) bool {
 	return e.Reason == "ApprovalRequested" && e.Regarding.Namespace == p.rollout.Namespace
 }
 
 // approvers describes which user approved what.
 func approvers(p *namespaceState) string {
-	said := map[string][]string{}
+	approved := map[string][]string{}
 	for i := range p.approvals {
 		tag := "something else"
 		for _, rel := range p.releases {
@@ -125,11 +125,11 @@ func approvers(p *namespaceState) string {
 			}
 		}
 		user := p.approvals[i].Spec.User
-		said[user] = append(said[user], tag)
+		approved[user] = append(approved[user], tag)
 	}
 	var list []string
-	for _, user := range slices.Sorted(maps.Keys(said)) {
-		list = append(list, user+" approved "+strings.Join(slices.Sorted(slices.Values(said[user])), ", "))
+	for _, user := range slices.Sorted(maps.Keys(approved)) {
+		list = append(list, user+" approved "+strings.Join(slices.Sorted(slices.Values(approved[user])), ", "))
 	}
 	if len(list) == 0 {
 		return "nobody approved anything"
@@ -191,13 +191,13 @@ func released(rel *v1alpha1.Release, tag string) string {
 func (w *demoCluster) settle(ctx context.Context, n display) ([]string, error) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		s, err := look(ctx, w.admin)
+		s, err := readSnapshot(ctx, w.admin)
 		var events eventsv1.EventList
 		err = errors.Join(err, w.admin.List(ctx, &events))
 		found := facts(s, events.Items)
 		problem := errors.Join(err, compare(expected(), found))
 		if problem == nil {
-			n.show(s)
+			n.showState(s)
 			return found, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {

@@ -41,10 +41,10 @@ func push(ctx context.Context, c client.Client, image, tag string) error {
 		return err
 	}
 	var problems []error
-	asked := time.Now().UTC().Format(time.RFC3339Nano)
+	requestedAt := time.Now().UTC().Format(time.RFC3339Nano)
 	for _, namespace := range namespaces() {
 		repository := &imagev1.ImageRepository{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app}}
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, asked)
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, requestedAt)
 		problems = append(problems, merge(ctx, c, repository, patch))
 	}
 	return errors.Join(problems...)
@@ -76,13 +76,13 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 }
 
 // approve creates an Approval. It waits until the admission policy that checks the user is in force.
-func (w *demoCluster) approve(ctx context.Context, said attempt) error {
+func (w *demoCluster) approve(ctx context.Context, a attempt) error {
 	select {
-	case <-time.After(time.Until(w.proves)):
+	case <-time.After(time.Until(w.policyActiveAt)):
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	return client.IgnoreAlreadyExists(w.persons[said.by].Create(ctx, said.approval()))
+	return client.IgnoreAlreadyExists(w.userClients[a.by].Create(ctx, a.approval()))
 }
 
 // allow makes the change calendar accept a version.
@@ -91,13 +91,13 @@ func (w *demoCluster) allow(ctx context.Context, tag string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
+	response, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the change calendar answered %s", answer.Status)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the change calendar answered %s", response.Status)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (w *demoCluster) allow(ctx context.Context, tag string) error {
 // unblock lets staging deploy the next version after a failure, as alice.
 func (w *demoCluster) unblock(ctx context.Context) error {
 	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: staging, Name: app}}
-	return merge(ctx, w.persons[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
+	return merge(ctx, w.userClients[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
 }
 
 func merge(ctx context.Context, c client.Client, o client.Object, patch string) error {

@@ -33,18 +33,18 @@ func (r *recorder) add(printed ...string) {
 	}
 }
 
-func (r *recorder) say(c view.Change) {
+func (r *recorder) showChange(c view.Change) {
 	r.add(view.Style{}.Line(c))
-	r.lines.say(c)
+	r.lines.showChange(c)
 }
 
-func (r *recorder) chapter(title, command string) {
+func (r *recorder) showStep(title, command string) {
 	r.add(title)
-	r.lines.chapter(title, command)
+	r.lines.showStep(title, command)
 }
 
-func (r *recorder) show(s snapshot) {
-	for _, d := range []detail{lively, everything} {
+func (r *recorder) showState(s snapshot) {
+	for _, d := range []detail{active, everything} {
 		r.add(s.picture(view.Style{}, d, time.Now())...)
 	}
 	for _, p := range s.namespaceStates() {
@@ -57,7 +57,7 @@ func (r *recorder) show(s snapshot) {
 			ro.Namespace, ro.Name, ro.Status.CurrentVersion, string(ro.Status.Phase), ro.Status.PendingVersion, ro.Status.WaitsFor, ready, "8s",
 		}, " "))
 	}
-	r.lines.show(s)
+	r.lines.showState(s)
 }
 
 var (
@@ -123,9 +123,9 @@ func TestGuidesShowWhatTheDemoPrints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a local cluster")
 	}
-	told := &strings.Builder{}
-	r := &recorder{lines: &lines{out: told, began: time.Now()}, seen: map[string]bool{}}
-	o, err := Options{Once: true, Controller: built(t), Out: told}.complete()
+	output := &strings.Builder{}
+	r := &recorder{lines: &lines{out: output, began: time.Now()}, seen: map[string]bool{}}
+	o, err := Options{Once: true, Controller: built(t), Out: output}.complete()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestGuidesShowWhatTheDemoPrints(t *testing.T) {
 		t.Skip(err)
 	}
 	if err != nil {
-		t.Fatalf("%v\n%s", err, told)
+		t.Fatalf("%v\n%s", err, output)
 	}
 	missing := 0
 	for page, list := range samples(t) {
@@ -144,11 +144,11 @@ func TestGuidesShowWhatTheDemoPrints(t *testing.T) {
 		for _, line := range list {
 			if !r.shows(line) {
 				missing++
-				t.Errorf("%s shows what the demo does not print:\n%s", page, line)
+				t.Errorf("%s shows a line that the demo does not print:\n%s", page, line)
 			}
 		}
 	}
 	if missing > 0 {
-		t.Logf("the demo has printed:\n%s", strings.Join(slices.Sorted(maps.Keys(r.seen)), "\n"))
+		t.Logf("the demo printed:\n%s", strings.Join(slices.Sorted(maps.Keys(r.seen)), "\n"))
 	}
 }

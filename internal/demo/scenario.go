@@ -43,13 +43,13 @@ type step struct {
 	// command returns a shell command that does the same.
 	command func(snapshot) string
 	// act performs the action. It is idempotent.
-	act func(ctx context.Context, s story, now snapshot) error
-	// lacks returns what is missing from the result, or "" once the step is done.
-	lacks func(snapshot) string
+	act func(ctx context.Context, s scenario, now snapshot) error
+	// unmet returns what is missing from the result, or "" once the step is done.
+	unmet func(snapshot) string
 }
 
-// story runs steps.
-type story struct {
+// scenario runs steps.
+type scenario struct {
 	actors    actors
 	snapshots snapshotSource
 	display   display
@@ -71,7 +71,7 @@ const (
 )
 
 // steps returns the steps of the demo. A step is done when the API server has its result, whatever crashed in between.
-func (s story) steps() []step {
+func (s scenario) steps() []step {
 	return []step{
 		pushing("1.0.0", author+" publishes a first version; staging takes it by itself", both(
 			in(staging, becomes("1.0.0", v1alpha1.ReleaseAvailable)), in(production, waitsAt("1.0.0", unapproved)))),
@@ -79,78 +79,78 @@ func (s story) steps() []step {
 		approving("1.0.0", becomes("1.0.0", v1alpha1.ReleaseAvailable)),
 		pushing(broken, author+" publishes the next version; its pods will become ready, but it does not work", both(
 			in(staging, fails(broken)), in(production, waitsAt(broken, quarantined, unapproved)))),
-		pushing(mended, author+" publishes a version that mends it", both(
-			in(staging, waitsFor(mended, v1alpha1.ReasonPreviousFailed)), in(production, waitsAt(mended, notAllowed, notStaged, unapproved)))),
+		pushing(fixed, author+" publishes a version that mends it", both(
+			in(staging, waitsFor(fixed, v1alpha1.ReasonPreviousFailed)), in(production, waitsAt(fixed, notAllowed, notStaged, unapproved)))),
 		unblocking(approver+" lets the next version follow the failed one in staging", both(
-			in(staging, becomes(mended, v1alpha1.ReleaseAvailable)), in(production, waitsAt(mended, notAllowed, unapproved)))),
-		allowing(mended, s.calendar, waitsAt(mended, unapproved)),
-		approving(mended, becomes(mended, v1alpha1.ReleaseAvailable)),
+			in(staging, becomes(fixed, v1alpha1.ReleaseAvailable)), in(production, waitsAt(fixed, notAllowed, unapproved)))),
+		allowing(fixed, s.calendar, waitsAt(fixed, unapproved)),
+		approving(fixed, becomes(fixed, v1alpha1.ReleaseAvailable)),
 	}
 }
 
-func pushing(tag, title string, lacks func(snapshot) string) step {
+func pushing(tag, title string, unmet func(snapshot) string) step {
 	return step{
-		title: title, lacks: lacks,
+		title: title, unmet: unmet,
 		command: func(snapshot) string { return "docker push registry/" + app + ":" + tag },
-		act:     func(ctx context.Context, s story, _ snapshot) error { return s.actors.push(ctx, tag) },
+		act:     func(ctx context.Context, s scenario, _ snapshot) error { return s.actors.push(ctx, tag) },
 	}
 }
 
-func approving(tag string, lacks func(*namespaceState) string) step {
-	said := func(now snapshot) attempt {
+func approving(tag string, unmet func(*namespaceState) string) step {
+	approval := func(now snapshot) attempt {
 		rel := now.production.release(tag)
 		return attempt{by: approver, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
-		title: approver + " approves " + tag + " for production", lacks: in(production, lacks),
-		command: func(now snapshot) string { return said(now).command() },
-		act:     func(ctx context.Context, s story, now snapshot) error { return s.actors.approve(ctx, said(now)) },
+		title: approver + " approves " + tag + " for production", unmet: in(production, unmet),
+		command: func(now snapshot) string { return approval(now).command() },
+		act:     func(ctx context.Context, s scenario, now snapshot) error { return s.actors.approve(ctx, approval(now)) },
 	}
 }
 
 // forging is a step in which a user whom the gate does not list approves in the name of one whom it lists.
 func forging(tag string) step {
-	said := func(now snapshot) attempt {
+	approval := func(now snapshot) attempt {
 		rel := now.production.release(tag)
 		return attempt{by: impostor, user: approver, tag: tag, release: rel.Name, uid: string(rel.UID)}
 	}
 	return step{
 		title:   fmt.Sprintf("%s, whom the gate does not ask, tries to approve %s as %s", impostor, tag, approver),
-		command: func(now snapshot) string { return said(now).command() },
-		act: func(ctx context.Context, s story, now snapshot) error {
-			why, err := refusal(s.actors.approve(ctx, said(now)))
+		command: func(now snapshot) string { return approval(now).command() },
+		act: func(ctx context.Context, s scenario, now snapshot) error {
+			why, err := refusal(s.actors.approve(ctx, approval(now)))
 			if err == nil {
-				s.display.say(view.Change{Tone: view.Bad, Text: "the API server refuses: " + why})
+				s.display.showChange(view.Change{Tone: view.Bad, Text: "the API server refuses: " + why})
 			}
 			return err
 		},
-		lacks: in(production, waitsAt(tag, unapproved)),
+		unmet: in(production, waitsAt(tag, unapproved)),
 	}
 }
 
-func allowing(tag, calendar string, lacks func(*namespaceState) string) step {
+func allowing(tag, calendar string, unmet func(*namespaceState) string) step {
 	return step{
-		title: "the sale is over, and the change calendar lets " + tag + " into production", lacks: in(production, lacks),
+		title: "the sale is over, and the change calendar lets " + tag + " into production", unmet: in(production, unmet),
 		command: func(snapshot) string { return fmt.Sprintf("curl -X PUT '%s?tag=%s'", calendar, tag) },
-		act:     func(ctx context.Context, s story, _ snapshot) error { return s.actors.allow(ctx, tag) },
+		act:     func(ctx context.Context, s scenario, _ snapshot) error { return s.actors.allow(ctx, tag) },
 	}
 }
 
-func unblocking(title string, lacks func(snapshot) string) step {
+func unblocking(title string, unmet func(snapshot) string) step {
 	return step{
-		title: title, lacks: lacks,
+		title: title, unmet: unmet,
 		command: func(snapshot) string {
 			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, staging, v1alpha1.AnnotationUnblockFailed)
 		},
-		act: func(ctx context.Context, s story, _ snapshot) error { return s.actors.unblock(ctx) },
+		act: func(ctx context.Context, s scenario, _ snapshot) error { return s.actors.unblock(ctx) },
 	}
 }
 
 // in returns what is missing in a namespace.
-func in(namespace string, lacks func(*namespaceState) string) func(snapshot) string {
+func in(namespace string, unmet func(*namespaceState) string) func(snapshot) string {
 	return func(s snapshot) string {
 		at := slices.Index(namespaces(), namespace)
-		if missing := lacks(s.namespaceStates()[at]); missing != "" {
+		if missing := unmet(s.namespaceStates()[at]); missing != "" {
 			return namespace + ": " + missing
 		}
 		return ""
@@ -240,15 +240,15 @@ func blockers(st v1alpha1.RolloutStatus) string {
 	return text
 }
 
-// tell runs the steps in order.
-func (s story) tell(ctx context.Context, steps []step) error {
+// runSteps runs the steps in order.
+func (s scenario) runSteps(ctx context.Context, steps []step) error {
 	for i, st := range steps {
 		now, _ := s.snapshots.now()
-		s.display.chapter(fmt.Sprintf("%d/%d %s", i+1, len(steps), st.title), st.command(now))
+		s.display.showStep(fmt.Sprintf("%d/%d %s", i+1, len(steps), st.title), st.command(now))
 		if err := st.act(ctx, s, now); err != nil {
 			return fmt.Errorf("%s: %w", st.title, err)
 		}
-		if err := s.await(ctx, st.lacks); err != nil {
+		if err := s.await(ctx, st.unmet); err != nil {
 			return fmt.Errorf("%s: %w", st.title, err)
 		}
 		select {
@@ -273,10 +273,10 @@ func unexpected(now snapshot) string {
 }
 
 // await waits until nothing is missing.
-func (s story) await(ctx context.Context, lacks func(snapshot) string) error {
+func (s scenario) await(ctx context.Context, unmet func(snapshot) string) error {
 	for {
 		now, changed := s.snapshots.now()
-		missing := lacks(now)
+		missing := unmet(now)
 		if missing == "" {
 			return nil
 		}

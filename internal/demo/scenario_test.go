@@ -32,20 +32,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// stage is a world without a cluster: what people do has at once the effect that the story waits for.
-type stage struct {
+// fakeCluster implements actors and snapshotSource: each action has its result immediately.
+type fakeCluster struct {
 	snapshot snapshot
 	changed  chan struct{}
-	did      []string
+	actions  []string
 	events   []eventsv1.Event
-	// lost is the tag of a version that nothing comes of.
+	// lost is a version that is pushed without a result.
 	lost string
-	// gullible believes whoever says something.
-	gullible bool
+	// allowsForgery accepts Approvals in the name of other users.
+	allowsForgery bool
 }
 
-func newStage() *stage {
-	s := &stage{changed: make(chan struct{}), snapshot: emptySnapshot()}
+func newFakeCluster() *fakeCluster {
+	s := &fakeCluster{changed: make(chan struct{}), snapshot: emptySnapshot()}
 	for i, p := range s.snapshot.namespaceStates() {
 		p.rollout.Namespace, p.rollout.Name = namespaces()[i], app
 		p.rollout.Spec.BakeTime = ptr.To(v1alpha1.Duration("3s"))
@@ -56,17 +56,17 @@ func newStage() *stage {
 		}}
 		runs(p, "0.9.0")
 	}
-	told := &s.snapshot.production.environment.Status
-	told.RolloutGateRef = &corev1.LocalObjectReference{Name: promotionGate}
-	told.Conditions[0].Message = "takes releases after staging"
+	env := &s.snapshot.production.environment.Status
+	env.RolloutGateRef = &corev1.LocalObjectReference{Name: promotionGate}
+	env.Conditions[0].Message = "takes releases after staging"
 	s.snapshot.production.calendar.Name = calendarName
 	return s
 }
 
-// promotionGate is the gate of the Environment on a stage.
+// promotionGate is the gate of the Environment.
 const promotionGate = "production-after-staging"
 
-func (s *stage) now() (snapshot, <-chan struct{}) { return s.snapshot, s.changed }
+func (s *fakeCluster) now() (snapshot, <-chan struct{}) { return s.snapshot, s.changed }
 
 func runs(p *namespaceState, tag string) {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: app}}
@@ -77,8 +77,8 @@ func runs(p *namespaceState, tag string) {
 	p.sets = append(p.sets, appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Template: d.Spec.Template}})
 }
 
-func (s *stage) push(_ context.Context, tag string) error {
-	s.did = append(s.did, "push "+tag)
+func (s *fakeCluster) push(_ context.Context, tag string) error {
+	s.actions = append(s.actions, "push "+tag)
 	if tag == s.lost {
 		return nil
 	}
@@ -92,28 +92,28 @@ func (s *stage) push(_ context.Context, tag string) error {
 			Status:     v1alpha1.ReleaseStatus{Phase: v1alpha1.ReleasePending},
 		})
 	}
-	held := []v1alpha1.Blocker{holds(promotionGate, environment.ReasonNotDeployedUpstream), holds(gateName, gate.ReasonAwaitingApproval)}
-	if tag == mended {
-		held = slices.Insert(held, 0, holds(calendarName, apicheck.ReasonAnsweredNo))
+	held := []v1alpha1.Blocker{blocker(promotionGate, environment.ReasonNotDeployedUpstream), blocker(gateName, gate.ReasonAwaitingApproval)}
+	if tag == fixed {
+		held = slices.Insert(held, 0, blocker(calendarName, apicheck.ReasonAnsweredNo))
 	} else {
-		s.passes(tag)
+		s.calendarAllows(tag)
 	}
 	s.snapshot.production.rollout.Status.BlockedBy = held
 	if st := &s.snapshot.staging.rollout.Status; st.Phase == v1alpha1.PhaseFailed {
 		st.BlockedBy = []v1alpha1.Blocker{{Kind: "Rollout", Name: app, Reason: v1alpha1.ReasonPreviousFailed}}
 		return nil
 	}
-	s.staged(tag)
+	s.promote(tag)
 	return nil
 }
 
-func holds(gate, reason string) v1alpha1.Blocker {
+func blocker(gate, reason string) v1alpha1.Blocker {
 	return v1alpha1.Blocker{Kind: "RolloutGate", Name: gate, Reason: reason}
 }
 
-// staged: staging takes a version, and the gate of production says what came of that.
-func (s *stage) staged(tag string) {
-	comesOf(&s.snapshot.staging, tag)
+// promote deploys a version to staging and updates the promotion gate of production.
+func (s *fakeCluster) promote(tag string) {
+	deploy(&s.snapshot.staging, tag)
 	held := &s.snapshot.production.rollout.Status.BlockedBy
 	at := slices.IndexFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == promotionGate })
 	if tag == broken {
@@ -121,58 +121,58 @@ func (s *stage) staged(tag string) {
 		return
 	}
 	*held = slices.Delete(*held, at, at+1)
-	s.asks()
+	s.requestApproval()
 }
 
-// asks calls people to approve a release that waits for nothing else.
-func (s *stage) asks() {
+// requestApproval requests approval for a release that waits for nothing else.
+func (s *fakeCluster) requestApproval() {
 	if st := &s.snapshot.production.rollout.Status; len(st.BlockedBy) == 1 {
 		st.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: st.PendingVersion}}
-		s.events = append(s.events, asksFor(production, st.PendingVersion))
+		s.events = append(s.events, approvalEvent(production, st.PendingVersion))
 	}
 }
 
-func asksFor(namespace, tag string) eventsv1.Event {
+func approvalEvent(namespace, tag string) eventsv1.Event {
 	return eventsv1.Event{
 		Reason: "ApprovalRequested", Regarding: corev1.ObjectReference{Namespace: namespace, Name: app}, Note: tag + " waits for approval at x",
 	}
 }
 
-// passes: the change calendar says yes.
-func (s *stage) passes(tag string) {
+// calendarAllows makes the change calendar allow a version.
+func (s *fakeCluster) calendarAllows(tag string) {
 	st := &s.snapshot.production.calendar.Status
 	st.Verdicts = slices.Insert(st.Verdicts, 0, v1alpha1.GateVerdict{Release: tag, State: v1alpha1.GateOpen})
 }
 
-func (s *stage) allow(_ context.Context, tag string) error {
-	s.did = append(s.did, "allow "+tag)
+func (s *fakeCluster) allow(_ context.Context, tag string) error {
+	s.actions = append(s.actions, "allow "+tag)
 	held := &s.snapshot.production.rollout.Status.BlockedBy
 	*held = slices.DeleteFunc(*held, func(b v1alpha1.Blocker) bool { return b.Name == calendarName })
-	s.passes(tag)
-	s.asks()
+	s.calendarAllows(tag)
+	s.requestApproval()
 	return nil
 }
 
-func (s *stage) unblock(context.Context) error {
-	s.did = append(s.did, "unblock")
-	s.staged(s.snapshot.staging.rollout.Status.PendingVersion)
+func (s *fakeCluster) unblock(context.Context) error {
+	s.actions = append(s.actions, "unblock")
+	s.promote(s.snapshot.staging.rollout.Status.PendingVersion)
 	return nil
 }
 
-// approve refuses what the policy of a cluster refuses, unless the stage is gullible.
-func (s *stage) approve(_ context.Context, said attempt) error {
-	s.did = append(s.did, said.by+" approves "+said.release+" as "+said.user)
+// approve denies forged Approvals, as the admission policy does.
+func (s *fakeCluster) approve(_ context.Context, a attempt) error {
+	s.actions = append(s.actions, a.by+" approves "+a.release+" as "+a.user)
 	switch p := &s.snapshot.production; {
-	case said.by == said.user:
-		p.approvals = append(p.approvals, *said.approval())
-		comesOf(p, said.tag)
+	case a.by == a.user:
+		p.approvals = append(p.approvals, *a.approval())
+		deploy(p, a.tag)
 		for i := range p.releases { // those that it overtook
 			if st := &p.releases[i].Status; st.Phase == v1alpha1.ReleasePending {
 				st.Phase = v1alpha1.ReleaseSuperseded
 			}
 		}
-	case !s.gullible:
-		return denied("ValidatingAdmissionPolicy 'kuberik-actors' with binding 'kuberik-actors' denied request: you are " + said.by)
+	case !s.allowsForgery:
+		return denied("ValidatingAdmissionPolicy 'kuberik-actors' with binding 'kuberik-actors' denied request: you are " + a.by)
 	}
 	return nil
 }
@@ -181,8 +181,8 @@ func denied(why string) error {
 	return apierrors.NewForbidden(schema.GroupResource{Group: "kuberik.com", Resource: "approvals"}, "x", errors.New(why))
 }
 
-// comesOf does what comes of a release that goes out.
-func comesOf(p *namespaceState, tag string) {
+// deploy sets the result of a deployment.
+func deploy(p *namespaceState, tag string) {
 	st := &p.rollout.Status
 	st.PendingVersion, st.CurrentVersion, st.BlockedBy, st.Phase = "", tag, nil, v1alpha1.PhaseAvailable
 	runs(p, tag)
@@ -210,19 +210,19 @@ func comesOf(p *namespaceState, tag string) {
 	p.environment.Status.CurrentTag, p.environment.Status.CurrentState = tag, v1alpha1.BakeStatus(*e.BakeStatus)
 }
 
-func tell(t *testing.T, s *stage) (string, error) {
+func play(t *testing.T, s *fakeCluster) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("time is up"))
 	defer cancel()
 	var out bytes.Buffer
-	told := story{actors: s, snapshots: s, display: &lines{out: &out, began: time.Now()}, calendar: "http://127.0.0.1:1/changes"}
-	err := told.tell(ctx, told.steps())
+	sc := scenario{actors: s, snapshots: s, display: &lines{out: &out, began: time.Now()}, calendar: "http://127.0.0.1:1/changes"}
+	err := sc.runSteps(ctx, sc.steps())
 	return out.String(), err
 }
 
-func TestStory(t *testing.T) {
-	s := newStage()
-	told, err := tell(t, s)
+func TestScenario(t *testing.T) {
+	s := newFakeCluster()
+	output, err := play(t, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,42 +231,41 @@ func TestStory(t *testing.T) {
 		"push 1.1.0",
 		"push 1.2.0", "unblock", "allow 1.2.0", "alice approves hello-1.2.0 as alice",
 	}
-	if diff := cmp.Diff(want, s.did); diff != "" {
-		t.Errorf("what people did:\n%s", diff)
+	if diff := cmp.Diff(want, s.actions); diff != "" {
+		t.Errorf("actions:\n%s", diff)
 	}
 	if err := compare(expected(), facts(s.snapshot, s.events)); err != nil {
-		t.Errorf("what came of it:\n%v", err)
+		t.Errorf("facts:\n%v", err)
 	}
 	for _, line := range []string{
 		"5/8 dana publishes a version that mends it", "releaseName: hello-1.2.0, decision: Approve, user: alice}\" | kubectl --as alice create",
 		"✗ the API server refuses: you are bob", "$ curl -X PUT 'http://127.0.0.1:1/changes?tag=1.2.0'",
 	} {
-		if !strings.Contains(told, line) {
-			t.Errorf("it was not told that %s:\n%s", line, told)
+		if !strings.Contains(output, line) {
+			t.Errorf("the output does not contain %s:\n%s", line, output)
 		}
 	}
 }
 
-// TestStoryStops shows that a story that does not happen says what is missing, where it got stuck, and nothing else is
-// done.
-func TestStoryStops(t *testing.T) {
-	s := newStage()
+// TestScenarioStops checks that a scenario that makes no progress reports the missing result and stops.
+func TestScenarioStops(t *testing.T) {
+	s := newFakeCluster()
 	s.lost = "1.1.0"
-	_, err := tell(t, s)
+	_, err := play(t, s)
 	want := `dana publishes the next version; its pods will become ready, but it does not work: time is up: staging: release 1.1.0 is "", not Failed: the Rollout is Available`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if last := s.did[len(s.did)-1]; last != "push 1.1.0" {
-		t.Errorf("the story went on with %s", last)
+	if last := s.actions[len(s.actions)-1]; last != "push 1.1.0" {
+		t.Errorf("the scenario continued with %s", last)
 	}
 }
 
-// TestForgery shows that the story does not go on where somebody could approve as somebody else.
+// TestForgery checks that the scenario fails if a user can approve as another user.
 func TestForgery(t *testing.T) {
-	s := newStage()
-	s.gullible = true
-	_, err := tell(t, s)
+	s := newFakeCluster()
+	s.allowsForgery = true
+	_, err := play(t, s)
 	want := "bob, whom the gate does not ask, tries to approve 1.0.0 as alice: the API server let it pass"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -299,120 +298,120 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// TestFacts shows that an end which is not that of the story is noticed, and how.
+// TestFacts checks that an unexpected final state is reported.
 func TestFacts(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		spoil  func(*stage)
+		spoil  func(*fakeCluster)
 		want   string
 	}{
 		"Bad release went through": {
-			"a verdict that should be Failed is the whole point",
-			func(s *stage) { s.snapshot.staging.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
+			"the broken release has to fail",
+			func(s *fakeCluster) { s.snapshot.staging.release("1.1.0").Status.Phase = v1alpha1.ReleaseAvailable },
 			"staging: release 1.1.0 is Available, by the evidence of hello, quarantined",
 		},
 		"No quarantine": {
-			"what failed must not be picked again", func(s *stage) { s.snapshot.staging.release("1.1.0").Status.Quarantine = nil },
+			"a failed release must not be deployed again", func(s *fakeCluster) { s.snapshot.staging.release("1.1.0").Status.Quarantine = nil },
 			"staging: release 1.1.0 is Failed, by the evidence of hello-http",
 		},
 		"Short bake": {
 			"Available means that it baked",
-			func(s *stage) {
+			func(s *fakeCluster) {
 				s.snapshot.production.rollout.Status.History[0].BakeEndTime = ptr.To(metav1.NewTime(time.Unix(1002, 0)))
 			},
 			"production: deployment 2 of 1.2.0: Succeeded, baked for 2s only",
 		},
 		"No evidence": {
-			"Available means that a check said so, for that release",
-			func(s *stage) { s.snapshot.production.release("1.2.0").Status.Checks[0].Current = false },
+			"Available needs the evidence of every check",
+			func(s *fakeCluster) { s.snapshot.production.release("1.2.0").Status.Checks[0].Current = false },
 			"production: release 1.2.0 is Available, by the evidence of hello-http",
 		},
 		"Deployed twice": {
 			"each version is deployed once",
-			func(s *stage) {
+			func(s *fakeCluster) {
 				st := &s.snapshot.staging.rollout.Status
 				st.History = append(st.History, st.History[0])
 			},
 			"staging: deployment 3 of 1.2.0: Succeeded, baked for its time",
 		},
 		"Something else runs": {
-			"the record is not enough", func(s *stage) { runs(&s.snapshot.staging, broken) },
+			"the history alone is not enough", func(s *fakeCluster) { runs(&s.snapshot.staging, broken) },
 			"staging: the Deployment runs hello:1.1.0, 2 of 2 pods ready",
 		},
 		"Never ran": {
-			"what was never there cannot have failed by its own answer",
-			func(s *stage) { s.snapshot.staging.sets = slices.Delete(s.snapshot.staging.sets, 2, 3) },
+			"a version that never ran cannot have failed its check",
+			func(s *fakeCluster) { s.snapshot.staging.sets = slices.Delete(s.snapshot.staging.sets, 2, 3) },
 			"staging: the Deployment has run hello:1.0.0, hello:1.2.0",
 		},
 		"Ran in production": {
 			"staging is there to keep it out",
-			func(s *stage) { s.snapshot.production.sets = s.snapshot.staging.sets },
+			func(s *fakeCluster) { s.snapshot.production.sets = s.snapshot.staging.sets },
 			"production: the Deployment has run hello:1.0.0, hello:1.1.0, hello:1.2.0",
 		},
 		"Failed by another check": {
-			"it was to fail by its own answer",
-			func(s *stage) { s.snapshot.staging.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
+			"its own HTTP check has to fail",
+			func(s *fakeCluster) { s.snapshot.staging.rollout.Status.History[1].FailedHealthChecks[0].Name = app },
 			"staging: deployment 2 of 1.1.0: Failed, never baked, by hello",
 		},
 		"Somebody else approved": {
-			"only the word of alice was to count",
-			func(s *stage) {
+			"only alice may approve",
+			func(s *fakeCluster) {
 				p := &s.snapshot.production
 				p.approvals = append(p.approvals, *attempt{by: impostor, user: impostor, tag: "1.0.0", release: "hello-1.0.0"}.approval())
 			},
 			"production: alice approved 1.0.0, 1.2.0; bob approved 1.0.0; nobody else approved anything",
 		},
 		"Approved twice": {
-			"one of the two is not by alice",
-			func(s *stage) {
+			"one release is approved once",
+			func(s *fakeCluster) {
 				s.snapshot.production.approvals = append(s.snapshot.production.approvals, s.snapshot.production.approvals[0])
 			},
 			"production: alice approved 1.0.0, 1.0.0, 1.2.0; nobody else approved anything",
 		},
 		"Asked by an event": {
-			"nobody is to be called for what cannot go out", func(s *stage) { s.events = append(s.events, asksFor(production, "1.1.0")) },
+			"no approval is requested for a release that cannot be deployed", func(s *fakeCluster) { s.events = append(s.events, approvalEvent(production, "1.1.0")) },
 			"production: release 1.1.0 is Superseded, never deployed; people were asked to approve it",
 		},
 		"Asked on record": {
 			"an event may have been lost",
-			func(s *stage) {
+			func(s *fakeCluster) {
 				s.snapshot.production.rollout.Status.ApprovalRequested = []v1alpha1.ReleaseIdentity{{Tag: "1.1.0"}, {Tag: "1.2.0"}}
 			},
 			"production: release 1.1.0 is Superseded, never deployed; people were asked to approve it",
 		},
 		"Asked for staging": {
-			"releases go there by themselves", func(s *stage) { s.events = append(s.events, asksFor(staging, "1.0.0")) },
+			"staging needs no approval", func(s *fakeCluster) { s.events = append(s.events, approvalEvent(staging, "1.0.0")) },
 			"staging: people were asked for approval",
 		},
 		"Never asked": {
-			"who is never asked for anything was not spared 1.1.0",
-			func(s *stage) { s.snapshot.production.rollout.Status.ApprovalRequested, s.events = nil, nil },
+			"approval has to be requested for the other releases",
+			func(s *fakeCluster) { s.snapshot.production.rollout.Status.ApprovalRequested, s.events = nil, nil },
 			"production: nobody was asked for approval",
 		},
 		"Past the calendar": {
-			"nothing goes out before the calendar has said yes",
-			func(s *stage) { s.snapshot.production.calendar.Status.Verdicts[0].State = v1alpha1.GateClosed },
+			"the calendar has to allow each release",
+			func(s *fakeCluster) { s.snapshot.production.calendar.Status.Verdicts[0].State = v1alpha1.GateClosed },
 			"production: change-calendar let pass 1.0.0, 1.1.0",
 		},
 		"Old pods": {
 			"a pod of the old version that is ready does not count",
-			func(s *stage) { s.snapshot.production.deployment.Status.UpdatedReplicas = 1 },
+			func(s *fakeCluster) { s.snapshot.production.deployment.Status.UpdatedReplicas = 1 },
 			"production: the Deployment runs hello:1.2.0, 1 of 2 pods ready",
 		},
 		"Still waits": {
-			"the story is over", func(s *stage) { s.snapshot.production.rollout.Status.PendingVersion = "1.3.0" },
+			"nothing may be pending at the end", func(s *fakeCluster) { s.snapshot.production.rollout.Status.PendingVersion = "1.3.0" },
 			"production: the Rollout is Available and runs 1.2.0; 1.3.0 waits: the Rollout is Available",
 		},
 		"Environment lags": {
-			"people look there for what runs where",
-			func(s *stage) { s.snapshot.production.environment.Status.CurrentTag = "1.0.0" },
+			"the Environment has to report the version",
+			func(s *fakeCluster) { s.snapshot.production.environment.Status.CurrentTag = "1.0.0" },
 			"production: the Environment says 1.0.0, Succeeded; it takes releases after staging",
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := newStage()
-			if _, err := tell(t, s); err != nil {
+			s := newFakeCluster()
+			if _, err := play(t, s); err != nil {
 				t.Fatal(err)
 			}
 			c.spoil(s)
@@ -425,15 +424,15 @@ func TestFacts(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	s := newStage()
-	if _, err := tell(t, s); err != nil {
+	s := newFakeCluster()
+	if _, err := play(t, s); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Unix(2000, 0)
-	said := attempt{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
-	p := page{began: began, snapshot: s.snapshot, below: []string{"8/8 alice approves 1.2.0 for production", "$ " + said.command()}}
+	approval := attempt{by: approver, user: approver, tag: "1.2.0", release: "hello-1.2.0-c6453d96"}
+	p := page{began: began, snapshot: s.snapshot, below: []string{"8/8 alice approves 1.2.0 for production", "$ " + approval.command()}}
 	for i := range 12 {
-		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to be told as it should be told"})
+		p.log = append(p.log, entry{time.Duration(i) * time.Second, "◆ something happened that takes a lot of words to describe in full detail"})
 	}
 	for name, size := range map[string][2]int{"wide": {120, 30}, "narrow": {50, 24}, "tiny": {30, 8}, "nothing": {30, 0}} {
 		t.Run(name, func(t *testing.T) {
@@ -475,12 +474,12 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// TestUnexpectedFailure: a release that fails although it is to become Available ends the story at once.
+// TestUnexpectedFailure checks that the scenario ends at once if another release fails.
 func TestUnexpectedFailure(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	comesOf(s.snapshot.namespaceStates()[0], "1.0.0")
-	comesOf(s.snapshot.namespaceStates()[0], broken)
+	s := newFakeCluster()
+	deploy(s.snapshot.namespaceStates()[0], "1.0.0")
+	deploy(s.snapshot.namespaceStates()[0], broken)
 	if got := unexpected(s.snapshot); got != "" {
 		t.Errorf("the broken release is to fail: %s", got)
 	}

@@ -93,7 +93,7 @@ func (s *screen) draw() {
 	}
 }
 
-// size is how a picture fits the terminal as it is now. The last column is left free: a terminal that does not wrap
+// size returns the style and the height for the current terminal. The last column is left free: a terminal that does not wrap
 // would overwrite it with what ends the line.
 func (s *screen) size() (view.Style, int) {
 	width, height, err := term.GetSize(int(s.out.Fd()))
@@ -108,26 +108,26 @@ func (s *screen) write(text []byte) {
 	_, _ = s.out.Write(text) //nolint:errcheck // see above
 }
 
-func (s *screen) say(c view.Change) {
+func (s *screen) showChange(c view.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page.log = append(s.page.log, entry{time.Since(s.page.began), s.style.Line(c)})
 }
 
-func (s *screen) chapter(title, command string) {
+func (s *screen) showStep(title, command string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page.log = append(s.page.log, entry{time.Since(s.page.began), s.style.Strong(title)})
 	s.page.below = []string{s.style.Strong(title), s.style.Paint(view.Idle, "$ "+command)}
 }
 
-func (s *screen) show(now snapshot) {
+func (s *screen) showState(now snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page.snapshot = now
 }
 
-func (s *screen) ending(text []string) {
+func (s *screen) showEnding(text []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page.below = text
@@ -145,7 +145,7 @@ func (s *screen) close() {
 			rest = append(rest, stamp(e.since)+e.text)
 		}
 		style, _ := s.size()
-		rest = append(append(rest, ""), s.page.snapshot.ending(style, time.Now())...)
+		rest = append(append(rest, ""), s.page.snapshot.finalState(style, time.Now())...)
 		s.write([]byte(leaveScreen + strings.Join(rest, "\n") + "\n"))
 	})
 }
@@ -161,16 +161,16 @@ func (p page) frame(style view.Style, height int, now time.Time) []string {
 		}
 		bottom = append(bottom, view.Wrap(line, style.Width)...)
 	}
-	room := height - len(bottom) - leastLog
+	space := height - len(bottom) - leastLog
 	top := p.top(style, everything, now)
-	for _, d := range []detail{everything, lively, notable, terse} {
-		if len(top) > room {
+	for _, d := range []detail{everything, active, notable, terse} {
+		if len(top) > space {
 			style.Brief = true
 			top = p.top(style, d, now)
 		}
 	}
-	if len(top) > room {
-		top = append(top[:max(room-1, 0)], style.Paint(view.Idle, "…"))
+	if len(top) > space {
+		top = append(top[:max(space-1, 0)], style.Paint(view.Idle, "…"))
 	}
 	var log []string
 	for _, e := range p.log {

@@ -39,11 +39,11 @@ func (s *snapshot) namespaceStates() []*namespaceState {
 	return []*namespaceState{&s.staging, &s.production}
 }
 
-// look reads a snapshot from the API server or a cache.
-func look(ctx context.Context, r client.Reader) (snapshot, error) {
+// readSnapshot reads a snapshot from the API server or a cache.
+func readSnapshot(ctx context.Context, r client.Reader) (snapshot, error) {
 	s := emptySnapshot()
 	for i, p := range s.namespaceStates() {
-		if err := p.look(ctx, r, namespaces()[i]); err != nil {
+		if err := p.read(ctx, r, namespaces()[i]); err != nil {
 			return s, err
 		}
 	}
@@ -71,7 +71,7 @@ func emptyNamespace() namespaceState {
 	}
 }
 
-func (p *namespaceState) look(ctx context.Context, r client.Reader, namespace string) error {
+func (p *namespaceState) read(ctx context.Context, r client.Reader, namespace string) error {
 	key := client.ObjectKey{Namespace: namespace, Name: app}
 	calendar := client.ObjectKey{Namespace: namespace, Name: calendarName}
 	for _, one := range []struct {
@@ -123,8 +123,8 @@ func (p *namespaceState) ran() []string {
 	return images
 }
 
-// passed returns the versions that the change calendar accepted.
-func (p *namespaceState) passed() []string {
+// allowedVersions returns the versions that the change calendar accepted.
+func (p *namespaceState) allowedVersions() []string {
 	var tags []string
 	for _, v := range p.calendar.Status.Verdicts {
 		if v.State == v1alpha1.GateOpen {
@@ -176,9 +176,9 @@ type detail int
 const (
 	// everything shows all lines.
 	everything detail = iota
-	// lively shows all lines of a namespace in which something waits or is in progress, and the notable lines of
+	// active shows all lines of a namespace in which something waits or is in progress, and the notable lines of
 	// others.
-	lively
+	active
 	// notable shows what fails, waits or is in progress, and what runs.
 	notable
 	// terse shows the same without explanations.
@@ -208,7 +208,7 @@ func (s *snapshot) picture(style view.Style, d detail, now time.Time) []string {
 // detail returns how much of a namespace is shown.
 func (p *namespaceState) detail(d detail) detail {
 	switch st := p.rollout.Status; {
-	case d != lively:
+	case d != active:
 		return d
 	case st.Phase == v1alpha1.PhaseAvailable && st.PendingVersion == "":
 		return notable
@@ -220,9 +220,9 @@ func (p *namespaceState) detail(d detail) detail {
 func reduced(n view.Node, d detail) view.Node {
 	var children []view.Node
 	for _, child := range n.Children {
-		quiet := child.Tone == view.Good || child.Tone == view.Idle
+		uneventful := child.Tone == view.Good || child.Tone == view.Idle
 		explains := child.Tone == view.Plain
-		if d == everything || !quiet && (!explains || d == notable) {
+		if d == everything || !uneventful && (!explains || d == notable) {
 			children = append(children, reduced(child, d))
 		}
 	}
@@ -247,8 +247,8 @@ func (s *snapshot) overview() []string {
 	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"}, rows, view.Style{})
 }
 
-// ending returns the final state.
-func (s *snapshot) ending(style view.Style, now time.Time) []string {
+// finalState returns the final state.
+func (s *snapshot) finalState(style view.Style, now time.Time) []string {
 	lines := s.picture(style, everything, now)
 	if table := s.overview(); len(table) > 0 {
 		lines = append(append(lines, "", "What runs where (kubectl get env -A):", ""), table...)
@@ -272,8 +272,8 @@ type snapshots struct {
 	mu      sync.Mutex
 	latest  snapshot
 	changed chan struct{}
-	// told holds the lines about waiting releases that were shown already.
-	told map[string]bool
+	// shown holds the lines about waiting releases that were shown already.
+	shown map[string]bool
 }
 
 func newSnapshots(ctx context.Context, config *rest.Config, n display) (*snapshots, error) {
@@ -281,7 +281,7 @@ func newSnapshots(ctx context.Context, config *rest.Config, n display) (*snapsho
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshots{display: n, changed: make(chan struct{}), latest: emptySnapshot(), told: map[string]bool{}}
+	s := &snapshots{display: n, changed: make(chan struct{}), latest: emptySnapshot(), shown: map[string]bool{}}
 	watched := map[string]cache.Config{}
 	for _, namespace := range namespaces() {
 		watched[namespace] = cache.Config{}
@@ -299,8 +299,8 @@ func newSnapshots(ctx context.Context, config *rest.Config, n display) (*snapsho
 			return nil, err
 		}
 		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc:    func(o any) { s.happened(ctx, nil, o) },
-			UpdateFunc: func(before, after any) { s.happened(ctx, before, after) },
+			AddFunc:    func(o any) { s.onChange(ctx, nil, o) },
+			UpdateFunc: func(before, after any) { s.onChange(ctx, before, after) },
 			DeleteFunc: func(any) { s.refresh(ctx) },
 		})
 		if err != nil {
@@ -312,13 +312,13 @@ func newSnapshots(ctx context.Context, config *rest.Config, n display) (*snapsho
 
 func (s *snapshots) run(ctx context.Context) error { return s.cache.Start(ctx) }
 
-// happened shows what changed. It sees each update of an object, so that it misses no short-lived state.
-func (s *snapshots) happened(ctx context.Context, before, after any) {
+// onChange shows what changed. It sees each update of an object, so that it misses no short-lived state.
+func (s *snapshots) onChange(ctx context.Context, before, after any) {
 	switch after := after.(type) {
 	case *v1alpha1.Rollout:
 		old, _ := before.(*v1alpha1.Rollout)
-		for _, c := range slices.Concat(view.Changes(settled(old), settled(after)), calls(old, after)) {
-			s.say(after.Namespace, c)
+		for _, c := range slices.Concat(view.Changes(withoutUnevaluated(old), withoutUnevaluated(after)), newApprovalRequests(old, after)) {
+			s.showChange(after.Namespace, c)
 		}
 	case *appsv1.Deployment:
 		old, _ := before.(*appsv1.Deployment)
@@ -326,30 +326,30 @@ func (s *snapshots) happened(ctx context.Context, before, after any) {
 			old = &appsv1.Deployment{}
 		}
 		if was, is := imageOf(old.Spec.Template), imageOf(after.Spec.Template); was != is {
-			s.say(after.Namespace, view.Change{Tone: view.Busy, Text: "Flux has updated the Deployment to " + is})
+			s.showChange(after.Namespace, view.Change{Tone: view.Busy, Text: "Flux has updated the Deployment to " + is})
 		}
 	}
 	s.refresh(ctx)
 }
 
-// say shows a change in a namespace. What a release waits for is shown once, as most of it stays when one blocker is
+// showChange shows a change in a namespace. What a release waits for is shown once, as most of it stays when one blocker is
 // gone.
-func (s *snapshots) say(namespace string, c view.Change) {
+func (s *snapshots) showChange(namespace string, c view.Change) {
 	c.Text = namespace + ": " + c.Text
 	if c.Tone == view.Held {
 		s.mu.Lock()
-		again := s.told[c.Text]
-		s.told[c.Text] = true
+		again := s.shown[c.Text]
+		s.shown[c.Text] = true
 		s.mu.Unlock()
 		if again {
 			return
 		}
 	}
-	s.display.say(c)
+	s.display.showChange(c)
 }
 
-// calls returns the releases for which approval was requested since.
-func calls(before, after *v1alpha1.Rollout) []view.Change {
+// newApprovalRequests returns the releases for which approval was requested since.
+func newApprovalRequests(before, after *v1alpha1.Rollout) []view.Change {
 	var list []view.Change
 	for _, id := range after.Status.ApprovalRequested {
 		if before == nil || !slices.Contains(before.Status.ApprovalRequested, id) {
@@ -359,12 +359,12 @@ func calls(before, after *v1alpha1.Rollout) []view.Change {
 	return list
 }
 
-// settled hides the blockers of a Rollout while a gate has no result yet, which is not worth a line.
-func settled(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
-	unasked := func(b v1alpha1.Blocker) bool {
+// withoutUnevaluated hides the blockers of a Rollout while a gate has no result yet, which is not worth a line.
+func withoutUnevaluated(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
+	unevaluated := func(b v1alpha1.Blocker) bool {
 		return b.Reason == gate.ReasonNoVerdict || b.Reason == gate.ReasonAuthorUnknown
 	}
-	if ro == nil || !slices.ContainsFunc(ro.Status.BlockedBy, unasked) {
+	if ro == nil || !slices.ContainsFunc(ro.Status.BlockedBy, unevaluated) {
 		return ro
 	}
 	ro = ro.DeepCopy()
@@ -374,7 +374,7 @@ func settled(ro *v1alpha1.Rollout) *v1alpha1.Rollout {
 
 // refresh takes a new snapshot and wakes everybody who waits for one.
 func (s *snapshots) refresh(ctx context.Context) {
-	now, err := look(ctx, s.cache)
+	now, err := readSnapshot(ctx, s.cache)
 	if err != nil {
 		return // the cache is not filled yet; it calls again when it is
 	}
@@ -383,7 +383,7 @@ func (s *snapshots) refresh(ctx context.Context) {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()
-	s.display.show(now)
+	s.display.showState(now)
 }
 
 // now returns the latest snapshot and a channel that is closed when there is a newer one.

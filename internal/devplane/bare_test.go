@@ -27,8 +27,7 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/component"
 )
 
-// crashEnv makes the test binary start a local cluster and wait for its end,
-// which another run of it then brings about.
+// crashEnv makes the test binary run a local cluster, which the test then kills.
 const crashEnv = "KUBERIK_TEST_CRASH_DIR"
 
 func TestMain(m *testing.M) {
@@ -43,8 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// alive reports whether a process runs; one that only waits to be collected does
-// not.
+// alive reports whether a process runs. A zombie does not.
 func alive(pid int) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -101,7 +99,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestTwoAtOnce(t *testing.T) {
+func TestTwoClustersAtOnce(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts local clusters")
@@ -150,7 +148,7 @@ func TestBare(t *testing.T) {
 		}
 	})
 	t.Run("a service account has its own rights only", func(t *testing.T) { checkServiceAccount(t, plane, c) })
-	t.Run("the audit log names who asked", func(t *testing.T) {
+	t.Run("the audit log names the user", func(t *testing.T) {
 		eventually(t, "the audit log names the service account", func() error {
 			return findAudit(plane.AuditLog(), "system:serviceaccount:default:robot")
 		})
@@ -160,7 +158,7 @@ func TestBare(t *testing.T) {
 			t.Error("it was started", second.Stop(t.Context()))
 		}
 	})
-	t.Run("an end that nobody asked for is told", func(t *testing.T) {
+	t.Run("an unexpected exit is reported", func(t *testing.T) {
 		pid, _ := plane.PID(component.APIServer)
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)

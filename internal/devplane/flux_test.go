@@ -59,7 +59,7 @@ func TestFluxAppliesAnArtifact(t *testing.T) {
 			return nil
 		})
 	})
-	t.Run("the version that mends it", func(t *testing.T) {
+	t.Run("a version that fixes it", func(t *testing.T) {
 		setVersion(t, c, "1.2.0")
 		awaitDeployed(t, plane, c, "1.2.0")
 	})
@@ -204,8 +204,8 @@ func checkReflection(t *testing.T, plane *devplane.Plane, c client.Client) {
 	}
 }
 
-// TestAfterACrash shows that the cluster goes on when components die under it.
-func TestAfterACrash(t *testing.T) {
+// TestClusterSurvivesCrashesOfComponents kills components, which Restart starts again.
+func TestClusterSurvivesCrashesOfComponents(t *testing.T) {
 	t.Parallel()
 	plane := start(t, devplane.Options{Flux: true, Workloads: true})
 	c := connect(t, plane)
@@ -226,7 +226,7 @@ func TestAfterACrash(t *testing.T) {
 	}
 	select {
 	case err := <-plane.Failed():
-		t.Errorf("what was killed on purpose was reported: %v", err)
+		t.Errorf("an intended kill was reported: %v", err)
 	default:
 	}
 }

@@ -74,8 +74,8 @@ func writeIdentities(c component.Config, authority []byte) (identities, error) {
 	return ids, os.WriteFile(c.Tokens(), []byte(list.String()), 0o600)
 }
 
-// config is how a user of ours reaches the API server, with no rate limit of
-// the client's own: it would only hide what the server can do.
+// config returns the client configuration of a user, without a client-side rate limit, which would hide the limits of
+// the server.
 func (ids identities) config(name string) *rest.Config {
 	return &rest.Config{
 		Host:            ids.server,

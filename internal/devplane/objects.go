@@ -24,10 +24,10 @@ import (
 const (
 	// owner is the field owner of what Apply writes.
 	owner = client.FieldOwner("kuberik-devplane")
-	// look is the interval between checks of a condition.
-	look = 50 * time.Millisecond
-	// settle is how long an object may take to become usable.
-	settle = time.Minute
+	// pollInterval is the interval between checks of a condition.
+	pollInterval = 50 * time.Millisecond
+	// readyTimeout is how long an object may take to become usable.
+	readyTimeout = time.Minute
 )
 
 // Apply applies manifests in their order.
@@ -78,7 +78,7 @@ func (p *Plane) applyAll(ctx context.Context, objects []*unstructured.Unstructur
 }
 
 func (p *Plane) awaitEstablished(ctx context.Context, crd *unstructured.Unstructured) error {
-	return wait.PollUntilContextTimeout(ctx, look, settle, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		now := crd.DeepCopy()
 		if err := p.client.Get(ctx, client.ObjectKeyFromObject(crd), now); err != nil {
 			return false, err
@@ -124,7 +124,7 @@ func (p *Plane) createNodes(ctx context.Context) error {
 
 // awaitNodes waits until pods can be scheduled.
 func (p *Plane) awaitNodes(ctx context.Context) error {
-	err := wait.PollUntilContextTimeout(ctx, look, settle, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		var nodes corev1.NodeList
 		if err := p.client.List(ctx, &nodes); err != nil {
 			return false, err

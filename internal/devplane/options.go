@@ -91,19 +91,19 @@ func findBinDir(given string) (string, error) {
 	if named := os.Getenv(BinDirEnv); named != "" {
 		return filepath.Abs(named)
 	}
-	var places []string
+	var candidates []string
 	if root, err := repositoryRoot(); err == nil {
-		places = append(places, filepath.Join(root, "bin", "devplane"))
+		candidates = append(candidates, filepath.Join(root, "bin", "devplane"))
 	}
 	if executable, err := os.Executable(); err == nil {
-		places = append(places, filepath.Join(filepath.Dir(executable), "devplane"))
+		candidates = append(candidates, filepath.Join(filepath.Dir(executable), "devplane"))
 	}
-	for _, place := range places {
-		if _, err := os.Stat(place); err == nil {
-			return place, nil
+	for _, candidate := range candidates {
+		if _, err := os.Stat(candidate); err == nil {
+			return candidate, nil
 		}
 	}
-	return "", fmt.Errorf("%w (no folder %v, and %s is not set)", ErrNotBuilt, places, BinDirEnv)
+	return "", fmt.Errorf("%w (no folder %v, and %s is not set)", ErrNotBuilt, candidates, BinDirEnv)
 }
 
 // repositoryRoot looks upwards from the working folder for this module.

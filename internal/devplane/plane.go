@@ -26,14 +26,14 @@ type Plane struct {
 	client     client.Client
 	registry   *artifact.Registry
 
-	// life ends the parts that run inside this process.
-	life    context.Context //nolint:containedctx // it is the lifetime of the plane itself
-	end     context.CancelFunc
+	// lifetime ends the parts that run inside this process.
+	lifetime    context.Context //nolint:containedctx // it is the lifetime of the plane itself
+	cancel     context.CancelFunc
 	running sync.WaitGroup
 	failed  chan error
 
-	// keep leaves the state folder behind, because something in it explains an error.
-	keep bool
+	// keepDir leaves the state folder behind, because something in it explains an error.
+	keepDir bool
 	stop sync.Once
 }
 
@@ -64,8 +64,8 @@ func (p *Plane) PID(name string) (int, bool) { return p.supervisor.PID(name) }
 // Kill ends a component as a crash would. Restart brings it back.
 func (p *Plane) Kill(name string) error { return p.supervisor.Kill(name) }
 
-// Restart kills a component, if it runs, and starts it again with the same
-// port and data. It returns once the component is ready.
+// Restart kills a component, if it runs, and starts it again with the same port and data. It returns once the component
+// is ready.
 func (p *Plane) Restart(ctx context.Context, name string) error {
 	return p.supervisor.Restart(ctx, name)
 }
@@ -82,7 +82,7 @@ func (p *Plane) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	var problems []error
-	p.end()
+	p.cancel()
 	p.running.Wait()
 	if p.supervisor != nil {
 		problems = append(problems, p.supervisor.Close(ctx))
@@ -91,6 +91,6 @@ func (p *Plane) shutdown(ctx context.Context) error {
 		problems = append(problems, p.registry.Close(ctx))
 	}
 	p.ports.Release()
-	problems = append(problems, p.state.close(p.keep))
+	problems = append(problems, p.state.close(p.keepDir))
 	return errors.Join(problems...)
 }

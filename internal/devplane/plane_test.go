@@ -17,8 +17,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane"
 )
 
-// patience is how long a test waits for something that should take seconds.
-const patience = 90 * time.Second
+// timeout is how long a test waits for something that should take seconds.
+const timeout = 90 * time.Second
 
 // start brings a local cluster up for the length of the test.
 func start(t *testing.T, options devplane.Options) *devplane.Plane {
@@ -73,8 +73,8 @@ func eventually(t *testing.T, what string, check func() error) {
 			t.Logf("%s after %s", what, time.Since(began).Round(10*time.Millisecond))
 			return
 		}
-		if time.Since(began) > patience {
-			t.Fatalf("%s: not after %s: %v", what, patience, err)
+		if time.Since(began) > timeout {
+			t.Fatalf("%s: not after %s: %v", what, timeout, err)
 		}
 		<-tick.C
 	}

@@ -28,11 +28,11 @@ func (p *Plane) startReflector(ctx context.Context) error {
 	}
 	p.running.Go(func() {
 		defer log.Close() //nolint:errcheck // a log
-		if err := manager.Start(p.life); err != nil && p.life.Err() == nil {
+		if err := manager.Start(p.lifetime); err != nil && p.lifetime.Err() == nil {
 			p.fail(fmt.Errorf("%s ended by itself: %w; its log is %s", reflectorName, err, path))
 		}
 	})
-	ctx, cancel := context.WithTimeout(ctx, settle)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if !manager.GetCache().WaitForCacheSync(ctx) {
 		return fmt.Errorf("the cache of %s is not filled; its log is %s", reflectorName, path)

@@ -21,10 +21,10 @@ func Run(ctx context.Context, options Options, out io.Writer) error {
 	}
 	select {
 	case <-ctx.Done():
-		plane.say("Stopping the local cluster.")
+		plane.logf("Stopping the local cluster.")
 		err = nil
 	case err = <-plane.Failed():
-		plane.keep = true
+		plane.keepDir = true
 	}
 	return errors.Join(err, plane.Stop(ctx))
 }

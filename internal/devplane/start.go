@@ -36,8 +36,8 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the local cluster: %w", err)
 	}
-	if err := p.up(ctx); err != nil {
-		p.keep = true
+	if err := p.startComponents(ctx); err != nil {
+		p.keepDir = true
 		err = fmt.Errorf("starting the local cluster (logs are in %s): %w", p.Logs(), err)
 		return nil, errors.Join(err, p.Stop(ctx))
 	}
@@ -51,14 +51,14 @@ func prepare(options Options) (*Plane, error) {
 		return nil, err
 	}
 	p := &Plane{options: options, state: state, ports: &port.Pool{}, failed: make(chan error, 1)}
-	p.life, p.end = context.WithCancel(context.Background())
-	if err := p.equip(); err != nil {
+	p.lifetime, p.cancel = context.WithCancel(context.Background())
+	if err := p.prepareFiles(); err != nil {
 		return nil, errors.Join(err, p.Stop(context.Background()))
 	}
 	return p, nil
 }
 
-func (p *Plane) equip() error {
+func (p *Plane) prepareFiles() error {
 	var err error
 	if p.config, p.ids, err = configure(p.options, p.state.dir, p.ports); err != nil {
 		return err
@@ -84,8 +84,8 @@ func probe(authority []byte) *http.Client {
 	}}
 }
 
-// up starts the components in the order of their dependencies.
-func (p *Plane) up(ctx context.Context) error {
+// startComponents starts the components in the order of their dependencies.
+func (p *Plane) startComponents(ctx context.Context) error {
 	began := time.Now()
 	for _, process := range []component.Process{component.NewEtcd(p.config), component.NewAPIServer(p.config)} {
 		if err := p.start(ctx, process); err != nil {
@@ -107,7 +107,7 @@ func (p *Plane) up(ctx context.Context) error {
 		return err
 	}
 	p.watch()
-	p.say("The local cluster is up after %s.", time.Since(began).Round(100*time.Millisecond))
+	p.logf("The local cluster is up after %s.", time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (p *Plane) start(ctx context.Context, process component.Process) error {
 	if err := p.supervisor.Start(ctx, process); err != nil {
 		return err
 	}
-	p.say("%s is ready after %s", process.Name, time.Since(began).Round(100*time.Millisecond))
+	p.logf("%s is ready after %s", process.Name, time.Since(began).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (p *Plane) start(ctx context.Context, process component.Process) error {
 func (p *Plane) watch() {
 	p.running.Go(func() {
 		select {
-		case <-p.life.Done():
+		case <-p.lifetime.Done():
 		case err := <-p.supervisor.Failed():
 			p.fail(err)
 		}
@@ -175,7 +175,7 @@ func (p *Plane) fail(err error) {
 	}
 }
 
-// say reports progress. The cluster does not depend on it.
-func (p *Plane) say(format string, args ...any) {
+// logf reports progress. The cluster does not depend on it.
+func (p *Plane) logf(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.options.Log, format+"\n", args...) //nolint:errcheck // see above
 }

@@ -20,22 +20,22 @@ const (
 	lockFile    = "lock"
 	// processFile lists what runs. It exists as long as the local cluster.
 	processFile = "processes.json"
-	// lockPatience is how long a folder may stay locked after its owner was killed.
-	lockPatience = 2 * time.Second
+	// lockTimeout is how long a folder may stay locked after its owner was killed.
+	lockTimeout = 2 * time.Second
 )
 
 // state is the state folder of one local cluster, under a lock that ends with this process.
 type state struct {
 	dir string
-	// own means that Start created the folder and Stop removes it.
-	own  bool
+	// temporary means that Start created the folder and Stop removes it.
+	temporary  bool
 	lock *os.File
 }
 
 // openState creates or takes over the state folder and empties it.
 func openState(dir string) (*state, error) {
-	own := dir == ""
-	if own {
+	temporary := dir == ""
+	if temporary {
 		made, err := os.MkdirTemp("", tempPattern)
 		if err != nil {
 			return nil, err
@@ -53,7 +53,7 @@ func openState(dir string) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a local cluster runs in %s already: %w", dir, err)
 	}
-	s := &state{dir: dir, own: own, lock: lock}
+	s := &state{dir: dir, temporary: temporary, lock: lock}
 	if err := s.clear(); err != nil {
 		return nil, errors.Join(err, s.close(true))
 	}
@@ -81,9 +81,9 @@ func (s *state) clear() error {
 func (s *state) processes() string { return filepath.Join(s.dir, processFile) }
 
 // close releases the folder, and removes it if Start created it and it is not to be kept.
-func (s *state) close(keep bool) error {
+func (s *state) close(keepDir bool) error {
 	var err error
-	if s.own && !keep {
+	if s.temporary && !keepDir {
 		err = os.RemoveAll(s.dir)
 	}
 	return errors.Join(err, s.lock.Close())
@@ -92,9 +92,9 @@ func (s *state) close(keep bool) error {
 // awaitLock waits a little for the lock of a folder: a process that was killed holds its own until the last of its
 // threads is gone, which may be after the programs it started have ended.
 func awaitLock(dir string) (*os.File, error) {
-	for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 100) {
+	for cancel := time.Now().Add(lockTimeout); ; time.Sleep(lockTimeout / 100) {
 		lock, err := lockDir(dir)
-		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+		if err == nil || !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(cancel) {
 			return lock, err
 		}
 	}
@@ -127,7 +127,7 @@ func sweep() error {
 		if err != nil {
 			continue // it runs, or belongs to another user
 		}
-		dead := &state{dir: dir, own: true, lock: lock}
+		dead := &state{dir: dir, temporary: true, lock: lock}
 		if err := supervise.KillLeftovers(dead.processes()); err != nil {
 			return errors.Join(err, dead.close(true))
 		}

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// CalendarPath is where a Calendar is asked about a version, with ?tag=, and told by PUT that it may go out.
+// CalendarPath is the path of a Calendar. GET with ?tag= reads whether a version may be deployed, PUT allows it.
 const CalendarPath = "/changes"
 
-// Calendar is a change calendar: it says which versions may be deployed now. It lets everything pass but what it holds.
+// Calendar is a change calendar: it allows the deployment of every version except those that it holds.
 type Calendar struct {
 	mu   sync.Mutex
 	held map[string]string
 }
 
-// NewCalendar makes a Calendar that holds versions, each for a reason.
+// NewCalendar returns a Calendar that holds the versions of a map, each for a reason.
 func NewCalendar(held map[string]string) *Calendar {
 	c := &Calendar{held: map[string]string{}}
 	for tag, reason := range held {
@@ -24,24 +24,24 @@ func NewCalendar(held map[string]string) *Calendar {
 	return c
 }
 
-// Entry is what a Calendar says of a version.
+// Entry is the response of a Calendar for a version.
 type Entry struct {
 	Tag     string `json:"tag"`
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason,omitempty"`
 }
 
-// ServeHTTP answers 200 for what may be deployed, and 423 for what is held.
+// ServeHTTP responds with status 200 for an allowed version, and with 423 for one that is held.
 func (c *Calendar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tag := r.URL.Query().Get("tag")
 	code, entry := http.StatusBadRequest, Entry{Reason: "which tag?"}
 	if tag != "" {
-		code, entry = c.look(tag, r.Method == http.MethodPut)
+		code, entry = c.entry(tag, r.Method == http.MethodPut)
 	}
-	reply(w, code, entry)
+	writeJSON(w, code, entry)
 }
 
-func (c *Calendar) look(tag string, release bool) (int, Entry) {
+func (c *Calendar) entry(tag string, release bool) (int, Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if release {
@@ -53,9 +53,9 @@ func (c *Calendar) look(tag string, release bool) (int, Entry) {
 	return http.StatusOK, Entry{Tag: tag, Allowed: true}
 }
 
-func reply(w http.ResponseWriter, code int, body any) {
+func writeJSON(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	// Who asked may be gone.
+	// The client may have closed the connection.
 	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // see above
 }

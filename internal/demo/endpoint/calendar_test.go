@@ -10,7 +10,7 @@ import (
 	"github.com/kuberik/kuberik/internal/demo/endpoint"
 )
 
-func TestCalendar(t *testing.T) {
+func TestCalendarHoldsVersions(t *testing.T) {
 	t.Parallel()
 	s, err := endpoint.Serve(t.Context(), endpoint.Application{}, endpoint.NewCalendar(map[string]string{"1.1.0": "a sale is on"}))
 	if err != nil {
@@ -21,36 +21,36 @@ func TestCalendar(t *testing.T) {
 	cases := []struct {
 		reason, method, query, want string
 	}{
-		{"it knows no reason against it", http.MethodGet, "?tag=1.0.0", `200 {"tag":"1.0.0","allowed":true}`},
-		{"it holds the version", http.MethodGet, "?tag=1.1.0", held},
-		{"asking changes nothing", http.MethodGet, "?tag=1.1.0", held},
-		{"it was told", http.MethodPut, "?tag=1.1.0", allowed},
-		{"it remembers", http.MethodGet, "?tag=1.1.0", allowed},
-		{"there is nothing to say yes to", http.MethodGet, "", `400 {"tag":"","allowed":false,"reason":"which tag?"}`},
-		{"only GET and PUT mean something", http.MethodDelete, "?tag=1.1.0", "405 Method Not Allowed"},
+		{"the calendar holds no other version", http.MethodGet, "?tag=1.0.0", `200 {"tag":"1.0.0","allowed":true}`},
+		{"the calendar holds the version", http.MethodGet, "?tag=1.1.0", held},
+		{"GET changes nothing", http.MethodGet, "?tag=1.1.0", held},
+		{"PUT allows the version", http.MethodPut, "?tag=1.1.0", allowed},
+		{"the version stays allowed", http.MethodGet, "?tag=1.1.0", allowed},
+		{"the tag is required", http.MethodGet, "", `400 {"tag":"","allowed":false,"reason":"which tag?"}`},
+		{"only GET and PUT are allowed", http.MethodDelete, "?tag=1.1.0", "405 Method Not Allowed"},
 	}
-	for _, c := range cases { // each builds on the one before
-		if diff := cmp.Diff(c.want+"\n", say(t, c.method, s.URL()+endpoint.CalendarPath+c.query)); diff != "" {
+	for _, c := range cases { // each case depends on the one before
+		if diff := cmp.Diff(c.want+"\n", request(t, c.method, s.URL()+endpoint.CalendarPath+c.query)); diff != "" {
 			t.Errorf("%s %s: %s:\n%s", c.method, c.query, c.reason, diff)
 		}
 	}
 }
 
-// say makes a request and returns the status and the body of the answer.
-func say(t *testing.T, method, url string) string {
+// request returns the status and the body of a response.
+func request(t *testing.T, method, url string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer.Status[:len("200 ")] + string(body)
+	return response.Status[:len("200 ")] + string(body)
 }

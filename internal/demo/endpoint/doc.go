@@ -1,3 +1,3 @@
-// Package endpoint answers for an application whose pods are simulated: over HTTP, as the version would that its ready
-// pods are of. Which that is, is asked of the API server for each request. Beside it, it answers for a change calendar.
+// Package endpoint serves HTTP for an application with simulated pods: it responds as the version of the ready pods would,
+// which it reads from the API server for each request. It also serves a change calendar.
 package endpoint

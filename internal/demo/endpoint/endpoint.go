@@ -16,52 +16,52 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Path that says, below the name of a namespace, how the application is there.
+// Path is the path of the application's health, after the name of a namespace.
 const Path = "/healthz"
 
-// namespace is the part of a URL that names one.
+// namespace is the path parameter of the namespace.
 const namespace = "namespace"
 
-// revision is where the Deployment controller numbers the ReplicaSets of a Deployment.
+// revision is the annotation with the number of a ReplicaSet.
 const revision = "deployment.kubernetes.io/revision"
 
-// Application is what is answered for.
+// Application serves the health of an application.
 type Application struct {
-	// Reader of the cluster, without a cache.
+	// Reader reads from the cluster without a cache.
 	Reader client.Reader
-	// Deployment of the application, in each namespace.
+	// Deployment is the name of the Deployment in each namespace.
 	Deployment string
-	// Broken are the versions that run but do not work.
+	// Broken are the versions whose pods are ready but that do not work.
 	Broken []string
 }
 
-// Answer is what is said at Path.
-type Answer struct {
+// Health is the response at Path.
+type Health struct {
 	Status  string `json:"status"`
 	Version string `json:"version"`
 }
 
-// ServeHTTP answers as the version that runs in a namespace would.
+// ServeHTTP responds as the version that runs in a namespace would.
 func (a Application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	code, answer := a.answer(r.Context(), client.ObjectKey{Namespace: r.PathValue(namespace), Name: a.Deployment})
-	reply(w, code, answer)
+	code, body := a.health(r.Context(), client.ObjectKey{Namespace: r.PathValue(namespace), Name: a.Deployment})
+	writeJSON(w, code, body)
 }
 
-func (a Application) answer(ctx context.Context, deployment client.ObjectKey) (int, Answer) {
-	version, err := a.runs(ctx, deployment)
+func (a Application) health(ctx context.Context, deployment client.ObjectKey) (int, Health) {
+	version, err := a.runningVersion(ctx, deployment)
 	switch {
 	case err != nil:
-		return http.StatusInternalServerError, Answer{Status: err.Error()}
+		return http.StatusInternalServerError, Health{Status: err.Error()}
 	case version == "":
-		return http.StatusServiceUnavailable, Answer{Status: "no pod is ready"}
+		return http.StatusServiceUnavailable, Health{Status: "no pod is ready"}
 	case slices.Contains(a.Broken, version):
-		return http.StatusServiceUnavailable, Answer{Status: "failing", Version: version}
+		return http.StatusServiceUnavailable, Health{Status: "failing", Version: version}
 	}
-	return http.StatusOK, Answer{Status: "ok", Version: version}
+	return http.StatusOK, Health{Status: "ok", Version: version}
 }
 
-// runs is the newest version that has ready pods.
-func (a Application) runs(ctx context.Context, deployment client.ObjectKey) (string, error) {
+// runningVersion returns the newest version with ready pods.
+func (a Application) runningVersion(ctx context.Context, deployment client.ObjectKey) (string, error) {
 	sets, err := ReplicaSets(ctx, a.Reader, deployment)
 	if err != nil {
 		return "", err
@@ -75,13 +75,13 @@ func (a Application) runs(ctx context.Context, deployment client.ObjectKey) (str
 	return "", nil
 }
 
-// Image is an image without its registry and its digest.
+// Image returns an image without its registry and digest.
 func Image(image string) string {
 	name, _, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], "@")
 	return name
 }
 
-// ReplicaSets lists those of a Deployment, the newest last. There are none without a Deployment.
+// ReplicaSets returns the ReplicaSets of a Deployment, the newest last. It returns none if the Deployment does not exist.
 func ReplicaSets(ctx context.Context, r client.Reader, key client.ObjectKey) ([]appsv1.ReplicaSet, error) {
 	var d appsv1.Deployment
 	if err := r.Get(ctx, key, &d); err != nil {
@@ -111,7 +111,7 @@ type Server struct {
 	failed   chan error
 }
 
-// Serve answers for an application, and for a change calendar beside it, until it is closed.
+// Serve starts a server for an application and a change calendar.
 func Serve(ctx context.Context, a Application, c *Calendar) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -127,16 +127,16 @@ func Serve(ctx context.Context, a Application, c *Calendar) (*Server, error) {
 	}
 	go func() {
 		if err := s.server.Serve(listener); err != http.ErrServerClosed {
-			s.failed <- fmt.Errorf("answering for the application and the calendar: %w", err)
+			s.failed <- fmt.Errorf("serving the application and the calendar: %w", err)
 		}
 	}()
 	return s, nil
 }
 
-// URL of the server, without a path.
+// URL returns the URL of the server without a path.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Failed delivers an error when the server ends that nobody closed.
+// Failed delivers an error when the server ends without Close.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // Close ends the server.

@@ -16,7 +16,7 @@ import (
 	"github.com/kuberik/kuberik/internal/demo/endpoint"
 )
 
-// set makes a ReplicaSet of the Deployment hello.
+// set returns a ReplicaSet of the Deployment hello.
 func set(revision int, tag string, ready int32) *appsv1.ReplicaSet {
 	s := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "demo", Name: fmt.Sprintf("hello-%d", revision),
@@ -28,10 +28,10 @@ func set(revision int, tag string, ready int32) *appsv1.ReplicaSet {
 	return s
 }
 
-func TestAnswers(t *testing.T) {
+func TestApplicationRespondsAsTheRunningVersion(t *testing.T) {
 	hello := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "demo", Name: "hello", UID: "1"}}
-	stranger := set(11, "9.9.9", 1)
-	stranger.OwnerReferences[0].UID = "2"
+	other := set(11, "9.9.9", 1)
+	other.OwnerReferences[0].UID = "2"
 	cases := map[string]struct {
 		reason  string
 		objects []client.Object
@@ -40,10 +40,10 @@ func TestAnswers(t *testing.T) {
 	}{
 		"No Deployment": {"nothing runs", nil, 503, `{"status":"no pod is ready","version":""}`},
 		"Works":         {"it is ready and works", []client.Object{hello, set(1, "1.0.0", 2)}, 200, `{"status":"ok","version":"1.0.0"}`},
-		"Broken":        {"ready is not enough", []client.Object{hello, set(9, "1.0.0", 0), set(10, "1.1.0", 2)}, 503, `{"status":"failing","version":"1.1.0"}`},
-		"Not ready yet": {"the old one answers", []client.Object{hello, set(9, "1.0.0", 1), set(10, "1.1.0", 0)}, 200, `{"status":"ok","version":"1.0.0"}`},
-		"Newest":        {"revisions are numbers", []client.Object{hello, set(9, "1.1.0", 1), set(10, "1.2.0", 1)}, 200, `{"status":"ok","version":"1.2.0"}`},
-		"Stranger":      {"it belongs to another", []client.Object{hello, set(1, "1.0.0", 1), stranger}, 200, `{"status":"ok","version":"1.0.0"}`},
+		"Broken":        {"a ready pod may be broken", []client.Object{hello, set(9, "1.0.0", 0), set(10, "1.1.0", 2)}, 503, `{"status":"failing","version":"1.1.0"}`},
+		"Not ready yet": {"the old version still runs", []client.Object{hello, set(9, "1.0.0", 1), set(10, "1.1.0", 0)}, 200, `{"status":"ok","version":"1.0.0"}`},
+		"Newest":        {"revisions are compared as numbers", []client.Object{hello, set(9, "1.1.0", 1), set(10, "1.2.0", 1)}, 200, `{"status":"ok","version":"1.2.0"}`},
+		"Other owner":   {"the ReplicaSet belongs to another Deployment", []client.Object{hello, set(1, "1.0.0", 1), other}, 200, `{"status":"ok","version":"1.0.0"}`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -55,17 +55,17 @@ func TestAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			answer, err := http.Get(s.URL() + "/demo" + endpoint.Path)
+			response, err := http.Get(s.URL() + "/demo" + endpoint.Path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer answer.Body.Close()
-			body, err := io.ReadAll(answer.Body)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if answer.StatusCode != c.code || string(body) != c.body+"\n" {
-				t.Errorf("%s: got %d %s, want %d %s", c.reason, answer.StatusCode, body, c.code, c.body)
+			if response.StatusCode != c.code || string(body) != c.body+"\n" {
+				t.Errorf("%s: got %d %s, want %d %s", c.reason, response.StatusCode, body, c.code, c.body)
 			}
 		})
 	}

@@ -22,23 +22,22 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// The media types by which Flux knows its artifacts.
+// Media types of Flux's OCI artifacts.
 const (
 	fluxConfig  types.MediaType = "application/vnd.cncf.flux.config.v1+json"
 	fluxContent types.MediaType = "application/vnd.cncf.flux.content.v1.tar+gzip"
 )
 
-// contentLabel makes two images of the same annotations differ.
+// contentLabel makes images with equal annotations differ.
 const contentLabel = "com.kuberik.devplane.content"
 
-// Image is an image without content.
+// Image is an image without layers.
 type Image struct {
-	// Reference is registry/repository:tag.
+	// Reference as registry/repository:tag.
 	Reference string
-	// Annotations are those of the manifest.
+	// Annotations of the manifest.
 	Annotations map[string]string
-	// Content stands for what the image would hold: images of different
-	// content have different digests. By default the reference.
+	// Content determines the digest. Defaults to the reference.
 	Content string
 }
 
@@ -58,11 +57,11 @@ func PushImage(ctx context.Context, image Image) (string, error) {
 
 // Manifests is an artifact for Flux's OCIRepository.
 type Manifests struct {
-	// Reference is registry/repository:tag.
+	// Reference as registry/repository:tag.
 	Reference string
 	// Files maps paths with forward slashes to content.
 	Files map[string]string
-	// Annotations are those of the OCI manifest.
+	// Annotations of the manifest.
 	Annotations map[string]string
 }
 
@@ -80,7 +79,7 @@ func PushManifests(ctx context.Context, m Manifests) (string, error) {
 	return push(ctx, m.Reference, built, m.Annotations)
 }
 
-// Tag gives what has one tag another one, as registry/repository:tag and tag.
+// Tag adds a tag to a reference, which has the form registry/repository:tag.
 func Tag(ctx context.Context, reference, tag string) error {
 	from, err := name.ParseReference(reference, name.Insecure)
 	if err != nil {
@@ -93,7 +92,7 @@ func Tag(ctx context.Context, reference, tag string) error {
 	return remote.Tag(from.Context().Tag(tag), found, remote.WithContext(ctx))
 }
 
-// Folder reads a folder into the Files of Manifests.
+// Folder reads the files of a folder for Manifests.
 func Folder(dir string) (map[string]string, error) {
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -133,7 +132,7 @@ func push(ctx context.Context, reference string, image v1.Image, annotations map
 	return digest.String(), err
 }
 
-// archive packs files so that the same files always give the same digest.
+// archive packs files. Equal files have equal digests.
 func archive(files map[string]string) ([]byte, error) {
 	var out bytes.Buffer
 	zipped := gzip.NewWriter(&out)

@@ -1,4 +1,3 @@
-// Package artifact puts things into a registry: images that consist of a name,
-// a tag and annotations only, and OCI artifacts of manifests that Flux reads.
-// It is for the registry of the local cluster, where nothing runs an image.
+// Package artifact pushes to the registry of the local cluster: images that consist of annotations only, because
+// nothing runs them, and OCI artifacts with manifests for Flux.
 package artifact

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// Registry is an OCI registry in memory, on a loopback port, without TLS.
+// Registry is an in-memory OCI registry on a loopback port, without TLS.
 type Registry struct {
 	listener net.Listener
 	server   *http.Server
@@ -36,16 +36,16 @@ func Serve() (*Registry, error) {
 	}
 	go func() {
 		if err := r.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			panic(fmt.Sprintf("the registry's listener broke: %v", err)) //nolint:forbidigo // a local cluster without its registry is no use to anybody
+			panic(fmt.Sprintf("the registry's listener broke: %v", err)) // a local cluster is of no use without its registry
 		}
 	}()
 	return r, nil
 }
 
-// Address is the registry's host and port.
+// Address returns the host and port of the registry.
 func (r *Registry) Address() string { return r.listener.Addr().String() }
 
-// Close ends the registry; what it held is gone.
+// Close stops the registry. Its content is lost.
 func (r *Registry) Close(ctx context.Context) error {
 	if err := r.server.Shutdown(ctx); err != nil {
 		return r.server.Close()

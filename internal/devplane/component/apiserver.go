@@ -2,11 +2,11 @@ package component
 
 import "fmt"
 
-// Issuer names the API server in the tokens of service accounts.
+// Issuer is the issuer of service account tokens.
 const Issuer = "https://kubernetes.default.svc.cluster.local"
 
-// NewAPIServer describes the API server: RBAC as on a real cluster, static
-// tokens for the components, and an audit log of every request.
+// NewAPIServer returns the process of the API server, with RBAC, static tokens for the components, and an audit log of
+// every request.
 func NewAPIServer(c Config) Process {
 	args := []string{
 		"--etcd-servers=http://" + address(c.Ports.Etcd),
@@ -23,8 +23,7 @@ func NewAPIServer(c Config) Process {
 		"--service-account-signing-key-file=" + c.cert("sa.key"),
 		"--service-cluster-ip-range=10.0.0.0/24",
 		"--allow-privileged=true",
-		// The endpoint of the "kubernetes" service may not be a loopback
-		// address, and no pod here could reach it.
+		// The endpoint of the "kubernetes" service must not be a loopback address, and no simulated pod needs it.
 		"--endpoint-reconciler-type=none",
 		"--audit-policy-file=" + c.AuditPolicy(),
 		"--audit-log-path=" + c.AuditLog(),
@@ -32,14 +31,14 @@ func NewAPIServer(c Config) Process {
 		"--profiling=false",
 	}
 	if !c.Workloads {
-		// Nothing makes the default service accounts that this plugin wants
-		// every pod to have.
+		// Without the controller manager, nothing creates the default service accounts that this plugin requires of
+		// every pod.
 		args = append(args, "--disable-admission-plugins=ServiceAccount")
 	}
 	return Process{Name: APIServer, Path: c.binary(APIServer), Args: args, ReadyURL: c.Server() + "/readyz"}
 }
 
-// AuditPolicyYAML records who asked what and when of each request, no bodies.
+// AuditPolicyYAML logs the user, the verb, the object and the time of each request, without bodies.
 const AuditPolicyYAML = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

@@ -5,8 +5,7 @@ import (
 	"path/filepath"
 )
 
-// The names of the components, which are also the names of their binaries and
-// of their log files.
+// Names of the components, which are also the names of their binaries and log files.
 const (
 	Etcd                = "etcd"
 	APIServer           = "kube-apiserver"
@@ -17,18 +16,17 @@ const (
 	KustomizeController = "kustomize-controller"
 )
 
-// loopback is the only address anything of the local cluster listens on: its
-// etcd is open to whoever can reach it.
+// loopback is the only address that the local cluster listens on, because its etcd has no authentication.
 const loopback = "127.0.0.1"
 
-// Process is a program to run.
+// Process is a program with its arguments.
 type Process struct {
 	Name string
 	Path string
 	Args []string
 	// Env is added to the environment, as KEY=value.
 	Env []string
-	// ReadyURL answers 200 once the program serves.
+	// ReadyURL responds with status 200 once the program is ready.
 	ReadyURL string
 }
 
@@ -39,46 +37,46 @@ type Ports struct {
 	SourceHealth, SourceStorage, KustHealth int
 }
 
-// Config is what the components of one local cluster share.
+// Config is the configuration that the components of one local cluster share.
 type Config struct {
 	// BinDir holds the binaries.
 	BinDir string
-	// Assets, if set, holds the etcd and kube-apiserver to use instead.
+	// Assets is a folder whose etcd and kube-apiserver replace those of BinDir. Optional.
 	Assets string
 	// Dir is the state folder.
 	Dir   string
 	Ports Ports
-	// Workloads says that the controllers which make pods usable run too.
+	// Workloads is set if the controller manager, the scheduler and KWOK run too.
 	Workloads bool
 }
 
-// Server is the address of the API server.
+// Server returns the URL of the API server.
 func (c Config) Server() string { return fmt.Sprintf("https://%s:%d", loopback, c.Ports.APIServer) }
 
-// Kubeconfig is the kubeconfig of a component or, as "admin", of a person.
+// Kubeconfig returns the path of the kubeconfig of a component, or of the administrator for "admin".
 func (c Config) Kubeconfig(name string) string {
 	return filepath.Join(c.Dir, "kubeconfig", name+".yaml")
 }
 
-// Certs is the folder of certificates and keys.
+// Certs returns the folder of certificates and keys.
 func (c Config) Certs() string { return filepath.Join(c.Dir, "certs") }
 
-// Tokens is the list of static bearer tokens.
+// Tokens returns the file of static bearer tokens.
 func (c Config) Tokens() string { return filepath.Join(c.Certs(), "tokens.csv") }
 
-// AuditPolicy says what the API server records of each request.
+// AuditPolicy returns the path of the API server's audit policy.
 func (c Config) AuditPolicy() string { return filepath.Join(c.Dir, "audit-policy.yaml") }
 
-// AuditLog is where the API server records each request.
+// AuditLog returns the path of the API server's audit log.
 func (c Config) AuditLog() string { return filepath.Join(c.Logs(), "audit.log") }
 
-// Logs is the folder of the components' logs.
+// Logs returns the folder of the components' logs.
 func (c Config) Logs() string { return filepath.Join(c.Dir, "logs") }
 
-// Stages is KWOK's configuration: how fake nodes and pods live.
+// Stages returns the path of KWOK's stages, which describe the life of fake nodes and pods.
 func (c Config) Stages() string { return filepath.Join(c.Dir, "stages.yaml") }
 
-// Scratch is where components put temporary files.
+// Scratch returns the folder for temporary files of the components.
 func (c Config) Scratch() string { return filepath.Join(c.Dir, "tmp") }
 
 func (c Config) cert(name string) string { return filepath.Join(c.Certs(), name) }
@@ -90,8 +88,7 @@ func (c Config) binary(name string) string {
 	return filepath.Join(c.BinDir, name)
 }
 
-// controllerEnv is the environment of the controllers that find the API server
-// through KUBECONFIG.
+// controllerEnv returns the environment of the controllers that read KUBECONFIG.
 func (c Config) controllerEnv(name string) []string {
 	return []string{
 		"KUBECONFIG=" + c.Kubeconfig(name),

@@ -133,7 +133,7 @@ func TestAssetsReplaceEtcdAndAPIServerOnly(t *testing.T) {
 	}
 }
 
-// TestLoopbackOnly: etcd and the registry trust whoever reaches them.
+// TestLoopbackOnly checks that no component listens on other addresses: etcd has no authentication.
 func TestLoopbackOnly(t *testing.T) {
 	for _, p := range all(sample) {
 		for _, arg := range p.Args {

@@ -2,8 +2,8 @@ package component
 
 import "fmt"
 
-// NewControllerManager describes the controllers of Kubernetes itself, each
-// under its own service account as on a real cluster.
+// NewControllerManager returns the process of kube-controller-manager. Each controller has its own service account, as
+// on a real cluster.
 func NewControllerManager(c Config) Process {
 	return Process{
 		Name: ControllerManager,

@@ -2,8 +2,8 @@ package component
 
 import "path/filepath"
 
-// NewEtcd describes the store. It does not wait for the disk: the local
-// cluster is thrown away after a power cut anyway.
+// NewEtcd returns the process of etcd. It does not sync to disk, because a local cluster does not survive a power
+// failure anyway.
 func NewEtcd(c Config) Process {
 	client, peer := "http://"+address(c.Ports.Etcd), "http://"+address(c.Ports.EtcdPeer)
 	return Process{

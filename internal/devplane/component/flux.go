@@ -2,11 +2,10 @@ package component
 
 import "path/filepath"
 
-// FluxNamespace is where Flux's controllers count as installed.
+// FluxNamespace is the namespace of Flux's controllers.
 const FluxNamespace = "flux-system"
 
-// NewSourceController describes Flux's controller of sources, which also
-// serves the artifacts it fetched.
+// NewSourceController returns the process of source-controller, which also serves the artifacts that it fetched.
 func NewSourceController(c Config) Process {
 	return Process{
 		Name: SourceController,
@@ -22,7 +21,7 @@ func NewSourceController(c Config) Process {
 	}
 }
 
-// NewKustomizeController describes Flux's controller of Kustomizations.
+// NewKustomizeController returns the process of kustomize-controller.
 func NewKustomizeController(c Config) Process {
 	return Process{
 		Name: KustomizeController,
@@ -35,8 +34,8 @@ func NewKustomizeController(c Config) Process {
 	}
 }
 
-// fluxArgs keep Flux as it is installed by default but for what a laptop
-// needs: nothing outside loopback, no leader election, quick retries.
+// fluxArgs returns the arguments that differ from a default installation: loopback only, no leader election, quick
+// retries.
 func fluxArgs() []string {
 	return []string{
 		"--metrics-addr=0",

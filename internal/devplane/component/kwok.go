@@ -1,10 +1,9 @@
 package component
 
-// leaseSeconds is how long a fake node counts as alive after a heartbeat; as
-// on real nodes.
+// leaseSeconds is how long a fake node counts as alive after a heartbeat. It is the default of real nodes.
 const leaseSeconds = "40"
 
-// NewKWOK describes the simulator that plays the kubelet of every node.
+// NewKWOK returns the process of KWOK, which simulates the kubelet of every node.
 func NewKWOK(c Config) Process {
 	return Process{
 		Name: KWOK,

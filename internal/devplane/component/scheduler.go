@@ -2,7 +2,7 @@ package component
 
 import "fmt"
 
-// NewScheduler describes the scheduler.
+// NewScheduler returns the process of kube-scheduler.
 func NewScheduler(c Config) Process {
 	return Process{
 		Name: Scheduler,

@@ -6,7 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// object is what both kinds have in common.
+// object is an ImageRepository or an ImagePolicy.
 type object interface {
 	GetGeneration() int64
 	GetConditions() []metav1.Condition
@@ -19,14 +19,14 @@ func succeed(o object, message string) {
 	remove(o, meta.ReconcilingCondition, meta.StalledCondition)
 }
 
-// retry marks the object as failed, with another try to come.
+// retry marks the object as failed and as about to be retried.
 func retry(o object, reason, message string) {
 	set(o, meta.ReadyCondition, metav1.ConditionFalse, reason, message)
 	set(o, meta.ReconcilingCondition, metav1.ConditionTrue, meta.ProgressingWithRetryReason, message)
 	remove(o, meta.StalledCondition)
 }
 
-// stall marks the object as failed until somebody changes it.
+// stall marks the object as failed until it is changed.
 func stall(o object, reason, message string) {
 	set(o, meta.ReadyCondition, metav1.ConditionFalse, reason, message)
 	set(o, meta.StalledCondition, metav1.ConditionTrue, reason, message)

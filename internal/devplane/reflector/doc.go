@@ -1,13 +1,9 @@
-// Package reflector fills the status of Flux's ImageRepository and ImagePolicy
-// in the local cluster, as Flux documents it: it lists the tags of a
-// repository on its interval or on request, and names the latest one that a
-// policy selects, with its digest if the policy wants it.
+// Package reflector implements Flux's ImageRepository and ImagePolicy in the local cluster: it lists the tags of a
+// repository at its interval or on request, and reports the latest tag that a policy selects, with its digest if the
+// policy requests it.
 //
-// It is for the local cluster alone, because Flux's image-reflector-controller
-// can not be built from its module. On a real cluster that controller does
-// this work and nothing of this package runs. It knows no credentials,
-// certificates or proxies: the local registry has none.
+// Only the local cluster uses it, because Flux's image-reflector-controller cannot be built from its module. It
+// supports no credentials, certificates or proxies.
 //
-// latest.go is the choice itself and touches nothing; repository.go and
-// policy.go are a controller each.
+// latest.go selects a tag and does no I/O; repository.go and policy.go are the controllers.
 package reflector

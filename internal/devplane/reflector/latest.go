@@ -12,10 +12,10 @@ import (
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 )
 
-// errInvalidPolicy marks what only a change of the policy can mend.
+// errInvalidPolicy is an error that only a change of the policy can correct.
 var errInvalidPolicy = errors.New("invalid policy")
 
-// errNoMatch says that no tag is what the policy asks for.
+// errNoMatch means that the policy selects none of the tags.
 var errNoMatch = errors.New("no tag matches the policy")
 
 const (
@@ -23,12 +23,12 @@ const (
 	descending = "desc"
 )
 
-// candidate is a tag and the value by which it is compared.
+// candidate is a tag and the value that is compared.
 type candidate struct {
 	tag, value string
 }
 
-// latest names the tag that the policy selects.
+// latest returns the tag that the policy selects.
 func latest(spec imagev1.ImagePolicySpec, tags []string) (string, error) {
 	choose, err := chooser(spec.Policy)
 	if err != nil {
@@ -41,7 +41,7 @@ func latest(spec imagev1.ImagePolicySpec, tags []string) (string, error) {
 	return choose(candidates)
 }
 
-// chooser returns the one rule that the policy gives.
+// chooser returns the function that implements the rule of the policy.
 func chooser(policy imagev1.ImagePolicyChoice) (func([]candidate) (string, error), error) {
 	switch {
 	case policy.SemVer != nil:
@@ -61,7 +61,7 @@ func chooser(policy imagev1.ImagePolicyChoice) (func([]candidate) (string, error
 	}
 }
 
-// direction is 1 if the greatest is the latest, -1 if the smallest is.
+// direction returns 1 for ascending and -1 for descending order.
 func direction(order string) (int, error) {
 	switch order {
 	case "", ascending:
@@ -73,8 +73,7 @@ func direction(order string) (int, error) {
 	}
 }
 
-// filter keeps the tags that match and extracts the values to compare. The
-// order does not depend on the registry's.
+// filter returns the tags that match, sorted by name, with the values to compare.
 func filter(rule *imagev1.TagFilter, tags []string) ([]candidate, error) {
 	tags = slices.Sorted(slices.Values(tags))
 	candidates := make([]candidate, 0, len(tags))
@@ -102,8 +101,8 @@ func filter(rule *imagev1.TagFilter, tags []string) ([]candidate, error) {
 	return candidates, nil
 }
 
-// bySemver passes over what is no full semantic version; a leading v is none of
-// its business.
+// bySemver returns the highest version that meets the constraint. It ignores a leading v, and tags that are not full
+// semantic versions.
 func bySemver(constraint *semver.Constraints, candidates []candidate) (string, error) {
 	var best *semver.Version
 	var tag string
@@ -130,8 +129,8 @@ func alphabetically(sign int, candidates []candidate) (string, error) {
 	return best.tag, nil
 }
 
-// numerically refuses what is no number rather than passing over it, as Flux
-// does: filterTags is there to leave such tags out.
+// numerically returns the tag with the greatest or smallest number. Like Flux, it fails for a tag that is not a number:
+// spec.filterTags excludes such tags.
 func numerically(sign int, candidates []candidate) (string, error) {
 	if len(candidates) == 0 {
 		return "", errNoMatch
@@ -150,15 +149,15 @@ func numerically(sign int, candidates []candidate) (string, error) {
 	return tag, nil
 }
 
-// allowed returns the sorted tags that no exclusion matches.
-func allowed(exclusions, tags []string) ([]string, error) {
-	kept := slices.Sorted(slices.Values(tags))
+// withoutExcluded returns the sorted tags that no exclusion matches.
+func withoutExcluded(exclusions, tags []string) ([]string, error) {
+	included := slices.Sorted(slices.Values(tags))
 	for _, exclusion := range exclusions {
 		pattern, err := regexp.Compile(exclusion)
 		if err != nil {
 			return nil, fmt.Errorf("exclusionList: %w", err)
 		}
-		kept = slices.DeleteFunc(kept, pattern.MatchString)
+		included = slices.DeleteFunc(included, pattern.MatchString)
 	}
-	return kept, nil
+	return included, nil
 }

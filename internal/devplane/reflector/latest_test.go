@@ -31,7 +31,7 @@ func TestLatest(t *testing.T) {
 			policy: semver(">=1.0.0"), tags: []string{"1.9.0", "1.10.0", "1.2.0"}, want: "1.10.0",
 		},
 		"semver range": {
-			reason: "what the range leaves out can not be the latest",
+			reason: "a tag outside of the range is not selected",
 			policy: semver("1.x"), tags: []string{"1.2.0", "2.0.0"}, want: "1.2.0",
 		},
 		"semver pre-release": {
@@ -43,19 +43,19 @@ func TestLatest(t *testing.T) {
 			policy: semver(">=1.0.0-0"), tags: []string{"1.0.0", "1.1.0-rc.1"}, want: "1.1.0-rc.1",
 		},
 		"semver with v": {
-			reason: "a leading v is passed over, and kept in the tag",
+			reason: "a leading v is ignored, and stays in the tag",
 			policy: semver("*"), tags: []string{"v1.0.0", "v1.1.0"}, want: "v1.1.0",
 		},
 		"semver of other tags": {
-			reason: "tags that are no full version are passed over",
+			reason: "tags that are not full versions are ignored",
 			policy: semver("*"), tags: []string{"latest", "7", "8.1", "1.0.0"}, want: "1.0.0",
 		},
 		"semver without a match": {
-			reason: "nothing in the range is told, not guessed",
+			reason: "no tag in the range is an error",
 			policy: semver(">=2"), tags: []string{"1.0.0"}, err: errNoMatch,
 		},
 		"semver range wrong": {
-			reason: "a range that can not be read is for its author to mend",
+			reason: "an invalid range stays invalid until the policy changes",
 			policy: semver("one point oh"), tags: []string{"1.0.0"}, err: errInvalidPolicy,
 		},
 		"alphabetical": {
@@ -67,7 +67,7 @@ func TestLatest(t *testing.T) {
 			policy: alphabetical("desc"), tags: []string{"b", "c", "a"}, want: "a",
 		},
 		"alphabetical order wrong": {
-			reason: "an unknown order is for its author to mend",
+			reason: "an unknown order stays invalid until the policy changes",
 			policy: alphabetical("up"), tags: []string{"a"}, err: errInvalidPolicy,
 		},
 		"alphabetical of nothing": {
@@ -94,7 +94,7 @@ func TestLatest(t *testing.T) {
 			tags:   []string{"main-ff-9", "main-aa-10", "main-bb"}, want: "main-aa-10",
 		},
 		"filter wrong": {
-			reason: "a pattern that can not be read is for its author to mend",
+			reason: "an invalid pattern stays invalid until the policy changes",
 			policy: alphabetical("asc"), filter: &imagev1.TagFilter{Pattern: "("}, tags: []string{"a"}, err: errInvalidPolicy,
 		},
 		"no rule": {
@@ -111,22 +111,22 @@ func TestLatest(t *testing.T) {
 	}
 }
 
-func TestNumericalRefusesWords(t *testing.T) {
+func TestNumericalRefusesTagsThatAreNotNumbers(t *testing.T) {
 	spec := imagev1.ImagePolicySpec{Policy: imagev1.ImagePolicyChoice{Numerical: &imagev1.NumericalPolicy{}}}
 	if got, err := latest(spec, []string{"1", "latest"}); err == nil || errors.Is(err, errInvalidPolicy) {
-		t.Errorf("got %q, %v; want an error that another tag can mend", got, err)
+		t.Errorf("got %q, %v; want an error that another tag can correct", got, err)
 	}
 }
 
 func TestAllowed(t *testing.T) {
-	got, err := allowed([]string{`^.*\.sig$`, "^1.0.2$"}, []string{"2.0.0", "sha256-ab.sig", "1.0.2", "1.0.0"})
+	got, err := withoutExcluded([]string{`^.*\.sig$`, "^1.0.2$"}, []string{"2.0.0", "sha256-ab.sig", "1.0.2", "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"1.0.0", "2.0.0"}, got); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
-	if _, err := allowed([]string{"("}, nil); err == nil {
-		t.Error("a pattern that can not be read was accepted")
+	if _, err := withoutExcluded([]string{"("}, nil); err == nil {
+		t.Error("an invalid pattern was accepted")
 	}
 }

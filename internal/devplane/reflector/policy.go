@@ -22,26 +22,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// policyController names the latest image of each policy.
+// policyController reconciles ImagePolicies.
 type policyController struct {
 	client client.Client
 	tags   *tags
 }
 
-// register watches what Flux's controller watches: the policy's spec, and scans
-// that found other tags than before. A tag that moved is therefore seen on the
-// policy's own interval alone.
+// register watches the same as Flux's controller: specs of policies, and scans that found different tags. So a moved
+// tag is noticed only at the interval of the policy.
 func (c *policyController) register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&imagev1.ImagePolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&imagev1.ImageRepository{},
-			handler.EnqueueRequestsFromMapFunc(c.policiesOf),
-			builder.WithPredicates(predicate.Funcs{UpdateFunc: foundOtherTags})).
+			handler.EnqueueRequestsFromMapFunc(c.requestsForRepository),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: tagsChanged})).
 		WithOptions(options()).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
-func foundOtherTags(e event.UpdateEvent) bool {
+func tagsChanged(e event.UpdateEvent) bool {
 	was, okWas := e.ObjectOld.(*imagev1.ImageRepository)
 	is, okIs := e.ObjectNew.(*imagev1.ImageRepository)
 	if !okWas || !okIs || is.Status.LastScanResult == nil {
@@ -52,8 +51,8 @@ func foundOtherTags(e event.UpdateEvent) bool {
 		was.Status.CanonicalImageName != is.Status.CanonicalImageName
 }
 
-// policiesOf lists the policies that refer to a repository.
-func (c *policyController) policiesOf(ctx context.Context, repo client.Object) []reconcile.Request {
+// requestsForRepository returns requests for the policies that refer to a repository.
+func (c *policyController) requestsForRepository(ctx context.Context, repo client.Object) []reconcile.Request {
 	var all imagev1.ImagePolicyList
 	if err := c.client.List(ctx, &all); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing image policies")
@@ -68,18 +67,17 @@ func (c *policyController) policiesOf(ctx context.Context, repo client.Object) [
 	return requests
 }
 
-// Reconcile selects the latest image and writes it down. An image that was
-// selected before stays in the status while there is a problem.
+// Reconcile selects the latest image. While an error lasts, the previous image stays in the status.
 func (c *policyController) Reconcile(ctx context.Context, policy *imagev1.ImagePolicy) (ctrl.Result, error) {
 	if policy.Spec.Suspend || policy.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
 	before := policy.DeepCopy()
-	err := c.elect(ctx, policy)
+	err := c.selectLatest(ctx, policy)
 	if err == nil {
 		succeed(policy, describe(policy.Status))
 	} else {
-		err = tell(policy, err)
+		err = setFailed(policy, err)
 	}
 	policy.Status.ObservedGeneration = policy.Generation
 	if token, ok := meta.ReconcileAnnotationValue(policy.Annotations); ok {
@@ -89,7 +87,7 @@ func (c *policyController) Reconcile(ctx context.Context, policy *imagev1.ImageP
 	return ctrl.Result{RequeueAfter: policy.GetInterval()}, client.IgnoreNotFound(errors.Join(err, patchErr))
 }
 
-// Problems that have a reason of their own.
+// Errors with a reason of their own.
 var (
 	errNoInterval   = errors.New("spec.interval must be set when spec.digestReflectionPolicy is set to 'Always'")
 	errNoRepository = errors.New("referenced ImageRepository does not exist")
@@ -97,12 +95,12 @@ var (
 	errNoAccess     = errors.New("access denied")
 )
 
-// accessDeniedReason is Flux's word for a reference that is not allowed.
+// accessDeniedReason is Flux's reason for a repository that does not allow the namespace of the policy.
 const accessDeniedReason = "AccessDenied"
 
-// tell marks the policy by what went wrong, and returns what is worth a retry:
-// a scan or a change of the policy ends the other problems.
-func tell(policy *imagev1.ImagePolicy, err error) error {
+// setFailed sets the conditions for an error. It returns the error if a retry can help: otherwise a scan or a change of the
+// policy triggers the next reconcile.
+func setFailed(policy *imagev1.ImagePolicy, err error) error {
 	switch {
 	case errors.Is(err, errNoInterval):
 		stall(policy, imagev1.IntervalNotConfiguredReason, err.Error())
@@ -125,8 +123,8 @@ func tell(policy *imagev1.ImagePolicy, err error) error {
 	return nil
 }
 
-// elect selects the latest image.
-func (c *policyController) elect(ctx context.Context, policy *imagev1.ImagePolicy) error {
+// selectLatest selects the latest image.
+func (c *policyController) selectLatest(ctx context.Context, policy *imagev1.ImagePolicy) error {
 	if policy.GetDigestReflectionPolicy() == imagev1.ReflectAlways && policy.Spec.Interval == nil {
 		return errNoInterval
 	}
@@ -147,7 +145,7 @@ func (c *policyController) elect(ctx context.Context, policy *imagev1.ImagePolic
 		return err
 	}
 	ref := &imagev1.ImageRef{Name: repo.Spec.Image, Tag: tag}
-	if keep, digest := keptDigest(policy, ref); keep {
+	if keep, digest := digestWithoutQuery(policy, ref); keep {
 		ref.Digest = digest
 	} else {
 		head, err := remote.Head(image.Tag(tag), remote.WithContext(ctx))
@@ -162,9 +160,8 @@ func (c *policyController) elect(ctx context.Context, policy *imagev1.ImagePolic
 	return nil
 }
 
-// keptDigest reports whether the registry need not be asked, and what the digest
-// is then.
-func keptDigest(policy *imagev1.ImagePolicy, ref *imagev1.ImageRef) (bool, string) {
+// digestWithoutQuery reports whether the registry need not be queried, and returns the digest in that case.
+func digestWithoutQuery(policy *imagev1.ImagePolicy, ref *imagev1.ImageRef) (bool, string) {
 	was := policy.Status.LatestRef
 	switch policy.GetDigestReflectionPolicy() {
 	case imagev1.ReflectAlways:
@@ -179,7 +176,7 @@ func keptDigest(policy *imagev1.ImagePolicy, ref *imagev1.ImageRef) (bool, strin
 	}
 }
 
-// repository reads the policy's repository, if the policy may.
+// repository returns the repository of a policy, if it allows the namespace of the policy.
 func (c *policyController) repository(ctx context.Context, policy *imagev1.ImagePolicy) (*imagev1.ImageRepository, error) {
 	key := repositoryOf(policy)
 	repo := &imagev1.ImageRepository{}
@@ -195,8 +192,7 @@ func (c *policyController) repository(ctx context.Context, policy *imagev1.Image
 	return repo, c.checkAccess(ctx, policy.Namespace, repo)
 }
 
-// checkAccess lets policies of another namespace in if the repository selects
-// that namespace.
+// checkAccess returns an error unless the repository allows policies of a namespace.
 func (c *policyController) checkAccess(ctx context.Context, namespace string, repo *imagev1.ImageRepository) error {
 	denied := fmt.Errorf("%w: ImageRepository %s/%s does not allow namespace %s", errNoAccess, repo.Namespace, repo.Name, namespace)
 	if repo.Spec.AccessFrom == nil {
@@ -222,7 +218,7 @@ func repositoryOf(policy *imagev1.ImagePolicy) types.NamespacedName {
 	return types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
 }
 
-// describe is the message of a ready policy.
+// describe returns the message of a ready policy.
 func describe(status imagev1.ImagePolicyStatus) string {
 	is, was := status.LatestRef, status.ObservedPreviousRef
 	message := fmt.Sprintf("Latest image tag for %s resolved to %s", is.Name, is.Tag)

@@ -20,13 +20,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Retries come quickly and stay quick: somebody is watching a laptop.
+// Retries are quick, because somebody watches the local cluster.
 const (
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
 
-// New returns the manager that reflects images, to be started by the caller.
+// New returns the manager of both controllers. The caller starts it.
 func New(cfg *rest.Config, log logr.Logger) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{imagev1.AddToScheme, corev1.AddToScheme} {
@@ -64,7 +64,7 @@ func options() controller.Options {
 	}
 }
 
-// tags are the results of the last scans, by the full name of the image.
+// tags holds the results of the last scans, by the full name of the image.
 type tags struct {
 	mu      sync.RWMutex
 	byImage map[string][]string

@@ -22,10 +22,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// sample is how many of the last tags by name the status shows.
-const sample = 10
+// maxLatestTags is the number of tags in status.lastScanResult.latestTags.
+const maxLatestTags = 10
 
-// repositoryController scans registries.
+// repositoryController reconciles ImageRepositories.
 type repositoryController struct {
 	client client.Client
 	tags   *tags
@@ -40,8 +40,7 @@ func (c *repositoryController) register(mgr ctrl.Manager) error {
 		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
 }
 
-// Reconcile scans the repository if that is due, and comes back when it is
-// next.
+// Reconcile scans the repository if a scan is due, and requeues for the next one.
 func (c *repositoryController) Reconcile(ctx context.Context, repo *imagev1.ImageRepository) (ctrl.Result, error) {
 	if repo.Spec.Suspend || repo.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
@@ -70,7 +69,7 @@ func (c *repositoryController) Reconcile(ctx context.Context, repo *imagev1.Imag
 	return ctrl.Result{RequeueAfter: repo.GetRequeueAfter()}, client.IgnoreNotFound(errors.Join(err, patchErr))
 }
 
-// untilDue is how long there is nothing to do, zero if a scan is due.
+// untilDue returns the time until the next scan; 0 if it is due.
 func (c *repositoryController) untilDue(repo *imagev1.ImageRepository) time.Duration {
 	token, _ := meta.ReconcileAnnotationValue(repo.Annotations)
 	result := repo.Status.LastScanResult
@@ -86,7 +85,7 @@ func (c *repositoryController) untilDue(repo *imagev1.ImageRepository) time.Dura
 	return max(0, result.ScanTime.Add(repo.Spec.Interval.Duration).Sub(c.now()))
 }
 
-// scan lists the tags and notes them.
+// scan lists the tags and stores them.
 func (c *repositoryController) scan(ctx context.Context, repo *imagev1.ImageRepository) error {
 	image, err := parse(repo)
 	if err != nil {
@@ -98,26 +97,26 @@ func (c *repositoryController) scan(ctx context.Context, repo *imagev1.ImageRepo
 	if err != nil {
 		return fmt.Errorf("listing tags of %q: %w", repo.Spec.Image, err)
 	}
-	kept, err := allowed(repo.GetExclusionList(), all)
+	included, err := withoutExcluded(repo.GetExclusionList(), all)
 	if err != nil {
 		return err
 	}
-	c.tags.set(image.Name(), kept)
+	c.tags.set(image.Name(), included)
 	repo.Status.CanonicalImageName = image.Name()
 	repo.Status.ObservedExclusionList = repo.GetExclusionList()
 	repo.Status.LastScanResult = &imagev1.ScanResult{
-		Revision:   revision(kept),
-		TagCount:   len(kept),
+		Revision:   revision(included),
+		TagCount:   len(included),
 		ScanTime:   metav1.NewTime(c.now()),
-		LatestTags: lastTags(kept),
+		LatestTags: lastTags(included),
 	}
 	return nil
 }
 
-// errInvalidImage says that spec.image is no repository.
+// errInvalidImage means that spec.image is not a repository.
 var errInvalidImage = errors.New("invalid image")
 
-// parse reads spec.image, which is a repository without tag or scheme.
+// parse parses spec.image, which is a repository without tag or scheme.
 func parse(repo *imagev1.ImageRepository) (name.Repository, error) {
 	var options []name.Option
 	if repo.Spec.Insecure {
@@ -130,15 +129,15 @@ func parse(repo *imagev1.ImageRepository) (name.Repository, error) {
 	return image, nil
 }
 
-// revision is the same for the same tags, and for nothing else.
+// revision returns a hash of the tags.
 func revision(sorted []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))
 	return hex.EncodeToString(sum[:8])
 }
 
-// lastTags are the first few in descending order.
+// lastTags returns the last tags in descending order.
 func lastTags(sorted []string) []string {
-	last := slices.Clone(sorted[max(0, len(sorted)-sample):])
+	last := slices.Clone(sorted[max(0, len(sorted)-maxLatestTags):])
 	slices.Reverse(last)
 	return last
 }

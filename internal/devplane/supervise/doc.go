@@ -1,10 +1,7 @@
-// Package supervise runs the programs of a local cluster: each in its own
-// process group with its own log file, started and waited for until it says
-// that it is ready, stopped in reverse order.
+// Package supervise runs the programs of a local cluster, each in its own process group and with its own log file. It
+// starts each program and waits until it is ready, and stops them in reverse order.
 //
-// Nothing it started outlives it. On Linux the kernel kills the programs when
-// this process dies, however it dies; everywhere a state file lists them, and
-// the next supervisor on the same folder ends what it finds there. A program is
-// only ever ended by its process id together with its exact command line, never
-// by name.
+// No program outlives the supervisor. On Linux the kernel kills the programs when this process ends. On every system a
+// state file lists them, and the next supervisor of the same folder ends those that still run. A program is only ended
+// by its process ID together with its exact command line, never by name.
 package supervise

@@ -66,7 +66,7 @@ func KillLeftovers(state string) error {
 
 // kill ends the recorded program, if the process is still the same, and waits for its end.
 func (r record) kill() error {
-	deadline := time.Now().Add(grace)
+	deadline := time.Now().Add(gracePeriod)
 	for commandLine(r.PID) == r.Command {
 		if err := syscall.Kill(-r.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("ending %s (process %d): %w", r.Name, r.PID, err)
@@ -74,7 +74,7 @@ func (r record) kill() error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s (process %d) does not end", r.Name, r.PID)
 		}
-		time.Sleep(step)
+		time.Sleep(probeInterval)
 	}
 	return nil
 }

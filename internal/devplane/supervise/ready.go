@@ -12,8 +12,8 @@ import (
 const (
 	// readyTimeout is how long a program may take to become ready, on a machine that may be busy compiling.
 	readyTimeout = 2 * time.Minute
-	// step is the interval between probes.
-	step = 50 * time.Millisecond
+	// probeInterval is the interval between probes.
+	probeInterval = 50 * time.Millisecond
 	// tailLines and tailBytes limit the part of a log that an error quotes.
 	tailLines = 12
 	tailBytes = 4096
@@ -23,19 +23,19 @@ const (
 func (s *Supervisor) awaitReady(ctx context.Context, p *program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready after %s", readyTimeout))
 	defer cancel()
-	tick := time.NewTicker(step)
+	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
-	answer := "it was not probed"
+	result := "it was not probed"
 	for {
 		select {
-		case <-p.gone:
+		case <-p.exited:
 			return fmt.Errorf("it ended: %s", outcome(p.ended))
 		case <-ctx.Done():
-			return fmt.Errorf("%w (%s)", context.Cause(ctx), answer)
+			return fmt.Errorf("%w (%s)", context.Cause(ctx), result)
 		case <-tick.C:
 		}
 		var ready bool
-		if ready, answer = s.probe(ctx, p.process.ReadyURL); ready {
+		if ready, result = s.probe(ctx, p.process.ReadyURL); ready {
 			return nil
 		}
 	}
@@ -57,8 +57,8 @@ func (s *Supervisor) probe(ctx context.Context, url string) (bool, string) {
 	return response.StatusCode == http.StatusOK, url + " answers " + response.Status
 }
 
-// quote returns the path and the end of a log.
-func quote(path string) string {
+// logTail returns the path and the end of a log.
+func logTail(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Sprintf("its log %s cannot be read: %v", path, err)

@@ -16,8 +16,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/component"
 )
 
-// grace is how long a program has to end by itself before it is killed.
-const grace = 10 * time.Second
+// gracePeriod is how long a program has to end by itself before it is killed.
+const gracePeriod = 10 * time.Second
 
 // Options configure a Supervisor.
 type Options struct {
@@ -47,8 +47,8 @@ type program struct {
 	log     string
 	// wanted is false once its end was requested.
 	wanted bool
-	// gone is closed when it has ended. ended is the error of Wait.
-	gone  chan struct{}
+	// exited is closed when it has ended. ended is the error of Wait.
+	exited  chan struct{}
 	ended error
 }
 
@@ -75,7 +75,7 @@ func (s *Supervisor) Start(ctx context.Context, process component.Process) error
 		return fmt.Errorf("starting %s: %w", process.Name, err)
 	}
 	if err := s.awaitReady(ctx, p); err != nil {
-		return fmt.Errorf("starting %s: %w; %s", process.Name, err, quote(p.log))
+		return fmt.Errorf("starting %s: %w; %s", process.Name, err, logTail(p.log))
 	}
 	return nil
 }
@@ -93,12 +93,12 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 
 // Kill ends a process as a crash would and waits until it is gone.
 func (s *Supervisor) Kill(name string) error {
-	p, err := s.dismiss(name)
+	p, err := s.expectExit(name)
 	if err != nil {
 		return err
 	}
 	signalGroup(p.cmd, syscall.SIGKILL)
-	<-p.gone
+	<-p.exited
 	return s.save()
 }
 
@@ -124,7 +124,7 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	slices.Reverse(names)
 	var problems []error
 	for _, name := range names {
-		p, err := s.dismiss(name)
+		p, err := s.expectExit(name)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -141,16 +141,16 @@ func (p *program) end(ctx context.Context) {
 	// A stopped process does not handle SIGTERM.
 	signalGroup(p.cmd, syscall.SIGCONT)
 	select {
-	case <-p.gone:
+	case <-p.exited:
 	case <-ctx.Done():
-	case <-time.After(grace):
+	case <-time.After(gracePeriod):
 	}
 	signalGroup(p.cmd, syscall.SIGKILL)
-	<-p.gone
+	<-p.exited
 }
 
-// dismiss returns a program whose end is expected from now on.
-func (s *Supervisor) dismiss(name string) (*program, error) {
+// expectExit returns a program whose end is expected from now on.
+func (s *Supervisor) expectExit(name string) (*program, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, ok := s.all[name]
@@ -176,7 +176,7 @@ func (s *Supervisor) launch(process component.Process) (*program, error) {
 	if err := s.spawner.start(cmd); err != nil {
 		return nil, err
 	}
-	p := &program{process: process, cmd: cmd, log: path, wanted: true, gone: make(chan struct{})}
+	p := &program{process: process, cmd: cmd, log: path, wanted: true, exited: make(chan struct{})}
 	s.mu.Lock()
 	if _, again := s.all[process.Name]; !again {
 		s.order = append(s.order, process.Name)
@@ -194,12 +194,12 @@ func (s *Supervisor) watch(p *program) {
 	p.ended = err
 	wanted := p.wanted
 	s.mu.Unlock()
-	close(p.gone)
+	close(p.exited)
 	if !wanted {
 		return
 	}
 	select {
-	case s.failed <- fmt.Errorf("%s ended by itself: %s; %s", p.process.Name, outcome(err), quote(p.log)):
+	case s.failed <- fmt.Errorf("%s ended by itself: %s; %s", p.process.Name, outcome(err), logTail(p.log)):
 	default: // an earlier failure is reported
 	}
 }

@@ -97,7 +97,7 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	second, _ := s.PID("server")
-	if first == second || gone(second) || !gone(first) {
+	if first == second || exited(second) || !exited(first) {
 		t.Errorf("process %d was to end and %d to run", first, second)
 	}
 	select {
@@ -108,7 +108,7 @@ func TestLife(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !gone(second) {
+	if !exited(second) {
 		t.Errorf("process %d outlived Close", second)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "processes.json")); !os.IsNotExist(err) {
@@ -119,7 +119,7 @@ func TestLife(t *testing.T) {
 	}
 }
 
-func gone(pid int) bool { return syscall.Kill(pid, 0) != nil }
+func exited(pid int) bool { return syscall.Kill(pid, 0) != nil }
 
 func TestFrozenProcessIsStopped(t *testing.T) {
 	s := newSupervisor(t, t.TempDir())
@@ -130,8 +130,8 @@ func TestFrozenProcessIsStopped(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(t.Context()); err != nil || !gone(pid) {
-		t.Errorf("process %d: gone %t, %v", pid, gone(pid), err)
+	if err := s.Close(t.Context()); err != nil || !exited(pid) {
+		t.Errorf("process %d: gone %t, %v", pid, exited(pid), err)
 	}
 }
 
