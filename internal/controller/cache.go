@@ -15,10 +15,10 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// caches says what is cached: of each object what is read of it, and no Jobs but those of script checks. What a tenant puts into other
-// fields, annotations, finalizers and owner references costs the controller no memory.
+// caches returns the cache options. The cache keeps only the fields that are read, and only the Jobs of script checks, so that other
+// fields, annotations, finalizers and owner references of tenants use no memory.
 func caches(namespaces []string) (cache.Options, error) {
-	ofChecks, err := labels.Parse(script.LabelCheck)
+	checkJobs, err := labels.Parse(script.LabelCheck)
 	if err != nil {
 		return cache.Options{}, fmt.Errorf("selecting Jobs: %w", err)
 	}
@@ -26,27 +26,27 @@ func caches(namespaces []string) (cache.Options, error) {
 		DefaultTransform:  kube.Trim,
 		DefaultNamespaces: map[string]cache.Config{},
 		ByObject: map[client.Object]cache.ByObject{
-			&batchv1.Job{}:          {Label: ofChecks, Transform: trimming(script.Trim, kube.Trim)},
-			&v1alpha1.HealthCheck{}: {Transform: trimming(script.TrimCheck, kube.Trim)},
+			&batchv1.Job{}:          {Label: checkJobs, Transform: chain(script.Trim, kube.Trim)},
+			&v1alpha1.HealthCheck{}: {Transform: chain(script.TrimCheck, kube.Trim)},
 		},
 	}
-	for _, kind := range flux.TargetKinds() { // their managed fields tell who else writes the version
-		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.TrimMetadata)}
+	for _, kind := range flux.TargetKinds() { // their managed fields say who else writes the version
+		o.ByObject[kind] = cache.ByObject{Transform: chain(flux.Trim, kube.TrimMetadata)}
 	}
 	for _, kind := range flux.SourceKinds() {
-		o.ByObject[kind] = cache.ByObject{Transform: trimming(flux.Trim, kube.Trim)}
+		o.ByObject[kind] = cache.ByObject{Transform: chain(flux.Trim, kube.Trim)}
 	}
 	for _, n := range namespaces {
 		o.DefaultNamespaces[n] = cache.Config{}
 	}
-	for _, kind := range approval.PolicyKinds() { // their managed fields tell when they were written
+	for _, kind := range approval.PolicyKinds() { // their managed fields say when they were written
 		o.ByObject[kind] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
 	}
 	return o, nil
 }
 
-// trimming trims what only one kind has, before it trims what all kinds have.
-func trimming(own func(any), all func(any) (any, error)) func(any) (any, error) {
+// chain returns a transform that calls a function for one kind and then the transform of all kinds.
+func chain(own func(any), all func(any) (any, error)) func(any) (any, error) {
 	return func(o any) (any, error) {
 		own(o)
 		return all(o)

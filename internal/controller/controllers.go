@@ -47,32 +47,31 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Controller is something that a manager runs.
+// Controller is a controller that can be added to a manager.
 type Controller interface {
 	Register(ctrl.Manager) error
 }
 
 // Options of the controllers.
 type Options struct {
-	// Clock they go by. Default: the real one.
+	// Clock defaults to the real one.
 	Clock clock.PassiveClock
 	// Rollout holds the options of the Rollout controller.
 	Rollout rollout.Options
 	// CrossNamespaces lets Rollouts select health checks of other namespaces that share theirs.
 	CrossNamespaces bool
-	// EventsAddress of Flux's notification-controller. Default: it is told nothing.
+	// EventsAddress is the URL of Flux's notification-controller. Defaults to none, which sends no events to it.
 	EventsAddress string
-	// AllowNetworks lists networks that may be called for users although they are refused otherwise: by checks, gates, Environments and
-	// the reading of images.
+	// AllowNetworks lists networks that checks, gates, Environments and image details may connect to although they are refused by default.
 	AllowNetworks []netip.Prefix
-	// RefuseNetworks lists networks that may not be called for users. Where an address is in both lists, the narrower network decides.
+	// RefuseNetworks lists networks that they may not connect to. If an address is in both lists, the narrower network decides.
 	RefuseNetworks []netip.Prefix
 }
 
-// conditionsKept is how many compiled conditions are remembered.
-const conditionsKept = 4096
+// compiledConditions is the size of the cache of compiled conditions.
+const compiledConditions = 4096
 
-// Scheme knows every kind that the controllers read or write.
+// Scheme returns a scheme with every kind that the controllers read or write.
 func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(s))
@@ -82,7 +81,7 @@ func Scheme() *runtime.Scheme {
 	return s
 }
 
-// New lists the controllers of a manager.
+// New returns the controllers of a manager.
 func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -90,14 +89,14 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("kuberik-controller")
 	keys, policy := outbound.Live(live), outbound.Policy{AllowNetworks: o.AllowNetworks, RefuseNetworks: o.RefuseNetworks}
 	var err error
-	asks := asking{
+	clients := httpClients{
 		out:  outbound.New(outbound.Options{Policy: policy, Keys: keys}),
-		keys: keys, conditions: expr.NewCache(conditionsKept),
+		keys: keys, conditions: expr.NewCache(compiledConditions),
 	}
 	if o.Rollout.Inventory, err = inventory(mgr); err != nil {
 		return nil, err
 	}
-	classes, err := classes(mgr, asks, o.Rollout.Inventory)
+	classes, err := classes(mgr, clients, o.Rollout.Inventory)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +104,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		return nil, err
 	}
 	o.Rollout.CrossNamespaces = o.CrossNamespaces
-	backends, err := backends(c, asks, o.Clock)
+	backends, err := backends(c, clients, o.Clock)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +115,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version), oci.WithPolicy(policy))),
 		gate.New(c, o.Clock,
 			gate.WithApprovals(people),
-			gate.WithHTTPAsker(apicheck.Asker{Client: asks.out, Conditions: asks.conditions}), gate.WithBudget(budget)),
+			gate.WithHTTPAsker(apicheck.Asker{Client: clients.out, Conditions: clients.conditions}), gate.WithBudget(budget)),
 		approval.New(c, o.Clock, people),
 		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces, Budget: budget}),
 		datadog.New(c, live, recorder),
@@ -125,8 +124,8 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	}, nil
 }
 
-// backends lists where environments may meet.
-func backends(c client.Client, a asking, clk clock.PassiveClock) (*all.Backends, error) {
+// backends returns the backends in which environments exchange their state.
+func backends(c client.Client, a httpClients, clk clock.PassiveClock) (*all.Backends, error) {
 	hub, err := environment.NewMeter(metrics.Registry, "github")
 	if err != nil {
 		return nil, err
@@ -142,14 +141,14 @@ func backends(c client.Client, a asking, clk clock.PassiveClock) (*all.Backends,
 	}, nil
 }
 
-// asking is what it takes to ask the world: the way out, the keys for it, and the conditions on what comes back.
-type asking struct {
+// httpClients holds the shared client for outbound requests, its credentials, and the compiled conditions on responses.
+type httpClients struct {
 	out        *outbound.Client
 	keys       outbound.Keys
 	conditions *expr.Cache
 }
 
-// inventory makes the checker of what Kustomizations apply.
+// inventory returns the checker of the objects that Kustomizations apply.
 func inventory(mgr ctrl.Manager) (kustomization.Checker, error) {
 	live, err := kube.NewLimitedReader(mgr)
 	if err != nil {
@@ -158,8 +157,8 @@ func inventory(mgr ctrl.Manager) (kustomization.Checker, error) {
 	return kustomization.Checker{Live: live, Reads: fair.NewSlots(kustomization.Reads)}, nil
 }
 
-// classes lists the classes of health checks that Kuberik answers for.
-func classes(mgr ctrl.Manager, a asking, objects kustomization.Checker) (map[string]healthcheck.Class, error) {
+// classes returns the classes of health checks that Kuberik evaluates.
+func classes(mgr ctrl.Manager, a httpClients, objects kustomization.Checker) (map[string]healthcheck.Class, error) {
 	c, live := mgr.GetClient(), mgr.GetAPIReader()
 	logs, err := script.NewLogs(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
@@ -182,7 +181,7 @@ func classes(mgr ctrl.Manager, a asking, objects kustomization.Checker) (map[str
 	return list, nil
 }
 
-// Register adds every controller, and the indexes they need, to a manager.
+// Register adds the indexes and every controller to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), approvals.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
 		return err

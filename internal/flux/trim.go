@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// longest is how many bytes are kept of a text that Kuberik reads of a Flux object.
-	longest = 1 << 10
-	// longestPattern is the same for the pattern of an ImagePolicy.
-	longestPattern = 4 << 10
-	// longestValue is the same for a variable: a tag with a digest takes no more than 200 bytes.
-	longestValue = 256
+	// maxText is the most bytes that are kept of a text in a Flux object.
+	maxText = 1 << 10
+	// maxPattern is the limit for the pattern of an ImagePolicy.
+	maxPattern = 4 << 10
+	// maxVariable is the limit for a variable. A tag with a digest has at most 200 bytes.
+	maxVariable = 256
 )
 
-// read are the conditions that Kuberik reads.
-var read = []string{meta.ReadyCondition, meta.StalledCondition, sourcev1.ArtifactInStorageCondition}
+// conditionTypes are the conditions that Kuberik reads.
+var conditionTypes = []string{meta.ReadyCondition, meta.StalledCondition, sourcev1.ArtifactInStorageCondition}
 
-// Trim keeps of a Flux object what Kuberik reads, before it is cached, and bounds that: whoever may write Flux objects and their statuses may
-// write a megabyte into every field. The inventory and the healthCheckExprs of a Kustomization are read from the API server when they are
-// needed. Versions are handed over in patches that name the fields they write, so that nothing of this is lost. Of the managed fields it
-// keeps who owns what a Rollout writes. What is of another kind stays as it is.
+// Trim removes the fields of a Flux object that Kuberik does not read, and bounds the others, before the object is cached: users who may
+// write Flux objects may write a megabyte into every field. The inventory and the healthCheckExprs of a Kustomization are read from the
+// API server when they are needed. Versions are written with patches, so that trimmed fields are not lost. Of the managed fields, Trim
+// keeps the owners of the fields that a Rollout writes. Trim does not change objects of other kinds.
 func Trim(o any) {
 	object, ok := o.(client.Object)
 	if !ok {
@@ -46,7 +46,7 @@ func Trim(o any) {
 	case *imagev1.ImagePolicy:
 		trimPolicy(o)
 	case *imagev1.ImageRepository:
-		o.Spec = imagev1.ImageRepositorySpec{Image: cut(o.Spec.Image, longest), Insecure: o.Spec.Insecure, SecretRef: trimmedRef(o.Spec.SecretRef)}
+		o.Spec = imagev1.ImageRepositorySpec{Image: truncate(o.Spec.Image, maxText), Insecure: o.Spec.Insecure, SecretRef: trimmedRef(o.Spec.SecretRef)}
 		o.Status = imagev1.ImageRepositoryStatus{}
 	default:
 		return
@@ -59,7 +59,7 @@ func trimmedSpec(k *kustomizev1.Kustomization) kustomizev1.KustomizationSpec {
 	kept := kustomizev1.KustomizationSpec{
 		Suspend: k.Spec.Suspend, Wait: k.Spec.Wait || len(k.Spec.HealthChecks) > 0,
 		SourceRef: kustomizev1.CrossNamespaceSourceReference{
-			APIVersion: cut(ref.APIVersion, longest), Kind: cut(ref.Kind, longest), Name: cut(ref.Name, longest), Namespace: cut(ref.Namespace, longest),
+			APIVersion: truncate(ref.APIVersion, maxText), Kind: truncate(ref.Kind, maxText), Name: truncate(ref.Name, maxText), Namespace: truncate(ref.Namespace, maxText),
 		},
 	}
 	if k.Spec.KubeConfig != nil {
@@ -71,7 +71,7 @@ func trimmedSpec(k *kustomizev1.Kustomization) kustomizev1.KustomizationSpec {
 	kept.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{}}
 	for key := range k.Annotations {
 		if value, set := k.Spec.PostBuild.Substitute[variableOf(key)]; set {
-			kept.PostBuild.Substitute[strings.Clone(variableOf(key))] = cut(value, longestValue)
+			kept.PostBuild.Substitute[strings.Clone(variableOf(key))] = truncate(value, maxVariable)
 		}
 	}
 	return kept
@@ -80,38 +80,38 @@ func trimmedSpec(k *kustomizev1.Kustomization) kustomizev1.KustomizationSpec {
 func trimmedStatus(s *kustomizev1.KustomizationStatus) kustomizev1.KustomizationStatus {
 	return kustomizev1.KustomizationStatus{
 		ReconcileRequestStatus: trimmedRequest(s.ReconcileRequestStatus), ObservedGeneration: s.ObservedGeneration,
-		Conditions: trimmedConditions(s.Conditions), LastAppliedRevision: cut(s.LastAppliedRevision, longest),
-		LastAttemptedRevision: cut(s.LastAttemptedRevision, longest),
+		Conditions: trimmedConditions(s.Conditions), LastAppliedRevision: truncate(s.LastAppliedRevision, maxText),
+		LastAttemptedRevision: truncate(s.LastAttemptedRevision, maxText),
 	}
 }
 
 func trimRepository(repo *sourcev1.OCIRepository) {
-	spec := sourcev1.OCIRepositorySpec{URL: cut(repo.Spec.URL, longest), Suspend: repo.Spec.Suspend}
+	spec := sourcev1.OCIRepositorySpec{URL: truncate(repo.Spec.URL, maxText), Suspend: repo.Spec.Suspend}
 	if ref := repo.Spec.Reference; ref != nil {
-		spec.Reference = &sourcev1.OCIRepositoryRef{Tag: cut(ref.Tag, longest), Digest: cut(ref.Digest, longest), SemVer: cut(ref.SemVer, longest)}
+		spec.Reference = &sourcev1.OCIRepositoryRef{Tag: truncate(ref.Tag, maxText), Digest: truncate(ref.Digest, maxText), SemVer: truncate(ref.SemVer, maxText)}
 	}
 	status := sourcev1.OCIRepositoryStatus{
 		ReconcileRequestStatus: trimmedRequest(repo.Status.ReconcileRequestStatus), ObservedGeneration: repo.Status.ObservedGeneration,
 		Conditions: trimmedConditions(repo.Status.Conditions),
 	}
 	if artifact := repo.Status.Artifact; artifact != nil {
-		status.Artifact = &meta.Artifact{Revision: cut(artifact.Revision, longest)}
+		status.Artifact = &meta.Artifact{Revision: truncate(artifact.Revision, maxText)}
 	}
 	repo.Spec, repo.Status = spec, status
 }
 
 func trimPolicy(p *imagev1.ImagePolicy) {
 	spec := imagev1.ImagePolicySpec{Policy: p.Spec.Policy}
-	spec.ImageRepositoryRef.Namespace, spec.ImageRepositoryRef.Name = cut(p.Spec.ImageRepositoryRef.Namespace, longest), cut(p.Spec.ImageRepositoryRef.Name, longest)
+	spec.ImageRepositoryRef.Namespace, spec.ImageRepositoryRef.Name = truncate(p.Spec.ImageRepositoryRef.Namespace, maxText), truncate(p.Spec.ImageRepositoryRef.Name, maxText)
 	if p.Spec.Policy.SemVer != nil {
-		spec.Policy.SemVer = &imagev1.SemVerPolicy{Range: cut(p.Spec.Policy.SemVer.Range, longest)}
+		spec.Policy.SemVer = &imagev1.SemVerPolicy{Range: truncate(p.Spec.Policy.SemVer.Range, maxText)}
 	}
 	if f := p.Spec.FilterTags; f != nil {
-		spec.FilterTags = &imagev1.TagFilter{Pattern: cut(f.Pattern, longestPattern), Extract: cut(f.Extract, longestPattern)}
+		spec.FilterTags = &imagev1.TagFilter{Pattern: truncate(f.Pattern, maxPattern), Extract: truncate(f.Extract, maxPattern)}
 	}
 	status := imagev1.ImagePolicyStatus{Conditions: trimmedConditions(p.Status.Conditions), LatestRef: p.Status.LatestRef.DeepCopy()}
 	if ref := status.LatestRef; ref != nil {
-		ref.Name, ref.Tag, ref.Digest = cut(ref.Name, longest), cut(ref.Tag, longest), cut(ref.Digest, longest)
+		ref.Name, ref.Tag, ref.Digest = truncate(ref.Name, maxText), truncate(ref.Tag, maxText), truncate(ref.Digest, maxText)
 	}
 	p.Spec, p.Status = spec, status
 }
@@ -120,23 +120,23 @@ func trimmedRef(ref *meta.LocalObjectReference) *meta.LocalObjectReference {
 	if ref == nil {
 		return nil
 	}
-	return &meta.LocalObjectReference{Name: cut(ref.Name, longest)}
+	return &meta.LocalObjectReference{Name: truncate(ref.Name, maxText)}
 }
 
 func trimmedRequest(s meta.ReconcileRequestStatus) meta.ReconcileRequestStatus {
-	return meta.ReconcileRequestStatus{LastHandledReconcileAt: cut(s.LastHandledReconcileAt, longest)}
+	return meta.ReconcileRequestStatus{LastHandledReconcileAt: truncate(s.LastHandledReconcileAt, maxText)}
 }
 
 // trimmedConditions keeps the first condition of each type that is read.
 func trimmedConditions(all []metav1.Condition) []metav1.Condition {
 	var kept []metav1.Condition
-	for _, kind := range read {
+	for _, kind := range conditionTypes {
 		for i := range all {
 			if all[i].Type != kind {
 				continue
 			}
 			c := all[i]
-			c.Type, c.Reason, c.Message = kind, cut(c.Reason, longest), cut(c.Message, longest)
+			c.Type, c.Reason, c.Message = kind, truncate(c.Reason, maxText), truncate(c.Message, maxText)
 			kept = append(kept, c)
 			break
 		}
@@ -144,12 +144,13 @@ func trimmedConditions(all []metav1.Condition) []metav1.Condition {
 	return kept
 }
 
-// cut returns a text of bounded length, in memory of its own. Texts that differ stay different, and a text that was cut stays the same.
-func cut(text string, most int) string {
-	if len(text) <= most {
+// truncate returns a copy of a text that is at most limit bytes long. A hash keeps different texts different. A truncated text does not
+// change again.
+func truncate(text string, limit int) string {
+	if len(text) <= limit {
 		return strings.Clone(text)
 	}
 	sum := sha256.Sum256([]byte(text))
 	end := "… (" + hex.EncodeToString(sum[:]) + ")"
-	return strings.ToValidUTF8(text[:most-len(end)], "") + end
+	return strings.ToValidUTF8(text[:limit-len(end)], "") + end
 }

@@ -107,11 +107,11 @@ func trimmedJSON(t *testing.T, o client.Object) string {
 
 func TestTextsThatAreCutStayDifferent(t *testing.T) {
 	t.Parallel()
-	same := strings.Repeat("x", longest)
-	if a, b := cut(same+"a", longest), cut(same+"b", longest); a == b || len(a) > longest || cut(a, longest) != a {
+	same := strings.Repeat("x", maxText)
+	if a, b := truncate(same+"a", maxText), truncate(same+"b", maxText); a == b || len(a) > maxText || truncate(a, maxText) != a {
 		t.Errorf("%q, %q", a, b)
 	}
-	if cut(same, longest) != same {
+	if truncate(same, maxText) != same {
 		t.Error("a text that is short enough was cut")
 	}
 }

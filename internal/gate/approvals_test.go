@@ -16,13 +16,13 @@ import (
 )
 
 var (
-	morning = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
-	asks    = v1alpha1.ReleaseIdentity{Tag: "1.1.0", Digest: "sha256:a"}
+	morning   = time.Date(2030, 3, 1, 9, 0, 0, 0, time.UTC)
+	candidate = v1alpha1.ReleaseIdentity{Tag: "1.1.0", Digest: "sha256:a"}
 )
 
-// said is an approval of the release, a minute ago.
-func said(user string, edits ...func(*Approval)) Approval {
-	a := Approval{Release: asks, Decision: v1alpha1.Approve, User: user, At: morning.Add(-time.Minute)}
+// approvedBy returns an Approval of the candidate that is a minute old.
+func approvedBy(user string, edits ...func(*Approval)) Approval {
+	a := Approval{Release: candidate, Decision: v1alpha1.Approve, User: user, At: morning.Add(-time.Minute)}
 	for _, edit := range edits {
 		edit(&a)
 	}
@@ -31,7 +31,7 @@ func said(user string, edits ...func(*Approval)) Approval {
 
 func rejects(a *Approval) { a.Decision = v1alpha1.Reject }
 
-func doubtful(a *Approval) { a.UntrustedReason = "it is too old" }
+func untrusted(a *Approval) { a.UntrustedReason = "it is too old" }
 
 func inGroup(groups ...string) func(*Approval) { return func(a *Approval) { a.Groups = groups } }
 
@@ -39,7 +39,7 @@ func ago(d time.Duration) func(*Approval) { return func(a *Approval) { a.At = mo
 
 func atGate(name string) func(*Approval) { return func(a *Approval) { a.Gate = name } }
 
-// readBy says that the image was read, and who made it.
+// readBy returns the authors of an image that was read.
 func readBy(authors string) func(v1alpha1.ReleaseIdentity) (string, bool) {
 	return func(v1alpha1.ReleaseIdentity) (string, bool) { return authors, true }
 }
@@ -49,28 +49,28 @@ func hour() *v1alpha1.Duration {
 	return &d
 }
 
-// vote is one case: what was said at a gate, and what the gate makes of it.
-type vote struct {
+// approvalCase is a gate with Approvals and its expected verdict.
+type approvalCase struct {
 	reason string
 	spec   v1alpha1.RolloutGateSpec
 	c      Context
 	state  v1alpha1.GateState
 	why    string
-	// says is a part of the message.
-	says string
+	// message is a part of the message.
+	message string
 }
 
-func (tc vote) judge(t *testing.T) Verdict {
+func (tc approvalCase) evaluate(t *testing.T) Verdict {
 	t.Helper()
 	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: tc.spec}
-	g.Status.AllowedVersions = BindDigests(g, []v1alpha1.VersionInfo{{Tag: asks.Tag, Digest: asks.Digest}})
+	g.Status.AllowedVersions = BindDigests(g, []v1alpha1.VersionInfo{{Tag: candidate.Tag, Digest: candidate.Digest}})
 	tc.c.Now = morning
-	v := Evaluate(g, asks, tc.c)
+	v := Evaluate(g, candidate, tc.c)
 	if diff := gocmp.Diff([]string{string(tc.state), tc.why}, []string{string(v.State), v.Reason}); diff != "" {
 		t.Errorf("%s (-want +got):\n%s%s", tc.reason, diff, v.Message)
 	}
-	if !strings.Contains(v.Message, tc.says) || v.Message == "" {
-		t.Errorf("%s: the message is %q, without %q", tc.reason, v.Message, tc.says)
+	if !strings.Contains(v.Message, tc.message) || v.Message == "" {
+		t.Errorf("%s: the message is %q, without %q", tc.reason, v.Message, tc.message)
 	}
 	if v.Open() != (v.ClearedBy == "") {
 		t.Errorf("a gate that is %s is cleared by %q", v.State, v.ClearedBy)
@@ -78,23 +78,23 @@ func (tc vote) judge(t *testing.T) Verdict {
 	return v
 }
 
-func votes(t *testing.T, cases map[string]vote) {
+func runCases(t *testing.T, cases map[string]approvalCase) {
 	t.Helper()
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tc.judge(t)
+			tc.evaluate(t)
 		})
 	}
 }
 
 const (
 	open    = v1alpha1.GateOpen
-	closing = v1alpha1.GateClosed
-	waits   = v1alpha1.GatePending
+	closed  = v1alpha1.GateClosed
+	pending = v1alpha1.GatePending
 )
 
-func words(list ...Approval) Context { return Context{Approvals: list, Authors: readBy("")} }
+func given(list ...Approval) Context { return Context{Approvals: list, Authors: readBy("")} }
 
 func policy(edits ...func(*v1alpha1.ApprovalPolicy)) v1alpha1.RolloutGateSpec {
 	p := &v1alpha1.ApprovalPolicy{Required: 1}
@@ -118,53 +118,53 @@ func fromGroups(groups ...string) func(*v1alpha1.ApprovalPolicy) {
 
 func expires(p *v1alpha1.ApprovalPolicy) { p.ExpireAfter = hour() }
 
-func TestQuorum(t *testing.T) {
+func TestApprovalsOpenGateAtQuorum(t *testing.T) {
 	t.Parallel()
 	other := func(edit func(*v1alpha1.ReleaseIdentity)) func(*Approval) {
 		return func(a *Approval) { edit(&a.Release) }
 	}
-	votes(t, map[string]vote{
-		"nobody":             {"a gate that says nothing waits for a person", v1alpha1.RolloutGateSpec{}, words(), waits, ReasonAwaitingApproval, "waits for approval of 1.1.0"},
-		"one":                {"anybody who may create approvals", v1alpha1.RolloutGateSpec{}, words(said("ann")), open, ReasonApproved, "1.1.0 is approved by ann"},
-		"one, image unread":  {"a gate that asks for nothing does not ask for authors", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}}, open, ReasonApproved, "by ann"},
-		"required unset":     {"is one", policy(requires(0)), words(said("ann")), open, ReasonApproved, "by ann"},
-		"none of required 0": {"is not none", policy(requires(0)), words(), waits, ReasonAwaitingApproval, ""},
-		"required below 0":   {"opens nothing by itself", policy(requires(-1)), words(), waits, ReasonAwaitingApproval, ""},
-		"one of two":         {"one is not two", policy(requires(2)), words(said("ann")), waits, ReasonAwaitingApproval, "1 of 2 given (ann)"},
-		"two of two":         {"two are", policy(requires(2)), words(said("bob"), said("ann")), open, ReasonApproved, "by ann, bob"},
-		"one, twice":         {"people are counted, not words", policy(requires(2)), words(said("ann"), said("ann", ago(time.Hour)), said("ann", atGate("g"))), waits, ReasonAwaitingApproval, "1 of 2"},
-		"case of a name":     {"the API server knows two users", policy(fromUsers("ann")), words(said("Ann")), waits, ReasonAwaitingApproval, "the gate does not ask for Ann"},
-		"asked by name":      {"", policy(fromUsers("bob", "ann")), words(said("ann")), open, ReasonApproved, "by ann"},
-		"not asked":          {"another was asked", policy(fromUsers("bob")), words(said("ann")), waits, ReasonAwaitingApproval, "the gate does not ask for ann"},
-		"group named":        {"the API server says that she is in it", policy(fromGroups("ops")), words(said("ann", inGroup("dev", "ops"))), open, ReasonApproved, "by ann"},
-		"group not named":    {"nobody knows that she is in it", policy(fromGroups("ops")), words(said("ann")), waits, ReasonAwaitingApproval, "ann's Approval names no group; add groups: [ops]"},
-		"another group":      {"", policy(fromGroups("ops")), words(said("ann", inGroup("dev"))), waits, ReasonAwaitingApproval, "ann's Approval names groups: [dev], and the gate asks for members of ops"},
-		"called as a group":  {"a user is no group", policy(fromGroups("ops")), words(said("ops")), waits, ReasonAwaitingApproval, "ops's Approval names no group; add groups: [ops]"},
-		"grouped as a user":  {"a group is no user", policy(fromUsers("ann")), words(said("eve", inGroup("ann"))), waits, ReasonAwaitingApproval, "the gate does not ask for eve"},
-		"user or group": {"either will do", policy(func(p *v1alpha1.ApprovalPolicy) {
+	runCases(t, map[string]approvalCase{
+		"nobody":              {"an empty spec waits for a person", v1alpha1.RolloutGateSpec{}, given(), pending, ReasonAwaitingApproval, "waits for approval of 1.1.0"},
+		"one":                 {"anybody who may create Approvals may approve", v1alpha1.RolloutGateSpec{}, given(approvedBy("ann")), open, ReasonApproved, "1.1.0 is approved by ann"},
+		"one, image unread":   {"an empty spec ignores authors", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{approvedBy("ann")}}, open, ReasonApproved, "by ann"},
+		"required unset":      {"the default is 1", policy(requires(0)), given(approvedBy("ann")), open, ReasonApproved, "by ann"},
+		"none of required 0":  {"0 means the default", policy(requires(0)), given(), pending, ReasonAwaitingApproval, ""},
+		"required below 0":    {"the gate needs an Approval", policy(requires(-1)), given(), pending, ReasonAwaitingApproval, ""},
+		"one of two":          {"a second Approval is missing", policy(requires(2)), given(approvedBy("ann")), pending, ReasonAwaitingApproval, "1 of 2 given (ann)"},
+		"two of two":          {"the quorum is reached", policy(requires(2)), given(approvedBy("bob"), approvedBy("ann")), open, ReasonApproved, "by ann, bob"},
+		"one, twice":          {"each person counts once", policy(requires(2)), given(approvedBy("ann"), approvedBy("ann", ago(time.Hour)), approvedBy("ann", atGate("g"))), pending, ReasonAwaitingApproval, "1 of 2"},
+		"case of a name":      {"user names are case-sensitive", policy(fromUsers("ann")), given(approvedBy("Ann")), pending, ReasonAwaitingApproval, "the gate does not ask for Ann"},
+		"listed by name":      {"", policy(fromUsers("bob", "ann")), given(approvedBy("ann")), open, ReasonApproved, "by ann"},
+		"not listed":          {"another user is listed", policy(fromUsers("bob")), given(approvedBy("ann")), pending, ReasonAwaitingApproval, "the gate does not ask for ann"},
+		"group named":         {"the admission policy verifies the group", policy(fromGroups("ops")), given(approvedBy("ann", inGroup("dev", "ops"))), open, ReasonApproved, "by ann"},
+		"group not named":     {"the Approval has to name the group", policy(fromGroups("ops")), given(approvedBy("ann")), pending, ReasonAwaitingApproval, "ann's Approval names no group; add groups: [ops]"},
+		"another group":       {"", policy(fromGroups("ops")), given(approvedBy("ann", inGroup("dev"))), pending, ReasonAwaitingApproval, "ann's Approval names groups: [dev], and the gate asks for members of ops"},
+		"user named as group": {"a user is not a group", policy(fromGroups("ops")), given(approvedBy("ops")), pending, ReasonAwaitingApproval, "ops's Approval names no group; add groups: [ops]"},
+		"group named as user": {"a group is not a user", policy(fromUsers("ann")), given(approvedBy("eve", inGroup("ann"))), pending, ReasonAwaitingApproval, "the gate does not ask for eve"},
+		"user or group": {"either counts", policy(func(p *v1alpha1.ApprovalPolicy) {
 			p.From = &v1alpha1.Approvers{Users: []string{"ann"}, Groups: []string{"ops"}}
-		}, requires(2)), words(said("ann"), said("bob", inGroup("ops"))), open, ReasonApproved, "by ann, bob"},
-		"asks nobody":            {"a list without names lists nobody", policy(func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{} }), words(said("ann")), waits, ReasonAwaitingApproval, "the gate does not ask for ann"},
-		"for this gate":          {"", policy(), words(said("ann", atGate("g"))), open, ReasonApproved, "by ann"},
-		"for another gate":       {"she decided about that one", policy(), words(said("ann", atGate("h"))), waits, ReasonAwaitingApproval, ""},
-		"for another digest":     {"the tag was moved", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "sha256:b" }))), waits, ReasonAwaitingApproval, ""},
-		"for no digest":          {"nobody knows what was approved", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "" }))), waits, ReasonAwaitingApproval, ""},
-		"for another tag":        {"", policy(), words(said("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Tag = "1.1" }))), waits, ReasonAwaitingApproval, ""},
-		"doubtful":               {"nothing proves that it was she", policy(), words(said("ann", doubtful)), waits, ReasonAwaitingApproval, "ann's Approval does not count: it is too old"},
-		"doubtful and good":      {"she said it again", policy(), words(said("ann", doubtful, ago(time.Hour)), said("ann")), open, ReasonApproved, "by ann"},
-		"unproven":               {"nobody is believed", policy(), Context{Approvals: []Approval{said("ann")}, Authors: readBy(""), UnverifiedReason: "the policy is gone"}, waits, ReasonUnverified, "approvals are not counted: the policy is gone"},
-		"unproven, empty gate":   {"there either", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{said("ann")}, UnverifiedReason: "the policy is gone"}, waits, ReasonUnverified, "the policy is gone"},
-		"listed beside":          {"the list is another way in", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{Required: 9}, AllowedVersions: &[]string{"1.1.0"}}, words(), open, ReasonAllowed, ""},
-		"listed, unproven":       {"whoever edits gates needs no proof", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.1.0"}}, Context{UnverifiedReason: "gone"}, open, ReasonAllowed, ""},
-		"not listed beside":      {"and not the only one", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.0.0"}}, words(said("ann")), open, ReasonApproved, "by ann"},
-		"neither":                {"", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{}}, words(), waits, ReasonAwaitingApproval, ""},
-		"passing false beside":   {"it closes whatever was said", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: new(bool)}, words(said("ann")), closing, ReasonNotPassing, "spec.passing is false"},
-		"passing false, listed":  {"and whatever is listed", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: new(bool), AllowedVersions: &[]string{"1.1.0"}}, words(), closing, ReasonNotPassing, ""},
-		"passing true beside":    {"the schema refuses it; if it is there, people are asked", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: yes()}, words(), waits, ReasonAwaitingApproval, ""},
-		"an unknown word":        {"only Approve approves", policy(), words(said("ann", func(a *Approval) { a.Decision = "approve" })), closing, ReasonRejected, "rejected by ann"},
-		"no word":                {"nothing is no approval", policy(), words(said("ann", func(a *Approval) { a.Decision = "" })), closing, ReasonRejected, "rejected by ann"},
-		"no word, by another":    {"and closes nothing for others", policy(fromUsers("bob")), words(said("ann", func(a *Approval) { a.Decision = "" }), said("bob")), open, ReasonApproved, "by bob"},
-		"three, and one of them": {"more than enough", policy(requires(2)), words(said("ann"), said("bob"), said("cem")), open, ReasonApproved, "by ann, bob, cem"},
+		}, requires(2)), given(approvedBy("ann"), approvedBy("bob", inGroup("ops"))), open, ReasonApproved, "by ann, bob"},
+		"empty list":              {"an empty list selects nobody", policy(func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{} }), given(approvedBy("ann")), pending, ReasonAwaitingApproval, "the gate does not ask for ann"},
+		"for this gate":           {"", policy(), given(approvedBy("ann", atGate("g"))), open, ReasonApproved, "by ann"},
+		"for another gate":        {"the Approval is for another gate", policy(), given(approvedBy("ann", atGate("h"))), pending, ReasonAwaitingApproval, ""},
+		"for another digest":      {"the tag was moved", policy(), given(approvedBy("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "sha256:b" }))), pending, ReasonAwaitingApproval, ""},
+		"for no digest":           {"the Approval does not identify the release", policy(), given(approvedBy("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Digest = "" }))), pending, ReasonAwaitingApproval, ""},
+		"for another tag":         {"", policy(), given(approvedBy("ann", other(func(r *v1alpha1.ReleaseIdentity) { r.Tag = "1.1" }))), pending, ReasonAwaitingApproval, ""},
+		"untrusted":               {"the user is not verified", policy(), given(approvedBy("ann", untrusted)), pending, ReasonAwaitingApproval, "ann's Approval does not count: it is too old"},
+		"untrusted and trusted":   {"the newer Approval counts", policy(), given(approvedBy("ann", untrusted, ago(time.Hour)), approvedBy("ann")), open, ReasonApproved, "by ann"},
+		"unverified":              {"no user is verified", policy(), Context{Approvals: []Approval{approvedBy("ann")}, Authors: readBy(""), UnverifiedReason: "the policy is gone"}, pending, ReasonUnverified, "approvals are not counted: the policy is gone"},
+		"unverified, empty spec":  {"no user is verified", v1alpha1.RolloutGateSpec{}, Context{Approvals: []Approval{approvedBy("ann")}, UnverifiedReason: "the policy is gone"}, pending, ReasonUnverified, "the policy is gone"},
+		"listed version":          {"spec.allowedVersions is an alternative", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{Required: 9}, AllowedVersions: &[]string{"1.1.0"}}, given(), open, ReasonAllowed, ""},
+		"listed, unverified":      {"the list needs no verified users", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.1.0"}}, Context{UnverifiedReason: "gone"}, open, ReasonAllowed, ""},
+		"other version listed":    {"Approvals still count", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{"1.0.0"}}, given(approvedBy("ann")), open, ReasonApproved, "by ann"},
+		"neither":                 {"", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, AllowedVersions: &[]string{}}, given(), pending, ReasonAwaitingApproval, ""},
+		"passing false":           {"it closes the gate in any case", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: new(bool)}, given(approvedBy("ann")), closed, ReasonNotPassing, "spec.passing is false"},
+		"passing false, listed":   {"it closes the gate in any case", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: new(bool), AllowedVersions: &[]string{"1.1.0"}}, given(), closed, ReasonNotPassing, ""},
+		"passing true":            {"the schema rejects it; Approvals are still needed", v1alpha1.RolloutGateSpec{Approvals: &v1alpha1.ApprovalPolicy{}, Passing: yes()}, given(), pending, ReasonAwaitingApproval, ""},
+		"unknown decision":        {"only Approve approves", policy(), given(approvedBy("ann", func(a *Approval) { a.Decision = "approve" })), closed, ReasonRejected, "rejected by ann"},
+		"no decision":             {"only Approve approves", policy(), given(approvedBy("ann", func(a *Approval) { a.Decision = "" })), closed, ReasonRejected, "rejected by ann"},
+		"no decision, not listed": {"a user who is not listed cannot reject", policy(fromUsers("bob")), given(approvedBy("ann", func(a *Approval) { a.Decision = "" }), approvedBy("bob")), open, ReasonApproved, "by bob"},
+		"three of two":            {"more than enough", policy(requires(2)), given(approvedBy("ann"), approvedBy("bob"), approvedBy("cem")), open, ReasonApproved, "by ann, bob, cem"},
 	})
 }
 
@@ -173,84 +173,84 @@ func yes() *bool {
 	return &y
 }
 
-func TestAuthors(t *testing.T) {
+func TestAuthorsMayNotApprove(t *testing.T) {
 	t.Parallel()
 	by := func(authors, user string) Context {
-		return Context{Approvals: []Approval{said(user)}, Authors: readBy(authors)}
+		return Context{Approvals: []Approval{approvedBy(user)}, Authors: readBy(authors)}
 	}
 	allow := func(p *v1alpha1.ApprovalPolicy) { p.AllowAuthor = true }
-	votes(t, map[string]vote{
-		"by name":            {"", policy(), by("ann", "ann"), waits, ReasonAwaitingApproval, "ann made the release and may not approve it"},
-		"by address":         {"", policy(), by("Ann Lee <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"by full name":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"by all of it":       {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee <ann@example.com>"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"in another case":    {"addresses have none", policy(), by("Ann <Ann@Example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"in a list":          {"", policy(), by("Bob <bob@example.com>,Ann <ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"with spaces":        {"", policy(), by("  ann  , bob", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"address alone":      {"", policy(), by("<ann@example.com>", "ann@example.com"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"part of a name":     {"it is another", policy(), by("annabel", "ann"), open, ReasonApproved, ""},
-		"nobody":             {"the image says nothing", policy(), by("", "ann"), open, ReasonApproved, ""},
-		"empty parts":        {"nobody is called nothing", policy(), by(" , <>,", "ann"), open, ReasonApproved, ""},
-		"allowed":            {"the gate says so", policy(allow), by("ann", "ann"), open, ReasonApproved, ""},
-		"another":            {"two pairs of eyes", policy(), by("bob", "ann"), open, ReasonApproved, ""},
-		"not read":           {"she may be the author", policy(), Context{Approvals: []Approval{said("ann")}}, waits, ReasonAuthorUnknown, "the image was not read yet"},
-		"of it unread":       {"", policy(), Context{Approvals: []Approval{said("ann")}, Authors: func(v1alpha1.ReleaseIdentity) (string, bool) { return "bob", false }}, waits, ReasonAuthorUnknown, ""},
-		"not read, allowed":  {"it does not matter who made it", policy(allow), Context{Approvals: []Approval{said("ann")}}, open, ReasonApproved, ""},
-		"not read, unproven": {"the graver reason is told", policy(), Context{UnverifiedReason: "gone"}, waits, ReasonUnverified, ""},
-		"of an empty gate":   {"whoever made it does not approve it there either, if that is known", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), waits, ReasonAwaitingApproval, "made the release and may not approve it"},
-		"rejects":            {"an author may stop their own release", policy(), Context{Approvals: []Approval{said("ann", rejects)}, Authors: readBy("ann")}, closing, ReasonRejected, "by ann"},
-		"of two":             {"the other one is still missing", policy(requires(2)), Context{Approvals: []Approval{said("ann"), said("bob")}, Authors: readBy("ann")}, waits, ReasonAwaitingApproval, "1 of 2 given (bob)"},
+	runCases(t, map[string]approvalCase{
+		"by name":              {"", policy(), by("ann", "ann"), pending, ReasonAwaitingApproval, "ann made the release and may not approve it"},
+		"by address":           {"", policy(), by("Ann Lee <ann@example.com>", "ann@example.com"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"by full name":         {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"by all of it":         {"", policy(), by("Ann Lee <ann@example.com>", "Ann Lee <ann@example.com>"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"in another case":      {"addresses are not case-sensitive", policy(), by("Ann <Ann@Example.com>", "ann@example.com"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"in a list":            {"", policy(), by("Bob <bob@example.com>,Ann <ann@example.com>", "ann@example.com"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"with spaces":          {"", policy(), by("  ann  , bob", "ann"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"address alone":        {"", policy(), by("<ann@example.com>", "ann@example.com"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"part of a name":       {"only whole names count", policy(), by("annabel", "ann"), open, ReasonApproved, ""},
+		"nobody":               {"the image lists no authors", policy(), by("", "ann"), open, ReasonApproved, ""},
+		"empty parts":          {"empty names match nobody", policy(), by(" , <>,", "ann"), open, ReasonApproved, ""},
+		"allowed":              {"spec.approvals.allowAuthor is true", policy(allow), by("ann", "ann"), open, ReasonApproved, ""},
+		"another":              {"somebody else made it", policy(), by("bob", "ann"), open, ReasonApproved, ""},
+		"not read":             {"the user may be an author", policy(), Context{Approvals: []Approval{approvedBy("ann")}}, pending, ReasonAuthorUnknown, "the image was not read yet"},
+		"of it unread":         {"", policy(), Context{Approvals: []Approval{approvedBy("ann")}, Authors: func(v1alpha1.ReleaseIdentity) (string, bool) { return "bob", false }}, pending, ReasonAuthorUnknown, ""},
+		"not read, allowed":    {"authors may approve", policy(allow), Context{Approvals: []Approval{approvedBy("ann")}}, open, ReasonApproved, ""},
+		"not read, unverified": {"this reason comes first", policy(), Context{UnverifiedReason: "gone"}, pending, ReasonUnverified, ""},
+		"of an empty gate":     {"known authors may not approve there either", v1alpha1.RolloutGateSpec{}, by("ann", "ann"), pending, ReasonAwaitingApproval, "made the release and may not approve it"},
+		"rejects":              {"authors may reject", policy(), Context{Approvals: []Approval{approvedBy("ann", rejects)}, Authors: readBy("ann")}, closed, ReasonRejected, "by ann"},
+		"of two":               {"another Approval is missing", policy(requires(2)), Context{Approvals: []Approval{approvedBy("ann"), approvedBy("bob")}, Authors: readBy("ann")}, pending, ReasonAwaitingApproval, "1 of 2 given (bob)"},
 	})
 }
 
-func TestRejections(t *testing.T) {
+func TestRejectionClosesGate(t *testing.T) {
 	t.Parallel()
 	ops, eve := policy(fromGroups("ops"), requires(1)), inGroup("ops")
-	votes(t, map[string]vote{
-		"one":                          {"one is enough", policy(), words(said("ann"), said("bob"), said("cem", rejects)), closing, ReasonRejected, "1.1.0 is rejected by cem"},
-		"then approved":                {"the last word counts", policy(), words(said("ann", rejects, ago(2*time.Minute)), said("ann")), open, ReasonApproved, ""},
-		"after approving":              {"the last word counts", policy(), words(said("ann", ago(2*time.Minute)), said("ann", rejects)), closing, ReasonRejected, ""},
-		"in the same second":           {"of two words the careful one", policy(), words(said("ann", rejects), said("ann")), closing, ReasonRejected, ""},
-		"in the same second, turned":   {"whatever comes first in the list", policy(), words(said("ann"), said("ann", rejects)), closing, ReasonRejected, ""},
-		"by somebody not asked":        {"stops nothing", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects)), open, ReasonApproved, "the gate does not ask for eve"},
-		"doubtful":                     {"a forged one can be deleted, a dropped one lets out what was stopped", policy(), words(said("ann"), said("eve", rejects, doubtful)), waits, ReasonUnverified, "rejected in the name of eve"},
-		"doubtful, of others":          {"they are not asked", policy(fromUsers("ann")), words(said("ann"), said("eve", rejects, doubtful)), open, ReasonApproved, "eve's Approval does not count"},
-		"doubtful, then approved":      {"it is taken back", policy(), words(said("eve", rejects, doubtful, ago(time.Hour)), said("eve")), open, ReasonApproved, "by eve"},
-		"for another gate":             {"", policy(), words(said("ann"), said("bob", rejects, atGate("h"))), open, ReasonApproved, ""},
-		"for all gates":                {"", policy(), words(said("ann", atGate("g")), said("bob", rejects)), closing, ReasonRejected, ""},
-		"of another digest":            {"", policy(), words(said("ann"), said("bob", rejects, func(a *Approval) { a.Release.Digest = "sha256:b" })), open, ReasonApproved, ""},
-		"older than an expiry":         {"a no does not expire", policy(expires), words(said("ann"), said("bob", rejects, ago(48*time.Hour))), closing, ReasonRejected, ""},
-		"unproven":                     {"holds all the same", policy(), Context{Approvals: []Approval{said("bob", rejects)}, UnverifiedReason: "gone"}, waits, ReasonUnverified, ""},
-		"group forgotten in approving": {"a yes that does not count leaves a no as it is", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob")), closing, ReasonRejected, "by bob"},
-		"group forgotten in rejecting": {"and so does a second no", ops, words(said("ann", eve), said("bob", rejects, eve, ago(time.Hour)), said("bob", rejects)), closing, ReasonRejected, "by bob"},
-		"without the group":            {"who says no after their yes has no yes any more", ops, words(said("ann", eve, ago(time.Hour)), said("ann", rejects)), waits, ReasonAwaitingApproval, "ann's Approval names no group"},
-		"approved again without it":    {"a yes that does not count takes none away", ops, words(said("ann", eve, ago(time.Hour)), said("ann")), open, ReasonApproved, ""},
-		"group forgotten at first":     {"said again", ops, words(said("ann", ago(time.Hour)), said("ann", eve)), open, ReasonApproved, ""},
+	runCases(t, map[string]approvalCase{
+		"one":                          {"one is enough", policy(), given(approvedBy("ann"), approvedBy("bob"), approvedBy("cem", rejects)), closed, ReasonRejected, "1.1.0 is rejected by cem"},
+		"then approved":                {"the newest decision counts", policy(), given(approvedBy("ann", rejects, ago(2*time.Minute)), approvedBy("ann")), open, ReasonApproved, ""},
+		"after approving":              {"the newest decision counts", policy(), given(approvedBy("ann", ago(2*time.Minute)), approvedBy("ann", rejects)), closed, ReasonRejected, ""},
+		"in the same second":           {"Reject counts", policy(), given(approvedBy("ann", rejects), approvedBy("ann")), closed, ReasonRejected, ""},
+		"in the same second, swapped":  {"the order of the list does not matter", policy(), given(approvedBy("ann"), approvedBy("ann", rejects)), closed, ReasonRejected, ""},
+		"not listed":                   {"only listed users may reject", policy(fromUsers("ann")), given(approvedBy("ann"), approvedBy("eve", rejects)), open, ReasonApproved, "the gate does not ask for eve"},
+		"untrusted":                    {"it holds until it is deleted or created again", policy(), given(approvedBy("ann"), approvedBy("eve", rejects, untrusted)), pending, ReasonUnverified, "rejected in the name of eve"},
+		"untrusted, not listed":        {"only listed users may reject", policy(fromUsers("ann")), given(approvedBy("ann"), approvedBy("eve", rejects, untrusted)), open, ReasonApproved, "eve's Approval does not count"},
+		"untrusted, then approved":     {"the newest decision counts", policy(), given(approvedBy("eve", rejects, untrusted, ago(time.Hour)), approvedBy("eve")), open, ReasonApproved, "by eve"},
+		"for another gate":             {"", policy(), given(approvedBy("ann"), approvedBy("bob", rejects, atGate("h"))), open, ReasonApproved, ""},
+		"for all gates":                {"", policy(), given(approvedBy("ann", atGate("g")), approvedBy("bob", rejects)), closed, ReasonRejected, ""},
+		"of another digest":            {"", policy(), given(approvedBy("ann"), approvedBy("bob", rejects, func(a *Approval) { a.Release.Digest = "sha256:b" })), open, ReasonApproved, ""},
+		"older than an expiry":         {"rejections do not expire", policy(expires), given(approvedBy("ann"), approvedBy("bob", rejects, ago(48*time.Hour))), closed, ReasonRejected, ""},
+		"unverified":                   {"the gate stays pending", policy(), Context{Approvals: []Approval{approvedBy("bob", rejects)}, UnverifiedReason: "gone"}, pending, ReasonUnverified, ""},
+		"group forgotten in approving": {"an Approval that does not count does not replace a rejection", ops, given(approvedBy("ann", eve), approvedBy("bob", rejects, eve, ago(time.Hour)), approvedBy("bob")), closed, ReasonRejected, "by bob"},
+		"group forgotten in rejecting": {"neither does a second rejection", ops, given(approvedBy("ann", eve), approvedBy("bob", rejects, eve, ago(time.Hour)), approvedBy("bob", rejects)), closed, ReasonRejected, "by bob"},
+		"without the group":            {"a rejection withdraws the approval", ops, given(approvedBy("ann", eve, ago(time.Hour)), approvedBy("ann", rejects)), pending, ReasonAwaitingApproval, "ann's Approval names no group"},
+		"approved again without it":    {"an Approval that does not count withdraws nothing", ops, given(approvedBy("ann", eve, ago(time.Hour)), approvedBy("ann")), open, ReasonApproved, ""},
+		"group forgotten at first":     {"the newer Approval counts", ops, given(approvedBy("ann", ago(time.Hour)), approvedBy("ann", eve)), open, ReasonApproved, ""},
 	})
 }
 
-func TestExpiry(t *testing.T) {
+func TestApprovalsExpire(t *testing.T) {
 	t.Parallel()
 	broken := v1alpha1.Duration("soon")
 	at := func(d time.Duration) time.Time { return morning.Add(d) }
 	for name, tc := range map[string]struct {
-		vote
+		approvalCase
 		since, until time.Time
 	}{
-		"never":                 {vote: vote{"", policy(), words(said("ann", ago(time.Hour*9999))), open, ReasonApproved, ""}, since: at(-time.Hour * 9999)},
-		"a second before":       {vote: vote{"", policy(expires), words(said("ann", ago(time.Hour-time.Second))), open, ReasonApproved, ""}, since: at(time.Second - time.Hour), until: at(time.Second)},
-		"at the second":         {vote: vote{"it counts for an hour and no longer", policy(expires), words(said("ann", ago(time.Hour))), waits, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
-		"afterwards":            {vote: vote{"", policy(expires), words(said("ann", ago(2*time.Hour))), waits, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
-		"renewed":               {vote: vote{"", policy(expires), words(said("ann", ago(2*time.Hour)), said("ann")), open, ReasonApproved, ""}, since: at(-time.Minute), until: at(59 * time.Minute)},
-		"not to be read":        {vote: vote{"what cannot be read expires at once", policy(func(p *v1alpha1.ApprovalPolicy) { p.ExpireAfter = &broken }), words(said("ann", ago(0))), waits, ReasonAwaitingApproval, "has expired after soon; approve again"}},
-		"of two, enough":        {vote: vote{"since the second came, until the first goes", policy(expires, requires(2)), words(said("ann", ago(30*time.Minute)), said("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(30 * time.Minute)},
-		"of three, one to lose": {vote: vote{"until fewer than two are left", policy(expires, requires(2)), words(said("cem", ago(5*time.Minute)), said("ann", ago(30*time.Minute)), said("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(50 * time.Minute)},
-		"of three, one lost":    {vote: vote{"", policy(expires, requires(2)), words(said("cem", ago(5*time.Minute)), said("ann", ago(time.Hour)), said("bob", ago(10*time.Minute))), open, ReasonApproved, "ann's Approval has expired after 1h; approve again"}, since: at(-5 * time.Minute), until: at(50 * time.Minute)},
-		"rejected":              {vote: vote{"since it was said", policy(expires), words(said("bob", rejects, ago(7*time.Minute))), closing, ReasonRejected, ""}, since: at(-7 * time.Minute)},
+		"never":                 {approvalCase: approvalCase{"", policy(), given(approvedBy("ann", ago(time.Hour*9999))), open, ReasonApproved, ""}, since: at(-time.Hour * 9999)},
+		"a second before":       {approvalCase: approvalCase{"", policy(expires), given(approvedBy("ann", ago(time.Hour-time.Second))), open, ReasonApproved, ""}, since: at(time.Second - time.Hour), until: at(time.Second)},
+		"at the second":         {approvalCase: approvalCase{"an Approval counts for less than an hour", policy(expires), given(approvedBy("ann", ago(time.Hour))), pending, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
+		"afterwards":            {approvalCase: approvalCase{"", policy(expires), given(approvedBy("ann", ago(2*time.Hour))), pending, ReasonAwaitingApproval, "has expired after 1h; approve again"}},
+		"renewed":               {approvalCase: approvalCase{"", policy(expires), given(approvedBy("ann", ago(2*time.Hour)), approvedBy("ann")), open, ReasonApproved, ""}, since: at(-time.Minute), until: at(59 * time.Minute)},
+		"invalid":               {approvalCase: approvalCase{"an invalid duration expires immediately", policy(func(p *v1alpha1.ApprovalPolicy) { p.ExpireAfter = &broken }), given(approvedBy("ann", ago(0))), pending, ReasonAwaitingApproval, "has expired after soon; approve again"}},
+		"of two, enough":        {approvalCase: approvalCase{"from the second Approval until the first expires", policy(expires, requires(2)), given(approvedBy("ann", ago(30*time.Minute)), approvedBy("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(30 * time.Minute)},
+		"of three, one to lose": {approvalCase: approvalCase{"until fewer than two count", policy(expires, requires(2)), given(approvedBy("cem", ago(5*time.Minute)), approvedBy("ann", ago(30*time.Minute)), approvedBy("bob", ago(10*time.Minute))), open, ReasonApproved, ""}, since: at(-10 * time.Minute), until: at(50 * time.Minute)},
+		"of three, one lost":    {approvalCase: approvalCase{"", policy(expires, requires(2)), given(approvedBy("cem", ago(5*time.Minute)), approvedBy("ann", ago(time.Hour)), approvedBy("bob", ago(10*time.Minute))), open, ReasonApproved, "ann's Approval has expired after 1h; approve again"}, since: at(-5 * time.Minute), until: at(50 * time.Minute)},
+		"rejected":              {approvalCase: approvalCase{"since the rejection", policy(expires), given(approvedBy("bob", rejects, ago(7*time.Minute))), closed, ReasonRejected, ""}, since: at(-7 * time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := tc.judge(t)
+			v := tc.evaluate(t)
 			if diff := gocmp.Diff([]time.Time{tc.since, tc.until}, []time.Time{v.Since, v.Until}); diff != "" {
 				t.Errorf("since and until (-want +got):\n%s", diff)
 			}
@@ -258,7 +258,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-func TestWhoClearsIt(t *testing.T) {
+func TestClearedByNamesApprovers(t *testing.T) {
 	t.Parallel()
 	or := ", or whoever may list the tag in spec.allowedVersions of the gate"
 	for want, p := range map[string]v1alpha1.ApprovalPolicy{
@@ -267,15 +267,15 @@ func TestWhoClearsIt(t *testing.T) {
 		"members of ops, dev" + or:          {From: &v1alpha1.Approvers{Groups: []string{"ops", "dev"}}},
 		"ann or members of ops" + or:        {From: &v1alpha1.Approvers{Users: []string{"ann"}, Groups: []string{"ops"}}},
 	} {
-		v := Evaluate(&v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{Approvals: &p}}, asks, Context{Authors: readBy("")})
+		v := Evaluate(&v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{Approvals: &p}}, candidate, Context{Authors: readBy("")})
 		if v.ClearedBy != want {
 			t.Errorf("cleared by %q, not %q", v.ClearedBy, want)
 		}
 	}
 }
 
-// A word that does not count never opens a gate, and nothing depends on the order in which words are listed.
-func TestWordsThatDoNotCountOpenNothing(t *testing.T) {
+// TestUncountedApprovalsOpenNoGate also checks that the order of Approvals does not matter.
+func TestUncountedApprovalsOpenNoGate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4000) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -286,34 +286,34 @@ func TestWordsThatDoNotCountOpenNothing(t *testing.T) {
 		g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: v1alpha1.RolloutGateSpec{Approvals: &p}}
 		list := make([]Approval, r.IntN(9))
 		for i := range list {
-			list[i] = anything(r)
+			list[i] = randomApproval(r)
 		}
-		judge := func(list []Approval) Verdict {
-			return Evaluate(g, asks, Context{Now: morning, Approvals: list, Authors: readBy("u1")})
+		evaluate := func(list []Approval) Verdict {
+			return Evaluate(g, candidate, Context{Now: morning, Approvals: list, Authors: readBy("u1")})
 		}
-		before := judge(list)
+		before := evaluate(list)
 
 		shuffled := slices.Clone(list)
 		r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		if diff := gocmp.Diff(before, judge(shuffled)); diff != "" {
+		if diff := gocmp.Diff(before, evaluate(shuffled)); diff != "" {
 			t.Fatalf("seed %d: the order matters (-before +after):\n%s%+v", seed, diff, list)
 		}
-		extra := anything(r)
+		extra := randomApproval(r)
 		if extra.User == "u0" || slices.Contains(extra.Groups, "ops") {
-			extra.UntrustedReason = "nothing proves it"
+			extra.UntrustedReason = "it is not verified"
 		}
-		if after := judge(append(slices.Clone(list), extra)); after.Open() && !before.Open() {
+		if after := evaluate(append(slices.Clone(list), extra)); after.Open() && !before.Open() {
 			t.Fatalf("seed %d: %+v opened the gate: %+v\nafter %+v", seed, extra, after, list)
 		}
 		if !before.Open() && (before.Message == "" || before.ClearedBy == "") {
-			t.Fatalf("seed %d: it is not said why: %+v", seed, before)
+			t.Fatalf("seed %d: no message or nobody to clear it: %+v", seed, before)
 		}
 	}
 }
 
-// anything is a word of somebody at some time.
-func anything(r *rand.Rand) Approval {
-	a := said(fmt.Sprintf("u%d", r.IntN(4)), ago(time.Duration(r.IntN(5))*20*time.Minute))
+// randomApproval returns an Approval with random fields.
+func randomApproval(r *rand.Rand) Approval {
+	a := approvedBy(fmt.Sprintf("u%d", r.IntN(4)), ago(time.Duration(r.IntN(5))*20*time.Minute))
 	if r.IntN(4) == 0 {
 		rejects(&a)
 	}
@@ -326,18 +326,18 @@ func anything(r *rand.Rand) Approval {
 	return a
 }
 
-// TestAsked is about gates that their controllers ask the world for.
-func TestAsked(t *testing.T) {
+// TestVerdictsOfOtherClasses covers gates whose controllers write verdicts.
+func TestVerdictsOfOtherClasses(t *testing.T) {
 	t.Parallel()
 	at := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: morning.Add(d)} }
-	given := func(until *metav1.Time, edits ...func(*v1alpha1.GateVerdict)) v1alpha1.GateVerdict {
-		v := v1alpha1.GateVerdict{Release: asks.Tag, Digest: asks.Digest, State: open, Reason: "Yes", Message: "it said yes", Until: until}
+	verdict := func(until *metav1.Time, edits ...func(*v1alpha1.GateVerdict)) v1alpha1.GateVerdict {
+		v := v1alpha1.GateVerdict{Release: candidate.Tag, Digest: candidate.Digest, State: open, Reason: "Yes", Message: "allowed", Until: until}
 		for _, edit := range edits {
 			edit(&v)
 		}
 		return v
 	}
-	no := func(v *v1alpha1.GateVerdict) { v.State, v.Reason, v.Message = closing, "No", "" }
+	no := func(v *v1alpha1.GateVerdict) { v.State, v.Reason, v.Message = closed, "No", "" }
 	for _, class := range []string{v1alpha1.GateClassHTTP, v1alpha1.GateClassEnvironment, "example.com/scanner"} {
 		for name, tc := range map[string]struct {
 			verdict  v1alpha1.GateVerdict
@@ -345,22 +345,22 @@ func TestAsked(t *testing.T) {
 			state    v1alpha1.GateState
 			why      string
 		}{
-			"for ever":                  {given(nil), 3, open, "Yes"},
-			"a second before":           {given(at(time.Second)), 3, open, "Yes"},
-			"at the second":             {given(at(0)), 3, waits, ReasonVerdictExpired},
-			"over":                      {given(at(-time.Hour)), 3, waits, ReasonVerdictExpired},
-			"a no that is over":         {given(at(-time.Hour), no), 3, closing, "No"},
-			"a no without a word":       {given(nil, no), 3, closing, "No"},
-			"for an old generation":     {given(at(time.Hour)), 2, closing, ReasonNoVerdict},
-			"for a later generation":    {given(at(time.Hour)), 4, closing, ReasonNoVerdict},
-			"for another digest":        {given(nil, func(v *v1alpha1.GateVerdict) { v.Digest = "sha256:b" }), 3, closing, ReasonNoVerdict},
-			"approvals have no part in": {given(nil, no), 3, closing, "No"},
+			"no expiry":              {verdict(nil), 3, open, "Yes"},
+			"a second before":        {verdict(at(time.Second)), 3, open, "Yes"},
+			"at the second":          {verdict(at(0)), 3, pending, ReasonVerdictExpired},
+			"over":                   {verdict(at(-time.Hour)), 3, pending, ReasonVerdictExpired},
+			"expired, closed":        {verdict(at(-time.Hour), no), 3, closed, "No"},
+			"closed, no message":     {verdict(nil, no), 3, closed, "No"},
+			"for an old generation":  {verdict(at(time.Hour)), 2, closed, ReasonNoVerdict},
+			"for a later generation": {verdict(at(time.Hour)), 4, closed, ReasonNoVerdict},
+			"for another digest":     {verdict(nil, func(v *v1alpha1.GateVerdict) { v.Digest = "sha256:b" }), 3, closed, ReasonNoVerdict},
+			"Approvals do not count": {verdict(nil, no), 3, closed, "No"},
 		} {
 			t.Run(class+" "+name, func(t *testing.T) {
 				g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: "g", Generation: 3}, Spec: v1alpha1.RolloutGateSpec{Class: class}, Status: v1alpha1.RolloutGateStatus{
 					ObservedGeneration: tc.observed, Verdicts: []v1alpha1.GateVerdict{tc.verdict},
 				}}
-				v := Evaluate(g, asks, Context{Now: morning, Approvals: []Approval{said("ann")}})
+				v := Evaluate(g, candidate, Context{Now: morning, Approvals: []Approval{approvedBy("ann")}})
 				if v.State != tc.state || v.Reason != tc.why {
 					t.Errorf("it is %+v", v)
 				}
@@ -372,18 +372,18 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// Nobody is called for a release that cannot go out anyway: what needs nobody comes first.
-func TestShutPutsPeopleLast(t *testing.T) {
+// TestClosedListsGatesForPeopleLast: nobody needs to approve a release that another gate holds.
+func TestClosedListsGatesForPeopleLast(t *testing.T) {
 	t.Parallel()
 	named := func(name string, spec v1alpha1.RolloutGateSpec) *v1alpha1.RolloutGate {
 		return &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
 	}
-	set := Set{Context: words(), Gates: []*v1alpha1.RolloutGate{
+	set := Set{Context: given(), Gates: []*v1alpha1.RolloutGate{
 		named("a-people", policy()), named("b-calendar", v1alpha1.RolloutGateSpec{HTTP: &v1alpha1.HTTPGate{}}), named("c-open", v1alpha1.RolloutGateSpec{Passing: yes()}),
 		named("d-people", v1alpha1.RolloutGateSpec{}), named("e-freeze", v1alpha1.RolloutGateSpec{Passing: new(bool)}),
 	}}
 	names := func() (list []string) {
-		for _, v := range set.Closed(asks) {
+		for _, v := range set.Closed(candidate) {
 			list = append(list, v.Gate)
 		}
 		return list
@@ -391,13 +391,13 @@ func TestShutPutsPeopleLast(t *testing.T) {
 	if diff := gocmp.Diff([]string{"b-calendar", "e-freeze", "a-people", "d-people"}, names()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	set.Approvals = []Approval{said("ann", rejects, atGate("d-people"))}
+	set.Approvals = []Approval{approvedBy("ann", rejects, atGate("d-people"))}
 	if diff := gocmp.Diff([]string{"b-calendar", "d-people", "e-freeze", "a-people"}, names()); diff != "" {
-		t.Errorf("a person who rejected need not be called (-want +got):\n%s", diff)
+		t.Errorf("a rejection is listed with the other gates (-want +got):\n%s", diff)
 	}
 }
 
-func TestScheduled(t *testing.T) {
+func TestIsScheduled(t *testing.T) {
 	t.Parallel()
 	owned := func(kind string, controls bool) *v1alpha1.RolloutGate {
 		return &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: kind, Name: "s", Controller: &controls}}}}
@@ -408,21 +408,21 @@ func TestScheduled(t *testing.T) {
 		}
 	}
 	if IsScheduled(&v1alpha1.RolloutGate{}) {
-		t.Error("a gate of nobody is no schedule's")
+		t.Error("a gate without an owner belongs to no schedule")
 	}
 }
 
-// TestWeight: of words of the same second the graver comes last.
+// TestWeight checks that rejections come last within a second.
 func TestWeight(t *testing.T) {
 	t.Parallel()
 	p := *policy(fromUsers("ann")).Approvals
-	list := []Approval{said("eve"), said("ann"), said("eve", rejects), said("ann", rejects)}
+	list := []Approval{approvedBy("eve"), approvedBy("ann"), approvedBy("eve", rejects), approvedBy("ann", rejects)}
 	if !slices.IsSortedFunc(list, func(a, b Approval) int { return cmp.Compare(weight(p, a), weight(p, b)) }) {
-		t.Error("they weigh otherwise")
+		t.Error("the list is not in the order of weight")
 	}
 }
 
-// Whoever may create tokens has as many service accounts as they like.
+// TestServiceAccountsCountWhereTheyAreNamed: a person may control many service accounts.
 func TestServiceAccountsCountWhereTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	const bot = "system:serviceaccount:shop:release-bot"
@@ -431,24 +431,24 @@ func TestServiceAccountsCountWhereTheyAreNamed(t *testing.T) {
 		return func(p *v1alpha1.ApprovalPolicy) { p.From = &v1alpha1.Approvers{Groups: groups} }
 	}
 	const refused = bot + "'s Approval does not count: a service account counts only where spec.approvals.from names it"
-	votes(t, map[string]vote{
-		"anybody":          {"a person and their service account are one", policy(requires(2)), words(said("ann"), said(bot, groups)), waits, ReasonAwaitingApproval, "1 of 2 given (ann)"},
-		"nobody is named":  {"the gate asks people", policy(), words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
-		"an empty gate":    {"so does one that says nothing", v1alpha1.RolloutGateSpec{}, words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
-		"rejects":          {"nor does it stop a release", policy(), words(said(bot, groups, rejects), said("ann")), open, ReasonApproved, ""},
-		"named":            {"it is asked by name", policy(fromUsers(bot)), words(said(bot)), open, ReasonApproved, ""},
-		"of a group":       {"the group is of somebody's making", policy(fromGroups("bots")), words(said(bot, groups)), open, ReasonApproved, ""},
-		"of every account": {"Kubernetes puts each in it", policy(fromGroups("system:serviceaccounts:shop", "system:authenticated")), words(said(bot, groups)), waits, ReasonAwaitingApproval, refused},
-		"a person of it":   {"people are in such a group too", policy(fromGroups("system:authenticated")), words(said("ann", groups)), open, ReasonApproved, ""},
+	runCases(t, map[string]approvalCase{
+		"anybody":          {"a service account may belong to the same person", policy(requires(2)), given(approvedBy("ann"), approvedBy(bot, groups)), pending, ReasonAwaitingApproval, "1 of 2 given (ann)"},
+		"nobody is named":  {"only people count by default", policy(), given(approvedBy(bot, groups)), pending, ReasonAwaitingApproval, refused},
+		"an empty gate":    {"only people count by default", v1alpha1.RolloutGateSpec{}, given(approvedBy(bot, groups)), pending, ReasonAwaitingApproval, refused},
+		"rejects":          {"it cannot reject either", policy(), given(approvedBy(bot, groups, rejects), approvedBy("ann")), open, ReasonApproved, ""},
+		"named":            {"it is listed by name", policy(fromUsers(bot)), given(approvedBy(bot)), open, ReasonApproved, ""},
+		"of a group":       {"it is listed by a group that is not built in", policy(fromGroups("bots")), given(approvedBy(bot, groups)), open, ReasonApproved, ""},
+		"of every account": {"every service account is in it", policy(fromGroups("system:serviceaccounts:shop", "system:authenticated")), given(approvedBy(bot, groups)), pending, ReasonAwaitingApproval, refused},
+		"a person of it":   {"people are in this group too", policy(fromGroups("system:authenticated")), given(approvedBy("ann", groups)), open, ReasonApproved, ""},
 	})
 }
 
-func TestAuthorsThatAreCut(t *testing.T) {
+func TestTruncatedAuthors(t *testing.T) {
 	t.Parallel()
-	c := words(said("zoe"))
+	c := given(approvedBy("zoe"))
 	c.Authors = readBy("Ann, Bob, …")
-	votes(t, map[string]vote{
-		"cut":     {"the last of them may be zoe", policy(), c, waits, ReasonAuthorUnknown, "the image lists more authors than are read (128 bytes)"},
+	runCases(t, map[string]approvalCase{
+		"cut":     {"the user may be an author", policy(), c, pending, ReasonAuthorUnknown, "the image lists more authors than are read (128 bytes)"},
 		"allowed": {"authors may approve", policy(func(p *v1alpha1.ApprovalPolicy) { p.AllowAuthor = true }), c, open, ReasonApproved, ""},
 	})
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// A gate says open only where somebody has said so in so many words: every other row is closed or pending.
+// TestEvaluate covers every class: a gate is open only if a field or a verdict says so.
 func TestEvaluate(t *testing.T) {
 	yes, no := true, false
 	tags := func(list ...string) *[]string { return &list }
 	release := v1alpha1.ReleaseIdentity{Tag: "1.1.0", Digest: "sha256:a"}
-	answered := func(v v1alpha1.GateVerdict, observed int64) v1alpha1.RolloutGateStatus {
+	verdictStatus := func(v v1alpha1.GateVerdict, observed int64) v1alpha1.RolloutGateStatus {
 		return v1alpha1.RolloutGateStatus{ObservedGeneration: observed, Verdicts: []v1alpha1.GateVerdict{v}}
 	}
 	open := v1alpha1.GateVerdict{Release: "1.1.0", Digest: "sha256:a", State: v1alpha1.GateOpen, Reason: "Green"}
@@ -31,25 +31,25 @@ func TestEvaluate(t *testing.T) {
 		state  v1alpha1.GateState
 		why    string
 	}{
-		"D4 empty gate is closed":       {"a gate that says nothing waits for a person", v1alpha1.RolloutGateSpec{}, v1alpha1.RolloutGateStatus{}, v1alpha1.GatePending, ReasonAwaitingApproval},
-		"D4 emptied list is closed":     {"when the last approval is taken away", v1alpha1.RolloutGateSpec{AllowedVersions: tags()}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotAllowed},
-		"passing":                       {"open for all", v1alpha1.RolloutGateSpec{Passing: &yes}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateOpen, ReasonPassing},
-		"not passing":                   {"closed for all", v1alpha1.RolloutGateSpec{Passing: &no, AllowedVersions: tags("1.1.0")}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotPassing},
+		"empty spec":                    {"it waits for a person", v1alpha1.RolloutGateSpec{}, v1alpha1.RolloutGateStatus{}, v1alpha1.GatePending, ReasonAwaitingApproval},
+		"empty list":                    {"no version is allowed", v1alpha1.RolloutGateSpec{AllowedVersions: tags()}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotAllowed},
+		"passing":                       {"it is open for every release", v1alpha1.RolloutGateSpec{Passing: &yes}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateOpen, ReasonPassing},
+		"not passing":                   {"it is closed for every release", v1alpha1.RolloutGateSpec{Passing: &no, AllowedVersions: tags("1.1.0")}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotPassing},
 		"listed":                        {"a person allowed the tag", v1alpha1.RolloutGateSpec{AllowedVersions: tags("1.0.0", "1.1.0")}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateOpen, ReasonAllowed},
 		"not listed":                    {"a person allowed others", v1alpha1.RolloutGateSpec{AllowedVersions: tags("1.0.0")}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotAllowed},
 		"passing but not listed":        {"both have to agree", v1alpha1.RolloutGateSpec{Passing: &yes, AllowedVersions: tags("1.0.0")}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNotAllowed},
-		"unknown class":                 {"nobody answers for it", v1alpha1.RolloutGateSpec{Class: "x"}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNoVerdict},
-		"unknown class, passing":        {"a field of the manual class opens no other", v1alpha1.RolloutGateSpec{Class: "x", Passing: &yes}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNoVerdict},
-		"verdict":                       {"the controller of the class says open", v1alpha1.RolloutGateSpec{Class: "x"}, answered(open, 2), v1alpha1.GateOpen, "Green"},
-		"verdict, but not passing":      {"a person closes a gate of any class", v1alpha1.RolloutGateSpec{Class: "x", Passing: &no}, answered(open, 2), v1alpha1.GateClosed, ReasonNotPassing},
-		"verdict for an older spec":     {"the question was another", v1alpha1.RolloutGateSpec{Class: "x"}, answered(open, 1), v1alpha1.GateClosed, ReasonNoVerdict},
-		"verdict for another digest":    {"the tag was moved", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.Digest = "sha256:b" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
-		"verdict without a digest":      {"it is not known what was judged", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.Digest = "" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
-		"verdict for another tag":       {"another release was judged", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.Release = "1" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
-		"verdict in unknown words":      {"only the word open opens", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.State = "Open" }), 2), v1alpha1.GateClosed, "Green"},
-		"verdict without a state":       {"nothing is not open", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.State = "" }), 2), v1alpha1.GateClosed, "Green"},
-		"verdict pending":               {"the controller is still at it", v1alpha1.RolloutGateSpec{Class: "x"}, answered(with(func(v *v1alpha1.GateVerdict) { v.State = v1alpha1.GatePending }), 2), v1alpha1.GatePending, "Green"},
-		"manual class ignores verdicts": {"nobody but a person opens it", v1alpha1.RolloutGateSpec{Class: v1alpha1.GateClassManual}, answered(open, 2), v1alpha1.GatePending, ReasonAwaitingApproval},
+		"unknown class":                 {"no controller evaluates it", v1alpha1.RolloutGateSpec{Class: "x"}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNoVerdict},
+		"unknown class, passing":        {"spec.passing opens only manual gates", v1alpha1.RolloutGateSpec{Class: "x", Passing: &yes}, v1alpha1.RolloutGateStatus{}, v1alpha1.GateClosed, ReasonNoVerdict},
+		"verdict":                       {"the controller of the class says open", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(open, 2), v1alpha1.GateOpen, "Green"},
+		"verdict, but not passing":      {"a person closes a gate of any class", v1alpha1.RolloutGateSpec{Class: "x", Passing: &no}, verdictStatus(open, 2), v1alpha1.GateClosed, ReasonNotPassing},
+		"verdict for an older spec":     {"the spec has changed since", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(open, 1), v1alpha1.GateClosed, ReasonNoVerdict},
+		"verdict for another digest":    {"the tag was moved", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.Digest = "sha256:b" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
+		"verdict without a digest":      {"the verdict may be for another digest", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.Digest = "" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
+		"verdict for another tag":       {"the verdict is for another release", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.Release = "1" }), 2), v1alpha1.GateClosed, ReasonNoVerdict},
+		"verdict in an unknown state":   {"only the state open opens the gate", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.State = "Open" }), 2), v1alpha1.GateClosed, "Green"},
+		"verdict without a state":       {"only the state open opens the gate", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.State = "" }), 2), v1alpha1.GateClosed, "Green"},
+		"verdict pending":               {"the controller has not finished", v1alpha1.RolloutGateSpec{Class: "x"}, verdictStatus(with(func(v *v1alpha1.GateVerdict) { v.State = v1alpha1.GatePending }), 2), v1alpha1.GatePending, "Green"},
+		"manual class ignores verdicts": {"only a person opens it", v1alpha1.RolloutGateSpec{Class: v1alpha1.GateClassManual}, verdictStatus(open, 2), v1alpha1.GatePending, ReasonAwaitingApproval},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -61,10 +61,10 @@ func TestEvaluate(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 			if v.Open() != (tc.state == v1alpha1.GateOpen) || set.Admits(release) != v.Open() || (len(set.Closed(release)) == 0) != v.Open() {
-				t.Error("Open, Admits and Shut disagree")
+				t.Error("Open, Admits and Closed disagree")
 			}
 			if !v.Open() && (v.ClearedBy == "" || v.Message == "" && v.Reason != "Green") {
-				t.Errorf("a gate that holds says why and who can clear it: %+v", v)
+				t.Errorf("no message or nobody to clear it: %+v", v)
 			}
 		})
 	}
@@ -81,8 +81,8 @@ func TestVerdictKeepsItsTimes(t *testing.T) {
 	}
 }
 
-// TestTimeClearsWhatHasAnEnd: a schedule that is invalid, or that closes for ever, is cleared by a person.
-func TestTimeClearsWhatHasAnEnd(t *testing.T) {
+// TestScheduleClearedByTimeOrPerson checks that a person clears a schedule that is invalid or closed forever.
+func TestScheduleClearedByTimeOrPerson(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
 	for name, tc := range map[string]struct{ passing, until, want string }{

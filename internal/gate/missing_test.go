@@ -9,18 +9,18 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// A gate that is not there is shut, and somebody who writes a gate that looks like it gains nothing by that.
-func TestMissing(t *testing.T) {
+// TestMissingGateIsClosed also covers a gate that imitates a placeholder.
+func TestMissingGateIsClosed(t *testing.T) {
 	ro := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}
 	release := v1alpha1.ReleaseIdentity{Tag: "1.0.0"}
 	for _, kind := range []string{"RolloutSchedule", "Environment"} {
-		g := Placeholder(ro, kind, "keeper", "uid")
+		g := Placeholder(ro, kind, "owner", "uid")
 		v := Evaluate(g, release, Context{})
-		if v.Open() || v.Reason != ReasonNoGate || v.ClearedBy == "" || v.Message != "the gate that "+kind+" keeper owns does not exist yet" {
+		if v.Open() || v.Reason != ReasonNoGate || v.ClearedBy == "" || v.Message != "the gate that "+kind+" owner owns does not exist yet" {
 			t.Errorf("%+v", v)
 		}
 		if IsScheduled(g) != (kind == "RolloutSchedule") {
-			t.Errorf("whether an Override of schedules goes past it: %v", IsScheduled(g))
+			t.Errorf("IsScheduled is %v", IsScheduled(g))
 		}
 	}
 	ro.Spec.RequiredGates = []string{"approval", "calendar"}
@@ -32,9 +32,9 @@ func TestMissing(t *testing.T) {
 		!strings.Contains(v.Message, "spec.requiredGates") || !strings.Contains(v.ClearedBy, "rolloutRef.name: app") {
 		t.Errorf("%+v", v)
 	}
-	alike := Placeholder(ro, "RolloutSchedule", "keeper", "uid")
-	alike.UID, alike.OwnerReferences = "real", nil
-	if v := Evaluate(alike, release, Context{}); v.Open() || v.Reason != ReasonNoVerdict {
+	imitation := Placeholder(ro, "RolloutSchedule", "owner", "uid")
+	imitation.UID, imitation.OwnerReferences = "real", nil
+	if v := Evaluate(imitation, release, Context{}); v.Open() || v.Reason != ReasonNoVerdict {
 		t.Errorf("a gate of class missing: %+v", v)
 	}
 }
