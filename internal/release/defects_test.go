@@ -42,7 +42,7 @@ func late(o *Observation) {
 
 // Each test stands for a defect that an older product of this kind has, and is named after it.
 
-func TestD2BakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
+func TestBakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
 	waits := "waits for HealthCheck check-0: CheckPending"
 	check(t, map[string]decision{
 		"healthy before": {"the check has not seen the new version", given(bakes("1m"), deploying(), reports(before(healthy))),
@@ -69,7 +69,7 @@ func TestD2BakeNeverStartsOnTheHealthOfTheOldVersion(t *testing.T) {
 	})
 }
 
-func TestD3PendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
+func TestPendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
 	check(t, map[string]decision{
 		"pending":   {"nobody knows whether it is well", given(bakes("1m"), baking(time.Hour), reports(pending)), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
 		"unknown":   {"the check could not be read", given(bakes("1m"), baking(time.Hour), reports(health.Report{State: v1alpha1.HealthUnknown})), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
@@ -82,7 +82,7 @@ func TestD3PendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
 	})
 }
 
-func TestD4EmptyGateHoldsTheFirstReleaseToo(t *testing.T) {
+func TestEmptyGateHoldsTheFirstReleaseToo(t *testing.T) {
 	first := func(o *Observation) { o.Status.History = nil }
 	check(t, map[string]decision{
 		"first release": {"a new Rollout waits like any other", given(first, gates(shut("approval"))), []string{"holdOnGates", "waits for RolloutGate approval: AwaitingApproval"}},
@@ -98,7 +98,7 @@ func TestD4EmptyGateHoldsTheFirstReleaseToo(t *testing.T) {
 	})
 }
 
-func TestD10ForceDeploy(t *testing.T) {
+func TestForceDeployIsUsedOnce(t *testing.T) {
 	force := func(tag string) edit { return annotation(v1alpha1.AnnotationForceDeploy, tag) }
 	check(t, map[string]decision{
 		"D10 of what runs is used up": {"nothing is frozen by it", given(force("1.1.0")), []string{"forceDeploy", "use force-deploy"}},
@@ -115,7 +115,7 @@ func TestD10ForceDeploy(t *testing.T) {
 	})
 }
 
-func TestD11Unpinning(t *testing.T) {
+func TestUnpinning(t *testing.T) {
 	pin := because(v1alpha1.CausePin)
 	check(t, map[string]decision{
 		"D11 a custom tag is not stuck": {"what comes later is newer", given(history(entry(2, "custom", v1alpha1.BakeSucceeded, pin, knowing("1.2.0"))), known("1.1.0", "1.2.0", "1.3.0")),
@@ -130,7 +130,7 @@ func TestD11Unpinning(t *testing.T) {
 	})
 }
 
-func TestD12RecoveryMode(t *testing.T) {
+func TestRecoveryMode(t *testing.T) {
 	recovering := func(e *v1alpha1.DeploymentHistoryEntry) { e.Recovery, e.Cause = true, v1alpha1.CausePin }
 	check(t, map[string]decision{
 		"D12 not while a bake is healthy": {"replacing a healthy release is no recovery", given(baking(time.Second), pinned("1.1.0"), reports(healthy)),
@@ -146,7 +146,7 @@ func TestD12RecoveryMode(t *testing.T) {
 	})
 }
 
-func TestD13DriftAndLateTargets(t *testing.T) {
+func TestDriftAndLateTargets(t *testing.T) {
 	check(t, map[string]decision{
 		"D13 drift":                      {"what was edited by hand is put back", given(known("1.1.0"), target(func(t *Target) { t.Value = "0.9" })), []string{"pinTargets", "pin 1.1.0 u/1/0 drift"}},
 		"D13 a target that comes late":   {"is given the version", given(known("1.1.0"), func(o *Observation) { o.Targets = append(o.Targets, Target{Name: "late"}) }), []string{"pinTargets", "pin 1.1.0 u/1/0", "waits for  late: NotApplied"}},
@@ -163,7 +163,7 @@ func TestD13DriftAndLateTargets(t *testing.T) {
 	})
 }
 
-func TestD18SharedChecks(t *testing.T) {
+func TestSharedChecks(t *testing.T) {
 	check(t, map[string]decision{
 		"D18 the deployment of another Rollout": {"a check without a verdict holds, it does not fail", given(bakes("1m"), baking(time.Second), reports(pending)), []string{"interruptBake", "amend 2 InProgress", "waits for HealthCheck check-0: CheckPending"}},
 		"D20 no check is selected":              {"a selector that selects nothing holds", given(bakes("1m"), deploying(), func(o *Observation) { o.Health.Problem = "selects nothing" }), []string{"awaitChecks", "waits for Rollout app: NoHealthChecks"}},
@@ -174,7 +174,7 @@ func TestD18SharedChecks(t *testing.T) {
 	})
 }
 
-func TestD22HealthThatRecoversNeedsNoPolling(t *testing.T) {
+func TestHealthThatRecoversNeedsNoPolling(t *testing.T) {
 	red := Decide(given(reports(redSite)))
 	if red.Rule != "holdOnHealth" || !red.Again.IsZero() {
 		t.Errorf("%s wants to look again at %s: the change of the check is what wakes it", red.Rule, red.Again)
@@ -184,7 +184,7 @@ func TestD22HealthThatRecoversNeedsNoPolling(t *testing.T) {
 	}
 }
 
-func TestD31TokensDifferBetweenRolloutsOfOneName(t *testing.T) {
+func TestTokensDifferBetweenRolloutsOfOneName(t *testing.T) {
 	e := entry(1, "1.1.0", v1alpha1.BakeDeploying)
 	if Token("a", &e) == Token("b", &e) {
 		t.Error("a Rollout that was created anew would take what Flux did for the old one for its own")
@@ -202,7 +202,7 @@ func TestD31TokensDifferBetweenRolloutsOfOneName(t *testing.T) {
 	}
 }
 
-func TestD45IllegalSpecsStallAlone(t *testing.T) {
+func TestInvalidSpecsStallAlone(t *testing.T) {
 	invalid := []string{"rejectSpec", "waits for Rollout app: InvalidSpec"}
 	timeout := func(d v1alpha1.Duration) edit {
 		return spec(func(s *v1alpha1.RolloutSpec) { s.DeployTimeout = &d })
@@ -306,7 +306,7 @@ func withFloor(tag, floor string) Details {
 	return Details{Release: v1alpha1.ReleaseIdentity{Tag: tag}, ReleaseDetails: v1alpha1.ReleaseDetails{RollbackFloor: floor}}
 }
 
-func TestD14DetailsThatComeLaterAreFilledInOnce(t *testing.T) {
+func TestDetailsThatComeLaterAreFilledInOnce(t *testing.T) {
 	created := metav1.NewTime(now)
 	o := given(known("1.1.0"), func(o *Observation) {
 		o.Details = []Details{{Release: v1alpha1.ReleaseIdentity{Tag: "1.1.0"}, ReleaseDetails: v1alpha1.ReleaseDetails{Revision: "abc", Version: "v1", Created: &created}}}

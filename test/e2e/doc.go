@@ -1,2 +1,3 @@
-// Package e2e holds the few tests that need everything: the local cluster, real Flux, the controllers with the rights that ship.
+// Package e2e contains the few tests that need everything: the local cluster, Flux, and the controllers with their
+// permissions as installed.
 package e2e

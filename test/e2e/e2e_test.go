@@ -26,8 +26,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// world is a local cluster with the controllers running in it.
-type world struct {
+// cluster is a local cluster in which the controllers run.
+type cluster struct {
 	t      *testing.T
 	plane  *devplane.Plane
 	client client.Client
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func start(t *testing.T) *world {
+func start(t *testing.T) *cluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the local cluster; skipped with -short")
@@ -60,7 +60,7 @@ func start(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, plane: plane}
+	w := &cluster{t: t, plane: plane}
 	if w.client, err = client.New(plane.Config(), client.Options{Scheme: controller.Scheme()}); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func start(t *testing.T) *world {
 	return w
 }
 
-func (w *world) applyFiles(pattern string) {
+func (w *cluster) applyFiles(pattern string) {
 	w.t.Helper()
 	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
@@ -89,15 +89,15 @@ func (w *world) applyFiles(pattern string) {
 	}
 }
 
-func (w *world) apply(manifests string) {
+func (w *cluster) apply(manifests string) {
 	w.t.Helper()
 	if err := w.plane.Apply(w.t.Context(), []byte(manifests)); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// run starts the controllers as their own service account.
-func (w *world) run() {
+// run starts the controllers with the permissions of their service account.
+func (w *cluster) run() {
 	w.t.Helper()
 	kubeconfig, err := w.plane.ServiceAccountKubeconfig(w.t.Context(), "kuberik-system", "kuberik-controller")
 	if err != nil {
@@ -128,7 +128,7 @@ func (w *world) run() {
 }
 
 // eventually waits until a condition holds.
-func (w *world) eventually(what string, within time.Duration, ok func() (bool, string)) {
+func (w *cluster) eventually(what string, within time.Duration, ok func() (bool, string)) {
 	w.t.Helper()
 	deadline := time.Now().Add(within)
 	for last := ""; ; time.Sleep(50 * time.Millisecond) {
@@ -148,7 +148,7 @@ func (w *world) eventually(what string, within time.Duration, ok func() (bool, s
 
 const namespace = "demo"
 
-func (w *world) rollout() *v1alpha1.Rollout {
+func (w *cluster) rollout() *v1alpha1.Rollout {
 	w.t.Helper()
 	var ro v1alpha1.Rollout
 	if err := w.client.Get(w.t.Context(), types.NamespacedName{Namespace: namespace, Name: "hello"}, &ro); err != nil {
@@ -157,7 +157,7 @@ func (w *world) rollout() *v1alpha1.Rollout {
 	return &ro
 }
 
-func (w *world) phase(version string, phase v1alpha1.Phase) {
+func (w *cluster) phase(version string, phase v1alpha1.Phase) {
 	w.t.Helper()
 	w.eventually(version+" "+string(phase), 60*time.Second, func() (bool, string) {
 		ro := w.rollout()
@@ -170,7 +170,7 @@ func (w *world) phase(version string, phase v1alpha1.Phase) {
 	})
 }
 
-func (w *world) push(tag string) {
+func (w *cluster) push(tag string) {
 	w.t.Helper()
 	_, err := artifact.PushImage(w.t.Context(), artifact.Image{
 		Reference: w.plane.Registry() + "/hello:" + tag,
@@ -183,7 +183,7 @@ func (w *world) push(tag string) {
 	}
 }
 
-func (w *world) image() string {
+func (w *cluster) image() string {
 	w.t.Helper()
 	var d appsv1.Deployment
 	if err := w.client.Get(w.t.Context(), types.NamespacedName{Namespace: namespace, Name: "hello"}, &d); err != nil {
@@ -192,7 +192,7 @@ func (w *world) image() string {
 	return d.Spec.Template.Spec.Containers[0].Image
 }
 
-func (w *world) annotate(key, value string) {
+func (w *cluster) annotate(key, value string) {
 	w.t.Helper()
 	ro := w.rollout()
 	before := ro.DeepCopy()
@@ -205,7 +205,7 @@ func (w *world) annotate(key, value string) {
 	}
 }
 
-func (w *world) allow(versions ...string) {
+func (w *cluster) allow(versions ...string) {
 	w.t.Helper()
 	var g v1alpha1.RolloutGate
 	if err := w.client.Get(w.t.Context(), types.NamespacedName{Namespace: namespace, Name: "approval"}, &g); err != nil {
@@ -218,8 +218,8 @@ func (w *world) allow(versions ...string) {
 	}
 }
 
-// publish pushes the manifests of the application, and applies what Flux and Kuberik need to know of it.
-func (w *world) publish() {
+// publish pushes the manifests of the application, and applies the objects of Flux and Kuberik.
+func (w *cluster) publish() {
 	w.t.Helper()
 	_, err := artifact.PushManifests(w.t.Context(), artifact.Manifests{
 		Reference: w.plane.Registry() + "/hello-manifests:latest",
@@ -232,7 +232,7 @@ func (w *world) publish() {
 	w.apply(fmt.Sprintf(objects, w.plane.Registry()))
 }
 
-// TestReleases takes three releases through real Flux: a good one, a bad one that is halted, and one that mends it.
+// TestReleases deploys three releases with Flux: a good one, a bad one that is halted, and one that fixes it.
 func TestReleases(t *testing.T) {
 	w := start(t)
 	w.publish()

@@ -17,7 +17,7 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// TestEvidenceOfFlux checks on real Flux what counts as evidence that it has applied a version.
+// TestEvidenceOfFlux checks with Flux what counts as evidence that it has applied a version.
 func TestEvidenceOfFlux(t *testing.T) {
 	w := start(t)
 	for name, test := range map[string]func(*testing.T, *app){
@@ -35,19 +35,19 @@ func TestEvidenceOfFlux(t *testing.T) {
 
 // app is an application in a namespace of its own.
 type app struct {
-	*world
+	*cluster
 	namespace string
 }
 
-func (w *world) app(t *testing.T) *app {
+func (w *cluster) app(t *testing.T) *app {
 	t.Helper()
 	_, name, _ := strings.Cut(t.Name(), "/")
 	own := *w
 	own.t = t
-	return &app{world: &own, namespace: strings.ToLower(strings.ReplaceAll(name, "_", "-"))}
+	return &app{cluster: &own, namespace: strings.ToLower(strings.ReplaceAll(name, "_", "-"))}
 }
 
-// deployment is what Flux applies where a test needs nothing else. Version 9.9.9 never becomes ready.
+// deployment is the manifest of most tests. Version 9.9.9 never becomes ready.
 const deployment = `
 apiVersion: apps/v1
 kind: Deployment
@@ -116,8 +116,8 @@ spec:
   bakeTime: 1s
 `
 
-// publish pushes manifests and the first version, and applies what Flux and Kuberik need. In all of them %[1]s is the registry and %[2]s
-// the namespace.
+// publish pushes manifests and the first version, and applies the objects of Flux and Kuberik. In all of them %[1]s is
+// the registry and %[2]s the namespace.
 func (a *app) publish(manifests string, objects ...string) {
 	a.t.Helper()
 	a.publishWith(surroundings, manifests, objects...)
@@ -159,7 +159,7 @@ func (a *app) patch(obj client.Object, patch string) {
 	}
 }
 
-// state describes the Rollout of the application, for a test that fails.
+// state describes the Rollout of the application for the message of a failed test.
 func (a *app) state() (*v1alpha1.Rollout, string) {
 	a.t.Helper()
 	var ro v1alpha1.Rollout
@@ -180,7 +180,7 @@ func (a *app) available(tag string) {
 	}
 }
 
-// held waits until a release is held for a reason, and makes sure that it stays so.
+// held waits until a release is held for a reason, and checks that it stays held.
 func (a *app) held(tag, reason, says string) {
 	a.t.Helper()
 	holds := func() (bool, string) {
@@ -207,16 +207,16 @@ func suspendedHolds(t *testing.T, a *app) {
 	a.push("1.1.0")
 	a.eventually("Flux has seen the request", time.Minute, func() (bool, string) {
 		a.get("app", &k)
-		asked, handled := k.Annotations[meta.ReconcileRequestAnnotation], k.Status.LastHandledReconcileAt
-		return k.Spec.PostBuild.Substitute["VERSION"] == "1.1.0" && asked == handled && k.Status.ObservedGeneration == k.Generation,
-			fmt.Sprintf("asked %s, handled %s, generation %d, observed %d", asked, handled, k.Generation, k.Status.ObservedGeneration)
+		request, handled := k.Annotations[meta.ReconcileRequestAnnotation], k.Status.LastHandledReconcileAt
+		return k.Spec.PostBuild.Substitute["VERSION"] == "1.1.0" && request == handled && k.Status.ObservedGeneration == k.Generation,
+			fmt.Sprintf("request %s, handled %s, generation %d, observed %d", request, handled, k.Generation, k.Status.ObservedGeneration)
 	})
 	a.held("1.1.0", v1alpha1.ReasonTargetSuspended, "flux resume kustomization app --namespace "+a.namespace)
 	a.patch(&k, `{"spec":{"suspend":false}}`)
 	a.available("1.1.0")
 }
 
-// Flux is ready at once, since the Kustomization has no spec.wait, and the pods of 1.0.0 keep serving.
+// Flux is ready immediately, because the Kustomization has no spec.wait, and the pods of 1.0.0 keep serving.
 func unstartedHolds(_ *testing.T, a *app) {
 	a.publish(deployment, rollout)
 	a.available("1.0.0")
@@ -239,8 +239,8 @@ func skippedHolds(_ *testing.T, a *app) {
 	a.available("1.1.0")
 }
 
-// judge is the application's own check.
-const judge = `
+// ownCheck is the check of the application.
+const ownCheck = `
 apiVersion: kuberik.com/v1alpha1
 kind: HealthCheck
 metadata:
@@ -256,12 +256,13 @@ metadata: {name: approval, namespace: %[2]s}
 spec: {rolloutRef: {name: app}}
 `
 
-// ownKustomization: the Kustomization that carries the version also applies the Rollout, its check and its gate, and waits for all that it
-// applies. Neither waits for the other for ever, also while a gate holds the first release, and after a release that failed.
+// ownKustomization: the Kustomization with the version also applies the Rollout, its check and its gate, and waits for
+// everything that it applies. They do not wait for each other forever, also while a gate holds the first release, and
+// after a failed release.
 func ownKustomization(t *testing.T, a *app) {
 	t.Helper()
-	judged := strings.Replace(rollout, "bakeTime: 1s", "bakeTime: 1s\n  deployTimeout: 60s\n  afterFailure: AllowNewer\n  healthCheckSelector: {selector: {matchLabels: {app: app}}}", 1)
-	a.publish(strings.ReplaceAll(deployment, "${VERSION}", "${VERSION:-1.0.0}") + "---" + judged + "---" + judge)
+	checked := strings.Replace(rollout, "bakeTime: 1s", "bakeTime: 1s\n  deployTimeout: 60s\n  afterFailure: AllowNewer\n  healthCheckSelector: {selector: {matchLabels: {app: app}}}", 1)
+	a.publish(strings.ReplaceAll(deployment, "${VERSION}", "${VERSION:-1.0.0}") + "---" + checked + "---" + ownCheck)
 	var k kustomizev1.Kustomization
 	a.get("app", &k)
 	a.patch(&k, `{"spec":{"wait":true,"postBuild":{"substitute":{"ENVIRONMENT":"test"}}}}`)

@@ -20,7 +20,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// TestIdentityOnFlux checks on real Flux that a release is its digest, and that what the ImagePolicy selects bounds what goes out.
+// TestIdentityOnFlux checks with Flux that a release is its digest, and that only what the ImagePolicy selects is
+// deployed.
 func TestIdentityOnFlux(t *testing.T) {
 	w := start(t)
 	for name, test := range map[string]func(*testing.T, *app){
@@ -38,7 +39,7 @@ func TestIdentityOnFlux(t *testing.T) {
 	}
 }
 
-// content pushes a tag with a content of its own, and returns the digest.
+// content pushes a tag with content of its own, and returns the digest.
 func (a *app) content(tag, content string) string {
 	a.t.Helper()
 	digest, err := artifact.PushImage(a.t.Context(), artifact.Image{Reference: a.plane.Registry() + "/" + a.namespace + ":" + tag, Content: content})
@@ -48,7 +49,7 @@ func (a *app) content(tag, content string) string {
 	return digest
 }
 
-// byDigest has the Kustomization take the tag and the digest.
+// byDigest makes the Kustomization take the tag and the digest.
 func (a *app) byDigest() {
 	a.t.Helper()
 	var k kustomizev1.Kustomization
@@ -56,7 +57,7 @@ func (a *app) byDigest() {
 	a.patch(&k, `{"metadata":{"annotations":{"rollout.kuberik.com/substitute.VERSION.value":"tag@digest"}}}`)
 }
 
-// runs waits until a release is Available, and makes sure that every pod is of it.
+// runs waits until a release is Available, and checks that every pod runs it.
 func (a *app) runs(tag, digest string) {
 	a.t.Helper()
 	a.eventually(tag+"@"+digest+" is Available", time.Minute, func() (bool, string) {
@@ -69,7 +70,7 @@ func (a *app) runs(tag, digest string) {
 	}
 }
 
-// images lists the images of the pods that are not being deleted, each once.
+// images returns the images of the pods that are not being deleted, without duplicates.
 func (a *app) images() []string {
 	a.t.Helper()
 	var pods corev1.PodList
@@ -86,7 +87,7 @@ func (a *app) images() []string {
 	return slices.Compact(images)
 }
 
-// stays waits until something holds, and makes sure that it stays so.
+// stays waits until a condition holds, and checks that it stays so.
 func (a *app) stays(what string, holds func() (bool, string)) {
 	a.t.Helper()
 	a.eventually(what, time.Minute, holds)
@@ -97,7 +98,7 @@ func (a *app) stays(what string, holds func() (bool, string)) {
 	}
 }
 
-// release is the Release of a digest.
+// release returns the Release of a digest.
 func (a *app) release(digest string) *v1alpha1.Release {
 	a.t.Helper()
 	var list v1alpha1.ReleaseList
@@ -160,7 +161,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kuberik-
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: alice}]
 `
 
-// The tag moves after the release began to wait at the gate.
+// The tag moves while the release waits at the gate.
 func approvedThenMoved(_ *testing.T, a *app) {
 	a.publish(deployment, decided, rollout)
 	a.byDigest()
@@ -192,7 +193,7 @@ metadata: {name: approval, namespace: %[2]s}
 spec: {rolloutRef: {name: app}, allowedVersions: []}
 `
 
-// A tag that is listed stands for the digest that it was known with first.
+// A listed tag stands for the first digest that was known for it.
 func listedThenMoved(_ *testing.T, a *app) {
 	a.publish(deployment, listed, rollout)
 	a.byDigest()
@@ -217,7 +218,7 @@ metadata: {name: app, namespace: %s}
 data: {content: %s}
 `
 
-// The image that the ImagePolicy selects from holds the manifests.
+// The manifests are in the image that the ImagePolicy selects from.
 func repositoryOfImage(_ *testing.T, a *app) {
 	push := func(content string) string {
 		digest, err := artifact.PushManifests(a.t.Context(), artifact.Manifests{

@@ -7,7 +7,8 @@ import (
 
 func newLogger() logr.Logger { return zap.New(zap.UseDevMode(true)) }
 
-// application is what Flux applies; the version is quoted, or YAML would read some tags as numbers.
+// application contains the manifests of the application. The version is quoted, because YAML would read some tags as
+// numbers.
 const application = `
 apiVersion: apps/v1
 kind: Deployment

@@ -17,7 +17,8 @@ import (
 	"github.com/kuberik/kuberik/internal/devplane/artifact"
 )
 
-// TestSetupOnFlux checks on real Flux that what is wrong with the set-up holds a release, and that it goes on by itself once that is mended.
+// TestSetupOnFlux checks with Flux that a wrong set-up holds a release, and that the release continues once it is
+// corrected.
 func TestSetupOnFlux(t *testing.T) {
 	w := start(t)
 	for name, test := range map[string]func(*testing.T, *app){
@@ -32,7 +33,7 @@ func TestSetupOnFlux(t *testing.T) {
 	}
 }
 
-// root applies the Kustomization of the application, as a repository of a cluster does.
+// root applies the Kustomization of the application, as the repository of a cluster does.
 const root = `
 apiVersion: source.toolkit.fluxcd.io/v1
 kind: OCIRepository
@@ -49,8 +50,8 @@ spec:
   prune: true
 `
 
-// commit has the root hold the Kustomization of the application, with a version in its manifest unless that is empty, and waits until Flux
-// has applied it.
+// commit changes the Kustomization of the application in the root, with a version in its manifest unless that is empty,
+// and waits until Flux has applied it.
 func (a *app) commit(child, version string) {
 	a.t.Helper()
 	child += "  postBuild: {substitute: {APP: app}}\n"
@@ -79,12 +80,12 @@ func (a *app) pushManifests(name, content string) (digest string) {
 	return digest
 }
 
-// request is a patch that asks Flux to reconcile an object.
+// request returns a patch that requests a reconcile from Flux.
 func (a *app) request() string {
 	return fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano))
 }
 
-// reconciled waits until Flux has applied the root several times more.
+// reconciled waits until Flux has applied the root several more times.
 func (a *app) reconciled() {
 	a.t.Helper()
 	for range 3 {
@@ -99,7 +100,8 @@ func (a *app) reconciled() {
 	}
 }
 
-// contested waits until the Rollout reports the root, and makes sure that neither of the two writes after that. It returns the Kustomization.
+// contested waits until the Rollout reports the root as the other owner, and checks that neither writes after that. It
+// returns the Kustomization.
 func (a *app) contested(version string) *kustomizev1.Kustomization {
 	a.t.Helper()
 	says := "Kustomization " + a.namespace + "/root also writes spec.postBuild.substitute.VERSION"
@@ -123,7 +125,7 @@ func (a *app) contested(version string) *kustomizev1.Kustomization {
 	return &after
 }
 
-// anotherOwner: the manifest of the Kustomization holds the version, from the start and later.
+// anotherOwner: the manifest of the Kustomization contains the version, from the start and later.
 func anotherOwner(t *testing.T, a *app) {
 	t.Helper()
 	const begin = "---\napiVersion: kustomize.toolkit.fluxcd.io/v1"
@@ -153,7 +155,7 @@ func anotherOwner(t *testing.T, a *app) {
 	a.unfailed(2)
 }
 
-// withheld waits until a release is held because of the other owner. It was not handed over.
+// withheld waits until a release is held because of the other owner, without being handed over.
 func (a *app) withheld(tag string) {
 	a.t.Helper()
 	a.eventually(tag+" is held", time.Minute, func() (bool, string) {
@@ -164,7 +166,7 @@ func (a *app) withheld(tag string) {
 	})
 }
 
-// unfailed makes sure that no release failed.
+// unfailed checks that no release failed.
 func (a *app) unfailed(deployments int) {
 	a.t.Helper()
 	if ro, state := a.state(); len(ro.Status.Quarantined) > 0 || len(ro.Status.History) != deployments {
@@ -175,9 +177,10 @@ func (a *app) unfailed(deployments int) {
 // checked is a Rollout with a check of its Kustomization.
 var checked = strings.Replace(rollout, "bakeTime: 1s", "bakeTime: 1s\n  healthCheckSelector: {selector: {matchLabels: {app: app}}}", 1)
 
-// unparsableHolds: the first manifests do not parse, and later those that are pushed while a release runs and another one comes.
+// unparsableHolds: the first manifests cannot be parsed, and later others that are pushed while a release runs and
+// another one is discovered.
 func unparsableHolds(_ *testing.T, a *app) {
-	check, _, _ := strings.Cut(judge, "---")
+	check, _, _ := strings.Cut(ownCheck, "---")
 	a.publish("kind: [%[1]s, %[2]s", check, checked)
 	manifests := func(content string) {
 		a.pushManifests("manifests", content)

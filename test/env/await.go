@@ -54,8 +54,8 @@ func (w *World) AwaitGone(obj client.Object) {
 	}
 }
 
-// Throughout watches an object for a time. It fails the test if holds returns an error.
-func (w *World) Throughout(d time.Duration, obj client.Object, want string, holds func() error) {
+// Consistently watches an object for a time. It fails the test if holds returns an error.
+func (w *World) Consistently(d time.Duration, obj client.Object, want string, holds func() error) {
 	w.T.Helper()
 	ctx, cancel := context.WithTimeout(w.Ctx(), d)
 	defer cancel()

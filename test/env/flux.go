@@ -224,8 +224,8 @@ type Flux struct {
 	edit   func(*kustomizev1.Kustomization)
 }
 
-// PlayFlux starts the simulation. It stops at the end of the test.
-func (w *World) PlayFlux() *Flux {
+// SimulateFlux starts the simulation. It stops at the end of the test.
+func (w *World) SimulateFlux() *Flux {
 	f := &Flux{w: w, triggered: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Ctx()))
 	done := make(chan struct{})

@@ -74,8 +74,8 @@ func (m *Manager) Crash() error {
 	return m.Stop()
 }
 
-// AwaitQuiet waits until the controllers have made no write request for a while.
-func (m *Manager) AwaitQuiet(ctx context.Context, quiet time.Duration) error {
+// AwaitIdle waits until the controllers have made no write request for a while.
+func (m *Manager) AwaitIdle(ctx context.Context, quiet time.Duration) error {
 	activity := m.Wire.subscribe()
 	for {
 		select {

@@ -36,8 +36,8 @@ func Bake(bake, timeout v1alpha1.Duration) func(*v1alpha1.Rollout) {
 	}
 }
 
-// Judged makes a Rollout judge by the checks that carry a label of its name.
-func Judged(ro *v1alpha1.Rollout) {
+// WithHealthChecks makes a Rollout select the checks whose label app is its name.
+func WithHealthChecks(ro *v1alpha1.Rollout) {
 	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": ro.Name}},
 	}
@@ -64,7 +64,7 @@ func (w *World) Report(name string, state v1alpha1.HealthState) {
 	c := &v1alpha1.HealthCheck{ObjectMeta: w.Meta(name)}
 	w.Get(c)
 	now := metav1.NewTime(time.Now().Truncate(time.Second))
-	c.Status.LastChangeTime, c.Status.Status, c.Status.Message = &now, state, ptr.To("the test says "+string(state))
+	c.Status.LastChangeTime, c.Status.Status, c.Status.Message = &now, state, ptr.To("the test reports "+string(state))
 	if state == v1alpha1.HealthUnhealthy {
 		c.Status.LastErrorTime = &now
 	}

@@ -44,8 +44,8 @@ const (
 	Refuse
 )
 
-// ErrCut is the error of a call with the fault Before or After.
-var ErrCut = errors.New("the test cut the connection")
+// ErrDisconnected is the error of a call with the fault Before or After.
+var ErrDisconnected = errors.New("the test cut the connection")
 
 // Wire is the connection between a manager and the API server. It records writes and can inject faults.
 type Wire struct {
@@ -127,7 +127,7 @@ func (c *wireTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch c.wire.faultOf(call) {
 	case Before:
-		return nil, ErrCut
+		return nil, ErrDisconnected
 	case Refuse:
 		return errorResponse(r), nil
 	case After:
@@ -137,7 +137,7 @@ func (c *wireTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		call.Code = resp.StatusCode
 		c.wire.record(call)
-		return nil, errors.Join(ErrCut, resp.Body.Close())
+		return nil, errors.Join(ErrDisconnected, resp.Body.Close())
 	case Pass:
 	}
 	resp, err := c.next.RoundTrip(r)

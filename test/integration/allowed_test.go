@@ -15,7 +15,7 @@ func TestListedTagStandsForItsDigest(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.ByDigest(k)
 	g := w.Gate("approval", "app", env.Allows("1.0.0")) // before anybody knows it

@@ -18,17 +18,17 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// oracle is a server that is asked whether releases may pass. It says no until it is told otherwise, for a digest on a path.
-type oracle struct {
+// checkServer responds to gates. It denies every digest until allow is called for its path.
+type checkServer struct {
 	*httptest.Server
 	mu    sync.Mutex
 	yes   map[string]bool
 	asked []url.Values
 }
 
-func newOracle(t *testing.T) *oracle {
+func newCheckServer(t *testing.T) *checkServer {
 	t.Helper()
-	o := &oracle{yes: map[string]bool{}}
+	o := &checkServer{yes: map[string]bool{}}
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -42,14 +42,14 @@ func newOracle(t *testing.T) *oracle {
 	return o
 }
 
-func (o *oracle) allow(path, digest string) {
+func (o *checkServer) allow(path, digest string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.yes[path+digest] = true
 }
 
-// questions counts what was asked about a digest.
-func (o *oracle) questions(tag, digest string) int {
+// requests returns the number of requests about a digest.
+func (o *checkServer) requests(tag, digest string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := 0
@@ -61,8 +61,8 @@ func (o *oracle) questions(tag, digest string) int {
 	return n
 }
 
-// asks makes a gate that asks the server.
-func (o *oracle) asks(s *v1alpha1.RolloutGateSpec) {
+// gate configures a gate to send requests to the server.
+func (o *checkServer) gate(s *v1alpha1.RolloutGateSpec) {
 	every := v1alpha1.Duration("1s")
 	s.HTTP = &v1alpha1.HTTPGate{
 		HTTPRequest: v1alpha1.HTTPRequest{URL: o.URL + "/may?env=test"}, Interval: &every,
@@ -70,7 +70,7 @@ func (o *oracle) asks(s *v1alpha1.RolloutGateSpec) {
 	}
 }
 
-// local lets the controllers call the machine of the test.
+// local allows the controllers to connect to the machine of the test.
 func local(s *controller.Settings) {
 	s.Options.AllowNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
@@ -79,17 +79,17 @@ func TestAPICheckHoldsUntilTheAnswerIsYes(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run(local)
-	w.PlayFlux()
-	o := newOracle(t)
+	w.SimulateFlux()
+	o := newCheckServer(t)
 	w.ByDigest(w.Kustomization("app", map[string]string{"VERSION": "app"}))
 	w.Policy("app", "1.0.0")
-	g := w.Gate("api", "app", o.asks)
+	g := w.Gate("api", "app", o.gate)
 	ro := w.Rollout("app")
 	b := w.AwaitBlocked(ro, "RolloutGate", "AnsweredNo")
 	if b.Name != "api" || b.Message != "answered 403, expected 200-299" || b.Since == nil {
 		t.Errorf("it is blocked by %+v", b)
 	}
-	w.Throughout(2*time.Second, ro, "is held", func() error {
+	w.Consistently(2*time.Second, ro, "is held", func() error {
 		if len(ro.Status.History) > 0 {
 			return errors.New("it deploys")
 		}
@@ -97,33 +97,33 @@ func TestAPICheckHoldsUntilTheAnswerIsYes(t *testing.T) {
 	})
 	o.allow("/may", env.Digest("1.0.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
-	n := o.questions("1.0.0", env.Digest("1.0.0"))
+	n := o.requests("1.0.0", env.Digest("1.0.0"))
 	if n < 2 {
-		t.Errorf("it asked %d times with tag and digest", n)
+		t.Errorf("it sent %d requests with tag and digest", n)
 	}
 
-	t.Run("a digest that was let pass is not asked about again", func(t *testing.T) {
+	t.Run("an allowed digest is not requested again", func(t *testing.T) {
 		w.Annotate(ro, "example.com/look", "again")
 		w.Patch(g, `{"metadata":{"labels":{"look":"again"}}}`)
 		if err := m.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Run(local).AwaitQuiet(w.Ctx(), 3*time.Second); err != nil {
+		if err := w.Run(local).AwaitIdle(w.Ctx(), 3*time.Second); err != nil {
 			t.Fatal(err)
 		}
-		if more := o.questions("1.0.0", env.Digest("1.0.0")); more != n {
-			t.Errorf("it asked %d times more", more-n)
+		if more := o.requests("1.0.0", env.Digest("1.0.0")); more != n {
+			t.Errorf("it sent %d requests more", more-n)
 		}
 	})
 	t.Run("a tag that has moved is another release", func(t *testing.T) {
 		w.Select("app", "1.0.0", env.Digest("moved"))
 		w.AwaitBlocked(ro, "RolloutGate", "AnsweredNo")
 		wantTags(t, ro, "1.0.0")
-		if o.questions("1.0.0", env.Digest("moved")) == 0 {
-			t.Error("nobody was asked about it")
+		if o.requests("1.0.0", env.Digest("moved")) == 0 {
+			t.Error("no request was sent for it")
 		}
 	})
-	t.Run("a changed gate asks anew", func(t *testing.T) {
+	t.Run("a changed gate sends new requests", func(t *testing.T) {
 		o.allow("/other", env.Digest("moved"))
 		w.Patch(g, `{"spec":{"http":{"url":"`+o.URL+`/other?env=test"}}}`)
 		w.Await(ro, "deploys", func() error {
@@ -143,25 +143,25 @@ func TestAPICheckSendsASecretOnlyWhereItMayGo(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
-	o := newOracle(t)
+	w.SimulateFlux()
+	o := newCheckServer(t)
 	o.allow("/may", env.Digest("1.0.0"))
 	secret := &corev1.Secret{ObjectMeta: w.Meta("api"), StringData: map[string]string{"token": "open sesame"}}
 	w.Create(secret)
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
-	w.Gate("api", "app", o.asks, func(s *v1alpha1.RolloutGateSpec) {
+	w.Gate("api", "app", o.gate, func(s *v1alpha1.RolloutGateSpec) {
 		s.HTTP.HeadersFrom = []v1alpha1.HeaderFrom{{Header: "Authorization", Prefix: "Bearer ", SecretKeyRef: v1alpha1.KeyRef{Name: "api", Key: "token"}}}
 	})
 	ro := w.Rollout("app")
 	if b := w.AwaitBlocked(ro, "RolloutGate", "Refused"); !strings.Contains(b.Message, "annotate it with kuberik.com/allowed-hosts: "+o.URL) {
 		t.Errorf("it is blocked by %+v", b)
 	}
-	// The host alone allows TLS only: whoever writes the URL does not decide that the Secret goes out in clear text.
+	// Allowing the host alone allows TLS only: the URL must not decide that the Secret is sent in clear text.
 	w.Patch(secret, `{"metadata":{"annotations":{"kuberik.com/allowed-hosts":"127.0.0.1"}}}`)
 	blockedWith(w, ro, "without TLS: use https, or add "+o.URL+" to its annotation kuberik.com/allowed-hosts")
-	if n := o.questions("1.0.0", env.Digest("1.0.0")); n > 0 {
-		t.Errorf("it asked %d times", n)
+	if n := o.requests("1.0.0", env.Digest("1.0.0")); n > 0 {
+		t.Errorf("it sent %d requests", n)
 	}
 	w.Patch(secret, `{"metadata":{"annotations":{"kuberik.com/allowed-hosts":"`+o.URL+`"}}}`)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
@@ -171,10 +171,10 @@ func TestAPICheckAsksNobodyOnThisMachineUnlessAllowed(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	o := newOracle(t)
+	o := newCheckServer(t)
 	o.allow("/may", env.Digest("1.0.0"))
 	w.Policy("app", "1.0.0")
-	w.Gate("api", "app", o.asks)
+	w.Gate("api", "app", o.gate)
 	b := w.AwaitBlocked(w.Rollout("app"), "RolloutGate", "Refused")
 	if b.Message != "address 127.0.0.1 may not be called (loopback); allow it with --allow-networks" {
 		t.Errorf("it is blocked by %+v", b)

@@ -24,7 +24,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// person is somebody whom the API server knows by a name and groups, with roles in the namespace of the world.
+// person is a user with groups, and with roles in the namespace of the test.
 type person struct {
 	client.Client
 	name string
@@ -32,7 +32,7 @@ type person struct {
 
 func someone(w *env.World, user string, groups []string, roles ...string) person {
 	w.T.Helper()
-	proven(w)
+	awaitPolicies(w)
 	w.As(user, roles...)
 	p := person{name: w.Namespace + ":" + user}
 	cfg := rest.CopyConfig(w.Plane.Config())
@@ -44,8 +44,8 @@ func someone(w *env.World, user string, groups []string, roles ...string) person
 	return p
 }
 
-// proven waits until the policies have been there for so long that what people say counts.
-func proven(w *env.World) {
+// awaitPolicies waits until the admission policies have been in force long enough for Approvals to count.
+func awaitPolicies(w *env.World) {
 	w.T.Helper()
 	w.Eventually("the policies are in force", func() error {
 		for _, name := range []string{"kuberik-actors", "kuberik-overrides"} {
@@ -67,8 +67,8 @@ func proven(w *env.World) {
 	})
 }
 
-// says makes an Approval as the person, who has seen the Release: tests are so fast that it may be of the same second.
-func (p person) says(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) (*v1alpha1.Approval, error) {
+// decide creates an Approval with the uid of the Release, because both may be created in the same second.
+func (p person) decide(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) (*v1alpha1.Approval, error) {
 	a := &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "appr-"},
 		Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Decision: d, User: p.name},
@@ -79,21 +79,21 @@ func (p person) says(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Re
 	return a, p.Create(w.Ctx(), a)
 }
 
-// nextSecond waits until what is said next is said after: the API server counts in seconds.
-func nextSecond(w *env.World, said *v1alpha1.Approval) {
+// nextSecond waits for the next second, because the API server stores times in seconds.
+func nextSecond(w *env.World, a *v1alpha1.Approval) {
 	w.T.Helper()
 	w.Eventually("it is of an earlier second", func() error {
-		if time.Now().Truncate(time.Second).After(said.CreationTimestamp.Time) {
+		if time.Now().Truncate(time.Second).After(a.CreationTimestamp.Time) {
 			return nil
 		}
 		return errors.New("it is not")
 	})
 }
 
-// approves fails the test if the API server does not take the Approval.
+// approves creates an Approval, and fails the test if the API server denies it.
 func (p person) approves(w *env.World, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) *v1alpha1.Approval {
 	w.T.Helper()
-	a, err := p.says(w, v1alpha1.Approve, rel, edits...)
+	a, err := p.decide(w, v1alpha1.Approve, rel, edits...)
 	if err != nil {
 		w.T.Fatalf("%s approves: %v", p.name, err)
 	}
@@ -104,20 +104,20 @@ func inGroups(groups ...string) func(*v1alpha1.Approval) {
 	return func(a *v1alpha1.Approval) { a.Spec.Groups = groups }
 }
 
-// asking makes a gate wait for approvals, of authors too: the images of these tests are nowhere to be read.
-func asking(p v1alpha1.ApprovalPolicy) func(*v1alpha1.RolloutGateSpec) {
+// withApprovals makes a gate wait for Approvals. Authors may approve, because the tests have no registry.
+func withApprovals(p v1alpha1.ApprovalPolicy) func(*v1alpha1.RolloutGateSpec) {
 	return func(s *v1alpha1.RolloutGateSpec) {
 		p.AllowAuthor = true
 		s.Approvals = &p
 	}
 }
 
-// waiting makes a world where 1.0.0 waits at a gate.
+// waiting returns a namespace in which 1.0.0 waits at a gate.
 func waiting(t *testing.T, edits ...func(*v1alpha1.RolloutGateSpec)) (*env.World, *v1alpha1.Rollout, *v1alpha1.Release) {
 	t.Helper()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Gate("approval", "app", edits...)
 	w.Policy("app", "1.0.0")
@@ -125,7 +125,7 @@ func waiting(t *testing.T, edits ...func(*v1alpha1.RolloutGateSpec)) (*env.World
 	return w, ro, w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
 }
 
-// blockedWith waits until what blocks a Rollout says something.
+// blockedWith waits until the message of a blocker contains a text.
 func blockedWith(w *env.World, ro *v1alpha1.Rollout, text string) {
 	w.T.Helper()
 	w.Await(ro, "is blocked with "+text, func() error {
@@ -138,10 +138,10 @@ func blockedWith(w *env.World, ro *v1alpha1.Rollout, text string) {
 	})
 }
 
-// stays fails the test if anything is deployed in a little while.
+// stays fails the test if anything is deployed within a short time.
 func stays(w *env.World, ro *v1alpha1.Rollout, deployments int) {
 	w.T.Helper()
-	w.Throughout(300*time.Millisecond, ro, "stays", func() error {
+	w.Consistently(300*time.Millisecond, ro, "stays", func() error {
 		if n := len(ro.Status.History); n != deployments {
 			return fmt.Errorf("it has %d deployments", n)
 		}
@@ -151,7 +151,7 @@ func stays(w *env.World, ro *v1alpha1.Rollout, deployments int) {
 
 func TestApprovalsOpenAGate(t *testing.T) {
 	t.Parallel()
-	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{Required: 2, From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
+	w, ro, rel := waiting(t, withApprovals(v1alpha1.ApprovalPolicy{Required: 2, From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
 	blockedWith(w, ro, "waits for approval of 1.0.0: 0 of 2 given")
 	blockedWith(w, ro, "members of release-managers")
 	if e := awaitEvent(w, "app", "ApprovalRequested"); e.Related == nil || e.Related.Name != rel.Name {
@@ -175,7 +175,7 @@ func TestApprovalsOpenAGate(t *testing.T) {
 	w.Select("app", "1.1.0", env.Digest("1.1.0"))
 	next := w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleasePending)
 	alice.approves(w, next, inGroups("release-managers"))
-	rejected, err := bob.says(w, v1alpha1.Reject, next, inGroups("release-managers"))
+	rejected, err := bob.decide(w, v1alpha1.Reject, next, inGroups("release-managers"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestApprovalsOpenAGate(t *testing.T) {
 	someone(w, "dave", []string{"release-managers"}, "kuberik-approver").approves(w, next, inGroups("release-managers"))
 	stays(w, ro, 1)
 	bob.approves(w, next, inGroups("release-managers")) // after all
-	w.Await(ro, "is deployed, now that nobody rejects it", func() error { return onHead(ro, "1.1.0") })
+	w.Await(ro, "is deployed after the rejection was withdrawn", func() error { return onHead(ro, "1.1.0") })
 }
 
 func TestEmptyGateTakesAnApproval(t *testing.T) {
@@ -199,7 +199,7 @@ func TestEmptyGateTakesAnApproval(t *testing.T) {
 func TestApprovalExpires(t *testing.T) {
 	t.Parallel()
 	second := v1alpha1.Duration("1s")
-	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{ExpireAfter: &second}))
+	w, ro, rel := waiting(t, withApprovals(v1alpha1.ApprovalPolicy{ExpireAfter: &second}))
 	closed := false
 	freeze := w.Gate("freeze", "app", func(s *v1alpha1.RolloutGateSpec) { s.Passing = &closed })
 	w.Await(ro, "sees the freeze", func() error {
@@ -220,15 +220,16 @@ func TestApprovalExpires(t *testing.T) {
 	stays(w, ro, 0)
 }
 
-// TestAttacksOnApprovals: what is refused by the API server, and what is taken and does nothing.
+// TestAttacksOnApprovals covers requests that the API server denies, and Approvals that it accepts but that do not
+// count.
 func TestAttacksOnApprovals(t *testing.T) {
 	t.Parallel()
-	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
+	w, ro, rel := waiting(t, withApprovals(v1alpha1.ApprovalPolicy{From: &v1alpha1.Approvers{Groups: []string{"release-managers"}}}))
 	other := env.New(t)
 	mallory := someone(w, "mallory", []string{"developers"}, "kuberik-approver")
 	bob := someone(w, "bob", []string{"release-managers"}, "kuberik-approver")
 	nobody := someone(w, "nobody", nil, "view")
-	rejection, err := bob.says(w, v1alpha1.Reject, rel, inGroups("release-managers"))
+	rejection, err := bob.decide(w, v1alpha1.Reject, rel, inGroups("release-managers"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,23 +237,23 @@ func TestAttacksOnApprovals(t *testing.T) {
 
 	own := mallory.approves(w, rel)
 	refused := map[string]struct {
-		err  error
-		says string
+		err    error
+		decide string
 	}{
-		"as another":                  {second(mallory.says(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Spec.User = bob.name })), "decide as yourself"},
-		"for a group one is not in":   {second(mallory.says(w, v1alpha1.Approve, rel, inGroups("developers", "release-managers"))), "not in"},
-		"without the right":           {second(nobody.says(w, v1alpha1.Approve, rel)), "cannot create resource"},
-		"in another namespace":        {second(mallory.says(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Namespace = other.Namespace })), "cannot create resource"},
+		"as another":                  {second(mallory.decide(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Spec.User = bob.name })), "decide as yourself"},
+		"for a group one is not in":   {second(mallory.decide(w, v1alpha1.Approve, rel, inGroups("developers", "release-managers"))), "not in"},
+		"without the right":           {second(nobody.decide(w, v1alpha1.Approve, rel)), "cannot create resource"},
+		"in another namespace":        {second(mallory.decide(w, v1alpha1.Approve, rel, func(a *v1alpha1.Approval) { a.Namespace = other.Namespace })), "cannot create resource"},
 		"changed, by who made it":     {patch(w, mallory, own, `{"spec":{"groups":["release-managers"]}}`), "cannot patch"},
 		"changed, by an admin":        {patch(w, w.Admin, own, `{"spec":{"groups":["release-managers"]}}`), "cannot be changed"},
 		"another's rejection removed": {mallory.Delete(w.Ctx(), rejection), "cannot delete"},
 	}
 	for name, r := range refused {
-		if r.err == nil || !strings.Contains(r.err.Error(), r.says) {
+		if r.err == nil || !strings.Contains(r.err.Error(), r.decide) {
 			t.Errorf("an approval %s: %v", name, r.err)
 		}
 	}
-	backdated, err := bob.says(w, v1alpha1.Reject, rel, inGroups("release-managers"), func(a *v1alpha1.Approval) {
+	backdated, err := bob.decide(w, v1alpha1.Reject, rel, inGroups("release-managers"), func(a *v1alpha1.Approval) {
 		a.CreationTimestamp = metav1.NewTime(time.Now().Add(24 * time.Hour))
 		a.UID = "of-my-choice"
 	})
@@ -272,7 +273,7 @@ func TestAttacksOnApprovals(t *testing.T) {
 			return nil
 		})
 		w.Select("app", "1.0.0", env.Digest("moved"))
-		w.Await(ro, "waits for approval anew", func() error {
+		w.Await(ro, "waits for approval again", func() error {
 			if !slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Name == "approval" }) {
 				return errors.New("it does not")
 			}
@@ -283,7 +284,8 @@ func TestAttacksOnApprovals(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestOldApprovalDoesNotCountAgain: a Rollout is made anew under the same name, and so are its Releases.
+// TestOldApprovalDoesNotCountAgain deletes a Rollout and creates it again under the same name, with Releases of the
+// same names.
 func TestOldApprovalDoesNotCountAgain(t *testing.T) {
 	t.Parallel()
 	w, ro, rel := waiting(t)
@@ -295,28 +297,29 @@ func TestOldApprovalDoesNotCountAgain(t *testing.T) {
 	w.Delete(rel) // as the garbage collector does, which does not run here
 	w.AwaitGone(rel)
 	nextSecond(w, a)
-	anew := w.Rollout("app")
-	again := w.AwaitRelease(anew, "1.0.0", v1alpha1.ReleasePending)
+	recreated := w.Rollout("app")
+	again := w.AwaitRelease(recreated, "1.0.0", v1alpha1.ReleasePending)
 	if again.Name != rel.Name || again.UID == rel.UID {
 		t.Fatalf("the Release is %s, %s", again.Name, again.UID)
 	}
-	w.AwaitBlocked(anew, "RolloutGate", "AwaitingApproval")
-	if _, err := alice.says(w, v1alpha1.Approve, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(rel.UID) }); err != nil {
+	w.AwaitBlocked(recreated, "RolloutGate", "AwaitingApproval")
+	if _, err := alice.decide(w, v1alpha1.Approve, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(rel.UID) }); err != nil {
 		t.Fatal(err)
 	}
-	stays(w, anew, 0)
+	stays(w, recreated, 0)
 	alice.approves(w, again)
-	w.AwaitPhase(anew, v1alpha1.PhaseAvailable, "1.0.0")
+	w.AwaitPhase(recreated, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestApprovalInTheSecondOfTheRelease: one that names no uid may have been made in advance, by who knew the name of the Release.
+// TestApprovalInTheSecondOfTheRelease: an Approval without a uid may have been created before the Release, by somebody
+// who knew its name.
 func TestApprovalInTheSecondOfTheRelease(t *testing.T) {
 	t.Parallel()
 	w, ro, rel := waiting(t)
 	alice := someone(w, "alice", nil, "kuberik-approver")
 	blind := func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "" }
-	// An Approval that follows at once is of the same second, unless a second ends in between. Then it counts, and a Rollout of the same name
-	// makes a Release of the same name again.
+	// An Approval that follows immediately is usually of the same second. If it is of the next one, it counts, and the
+	// test starts again with a Rollout of the same name.
 	const tries = 50
 	for n := 1; !alice.approves(w, rel, blind).CreationTimestamp.Equal(&rel.CreationTimestamp); n++ {
 		if n == tries {
@@ -339,7 +342,7 @@ func TestAuthorsDoNotApproveThemselves(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
@@ -368,7 +371,7 @@ func TestAuthorsDoNotApproveThemselves(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestWithoutThePolicyNobodyApproves runs alone: the policy is one for the whole cluster.
+// TestWithoutThePolicyNobodyApproves is not parallel, because the policy applies to the whole cluster.
 func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 	w, ro, rel := waiting(t)
 	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "kuberik-actors"}}
@@ -387,7 +390,7 @@ func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 	alice.approves(w, rel)
 	stays(w, ro, 0)
 	set(admissionv1.Deny)
-	w.Eventually("nobody is taken for another", func() error {
+	w.Eventually("users are verified", func() error {
 		forged := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "forged"}, Spec: v1alpha1.ApprovalSpec{
 			ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "somebody else",
 		}}
@@ -398,12 +401,12 @@ func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 	})
 	blockedWith(w, ro, "it was given before the policy that proves who gave it was in force")
 	stays(w, ro, 0)
-	proven(w)
+	awaitPolicies(w)
 	alice.approves(w, rel)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// override makes an Override as the person.
+// override creates an Override as the person.
 func (p person) override(w *env.World, rel *v1alpha1.Release, edit func(*v1alpha1.OverrideSpec)) (*v1alpha1.Override, error) {
 	o := &v1alpha1.Override{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "override-"},
@@ -427,9 +430,9 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 	approver := someone(w, "approver", nil, "kuberik-approver")
 	in := func(d time.Duration) metav1.Time { return metav1.NewTime(time.Now().Add(d)) }
 	for name, r := range map[string]struct {
-		who  person
-		edit func(*v1alpha1.OverrideSpec)
-		says string
+		who    person
+		edit   func(*v1alpha1.OverrideSpec)
+		decide string
 	}{
 		"for more than a day":     {oncall, func(s *v1alpha1.OverrideSpec) { s.ExpiresAt = in(25 * time.Hour) }, "at most 24 hours"},
 		"in the past":             {oncall, func(s *v1alpha1.OverrideSpec) { s.ExpiresAt = in(-time.Hour) }, "has to lie ahead"},
@@ -438,7 +441,7 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 		"of nothing":              {oncall, func(s *v1alpha1.OverrideSpec) { s.Bypass = nil }, "bypass"},
 		"by who may only approve": {approver, func(*v1alpha1.OverrideSpec) {}, "cannot create resource"},
 	} {
-		if _, err := r.who.override(w, rel, r.edit); err == nil || !strings.Contains(err.Error(), r.says) {
+		if _, err := r.who.override(w, rel, r.edit); err == nil || !strings.Contains(err.Error(), r.decide) {
 			t.Errorf("an Override %s: %v", name, err)
 		}
 	}
@@ -485,10 +488,11 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 	stays(w, ro, 1)
 }
 
-// TestAPersonAndTheirServiceAccountAreOne: whoever may create tokens would otherwise be as many people as there are service accounts.
+// TestAPersonAndTheirServiceAccountAreOne: a user who may create tokens could otherwise approve once for each service
+// account.
 func TestAPersonAndTheirServiceAccountAreOne(t *testing.T) {
 	t.Parallel()
-	w, ro, rel := waiting(t, asking(v1alpha1.ApprovalPolicy{Required: 2}))
+	w, ro, rel := waiting(t, withApprovals(v1alpha1.ApprovalPolicy{Required: 2}))
 	alice := someone(w, "alice", nil, "kuberik-approver")
 	alice.approves(w, rel)
 	bot := person{name: "system:serviceaccount:" + w.Namespace + ":bot"}

@@ -18,7 +18,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// grant gives a user a right in the namespace of the world.
+// grant gives a user a permission in the namespace of the test.
 func grant(w *env.World, user string, rule rbacv1.PolicyRule) {
 	w.T.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{GenerateName: user + "-"}, Rules: []rbacv1.PolicyRule{rule}}
@@ -29,7 +29,8 @@ func grant(w *env.World, user string, rule rbacv1.PolicyRule) {
 	})
 }
 
-// TestAuthorOfAScriptMayCreateJobs: a check of class script runs a pod with any service account and Secret of the namespace.
+// TestAuthorOfAScriptMayCreateJobs: a check of class script runs a pod with any service account and Secret of the
+// namespace.
 func TestAuthorOfAScriptMayCreateJobs(t *testing.T) {
 	t.Parallel()
 	const policy = "kuberik-scripts"
@@ -70,7 +71,7 @@ func TestAuthorOfAScriptMayCreateJobs(t *testing.T) {
 	}
 }
 
-// TestAuthorOfAReferenceMayGetTheSecret: the controller sends Secrets for whoever names them.
+// TestAuthorOfAReferenceMayGetTheSecret: the controller sends the Secrets that an object references.
 func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 	t.Parallel()
 	const policy = "kuberik-secrets"
@@ -118,13 +119,13 @@ func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 		"signature of a backend": place(&environments.Backend{Type: environments.BackendCluster, SignatureKeyRef: &v1alpha1.KeyRef{Name: "mine", Key: "key"}}),
 	}
 	roles := []string{"kuberik-edit", "kuberik-gatekeeper"}
-	stranger, owner, keeper := w.As("stranger", roles...), w.As("owner", roles...), w.As("keeper", roles...)
+	unprivileged, owner, secretReader := w.As("unprivileged", roles...), w.As("owner", roles...), w.As("secret-reader", roles...)
 	grant(w, "owner", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"mine"}, Verbs: []string{"get"}})
-	grant(w, "keeper", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}})
+	grant(w, "secret-reader", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}})
 	create := func(c client.Client, o client.Object) error { return c.Create(w.Ctx(), copyOf(o), client.DryRunAll) }
-	enforced(w, policy, func() error { return create(stranger, named["headersFrom of a check"]) })
+	enforced(w, policy, func() error { return create(unprivileged, named["headersFrom of a check"]) })
 	for what, o := range named {
-		if err := create(stranger, o); !refusedBy(err, policy) {
+		if err := create(unprivileged, o); !refusedBy(err, policy) {
 			t.Errorf("%s, without the right to get it: %v", what, err)
 		}
 		if err := create(owner, o); err != nil {
@@ -142,7 +143,7 @@ func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 		if err := create(owner, o); !refusedBy(err, policy) {
 			t.Errorf("%s, with the right to get one: %v", what, err)
 		}
-		if err := create(keeper, o); err != nil {
+		if err := create(secretReader, o); err != nil {
 			t.Errorf("%s, with the right to get all: %v", what, err)
 		}
 	}
@@ -150,32 +151,33 @@ func TestAuthorOfAReferenceMayGetTheSecret(t *testing.T) {
 		"a check without": web(v1alpha1.HTTPRequest{}), "a gate without": gate(v1alpha1.HTTPRequest{}), "an Environment without": place(nil),
 		"one that meets in the cluster": place(&environments.Backend{Type: environments.BackendCluster}),
 	} {
-		if err := create(stranger, o); err != nil {
+		if err := create(unprivileged, o); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	theirs := web(v1alpha1.HTTPRequest{HeadersFrom: from("theirs")})
 	w.Create(theirs)
-	if err := patch(w, stranger, theirs, `{"spec":{"http":{"url":"https://evil.example.com"}}}`); !refusedBy(err, policy) {
+	if err := patch(w, unprivileged, theirs, `{"spec":{"http":{"url":"https://evil.example.com"}}}`); !refusedBy(err, policy) {
 		t.Errorf("sending it elsewhere: %v", err)
 	}
-	if err := patch(w, stranger, theirs, `{"metadata":{"labels":{"app":"hello"}}}`); err != nil {
+	if err := patch(w, unprivileged, theirs, `{"metadata":{"labels":{"app":"hello"}}}`); err != nil {
 		t.Errorf("changing a label: %v", err)
 	}
 }
 
-// TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew: neither SkipGates nor a deleted quarantine is a way around the gates and the record.
-func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
+// TestEditorDoesNotGoPastGatesByCreatingTheRolloutAgain: neither SkipGates nor deleting the quarantine bypasses the gates
+// and the history.
+func TestEditorDoesNotGoPastGatesByCreatingTheRolloutAgain(t *testing.T) {
 	t.Parallel()
 	const policy = "kuberik-rollouts"
 	w := env.New(t)
 	w.Run(func(s *controller.Settings) { s.Options.Rollout.IgnoreAnnotations = true })
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	w.Check("test", "test", "app")
 	w.Report("test", v1alpha1.HealthHealthy)
-	ro := w.Rollout("app", env.Judged, env.Bake("1h", ""))
+	ro := w.Rollout("app", env.WithHealthChecks, env.Bake("1h", ""))
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
 	w.Report("test", v1alpha1.HealthUnhealthy)
 	w.Await(ro, "has a quarantine", func() error {
@@ -185,17 +187,17 @@ func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
 		return nil
 	})
 	editor, oncall := w.As("editor", "kuberik-edit"), w.As("oncall", "kuberik-edit", "kuberik-break-glass")
-	anew := func(name string) *v1alpha1.Rollout {
+	newRollout := func(name string) *v1alpha1.Rollout {
 		return &v1alpha1.Rollout{ObjectMeta: w.Meta(name), Spec: v1alpha1.RolloutSpec{
 			ReleasesImagePolicy: corev1.LocalObjectReference{Name: "app"}, InitialDeployment: v1alpha1.InitialDeploymentSkipGates,
 		}}
 	}
-	enforced(w, policy, func() error { return editor.Create(w.Ctx(), anew("anew"), client.DryRunAll) })
+	enforced(w, policy, func() error { return editor.Create(w.Ctx(), newRollout("recreated"), client.DryRunAll) })
 	plain := w.Rollout("plain", func(ro *v1alpha1.Rollout) { ro.Spec.Suspend = true })
 	for what, err := range map[string]error{
 		"deletes it":               editor.Delete(w.Ctx(), copyOf(ro), client.DryRunAll),
 		"deletes all":              editor.DeleteAllOf(w.Ctx(), &v1alpha1.Rollout{}, client.InNamespace(w.Namespace), client.DryRunAll),
-		"makes one that skips":     editor.Create(w.Ctx(), anew("anew")),
+		"creates one that skips":   editor.Create(w.Ctx(), newRollout("recreated")),
 		"makes one skip":           patch(w, editor, plain, `{"spec":{"initialDeployment":"SkipGates"}}`),
 		"makes another skip gates": patch(w, editor, ro, `{"spec":{"initialDeployment":"SkipGates"}}`),
 	} {
@@ -203,7 +205,7 @@ func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
 			t.Errorf("the editor %s: %v", what, err)
 		}
 	}
-	// Whoever may edit a Rollout can give it an owner that does not exist, and the garbage collector deletes it.
+	// A user who may edit a Rollout can give it an owner that does not exist, so that the garbage collector deletes it.
 	if err := patch(w, editor, ro, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":"x"}]}}`); err != nil {
 		t.Fatal(err)
 	}
@@ -213,12 +215,12 @@ func TestEditorDoesNotGoPastGatesByMakingTheRolloutAnew(t *testing.T) {
 		}
 	}
 	if err := editor.Delete(w.Ctx(), copyOf(ro)); err == nil || !strings.Contains(err.Error(), "forgets that 1.0.0 failed") {
-		t.Errorf("the message says nothing: %v", err)
+		t.Errorf("the message does not explain it: %v", err)
 	}
 	for what, err := range map[string]error{ // in this order: Go evaluates them as they are written
 		"the editor deletes one without quarantine": editor.Delete(w.Ctx(), copyOf(plain)),
-		"who is on call makes one that skips":       oncall.Create(w.Ctx(), anew("skips")),
-		"the editor changes it":                     patch(w, editor, anew("skips"), `{"spec":{"suspend":true}}`),
+		"who is on call makes one that skips":       oncall.Create(w.Ctx(), newRollout("skips")),
+		"the editor changes it":                     patch(w, editor, newRollout("skips"), `{"spec":{"suspend":true}}`),
 		"who is on call deletes it":                 oncall.Delete(w.Ctx(), copyOf(ro), client.DryRunAll),
 	} {
 		if err != nil {

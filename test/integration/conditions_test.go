@@ -18,18 +18,19 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// explained is a wrong manifest that the API server accepts, and where the controller says what is wrong with it.
+// explained is a wrong manifest that the API server accepts, and the part of the status that explains the mistake.
 type explained struct {
-	// manifests are created in this order. APP stands for a name that no other case has. The last one is looked at, unless at says which.
+	// manifests are created in this order. APP stands for a name that is unique to the case. The last object is
+	// checked, unless at is set.
 	manifests []string
-	// at is the kind of the object that is looked at, of the name APP.
+	// at is the kind of the object that is checked, with the name APP.
 	at string
-	// in is where it says so: a type of condition, blockedBy, verdicts or message.
+	// in is the part of the status: a condition type, blockedBy, verdicts or message.
 	in string
-	// reason in one word; empty where the place has none.
+	// reason is the expected reason; empty if the part has none.
 	reason string
-	// says are parts of the sentence.
-	says []string
+	// message are parts of the expected message.
+	message []string
 }
 
 const (
@@ -62,7 +63,8 @@ func override(fields string) string {
 		administrator, time.Now().Add(time.Hour).UTC().Format(time.RFC3339), fields)
 }
 
-// accepted lists what the schema cannot refuse, since it depends on other objects or has a meaning of its own.
+// accepted returns manifests that the schema cannot reject, because they depend on other objects or are valid in other
+// cases.
 func accepted() map[string]explained {
 	return map[string]explained{
 		"gate for a Rollout that does not exist": {[]string{appGate}, "", "Ready", "RolloutNotFound",
@@ -77,7 +79,7 @@ func accepted() map[string]explained {
 			[]string{"query", "release"}},
 		"gate that sends a missing Secret": {[]string{appRollout, httpGate(`url: "https://example.com/", headersFrom: [{header: Authorization, secretKeyRef: {name: token, key: token}}]`)},
 			"", "verdicts", "Refused", []string{"Secret token does not exist"}},
-		"gate that asks a metadata service": {[]string{appRollout, httpGate(`url: "http://169.254.169.254/"`)}, "", "verdicts", "Refused",
+		"gate with the URL of a metadata service": {[]string{appRollout, httpGate(`url: "http://169.254.169.254/"`)}, "", "verdicts", "Refused",
 			[]string{"address 169.254.169.254 may not be called (link-local)"}},
 		"gate that lists another version": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, allowedVersions: [v1.0.0]}")},
 			"Rollout", "blockedBy", "NotAllowed", []string{"1.0.0", "allowedVersions"}},
@@ -142,11 +144,11 @@ func accepted() map[string]explained {
 			[]string{"the tag 1.0.0 belongs to Release case"}},
 		"Approval for a gate that does not exist": {[]string{appRollout, appGate, approval("gateName: approve, releaseName: RELEASE")}, "", "Counted", "GateNotFound",
 			[]string{"Rollout APP has no gate approve; its manual gates are APP"}},
-		"Approval for a gate that asks a URL": {[]string{appRollout, httpGate(`url: "https://example.com/"`), approval("gateName: APP, releaseName: RELEASE")}, "", "Counted", "GateNotFound",
+		"Approval for a gate with a URL": {[]string{appRollout, httpGate(`url: "https://example.com/"`), approval("gateName: APP, releaseName: RELEASE")}, "", "Counted", "GateNotFound",
 			[]string{"RolloutGate APP is of class http, and only manual gates count Approvals"}},
 		"Approval that names no group": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {groups: [managers]}}}"), approval("releaseName: RELEASE")},
 			"", "Counted", "NotCounted", []string{"RolloutGate APP does not count it", "'s Approval names no group; add groups: [managers]"}},
-		"Approval by somebody who is not asked": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {users: [alice]}}}"), approval("releaseName: RELEASE")},
+		"Approval by a user who is not listed": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {users: [alice]}}}"), approval("releaseName: RELEASE")},
 			"", "Counted", "NotCounted", []string{"the gate does not ask for " + administrator}},
 	}
 }
@@ -155,8 +157,9 @@ func promotion(fields string) string {
 	return "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: APP}\nspec: {rolloutRef: {name: APP}, name: APP, environment: production, " + fields + "}"
 }
 
-// TestWrongManifestsAreExplained is about the manifests that the schema accepts and that do not do what their author wants. Each says so in
-// its status, or in that of its Rollout. TestD45WrongManifestsAreRefusedWords has those that are refused; there are at least 50 of them together.
+// TestWrongManifestsAreExplained covers manifests that the schema accepts but that do not do what their author wants.
+// The status of the object, or of its Rollout, explains the mistake. TestWrongManifestsAreRefusedWithMessages covers
+// those that the schema rejects; together there are at least 50.
 func TestWrongManifestsAreExplained(t *testing.T) {
 	t.Parallel()
 	cases := accepted()
@@ -165,9 +168,9 @@ func TestWrongManifestsAreExplained(t *testing.T) {
 	}
 	w := env.New(t)
 	w.Run(local)
-	proven(w)
+	awaitPolicies(w)
 	w.Policy("app", "1.0.0")
-	// The registry of this one answers.
+	// The registry of this case responds.
 	host := serve(t)
 	repository(w, "served", host+"/app", "pull")
 	w.Create(pullSecret(host, password))
@@ -197,34 +200,34 @@ func TestWrongManifestsAreExplained(t *testing.T) {
 			}
 			here.Await(obj, "explains the mistake", func() error { return c.found(obj, app) })
 			if c.in == v1alpha1.ConditionReady || c.in == v1alpha1.ConditionCounted || c.in == "message" {
-				column(&here, obj, named(c.says[0], app))
+				column(&here, obj, named(c.message[0], app))
 			}
 		})
 	}
 }
 
-// named puts the names of a case into a text.
+// named replaces the placeholders of a case.
 func named(text, app string) string {
 	return strings.NewReplacer("RELEASE", env.ReleaseName(app, "1.0.0"), "APP", app).Replace(text)
 }
 
-// statement is one thing that a status says.
+// statement is one part of a status.
 type statement struct{ In, Reason, Message string }
 
-// found looks for what is expected among all that an object says.
+// found returns an error unless the status of an object contains what is expected.
 func (c explained) found(obj *unstructured.Unstructured, app string) error {
 	all := statements(obj)
 	for _, s := range all {
-		missing := slices.ContainsFunc(c.says, func(text string) bool { return !strings.Contains(s.Message, named(text, app)) })
+		missing := slices.ContainsFunc(c.message, func(text string) bool { return !strings.Contains(s.Message, named(text, app)) })
 		if s.In == c.in && s.Reason == c.reason && !missing {
 			return nil
 		}
 	}
-	said, err := json.MarshalIndent(all, "", " ")
-	return fmt.Errorf("it does not say %s, %s, %q: %w\n%s", c.in, c.reason, c.says, err, said)
+	found, err := json.MarshalIndent(all, "", " ")
+	return fmt.Errorf("it does not say %s, %s, %q: %w\n%s", c.in, c.reason, c.message, err, found)
 }
 
-// statements lists what a status says: conditions, blockers, verdicts and the message.
+// statements returns the parts of a status: conditions, blockers, verdicts and the message.
 func statements(obj *unstructured.Unstructured) []statement {
 	var status struct {
 		Status struct {
@@ -254,7 +257,8 @@ func statements(obj *unstructured.Unstructured) []statement {
 	return list
 }
 
-// column fails the test unless kubectl get prints a text for an object. Of the kinds whose column MESSAGE is never blank, it has to be there.
+// column fails the test unless kubectl get prints a text for an object. Kinds with a column MESSAGE that is never blank
+// have to print it there.
 func column(w *env.World, obj *unstructured.Unstructured, text string) {
 	w.T.Helper()
 	kind := obj.GroupVersionKind()

@@ -22,8 +22,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// scenario is what happens to one Rollout. Every step waits for its effect, so that the end is the same however often the
-// controllers die on the way.
+// scenario is a sequence of steps for one Rollout. Every step waits for its effect, so that the final state does not
+// depend on crashes of the controllers.
 type scenario struct {
 	name  string
 	edit  func(*v1alpha1.Rollout)
@@ -53,7 +53,7 @@ func annotates(pairs ...string) func(*play) {
 	return func(p *play) { p.Annotate(p.ro, pairs...) }
 }
 
-// scenarios: 1.1.0 fails in all of them, until it is fixed.
+// scenarios returns the scenarios. 1.1.0 fails in all of them until it is fixed.
 func scenarios() []scenario {
 	return []scenario{
 		{name: "two releases", steps: []step{
@@ -121,19 +121,19 @@ func scenarios() []scenario {
 	}
 }
 
-// cut is one point at which the controllers die: at the nth write to a resource, before or after it took effect.
-type cut struct {
+// crashPoint is a point at which the controllers crash: the nth write to a resource, before or after it took effect.
+type crashPoint struct {
 	resource string
 	nth      int
 	fault    env.Fault
 }
 
-func (c cut) String() string {
+func (c crashPoint) String() string {
 	return fmt.Sprintf("%s %s write %d", map[env.Fault]string{env.Before: "before", env.After: "after"}[c.fault], c.resource, c.nth)
 }
 
-// run plays a scenario, with a cut or none, and returns how it ended and what was written.
-func (s scenario) run(t *testing.T, at *cut, want map[string]any) (map[string]any, []env.Call) {
+// run runs a scenario, with or without a cut, and returns the final state and the writes.
+func (s scenario) run(t *testing.T, at *crashPoint, want map[string]any) (map[string]any, []env.Call) {
 	t.Helper()
 	p := &play{World: env.New(t)}
 	first := p.Run()
@@ -141,7 +141,7 @@ func (s scenario) run(t *testing.T, at *cut, want map[string]any) (map[string]an
 	if at != nil {
 		settle = p.restart(first, *at)
 	}
-	p.flux = p.PlayFlux()
+	p.flux = p.SimulateFlux()
 	p.flux.Do(func(k *kustomizev1.Kustomization) {
 		env.Inventory("v1", p.Namespace+"_settings__ConfigMap")(k)
 		if carries(k, "VERSION", "1.1.0")() == nil && !p.fixed.Load() {
@@ -156,7 +156,7 @@ func (s scenario) run(t *testing.T, at *cut, want map[string]any) (map[string]an
 		g.Passing = &open
 	})
 	p.Policy("app", "1.0.0")
-	p.ro = p.Rollout("app", env.Judged, func(ro *v1alpha1.Rollout) {
+	p.ro = p.Rollout("app", env.WithHealthChecks, func(ro *v1alpha1.Rollout) {
 		if s.edit != nil {
 			s.edit(ro)
 		}
@@ -168,20 +168,21 @@ func (s scenario) run(t *testing.T, at *cut, want map[string]any) (map[string]an
 	}
 	settle()
 	if want != nil {
-		p.Eventually("it ends like the run that nobody disturbed", func() error {
+		p.Eventually("the final state is that of the run without crashes", func() error {
 			if diff := cmp.Diff(want, p.end()); diff != "" {
 				return errors.New(diff)
 			}
 			return nil
 		})
-	} else if err := first.AwaitQuiet(p.Ctx(), 700*time.Millisecond); err != nil {
+	} else if err := first.AwaitIdle(p.Ctx(), 700*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	return p.end(), first.Wire.Writes()
 }
 
-// restart lets the controllers die at a cut, and starts them again. What it returns waits until they run, or calls it off.
-func (p *play) restart(m *env.Manager, at cut) (settle func()) {
+// restart crashes the controllers at a cut and starts them again. The returned function waits until they run, or
+// cancels the cut.
+func (p *play) restart(m *env.Manager, at crashPoint) (settle func()) {
 	hit := make(chan struct{})
 	var mu sync.Mutex
 	seen, dead := 0, false
@@ -227,7 +228,7 @@ func (p *play) restart(m *env.Manager, at cut) (settle func()) {
 	return settle
 }
 
-// end is the state of everything, without times and what else differs from run to run.
+// end returns the final state without times and other values that differ between runs.
 func (p *play) end() map[string]any {
 	p.T.Helper()
 	k := &kustomizev1.Kustomization{ObjectMeta: p.Meta("app")}
@@ -247,7 +248,7 @@ func (p *play) end() map[string]any {
 		releases[rel.Name] = map[string]any{"spec": rel.Spec, "status": rel.Status}
 	}
 	all := map[string]any{
-		"kustomization": k.Spec, "asked": k.Annotations, "rollout": ro.Status, "annotations": ro.Annotations, "check": check.Status,
+		"kustomization": k.Spec, "request": k.Annotations, "rollout": ro.Status, "annotations": ro.Annotations, "check": check.Status,
 		"gate": gate.Status, "releases": releases,
 	}
 	text, err := json.Marshal(all)
@@ -263,10 +264,10 @@ func (p *play) end() map[string]any {
 	return masked
 }
 
-// retried is the name of a deployment that was run again, which holds when.
+// retried matches the token of a retried deployment, which contains the time.
 var retried = regexp.MustCompile(`(<uid>/[0-9]+/)[0-9]{9,}`)
 
-// mask takes out times, and evidence: that is as old as the last look at it.
+// mask removes times, and evidence, which depends on the time of the last probe.
 func mask(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -288,19 +289,19 @@ func mask(v any) {
 	}
 }
 
-// everyCut, if it is set in the environment, makes the sweep complete: about six hundred runs, five minutes of two cores.
-// Without it, every write to a Rollout and a sample of the others are cut, another one in each scenario.
-const everyCut = "KUBERIK_TEST_EVERY_CUT"
+// everyCrashPoint is an environment variable for a complete sweep: about six hundred runs, five minutes on two cores. Without
+// it, every write to a Rollout and a sample of the other writes are cut, a different sample in each scenario.
+const everyCrashPoint = "KUBERIK_TEST_EVERY_CUT"
 
-// TestCrashAtEveryWrite lets the controllers die at the writes of every scenario.
+// TestCrashAtEveryWriteEndsInTheSameState crashes the controllers at the writes of every scenario.
 func TestCrashAtEveryWriteEndsInTheSameState(t *testing.T) {
 	t.Parallel()
 	for n, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			want, writes := s.run(t, nil, nil)
-			for i, at := range cuts(writes) {
-				if os.Getenv(everyCut) == "" && at.resource != "rollouts" && i%10 != n%10 {
+			for i, at := range crashPoints(writes) {
+				if os.Getenv(everyCrashPoint) == "" && at.resource != "rollouts" && i%10 != n%10 {
 					continue
 				}
 				t.Run(at.String(), func(t *testing.T) {
@@ -312,17 +313,17 @@ func TestCrashAtEveryWriteEndsInTheSameState(t *testing.T) {
 	}
 }
 
-// cuts lists every point at which the controllers can die. Events are no part of the state.
-func cuts(writes []env.Call) []cut {
+// crashPoints returns every point at which the controllers can crash. Events are not part of the state.
+func crashPoints(writes []env.Call) []crashPoint {
 	count := map[string]int{}
-	var list []cut
+	var list []crashPoint
 	for _, w := range writes {
 		if w.Resource == "events" {
 			continue
 		}
 		count[w.Resource]++
 		for _, fault := range []env.Fault{env.Before, env.After} {
-			list = append(list, cut{w.Resource, count[w.Resource], fault})
+			list = append(list, crashPoint{w.Resource, count[w.Resource], fault})
 		}
 	}
 	return list

@@ -32,7 +32,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// published reads manifests of the public Kuberik, for the namespace and the time of a test.
+// published reads manifests of the public Kuberik, with the namespace and the time of a test.
 func published(w *env.World, file string) []*unstructured.Unstructured {
 	w.T.Helper()
 	data, err := os.ReadFile(env.File("test/integration/testdata/public/" + file))
@@ -49,7 +49,7 @@ func published(w *env.World, file string) []*unstructured.Unstructured {
 	return list
 }
 
-// store stores an object and its status as the public controllers do, and reads what became of it.
+// store stores an object and its status, as the public controllers do, and reads it back.
 func store(w *env.World, obj *unstructured.Unstructured) {
 	w.T.Helper()
 	owners := obj.GetOwnerReferences()
@@ -78,7 +78,7 @@ func store(w *env.World, obj *unstructured.Unstructured) {
 	obj.Object = created.Object
 }
 
-// vanished says what of a stored value is not in another.
+// vanished returns the fields of a stored value that another value lacks.
 func vanished(path string, stored, now any) []string {
 	switch stored := stored.(type) {
 	case map[string]any:
@@ -108,7 +108,7 @@ func vanished(path string, stored, now any) []string {
 	return nil
 }
 
-// keeps fails the test if anything of the given parts of a stored object is lost.
+// keeps fails the test if a stored object lacks anything of the given parts.
 func keeps(w *env.World, stored *unstructured.Unstructured, parts ...string) {
 	w.T.Helper()
 	now := stored.DeepCopy()
@@ -129,7 +129,7 @@ func keeps(w *env.World, stored *unstructured.Unstructured, parts ...string) {
 	}
 }
 
-// public is a cluster with the public Kuberik, whose controllers are stopped, and the staging environment of another such cluster.
+// public is a cluster with objects of the public Kuberik, and the staging environment of another such cluster.
 type public struct {
 	*env.World
 	image, api string
@@ -137,7 +137,7 @@ type public struct {
 	shop       *v1alpha1.Rollout
 }
 
-// object is one that the public controllers stored.
+// object returns a stored object of the public controllers.
 func (p *public) object(kind, name string) *unstructured.Unstructured {
 	p.T.Helper()
 	for _, o := range p.objects {
@@ -171,7 +171,7 @@ func publicCluster(t *testing.T) *public {
 		store(p.World, o)
 	}
 	p.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "github-token"}, StringData: map[string]string{"token": "production-token"}})
-	p.PlayFlux()
+	p.SimulateFlux()
 	for _, name := range []string{"shop", "baking", "deploying"} {
 		p.deployed(name, "1.1.0")
 	}
@@ -183,7 +183,7 @@ func publicCluster(t *testing.T) *public {
 	return p
 }
 
-// deployed makes a Kustomization to which the public controller has handed a version. It owned every variable.
+// deployed creates a Kustomization with a version that the public controller has written. It owned every variable.
 func (p *public) deployed(name, version string) {
 	p.T.Helper()
 	p.Kustomization(name, map[string]string{"VERSION": name})
@@ -195,7 +195,7 @@ func (p *public) deployed(name, version string) {
 	}
 }
 
-// publish pushes a version, and lets Flux find it.
+// publish pushes a version and makes Flux select it.
 func (p *public) publish(tag, revision string) {
 	p.T.Helper()
 	digest := push(p.T, p.image+":"+tag, map[string]string{
@@ -205,7 +205,7 @@ func (p *public) publish(tag, revision string) {
 	p.Select("shop", tag, digest)
 }
 
-// promote says that staging has a version, as its public controller does.
+// promote reports a version for staging, as its public controller does.
 func (p *public) promote(tag, revision string) {
 	p.T.Helper()
 	payload := fmt.Sprintf(`{"id":"13","version":{"tag":%q,"revision":%q}}`, tag, revision)
@@ -221,7 +221,7 @@ func (p *public) promote(tag, revision string) {
 	}
 }
 
-// cutOver installs ours over it, as docs/guides/migrating.md says.
+// cutOver installs this version of Kuberik, as docs/guides/migrating.md describes.
 func (p *public) cutOver() {
 	p.T.Helper()
 	if err := p.Install(p.Ctx()); err != nil {
@@ -244,7 +244,7 @@ func (p *public) cutOver() {
 	for _, o := range p.objects {
 		keeps(p.World, o, "metadata.labels", "metadata.annotations", "metadata.ownerReferences", "spec", "status")
 	}
-	// The GitHub of the test is none that a token may be sent to by default.
+	// Tokens are not sent to the GitHub of the test by default.
 	at, err := url.Parse(p.api)
 	if err != nil {
 		p.T.Fatal(err)
@@ -254,19 +254,20 @@ func (p *public) cutOver() {
 	p.Run(local)
 }
 
-// TestCutOverFromThePublicKuberik stores what the public controllers store, under their CustomResourceDefinitions, and replaces them.
+// TestCutOverFromThePublicKuberik stores objects of the public controllers, under their CustomResourceDefinitions, and
+// replaces the controllers.
 func TestCutOverFromThePublicKuberik(t *testing.T) {
 	t.Parallel()
 	p := publicCluster(t)
 	p.cutOver()
 
 	t.Run("gates are taken over or replaced", p.gates)
-	t.Run("the record goes on", p.record)
-	t.Run("what was in flight goes on", p.inFlight)
-	t.Run("a new tag goes through", p.newTag)
-	t.Run("what is wrong harms only itself", p.wrong)
+	t.Run("the history is kept", p.record)
+	t.Run("a deployment in flight continues", p.inFlight)
+	t.Run("a new tag is deployed", p.newTag)
+	t.Run("invalid objects harm only themselves", p.wrong)
 	t.Run("the dashboard keeps working", p.dashboard)
-	t.Run("reasons are those of the guide", p.reasons)
+	t.Run("reasons are as in the guide", p.reasons)
 }
 
 func (p *public) gates(t *testing.T) {
@@ -350,17 +351,18 @@ func (p *public) newTag(t *testing.T) {
 	})
 }
 
-// wrong: what our schemas refuse and an older one let through keeps its spec, gets a status and says what is wrong.
+// wrong checks objects that an older schema accepted and that this one rejects: they keep their spec and get a status
+// that explains the mistake.
 func (p *public) wrong(t *testing.T) {
 	nowhere := &v1alpha1.Rollout{ObjectMeta: p.Meta("nowhere")}
-	p.Await(nowhere, "says what is wrong", func() error { return stalled(nowhere.Status.Conditions) })
+	p.Await(nowhere, "reports the mistake", func() error { return stalled(nowhere.Status.Conditions) })
 	if n := len(nowhere.Status.History); n != 1 {
 		t.Errorf("it has %d deployments", n)
 	}
 	never := &v1alpha1.RolloutSchedule{ObjectMeta: p.Meta("never")}
-	p.Await(never, "says what is wrong", func() error { return stalled(never.Status.Conditions) })
+	p.Await(never, "reports the mistake", func() error { return stalled(never.Status.Conditions) })
 	unnamed := &environments.Environment{ObjectMeta: p.Meta("unnamed")}
-	p.Await(unnamed, "says what is wrong", func() error { return stalled(unnamed.Status.Conditions) })
+	p.Await(unnamed, "reports the mistake", func() error { return stalled(unnamed.Status.Conditions) })
 	for _, o := range p.objects {
 		if o.GetName() != "ghd-x7k2p" {
 			keeps(p.World, o, "metadata.labels", "metadata.ownerReferences", "spec")
@@ -375,8 +377,8 @@ func stalled(conditions []metav1.Condition) error {
 	return nil
 }
 
-// dashboard has the roles that the guide gives it instead of the one that goes. No controller aggregates roles here: view and
-// kuberik-view are bound apart.
+// dashboard has the roles that the guide gives it instead of the removed one. No controller aggregates roles here, so
+// view and kuberik-view are bound separately.
 func (p *public) dashboard(t *testing.T) {
 	c := p.As("dashboard", "system:aggregate-to-view", "kuberik-view", "kuberik-edit")
 	for _, list := range []client.ObjectList{
@@ -409,7 +411,7 @@ func (p *public) dashboard(t *testing.T) {
 	}
 }
 
-// reasons: alerts of before match what the guide says that they match.
+// reasons checks that existing alerts match as the guide says.
 func (p *public) reasons(t *testing.T) {
 	for _, reason := range []string{"Deploying", "BakeTimeStarted", "DeploymentSucceeded"} {
 		awaitEvent(p.World, "shop", reason)

@@ -28,10 +28,10 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// password is what no status, event or log may hold.
+// password must not be in any status, event or log.
 const password = "swordfish-8c1f"
 
-// serve starts a registry that wants a name and a password.
+// serve starts a registry that requires a user and a password.
 func serve(t *testing.T) string {
 	t.Helper()
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
@@ -47,7 +47,7 @@ func serve(t *testing.T) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// push puts an image with annotations into a registry, and returns its digest.
+// push pushes an image with annotations, and returns its digest.
 func push(t *testing.T, ref string, annotations map[string]string) string {
 	t.Helper()
 	image, ok := mutate.Annotations(empty.Image, annotations).(v1.Image)
@@ -89,12 +89,13 @@ func pullSecret(host, pass string) *corev1.Secret {
 	}
 }
 
-// TestD14DetailsArriveLate: with the pull secret of the ImageRepository, after the release.
-func TestD14DetailsArriveWhenTheRegistryAnswers(t *testing.T) {
+// TestDetailsArriveWhenTheRegistryResponds: details arrive after the release, with the pull secret of the
+// ImageRepository.
+func TestDetailsArriveWhenTheRegistryResponds(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	host := serve(t)
 	digest := push(t, host+"/app:1.0.0", map[string]string{
 		"org.opencontainers.image.version": "1.0.0+build.7", "org.opencontainers.image.revision": "3f2a91c",
@@ -108,13 +109,13 @@ func TestD14DetailsArriveWhenTheRegistryAnswers(t *testing.T) {
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	rel := &v1alpha1.Release{ObjectMeta: w.Meta("app-1.0.0-" + digest[7:15])}
-	w.Await(rel, "says that its Secret is missing", func() error {
+	w.Await(rel, "reports that its Secret is missing", func() error {
 		for _, c := range rel.Status.Conditions {
 			if c.Type == v1alpha1.ConditionDetailsRead && c.Status == metav1.ConditionFalse && strings.Contains(c.Message, `Secret "pull"`) {
 				return nil
 			}
 		}
-		return fmt.Errorf("it says %+v", rel.Status.Conditions)
+		return fmt.Errorf("its message is %+v", rel.Status.Conditions)
 	})
 
 	w.Create(pullSecret(host, password))
@@ -140,12 +141,12 @@ func TestD14DetailsArriveWhenTheRegistryAnswers(t *testing.T) {
 	})
 }
 
-// TestRegistryOnThisMachineIsNotAsked: whoever may write an ImageRepository chooses where the controller reads from.
+// TestRegistryOnThisMachineIsNotAsked: a user who may write an ImageRepository chooses where the controller reads from.
 func TestRegistryOnThisMachineIsNotAsked(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	t.Cleanup(server.Close)
@@ -154,25 +155,25 @@ func TestRegistryOnThisMachineIsNotAsked(t *testing.T) {
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseAvailable)
-	w.Await(rel, "says that the address is refused", func() error {
+	w.Await(rel, "reports that the address is refused", func() error {
 		for _, c := range rel.Status.Conditions {
 			if c.Type == v1alpha1.ConditionDetailsRead && strings.Contains(c.Message, "address 127.0.0.1 may not be called (loopback)") {
 				return nil
 			}
 		}
-		return fmt.Errorf("it says %+v", rel.Status.Conditions)
+		return fmt.Errorf("its message is %+v", rel.Status.Conditions)
 	})
 	if n := asked.Load(); n > 0 {
-		t.Errorf("it was asked %d times", n)
+		t.Errorf("it got %d requests", n)
 	}
 }
 
-// TestPasswordIsNowhere: the registry refuses, and what is said of it holds no secret.
+// TestSecretsAreInNoStatusAndNoEvent: the registry denies access, and no message contains the password.
 func TestSecretsAreInNoStatusAndNoEvent(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	host := serve(t)
 	repository(w, "app", host+"/app", "pull")
 	w.Create(pullSecret(host, "wrong-"+password))
@@ -181,7 +182,7 @@ func TestSecretsAreInNoStatusAndNoEvent(t *testing.T) {
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseAvailable)
-	w.Await(rel, "says that it could not be read", func() error {
+	w.Await(rel, "reports that it could not be read", func() error {
 		if len(rel.Status.Conditions) == 0 || rel.Status.Conditions[0].Status != metav1.ConditionFalse {
 			return errors.New("it does not")
 		}
@@ -195,12 +196,12 @@ func TestSecretsAreInNoStatusAndNoEvent(t *testing.T) {
 	}
 }
 
-// TestHangingRegistryDelaysNobody: more releases than there are workers wait for an answer that never comes.
+// TestHangingRegistryDelaysNobody: more releases than there are workers wait for a response that never comes.
 func TestHangingRegistryDelaysNobody(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	gone := make(chan struct{})
 	asked := make(chan struct{}, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -1,2 +1,3 @@
-// Package integration tests the controllers on a real API server, with the rights that ship and a Flux that is played.
+// Package integration tests the controllers on a real API server, with their permissions as installed and a simulated
+// Flux.
 package integration

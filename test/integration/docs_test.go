@@ -16,8 +16,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestEveryManifestOfTheDocsIsAccepted has the API server judge every YAML block of the guides and the README, with strict field
-// validation.
+// TestEveryManifestOfTheDocsIsAccepted sends every YAML block of the guides and the README to the API server, with
+// strict field validation.
 func TestEveryManifestOfTheDocsIsAccepted(t *testing.T) {
 	w := env.New(t)
 	files, err := filepath.Glob("../../docs/guides/*.md")
@@ -46,13 +46,14 @@ func TestEveryManifestOfTheDocsIsAccepted(t *testing.T) {
 	}
 }
 
-// TestReadmeExampleWaitsAtItsGateOverASlowLink creates the objects of the README's example in the order in which it gives them, with 40 ms
-// each way between client and API server, while the controller runs without any settling time. The first release waits at the gate.
+// TestReadmeExampleWaitsAtItsGateOverASlowLink creates the objects of the README's example in their order, with 40 ms
+// each way between client and API server, while the controller runs without a settle time. The first release waits at
+// the gate.
 func TestReadmeExampleWaitsAtItsGateOverASlowLink(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

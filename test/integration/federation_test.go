@@ -25,7 +25,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// federation is two clusters that share a registry, as clusters do, and a repository at GitHub, and nothing else.
+// federation is two clusters that share only a registry and a repository at GitHub.
 type federation struct {
 	t                   *testing.T
 	github              *githubtest.Server
@@ -50,7 +50,7 @@ func federate(t *testing.T) *federation {
 	return f
 }
 
-// join runs the controllers in a cluster, with an Environment whose controller trusts that of the other.
+// join runs the controllers in a cluster, with an Environment that trusts the login of the other controller.
 func (f *federation) join(w *env.World, name, api, token string) *stage {
 	w.Run(func(s *controller.Settings) {
 		s.Options.AllowNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -64,7 +64,7 @@ func (f *federation) join(w *env.World, name, api, token string) *stage {
 		StringData: map[string]string{"token": token, "signature": "a key that both of them know, 32 bytes and more"},
 	})
 	interval := "1s" // taken for the shortest that is allowed
-	s := &stage{World: w, flux: w.PlayFlux()}
+	s := &stage{World: w, flux: w.SimulateFlux()}
 	s.self = &environments.Environment{ObjectMeta: metav1.ObjectMeta{Name: "app"}, Spec: environments.EnvironmentSpec{
 		RolloutRef: corev1.LocalObjectReference{Name: "app"}, Name: "shop", Environment: name, RequeueInterval: &interval,
 		Backend: &environments.Backend{
@@ -75,7 +75,7 @@ func (f *federation) join(w *env.World, name, api, token string) *stage {
 	return s
 }
 
-// publish pushes a version and lets Flux of both clusters find it.
+// publish pushes a version and makes Flux of both clusters select it.
 func (f *federation) publish(tag, revision string) {
 	f.t.Helper()
 	f.github.Push(revision)
@@ -85,8 +85,8 @@ func (f *federation) publish(tag, revision string) {
 	}
 }
 
-// forge lets somebody who may write deployments, as any workflow may, say that staging is done: of a deployment of their own, and of that
-// of staging's controller.
+// forge lets a user who may write deployments, as any workflow may, report success in staging: for a deployment of
+// their own, and for that of staging's controller.
 func (f *federation) forge(revision string) {
 	f.t.Helper()
 	var ids []int64
@@ -123,7 +123,7 @@ func (f *federation) mallory(method, path string, body, into any) error {
 	return ask(f.t, "mallory-token", method, f.api+path, body, into)
 }
 
-// ask makes a request to the API of GitHub with a token.
+// ask sends a request to the API of GitHub with a token.
 func ask(t *testing.T, token, method, url string, body, into any) error {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -178,7 +178,7 @@ func TestTwoClustersMeetAtGitHub(t *testing.T) {
 	f.staging.flux.Hold()
 	f.publish("1.1.0", second)
 	f.staging.AwaitPhase(f.staging.rollout, v1alpha1.PhaseFailed, "1.1.0")
-	f.production.Await(f.production.rollout, "hears that it failed", func() error {
+	f.production.Await(f.production.rollout, "reports the failure upstream", func() error {
 		for _, b := range f.production.rollout.Status.BlockedBy {
 			if strings.Contains(b.Message, "1.1.0 is quarantined in staging") || strings.Contains(b.Message, "1.1.0 is failed in staging") {
 				return nil

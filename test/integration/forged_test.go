@@ -16,13 +16,13 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// forgery is a status that a tenant writes in their namespace, to gain something there or elsewhere.
+// forgery is a status that a tenant writes to gain something.
 type forgery struct {
 	object client.Object
 	status string
 }
 
-// forgeries say that 1.1.0 passed everywhere and that no schedule holds it, and name the gates of others as the tenant's own.
+// forgeries report that 1.1.0 passed everywhere and that no schedule holds it, and claim gates of others.
 func forgeries(s map[string]*stage, freeze *v1alpha1.RolloutSchedule) map[string]forgery {
 	infos := fmt.Sprintf(`[{"environment":"staging","environmentUrl":"https://evil.example.com/","history":[{"id":9,"timestamp":"2026-01-01T00:00:00Z",
 		"version":{"tag":"1.1.0","digest":%q},"bakeStatus":"Succeeded"}]}]`, env.Digest("1.1.0"))
@@ -35,8 +35,8 @@ func forgeries(s map[string]*stage, freeze *v1alpha1.RolloutSchedule) map[string
 	}
 }
 
-// TestForgedStatusesGainNothing: the statuses of Environments and schedules are refused to tenants, whatever roles they have. Where nothing
-// refuses them, as on a cluster without the policies, nothing that they say is believed, in the namespace of the tenant or in another.
+// TestForgedStatusesGainNothing: tenants cannot write the statuses of Environments and schedules, whatever roles they
+// have. On a cluster without the policies, which accepts them, they have no effect in any namespace.
 func TestForgedStatusesGainNothing(t *testing.T) {
 	t.Parallel()
 	s := stages(t, "staging", "production")
@@ -106,7 +106,7 @@ func TestForgedStatusesGainNothing(t *testing.T) {
 	production.AwaitPhase(production.rollout, v1alpha1.PhaseAvailable, "1.1.0")
 }
 
-// refusesStatus fails the test unless the status of an object is refused to everybody who edits in its namespace.
+// refusesStatus fails the test unless every editor of the namespace is denied writing the status of an object.
 func refusesStatus(t *testing.T, w *env.World, what string, f forgery) {
 	t.Helper()
 	if err := patchStatus(w, w.As("developer", "edit", "kuberik-view", "kuberik-edit"), f.object, f.status); !apierrors.IsForbidden(err) {
@@ -124,7 +124,7 @@ func refusesStatus(t *testing.T, w *env.World, what string, f forgery) {
 	if err := patchStatus(w, c, f.object, f.status); !apierrors.IsForbidden(err) {
 		t.Errorf("a gatekeeper writes the status of %s: %v", what, err)
 	}
-	// What they may write has no status of theirs in it.
+	// What they may write does not contain their status.
 	made := copyOf(f.object)
 	made.SetResourceVersion("")
 	made.SetUID("")

@@ -16,12 +16,12 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// settled makes a world where 1.0.0 and then 1.1.0 have become Available.
+// settled returns a namespace in which 1.0.0 and then 1.1.0 have become Available.
 func settled(t *testing.T, edit ...func(*v1alpha1.Rollout)) (*env.World, *v1alpha1.Rollout, *env.Flux) {
 	t.Helper()
 	w := env.New(t)
 	w.Run()
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", edit...)
@@ -31,7 +31,7 @@ func settled(t *testing.T, edit ...func(*v1alpha1.Rollout)) (*env.World, *v1alph
 	return w, ro, f
 }
 
-func TestD11PinAndUnpin(t *testing.T) {
+func TestPinAndUnpin(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t)
 	closed := false
@@ -48,7 +48,7 @@ func TestD11PinAndUnpin(t *testing.T) {
 	w.Patch(ro, `{"spec":{"wantedVersion":"custom-tag"}}`)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "custom-tag")
 
-	t.Run("what was newer when the person chose is not deployed again by itself", func(t *testing.T) {
+	t.Run("releases that were newer at the time of the pin are not deployed", func(t *testing.T) {
 		w.Patch(ro, `{"spec":{"wantedVersion":null}}`)
 		w.Await(ro, "is not pinned", func() error {
 			if ro.Status.ObservedGeneration != ro.Generation {
@@ -56,9 +56,9 @@ func TestD11PinAndUnpin(t *testing.T) {
 			}
 			return nil
 		})
-		w.Throughout(300*time.Millisecond, ro, "stays at what was chosen", func() error { return onHead(ro, "custom-tag") })
+		w.Consistently(300*time.Millisecond, ro, "stays at what was chosen", func() error { return onHead(ro, "custom-tag") })
 	})
-	t.Run("a release that came later is", func(t *testing.T) {
+	t.Run("a later release is deployed", func(t *testing.T) {
 		w.Select("app", "1.3.0", env.Digest("1.3.0"))
 		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.3.0")
 		wantTags(t, ro, "1.3.0", "custom-tag", "1.0.0", "1.1.0", "1.0.0")
@@ -72,7 +72,7 @@ func onHead(ro *v1alpha1.Rollout, tag string) error {
 	return nil
 }
 
-func TestForceDeployIsUsedOnceAndSaysWho(t *testing.T) {
+func TestForceDeployIsUsedOnceAndNamesThePerson(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t)
 	closed := false
@@ -92,7 +92,7 @@ func TestForceDeployIsUsedOnceAndSaysWho(t *testing.T) {
 	wantTags(t, ro, "1.2.0", "1.0.0", "1.1.0", "1.0.0")
 }
 
-func TestD10ForceDeployNeverStaysArmed(t *testing.T) {
+func TestForceDeployNeverStaysArmed(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t)
 	for _, tag := range []string{"1.1.0", "9.9.9", "1.0 0"} { // what runs, what nobody knows, and no legal tag
@@ -148,8 +148,8 @@ func TestUnblockFailedIsUsedOnce(t *testing.T) {
 	wantTags(t, ro, "1.4.0", "1.3.0", "1.2.0", "1.1.0", "1.0.0")
 }
 
-// TestD47RetryRunsTheReleaseAgain asks Flux anew, under the same entry of the history.
-func TestD47RetryRunsTheReleaseAgain(t *testing.T) {
+// TestRetryRunsTheReleaseAgain requests another reconcile from Flux, under the same entry of the history.
+func TestRetryRunsTheReleaseAgain(t *testing.T) {
 	t.Parallel()
 	w, ro, f := settled(t, env.Bake("", "1s"))
 	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta("app")}
@@ -166,26 +166,26 @@ func TestD47RetryRunsTheReleaseAgain(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
 	w.Get(k)
 	if k.Annotations[meta.ReconcileRequestAnnotation] == asked {
-		t.Error("Flux was not asked again")
+		t.Error("no new reconcile was requested from Flux")
 	}
 	if ro.Status.History[0].LastRetryTimestamp == nil || quarantined(ro, "1.2.0") {
 		t.Errorf("the retry is not recorded: %+v", ro.Status.History[0])
 	}
 	wantTags(t, ro, "1.2.0", "1.1.0", "1.0.0")
 
-	t.Run("with nothing to retry it is used up", func(t *testing.T) {
+	t.Run("without anything to retry it is removed", func(t *testing.T) {
 		w.Annotate(ro, v1alpha1.AnnotationRetry, "again")
 		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
 		awaitEvent(w, "app", "RetryIgnored")
 	})
 }
 
-// TestAnnotationOverridesCanBeTurnedOff is about the flag of the program.
+// TestAnnotationOverridesCanBeTurnedOff covers the flag of the controller.
 func TestAnnotationOverridesCanBeTurnedOff(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(func(s *controller.Settings) { s.Options.Rollout.IgnoreAnnotations = true })
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	w.Gate("approval", "app")
@@ -193,7 +193,7 @@ func TestAnnotationOverridesCanBeTurnedOff(t *testing.T) {
 		ro.Annotations = map[string]string{v1alpha1.AnnotationBypassGates: "1.0.0", v1alpha1.AnnotationForceDeploy: "1.0.0"}
 	})
 	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
-	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	w.Consistently(300*time.Millisecond, k, "is left alone", untouched(k))
 }
 
 func TestForceDeployReplacesWhatIsInFlight(t *testing.T) {
@@ -214,8 +214,8 @@ func TestForceDeployReplacesWhatIsInFlight(t *testing.T) {
 	wantTags(t, ro, "1.1.0", "1.2.0", "1.1.0", "1.0.0")
 }
 
-// TestD31IdsGrow is about the ids of deployments.
-func TestD31IdsOnlyGrow(t *testing.T) {
+// TestIDsOnlyGrow covers the IDs of deployments.
+func TestIDsOnlyGrow(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t, func(ro *v1alpha1.Rollout) { ro.Spec.VersionHistoryLimit = ptr.To[int32](2) })
 	for i, tag := range []string{"1.2.0", "1.3.0"} {
@@ -228,12 +228,13 @@ func TestD31IdsOnlyGrow(t *testing.T) {
 	wantTags(t, ro, "1.3.0", "1.2.0")
 }
 
-// TestPinToATagThatTheRegistryDoesNotHaveIsHeld: a typing error in spec.wantedVersion stays where it is until a person corrects it or insists.
+// TestPinToATagThatTheRegistryDoesNotHaveIsHeld: a typing error in spec.wantedVersion is not deployed until a person
+// corrects or confirms it.
 func TestPinToATagThatTheRegistryDoesNotHaveIsHeld(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	host := serve(t)
 	digest := push(t, host+"/app:1.0.0", nil)
 	push(t, host+"/app:2.0.0", nil)
@@ -254,7 +255,7 @@ func TestPinToATagThatTheRegistryDoesNotHaveIsHeld(t *testing.T) {
 	})
 	stays(w, ro, 1)
 	rel := &v1alpha1.Release{ObjectMeta: w.Meta("app-9.9.9")}
-	w.Await(rel, "says why it waits", func() error {
+	w.Await(rel, "reports why it waits", func() error {
 		if rel.Status.Phase != v1alpha1.ReleasePending || rel.Status.Reason != v1alpha1.ReasonUnknownVersion {
 			return fmt.Errorf("it is %s: %s", rel.Status.Phase, rel.Status.Reason)
 		}

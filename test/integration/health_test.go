@@ -17,21 +17,21 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// probed makes a world where 1.0.0 is Available, judged by a check of a class that the test answers for.
+// probed returns a namespace in which 1.0.0 is Available, with a check of a class that the test evaluates.
 func probed(t *testing.T, edit ...func(*v1alpha1.Rollout)) (*env.World, *v1alpha1.Rollout, *v1alpha1.HealthCheck) {
 	t.Helper()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	check := w.Check("probe", "test", "app")
 	w.Policy("app", "1.0.0")
-	ro := w.Rollout("app", append(edit, env.Judged)...)
+	ro := w.Rollout("app", append(edit, env.WithHealthChecks)...)
 	deploy(w, ro, "1.0.0")
 	return w, ro, check
 }
 
-// deploy takes a release to Available.
+// deploy waits until a release is Available.
 func deploy(w *env.World, ro *v1alpha1.Rollout, tag string) {
 	w.T.Helper()
 	w.Select("app", tag, env.Digest(tag))
@@ -67,13 +67,13 @@ func TestFailingCheckHaltsAndQuarantines(t *testing.T) {
 	}
 	awaitEvent(w, "app", "RolloutFailed")
 
-	t.Run("recovering afterwards changes nothing", func(t *testing.T) {
+	t.Run("a later recovery changes nothing", func(t *testing.T) {
 		w.Report("probe", v1alpha1.HealthHealthy)
 		w.Select("app", "1.2.0", env.Digest("1.2.0"))
 		w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonPreviousFailed)
 		wantTags(t, ro, "1.1.0", "1.0.0")
 	})
-	t.Run("a newer release goes out where the policy lets it", func(t *testing.T) {
+	t.Run("a newer release is deployed if afterFailure allows it", func(t *testing.T) {
 		w.Patch(ro, `{"spec":{"afterFailure":"AllowNewer","bakeTime":null}}`)
 		w.Await(ro, "waits for the check", func() error { return waitsForCheck(ro, "1.2.0") })
 		w.Report("probe", v1alpha1.HealthHealthy)
@@ -81,8 +81,8 @@ func TestFailingCheckHaltsAndQuarantines(t *testing.T) {
 	})
 }
 
-// TestD3PendingIsNoSuccess: a check that loses its verdict in the middle of the bake interrupts it.
-func TestD3PendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
+// TestPendingAtTheEndOfTheBakeIsNoSuccess: a check without a result in the middle of the bake interrupts it.
+func TestPendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := probed(t)
 	w.Patch(ro, `{"spec":{"bakeTime":"2s"}}`)
@@ -97,7 +97,7 @@ func TestD3PendingAtTheEndOfTheBakeIsNoSuccess(t *testing.T) {
 		}
 		return nil
 	})
-	w.Throughout(3*time.Second, ro, "is not Available", func() error { return inPhase(ro, v1alpha1.PhaseBaking) })
+	w.Consistently(3*time.Second, ro, "is not Available", func() error { return inPhase(ro, v1alpha1.PhaseBaking) })
 	w.Report("probe", v1alpha1.HealthHealthy)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
 	if e := ro.Status.History[0]; e.BakeEndTime.Sub(e.BakeStartTime.Time) < 2*time.Second {
@@ -144,7 +144,7 @@ func TestPauseLeavesTheVerdictToAPerson(t *testing.T) {
 	w.Report("probe", v1alpha1.HealthUnhealthy)
 	w.AwaitPhase(ro, v1alpha1.PhasePaused, "1.1.0")
 	w.Report("probe", v1alpha1.HealthHealthy)
-	w.Throughout(300*time.Millisecond, ro, "stays paused", func() error { return inPhase(ro, v1alpha1.PhasePaused) })
+	w.Consistently(300*time.Millisecond, ro, "stays paused", func() error { return inPhase(ro, v1alpha1.PhasePaused) })
 	w.Annotate(ro, v1alpha1.AnnotationRetry, "1")
 	w.Await(ro, "waits for the check", func() error { return waitsForCheck(ro, "1.1.0") })
 	w.Report("probe", v1alpha1.HealthHealthy)
@@ -152,7 +152,7 @@ func TestPauseLeavesTheVerdictToAPerson(t *testing.T) {
 	wantTags(t, ro, "1.1.0", "1.0.0")
 }
 
-func TestD22RecoveringCheckWakesWhatItBlocks(t *testing.T) {
+func TestRecoveringCheckUnblocksReleases(t *testing.T) {
 	t.Parallel()
 	w, ro, check := probed(t)
 	w.Report("probe", v1alpha1.HealthUnhealthy)
@@ -165,15 +165,15 @@ func TestD22RecoveringCheckWakesWhatItBlocks(t *testing.T) {
 	w.Await(ro, "deploys", func() error { return onHead(ro, "1.1.0") })
 }
 
-// TestD18ResetKeepsTheLastError: another Rollout may not have seen it yet.
-func TestD18ResetOfASharedCheckKeepsItsLastError(t *testing.T) {
+// TestResetOfASharedCheckKeepsItsLastError: another Rollout may not have seen it yet.
+func TestResetOfASharedCheckKeepsItsLastError(t *testing.T) {
 	t.Parallel()
 	w, ro, check := probed(t)
 	w.Report("probe", v1alpha1.HealthUnhealthy)
 	w.Report("probe", v1alpha1.HealthHealthy)
 	w.Get(check)
 	last := check.Status.LastErrorTime
-	stranger := w.Check("unrelated", "test", "other")
+	unrelated := w.Check("unrelated", "test", "other")
 	w.Report("unrelated", v1alpha1.HealthHealthy)
 
 	w.Select("app", "1.1.0", env.Digest("1.1.0"))
@@ -187,8 +187,8 @@ func TestD18ResetOfASharedCheckKeepsItsLastError(t *testing.T) {
 	if check.Status.LastErrorTime == nil || !check.Status.LastErrorTime.Equal(last) {
 		t.Errorf("the last error was at %v, now it says %v", last, check.Status.LastErrorTime)
 	}
-	w.Get(stranger)
-	if err := reports(stranger, v1alpha1.HealthHealthy); err != nil {
+	w.Get(unrelated)
+	if err := reports(unrelated, v1alpha1.HealthHealthy); err != nil {
 		t.Errorf("a check that nobody selects was reset: %v", err)
 	}
 }
@@ -200,8 +200,8 @@ func ptrText(s *string) string {
 	return *s
 }
 
-// TestD20SelectorWithoutChecksHolds: no check is no evidence.
-func TestD20SelectorThatSelectsNothingHolds(t *testing.T) {
+// TestSelectorThatSelectsNothingHolds: no check is no evidence.
+func TestSelectorThatSelectsNothingHolds(t *testing.T) {
 	t.Parallel()
 	w, ro, check := probed(t)
 	w.Patch(ro, `{"spec":{"bakeTime":"2s"}}`)
@@ -211,10 +211,10 @@ func TestD20SelectorThatSelectsNothingHolds(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseBaking, "1.1.0")
 	w.Delete(check)
 	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonNoChecks)
-	w.Throughout(3*time.Second, ro, "is not Available", func() error { return inPhase(ro, v1alpha1.PhaseBaking) })
+	w.Consistently(3*time.Second, ro, "is not Available", func() error { return inPhase(ro, v1alpha1.PhaseBaking) })
 }
 
-// TestKustomizationCheckFailsARelease is the class that looks at the inventory.
+// TestKustomizationCheckFailsAReleaseWhoseDeploymentFails covers the class kustomization.
 func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -222,12 +222,12 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	d := deployment("web")
 	w.Own("app", d)
 	w.Create(d)
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	f.Do(env.Inventory("v1", w.Namespace+"_web_apps_Deployment"))
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	check := w.Check("app", v1alpha1.HealthClassKustomization, "app")
 	w.Policy("app", "1.0.0")
-	ro := w.Rollout("app", env.Judged)
+	ro := w.Rollout("app", env.WithHealthChecks)
 	progress(w, d, true)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	f.Hold()
@@ -245,7 +245,8 @@ func TestKustomizationCheckFailsAReleaseWhoseDeploymentFails(t *testing.T) {
 	}
 }
 
-// TestReleaseWithoutChecksWaitsForItsWorkloads: with spec.wait of Flux's default, Flux is ready before a pod of the version has started.
+// TestReleaseWithoutChecksWaitsForItsWorkloads: without spec.wait, Flux is ready before a pod of the version has
+// started.
 func TestReleaseWithoutChecksWaitsForItsWorkloads(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -253,22 +254,23 @@ func TestReleaseWithoutChecksWaitsForItsWorkloads(t *testing.T) {
 	d := deployment("web")
 	w.Own("app", d)
 	w.Create(d)
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	f.Do(env.Inventory("v1", w.Namespace+"_web_apps_Deployment"))
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	b := w.AwaitBlocked(ro, "Kustomization", v1alpha1.ReasonWorkloadsNotReady)
 	if !strings.Contains(b.Message, "Deployment "+w.Namespace+"/web") {
-		t.Errorf("it says %q", b.Message)
+		t.Errorf("its message is %q", b.Message)
 	}
 	progress(w, d, false)
-	w.Throughout(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
+	w.Consistently(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
 	progress(w, d, true)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestCheckReadsNothingOfAnotherNamespace: whoever may write the status of a Kustomization can list any object in its inventory.
+// TestCheckReadsNothingOfAnotherNamespace: a user who may write the status of a Kustomization can list any object in
+// its inventory.
 func TestCheckReadsNothingOfAnotherNamespace(t *testing.T) {
 	t.Parallel()
 	victim, w := env.New(t), env.New(t)
@@ -286,9 +288,9 @@ func TestCheckReadsNothingOfAnotherNamespace(t *testing.T) {
 		check := w.Check(app, v1alpha1.HealthClassKustomization, app)
 		name := victim.Namespace + "/" + strings.Split(objects.entry, "_")[1]
 		want := "ConfigMap " + name + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + app
-		w.Await(check, "is Pending, and says nothing of the object", func() error {
+		w.Await(check, "is Pending without details of the object", func() error {
 			if got := ptrText(check.Status.Message); got != want {
-				return fmt.Errorf("it says %q", got)
+				return fmt.Errorf("its message is %q", got)
 			}
 			return reports(check, v1alpha1.HealthPending)
 		})
@@ -306,7 +308,7 @@ func deployment(name string) *appsv1.Deployment {
 	}}
 }
 
-// progress plays the controller of Deployments.
+// progress simulates the controller of Deployments.
 func progress(w *env.World, d *appsv1.Deployment, well bool) {
 	w.T.Helper()
 	w.Get(d)
@@ -329,7 +331,7 @@ func TestFailedHealthChecksOfFluxFailTheRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	f.Do(func(k *kustomizev1.Kustomization) {
 		env.FailedWith(meta.HealthCheckFailedReason)(k)
 		k.Status.LastAttemptedRevision = "main@sha1:0000"
@@ -337,6 +339,6 @@ func TestFailedHealthChecksOfFluxFailTheRelease(t *testing.T) {
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Check("app", v1alpha1.HealthClassKustomization, "app")
 	w.Policy("app", "1.0.0")
-	ro := w.Rollout("app", env.Judged)
+	ro := w.Rollout("app", env.WithHealthChecks)
 	w.AwaitPhase(ro, v1alpha1.PhaseFailed, "1.0.0")
 }

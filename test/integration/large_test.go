@@ -19,18 +19,18 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// awaitMessage waits until the status of a HealthCheck says something.
-func awaitMessage(w *env.World, check *v1alpha1.HealthCheck, says string) {
+// awaitMessage waits until the message of a HealthCheck contains a text.
+func awaitMessage(w *env.World, check *v1alpha1.HealthCheck, message string) {
 	w.T.Helper()
-	w.Await(check, fmt.Sprintf("says %q", says), func() error {
-		if m := check.Status.Message; m == nil || !strings.Contains(*m, says) {
-			return fmt.Errorf("it says %+v", check.Status)
+	w.Await(check, fmt.Sprintf("reports %q", message), func() error {
+		if m := check.Status.Message; m == nil || !strings.Contains(*m, message) {
+			return fmt.Errorf("its message is %+v", check.Status)
 		}
 		return nil
 	})
 }
 
-// enormous is a Kustomization that is as large as the API server allows: its labels, its spec and its inventory.
+// enormous creates a Kustomization that is as large as the API server allows: its labels, its spec and its inventory.
 func enormous(w *env.World, name string) {
 	w.T.Helper()
 	k := w.Kustomization(name, map[string]string{"OTHER": "another"})
@@ -49,8 +49,8 @@ func enormous(w *env.World, name string) {
 	w.Apply(name, env.Inventory("v1", slices.Repeat([]string{"ns_" + strings.Repeat("x", 200) + "__ConfigMap"}, 3000)...))
 }
 
-// TestLargeInventoriesHoldTheRelease: what is too large to be judged is not judged, and says so. The objects of a release that fails are read
-// past the cache beside objects that take a megabyte each.
+// TestLargeInventoriesHoldTheRelease: an inventory that is too large is not evaluated, and the message says so. The
+// objects of a release that fails are read from the API server, next to objects that take a megabyte each.
 func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -58,7 +58,7 @@ func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 		enormous(w, fmt.Sprint("enormous-", i))
 	}
 	w.Run(local)
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	long := env.Inventory("v1", slices.Repeat([]string{w.Namespace + "_a__ConfigMap"}, 5001)...)
 	f.Do(func(k *kustomizev1.Kustomization) {
 		switch k.Name {
@@ -71,10 +71,10 @@ func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 	app := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
-	const says = "its inventory has 5001 objects, and at most 5000 are judged: split it"
-	awaitMessage(w, w.Check("app", v1alpha1.HealthClassKustomization, app.Name), says)
+	const message = "its inventory has 5001 objects, and at most 5000 are judged: split it"
+	awaitMessage(w, w.Check("app", v1alpha1.HealthClassKustomization, app.Name), message)
 	w.Await(ro, "waits for the workloads", func() error {
-		if len(ro.Status.Targets) != 1 || ro.Status.Targets[0].Applied || !strings.Contains(ro.Status.Targets[0].Message, says) {
+		if len(ro.Status.Targets) != 1 || ro.Status.Targets[0].Applied || !strings.Contains(ro.Status.Targets[0].Message, message) {
 			return fmt.Errorf("its targets are %+v", ro.Status.Targets)
 		}
 		return nil
@@ -93,12 +93,12 @@ func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 	awaitMessage(w, w.Check("bomb", v1alpha1.HealthClassKustomization, "bomb"), "Kustomization bomb cannot be judged: it holds more than 50000 objects and lists")
 }
 
-// TestLargeJobTemplateIsNotRun: it is not even cached.
+// TestLargeJobTemplateIsNotRun: the template is not even cached.
 func TestLargeJobTemplateIsNotRun(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(local)
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	raw := []byte(`{"spec":{"template":{"metadata":{"annotations":{"a":"` + strings.Repeat("y", 1_000_000) + `"}},"spec":{"containers":[]}}}}`)
@@ -107,11 +107,11 @@ func TestLargeJobTemplateIsNotRun(t *testing.T) {
 	}}
 	check.Labels = map[string]string{"app": "app"}
 	w.Create(check)
-	w.Rollout("app", env.Judged, env.Bake("1s", "1h"))
+	w.Rollout("app", env.WithHealthChecks, env.Bake("1s", "1h"))
 	awaitMessage(w, check, "spec.script is larger than 64 KiB")
 }
 
-// TestTooManyEnvironmentsOfAGroupHold: one namespace of a group can make them, and no gate opens because of that.
+// TestTooManyEnvironmentsOfAGroupHold: one namespace of a group can create too many, which opens no gate.
 func TestTooManyEnvironmentsOfAGroupHold(t *testing.T) {
 	t.Parallel()
 	list := stages(t, "staging", "production")
@@ -124,14 +124,14 @@ func TestTooManyEnvironmentsOfAGroupHold(t *testing.T) {
 	production.start(after("e-1"))
 	production.Await(production.self, "says why it is not ready", func() error {
 		if c := ready(production.self); c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, fmt.Sprint(cluster.MaxEnvironments)) {
-			return fmt.Errorf("it says %+v", c)
+			return fmt.Errorf("its message is %+v", c)
 		}
 		return nil
 	})
 	stays(production.World, production.rollout, 0)
 }
 
-// TestObjectsWithManyLabelsAreRefused: the controller holds all labels of its own objects, since they are selected by.
+// TestObjectsWithManyLabelsAreRefused: the controller caches all labels of its own objects, because selectors use them.
 func TestObjectsWithManyLabelsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)

@@ -8,13 +8,13 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestDigestThatIsReportedLater: the ImagePolicy selects a tag before it reports the digest. The release keeps its place and gets the digest, and
-// what people approved before says nothing about the content.
+// TestDigestThatIsReportedLater: the ImagePolicy selects a tag before it reports the digest. The release keeps its
+// place and gets the digest. Earlier Approvals do not count for it.
 func TestDigestThatIsReportedLater(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.ByDigest(k)
 	w.Gate("approval", "app")
@@ -53,12 +53,12 @@ func TestDigestThatIsReportedLater(t *testing.T) {
 	wantTags(t, ro, "1.0.0")
 }
 
-// TestPinGetsTheDigestThatIsReportedLater: a version that a person pinned waits for its digest, and goes out with it.
+// TestPinGetsTheDigestThatIsReportedLater: a pinned version waits for its digest and is deployed with it.
 func TestPinGetsTheDigestThatIsReportedLater(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.ByDigest(k)
 	w.Policy("app", "")

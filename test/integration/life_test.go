@@ -16,7 +16,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestLifeOfARelease follows one release from its discovery to Available, by hand, and looks at all that can be seen of it.
+// TestLifeOfARelease follows one release from its discovery to Available, with each step done by the test, and checks
+// everything that users can see.
 func TestLifeOfARelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -28,9 +29,9 @@ func TestLifeOfARelease(t *testing.T) {
 	w.Await(check, "is healthy, before anything was released", func() error { return reports(check, v1alpha1.HealthHealthy) })
 	gate := w.Gate("approval", "app")
 	w.Policy("app", "1.0.0")
-	ro := w.Rollout("app", env.Judged, env.Bake("1s", ""))
+	ro := w.Rollout("app", env.WithHealthChecks, env.Bake("1s", ""))
 
-	// D4: a gate that says nothing lets nothing pass.
+	// An empty gate is closed.
 	blocker := w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
 	if blocker.Name != "approval" || !strings.Contains(blocker.ClearedBy, "allowedVersions") {
 		t.Errorf("the blocker does not say who can clear it: %+v", blocker)
@@ -45,24 +46,24 @@ func TestLifeOfARelease(t *testing.T) {
 		}
 		return nil
 	})
-	w.Await(gate, "says that it waits", func() error {
+	w.Await(gate, "reports that it waits", func() error {
 		if len(gate.Status.Verdicts) != 1 || gate.Status.Verdicts[0].State != v1alpha1.GatePending || gate.Status.Verdicts[0].Release != "1.0.0" {
-			return fmt.Errorf("it says %+v", gate.Status.Verdicts)
+			return fmt.Errorf("its message is %+v", gate.Status.Verdicts)
 		}
 		return nil
 	})
-	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	w.Consistently(300*time.Millisecond, k, "is left alone", untouched(k))
 
 	w.Patch(gate, `{"spec":{"allowedVersions":["1.0.0"]}}`)
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
-	w.Await(k, "is handed the version", carries(k, "VERSION", "1.0.0"))
+	w.Await(k, "gets the version", carries(k, "VERSION", "1.0.0"))
 	if k.Annotations[meta.ReconcileRequestAnnotation] == "" {
-		t.Error("Flux was not asked to reconcile")
+		t.Error("no reconcile was requested from Flux")
 	}
 	w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying)
 
-	// D2: what Flux and the check said before counts for nothing.
-	w.Throughout(700*time.Millisecond, ro, "waits for Flux", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
+	// Earlier reports of Flux and the check do not count.
+	w.Consistently(700*time.Millisecond, ro, "waits for Flux", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
 
 	w.Apply("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseBaking, "1.0.0")
@@ -75,7 +76,7 @@ func TestLifeOfARelease(t *testing.T) {
 	intentFirst(t, m.Wire.Writes())
 }
 
-// intentFirst fails the test unless the deployment was recorded before anything was handed to Flux.
+// intentFirst fails the test unless the deployment was stored before anything was handed to Flux.
 func intentFirst(t *testing.T, writes []env.Call) {
 	t.Helper()
 	intent := slices.IndexFunc(writes, func(c env.Call) bool {
@@ -113,7 +114,7 @@ func inPhase(ro *v1alpha1.Rollout, want v1alpha1.Phase) error {
 
 func reports(c *v1alpha1.HealthCheck, want v1alpha1.HealthState) error {
 	if c.Status.Status != want {
-		return fmt.Errorf("it says %q", c.Status.Status)
+		return fmt.Errorf("its message is %q", c.Status.Status)
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func TestReleasesFollowEachOther(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
@@ -141,24 +142,24 @@ func TestReleasesFollowEachOther(t *testing.T) {
 	w.AwaitRelease(ro, "1.2.0", v1alpha1.ReleasePending)
 	wantTags(t, ro, "1.0.0")
 
-	t.Run("deleting the gate wakes what waits for it", func(t *testing.T) {
+	t.Run("deleting the gate unblocks the release", func(t *testing.T) {
 		w.Delete(gate)
 		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.2.0")
 		wantTags(t, ro, "1.2.0", "1.0.0")
 	})
-	t.Run("what was skipped is superseded, what was Available stays so", func(t *testing.T) {
+	t.Run("skipped releases are Superseded, Available ones stay Available", func(t *testing.T) {
 		w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleaseSuperseded)
 		w.AwaitRelease(ro, "1.2.0", v1alpha1.ReleaseAvailable)
 		w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseAvailable)
 	})
 }
 
-// TestD48EveryReleaseIsVerifiedInTurn is about selection: Every.
-func TestD48EveryReleaseIsVerifiedInTurn(t *testing.T) {
+// TestEveryReleaseIsDeployedInTurn covers spec.selection: Every.
+func TestEveryReleaseIsDeployedInTurn(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) { ro.Spec.Selection = v1alpha1.SelectEvery })
@@ -182,7 +183,7 @@ func TestMovedTagIsANewRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.ByDigest(w.Kustomization("app", map[string]string{"VERSION": "app"}))
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
@@ -214,7 +215,7 @@ func TestSuspendFreezesAndReports(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", func(ro *v1alpha1.Rollout) { ro.Spec.Suspend = true })
@@ -222,7 +223,7 @@ func TestSuspendFreezesAndReports(t *testing.T) {
 	if ro.Status.Phase != v1alpha1.PhaseSuspended || len(ro.Status.AvailableReleases) != 1 {
 		t.Errorf("suspended, it is %s and knows %d releases", ro.Status.Phase, len(ro.Status.AvailableReleases))
 	}
-	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	w.Consistently(300*time.Millisecond, k, "is left alone", untouched(k))
 	w.Patch(ro, `{"spec":{"suspend":false}}`)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
@@ -231,12 +232,12 @@ func TestMissingImagePolicySaysSoAndRecovers(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	ro := w.Rollout("app")
 	b := w.AwaitBlocked(ro, "ImagePolicy", v1alpha1.ReasonImagePolicyNotFound)
 	if !strings.Contains(b.Message, "ImagePolicy app does not exist in the namespace") {
-		t.Errorf("it says %q", b.Message)
+		t.Errorf("its message is %q", b.Message)
 	}
 	for kind, status := range map[string]metav1.ConditionStatus{
 		v1alpha1.ConditionReleasesUpdated: metav1.ConditionFalse, v1alpha1.ConditionReady: metav1.ConditionFalse, v1alpha1.ConditionStalled: metav1.ConditionTrue,
@@ -265,18 +266,18 @@ func TestIllegalTagNeverReachesFlux(t *testing.T) {
 		t.Errorf("it became a release: %+v", ro.Status.AvailableReleases)
 	}
 	w.Select("app", "1.0.0", "sha256:not-a-digest")
-	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	w.Consistently(300*time.Millisecond, k, "is left alone", untouched(k))
 	w.AwaitBlocked(ro, "ImagePolicy", v1alpha1.ReasonIllegalTag)
 	w.Select("app", "1.0.0", env.Digest("1.0.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
 }
 
-// TestD25AnUpToDateRolloutIsQuietAndReady is about conditions that say what is true.
-func TestD25AnUpToDateRolloutIsReady(t *testing.T) {
+// TestAnUpToDateRolloutIsReady covers the conditions of a Rollout at rest.
+func TestAnUpToDateRolloutIsReady(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	f := w.PlayFlux()
+	f := w.SimulateFlux()
 	f.Hold()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")

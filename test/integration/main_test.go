@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(env.Main(m, rightsMatch)) }
 
-// carries says what a Kustomization has for a variable.
+// carries returns an error unless a Kustomization has a value for a variable.
 func carries(k *kustomizev1.Kustomization, variable, want string) func() error {
 	return func() error {
 		if k.Spec.PostBuild == nil || k.Spec.PostBuild.Substitute[variable] != want {
@@ -29,17 +29,17 @@ func carries(k *kustomizev1.Kustomization, variable, want string) func() error {
 	}
 }
 
-// untouched says that nothing was handed to a Kustomization.
+// untouched returns an error if a version was handed to a Kustomization.
 func untouched(k *kustomizev1.Kustomization) func() error {
 	return func() error {
 		if k.Spec.PostBuild != nil {
-			return fmt.Errorf("it was handed %v", k.Spec.PostBuild.Substitute)
+			return fmt.Errorf("it has %v", k.Spec.PostBuild.Substitute)
 		}
 		return nil
 	}
 }
 
-// tags lists what was deployed, newest first.
+// tags returns the deployed tags, newest first.
 func tags(ro *v1alpha1.Rollout) []string {
 	var list []string
 	for _, e := range ro.Status.History {
@@ -48,7 +48,7 @@ func tags(ro *v1alpha1.Rollout) []string {
 	return list
 }
 
-// wantTags fails the test unless these were deployed, newest first.
+// wantTags fails the test unless these tags were deployed, newest first.
 func wantTags(t *testing.T, ro *v1alpha1.Rollout, want ...string) {
 	t.Helper()
 	if got := tags(ro); !slices.Equal(got, want) {
@@ -76,14 +76,14 @@ func awaitEvent(w *env.World, name, reason string) eventsv1.Event {
 	return found
 }
 
-// quarantined says that a Rollout has taken a tag out of circulation.
+// quarantined reports whether a Rollout has quarantined a tag.
 func quarantined(ro *v1alpha1.Rollout, tag string) bool {
 	return slices.ContainsFunc(ro.Status.Quarantined, func(q v1alpha1.Quarantine) bool { return q.Tag == tag })
 }
 
 func inNamespace(w *env.World) client.ListOption { return client.InNamespace(w.Namespace) }
 
-// condition of a Rollout; the zero value if there is none.
+// condition returns a condition of a Rollout; the zero value if there is none.
 func condition(ro *v1alpha1.Rollout, kind string) metav1.Condition {
 	if c := apimeta.FindStatusCondition(ro.Status.Conditions, kind); c != nil {
 		return *c

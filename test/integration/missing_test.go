@@ -15,9 +15,9 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestGateThatIsToBeKeptAndIsNotThereHolds: the controllers cannot make gates for a while, so those of a schedule and of an Environment are
-// missing. Nothing slips through before they are made.
-func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
+// TestMissingOwnedGateHolds: while the controllers cannot create gates, those of a schedule and of an Environment are
+// missing. No release passes before they exist.
+func TestMissingOwnedGateHolds(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
@@ -27,7 +27,7 @@ func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
 		}
 		return env.Pass
 	})
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	open := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: "always"}, Spec: v1alpha1.ScheduleSpec{
 		RolloutSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}}, Action: v1alpha1.ScheduleAllow, Always: true,
@@ -66,13 +66,13 @@ func TestGateThatIsToBeKeptAndIsNotThereHolds(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestNewRolloutWaitsForGatesThatAreCreatedAfterIt creates a Rollout, and its gate only when the controller has already seen the
-// Rollout, as kubectl apply does over a slow link. The first release waits at that gate.
+// TestNewRolloutWaitsForGatesThatAreCreatedAfterIt creates a gate only after the controller has seen its Rollout, as
+// kubectl apply does over a slow link. The first release waits at that gate.
 func TestNewRolloutWaitsForGatesThatAreCreatedAfterIt(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run(func(s *controller.Settings) { s.Options.Rollout.SettleTime = 15 * time.Second })
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
@@ -89,12 +89,13 @@ func TestNewRolloutWaitsForGatesThatAreCreatedAfterIt(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestRequiredGateThatDoesNotExistHolds deploys nothing until the gate that the Rollout names exists for it and is open.
+// TestRequiredGateThatDoesNotExistHolds: a release waits until the gate that spec.requiredGates names exists and is
+// open.
 func TestRequiredGateThatDoesNotExistHolds(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	open := func(s *v1alpha1.RolloutGateSpec) { s.Passing = ptr.To(true) }

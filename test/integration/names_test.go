@@ -14,8 +14,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestAvailableOutlivesTheHistory: what a release has come to is not forgotten with the entry of the history.
-func TestWhatAReleaseCameToOutlivesTheHistory(t *testing.T) {
+// TestAvailableOutlivesTheHistory: a release stays Available after its entry was removed from the history.
+func TestAvailableOutlivesTheHistory(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t, func(ro *v1alpha1.Rollout) { ro.Spec.VersionHistoryLimit = ptr.To[int32](2) })
 	for _, tag := range []string{"1.2.0", "1.3.0"} {
@@ -26,7 +26,7 @@ func TestWhatAReleaseCameToOutlivesTheHistory(t *testing.T) {
 	wantTags(t, ro, "1.3.0", "1.2.0")
 	for _, tag := range []string{"1.0.0", "1.1.0", "1.2.0"} {
 		rel := w.AwaitRelease(ro, tag, v1alpha1.ReleaseAvailable)
-		w.Throughout(200*time.Millisecond, rel, "stays Available", func() error {
+		w.Consistently(200*time.Millisecond, rel, "stays Available", func() error {
 			if rel.Status.Phase != v1alpha1.ReleaseAvailable {
 				return fmt.Errorf("it is %s", rel.Status.Phase)
 			}
@@ -35,12 +35,12 @@ func TestWhatAReleaseCameToOutlivesTheHistory(t *testing.T) {
 	}
 }
 
-// TestD44Names: tags and names that no label could hold.
-func TestD44LongNamesAndStrangeTagsAreNoObstacle(t *testing.T) {
+// TestLongNamesAndUnusualTags uses tags and names that are not valid labels.
+func TestLongNamesAndUnusualTags(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	long := strings.Repeat("checkout-", 24) + "prod"
 	w.Kustomization("app", map[string]string{"VERSION": long})
 	w.Policy(long, "")
@@ -67,18 +67,18 @@ func TestD44LongNamesAndStrangeTagsAreNoObstacle(t *testing.T) {
 	}
 }
 
-// TestGateOfAForeignClass: its controller says when, for one digest and under the present spec.
+// TestGateOfAForeignClassOpensForTheDigestItsControllerNames: its verdict counts for one digest and the current spec.
 func TestGateOfAForeignClassOpensForTheDigestItsControllerNames(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	gate := w.Gate("change", "app", func(s *v1alpha1.RolloutGateSpec) { s.Class = "change.example.com" })
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	if b := w.AwaitBlocked(ro, "RolloutGate", "NoVerdict"); !strings.Contains(b.Message, "change.example.com") {
-		t.Errorf("it says %q", b.Message)
+		t.Errorf("its message is %q", b.Message)
 	}
 	verdict := func(digest string, generation int64) {
 		w.Get(gate)
@@ -96,17 +96,17 @@ func TestGateOfAForeignClassOpensForTheDigestItsControllerNames(t *testing.T) {
 		"a spec to come": func() { verdict(env.Digest("1.0.0"), gate.Generation+1) },
 	} {
 		wrong()
-		w.Throughout(200*time.Millisecond, k, "is left alone by a verdict for "+name, untouched(k))
+		w.Consistently(200*time.Millisecond, k, "is left alone by a verdict for "+name, untouched(k))
 	}
 	verdict(env.Digest("1.0.0"), gate.Generation)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-func TestD27OnlyTheSpecLetsTheFirstDeploymentPastGates(t *testing.T) {
+func TestOnlyTheSpecLetsTheFirstDeploymentPastGates(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Gate("approval", "app")
 	w.Policy("app", "1.0.0")

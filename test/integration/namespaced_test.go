@@ -17,7 +17,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestControllerOfOneNamespaceHasNoRightsInOthers: with the bindings of the guide, releases go out and Secrets elsewhere are not read.
+// TestControllerOfOneNamespaceHasNoRightsInOthers: with the bindings of the guide, releases are deployed, and Secrets
+// of other namespaces are not read.
 func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 	t.Parallel()
 	w := env.NewInOwnCluster(t)
@@ -44,7 +45,7 @@ func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 		}
 	}
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
@@ -58,8 +59,8 @@ func TestControllerOfOneNamespaceHasNoRightsInOthers(t *testing.T) {
 	}
 }
 
-// TestSecretsAndJobsOfSomeNamespacesOnly: with the bindings of the guide the controller works in every namespace, and reads Secrets and starts
-// Jobs in some.
+// TestSecretsAndJobsOfSomeNamespacesOnly: with the bindings of the guide, the controller works in every namespace, and
+// reads Secrets and creates Jobs in some.
 func TestSecretsAndJobsOfSomeNamespacesOnly(t *testing.T) {
 	t.Parallel()
 	w := env.NewInOwnCluster(t)
@@ -93,6 +94,6 @@ func TestSecretsAndJobsOfSomeNamespacesOnly(t *testing.T) {
 		if check.Status.Message != nil && strings.Contains(*check.Status.Message, "Secret key may not be read by the controller") {
 			return nil
 		}
-		return fmt.Errorf("it says %v", check.Status.Message)
+		return fmt.Errorf("its message is %v", check.Status.Message)
 	})
 }

@@ -19,20 +19,20 @@ import (
 
 const timeoutOfOutage = 8 * time.Second
 
-// deploying is a Rollout whose first release Flux has been handed and does not apply before it is released.
+// deploying returns a Rollout whose first release was handed to Flux, which does not apply it before Release is called.
 func deploying(w *env.World) (*v1alpha1.Rollout, *kustomizev1.Kustomization, *env.Flux) {
 	w.T.Helper()
-	flux := w.PlayFlux()
+	flux := w.SimulateFlux()
 	flux.Hold()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", env.Bake("1s", v1alpha1.Duration(timeoutOfOutage.String())))
-	w.Await(k, "is handed 1.0.0", carries(k, "VERSION", "1.0.0"))
+	w.Await(k, "gets 1.0.0", carries(k, "VERSION", "1.0.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
 	return ro, k, flux
 }
 
-// outlast waits until the wall clock has passed the time that a deployment had.
+// outlast waits until deployTimeout has passed on the wall clock.
 func outlast(w *env.World, ro *v1alpha1.Rollout) {
 	w.T.Helper()
 	over := release.Cutoff(&ro.Status.History[0]).Add(timeoutOfOutage + time.Second)
@@ -44,7 +44,7 @@ func outlast(w *env.World, ro *v1alpha1.Rollout) {
 	})
 }
 
-// wantUnharmed: the release becomes Available in its first run, and was never quarantined.
+// wantUnharmed checks that the release becomes Available in its first run, and was never quarantined.
 func wantUnharmed(w *env.World, ro *v1alpha1.Rollout) {
 	w.T.Helper()
 	w.Await(ro, "is Available or Failed", func() error {
@@ -58,7 +58,8 @@ func wantUnharmed(w *env.World, ro *v1alpha1.Rollout) {
 	}
 }
 
-// TestAControllerThatStoodStillFailsNothing: it is stopped for longer than deployTimeout, while Flux applies the release.
+// TestAControllerThatStoodStillFailsNothing: it is stopped for longer than deployTimeout, while Flux applies the
+// release.
 func TestAControllerThatStoodStillFailsNothing(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -72,7 +73,7 @@ func TestAControllerThatStoodStillFailsNothing(t *testing.T) {
 	wantUnharmed(w, ro)
 }
 
-// TestAFreshControllerFailsNothing that the one before it could not see.
+// TestAFreshControllerFailsNothing: the release was applied while no controller ran.
 func TestAFreshControllerFailsNothing(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -81,7 +82,7 @@ func TestAFreshControllerFailsNothing(t *testing.T) {
 	p.Kill()
 	outlast(w, ro)
 	w.RunProcess()
-	w.Throughout(2*time.Second, ro, "is not failed by a process that has seen nothing", func() error {
+	w.Consistently(2*time.Second, ro, "is not failed by a process that has seen nothing", func() error {
 		if len(ro.Status.Quarantined) > 0 {
 			return errors.New(*ro.Status.History[0].BakeStatusMessage)
 		}
@@ -109,7 +110,7 @@ func TestAnAPIServerThatWasAwayFailsNothing(t *testing.T) {
 	wantUnharmed(w, ro)
 }
 
-// TestDeployTimeoutOfObservedTimeFails: what a controller has watched for all that time fails as before.
+// TestDeployTimeoutOfObservedTimeFails: the controller has run for the whole time.
 func TestDeployTimeoutOfObservedTimeFails(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -130,13 +131,13 @@ func applied(k *kustomizev1.Kustomization) func() error {
 	}
 }
 
-// TestAMistakeInTheSetUpFailsNoRelease: without a Flux object, or while it is suspended, deployTimeout stands still, and the release goes on
-// once that is mended.
+// TestAMistakeInTheSetUpFailsNoRelease: without a Flux object, or while it is suspended, deployTimeout does not
+// advance, and the release continues once that is corrected.
 func TestAMistakeInTheSetUpFailsNoRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", env.Bake("1s", "2s"))
 	holds := func(reason string) {
@@ -147,7 +148,7 @@ func TestAMistakeInTheSetUpFailsNoRelease(t *testing.T) {
 			}
 			return nil
 		})
-		w.Throughout(4*time.Second, ro, "waits, and says so", func() error {
+		w.Consistently(4*time.Second, ro, "waits and reports it", func() error {
 			stalled := apimeta.FindStatusCondition(ro.Status.Conditions, v1alpha1.ConditionStalled)
 			if ro.Status.Phase != v1alpha1.PhaseDeploying || stalled.Status != metav1.ConditionTrue || stalled.Reason != reason {
 				return fmt.Errorf("it is %s, and Stalled is %+v", ro.Status.Phase, stalled)

@@ -17,15 +17,16 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// The tests of this file change the cluster for everybody. They are not parallel, so that they have it to themselves.
+// The tests of this file change the whole cluster. They are not parallel.
 
-// TestAPIServerDiesInTheMiddleOfABake and comes back. The controllers watch every namespace, as they do where they are installed.
+// TestAPIServerDiesInTheMiddleOfABake: the API server restarts. The controllers watch every namespace, as after an
+// installation.
 //
 //nolint:paralleltest // it kills the API server
 func TestAPIServerDiesInTheMiddleOfABake(t *testing.T) {
 	w := env.New(t)
 	m := w.Run(func(s *controller.Settings) { s.Namespaces = nil })
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app", env.Bake("3s", "1h"))
@@ -52,10 +53,10 @@ func TestAPIServerDiesInTheMiddleOfABake(t *testing.T) {
 	}
 }
 
-// TestPoisonStalledAlone stores objects that an older schema let through.
+// TestInvalidObjectsHarmOnlyThemselves stores objects that an older schema accepted.
 //
 //nolint:paralleltest // it changes a CRD for a while
-func TestPoisonHarmsOnlyItself(t *testing.T) {
+func TestInvalidObjectsHarmOnlyThemselves(t *testing.T) {
 	w := env.New(t)
 	permissive(w, "rollouts.kuberik.com", rolloutWith("bakeTime: forever"), func() {
 		for _, spec := range []string{
@@ -69,7 +70,7 @@ func TestPoisonHarmsOnlyItself(t *testing.T) {
 		}
 	})
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Check("check", "test", "nobody")
 	w.Policy("app", "1.0.0")
@@ -77,7 +78,7 @@ func TestPoisonHarmsOnlyItself(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 
 	var list v1alpha1.RolloutList
-	w.Eventually("each says what is wrong with it", func() error {
+	w.Eventually("each reports its mistake", func() error {
 		list = v1alpha1.RolloutList{}
 		if err := w.Admin.List(w.Ctx(), &list, inNamespace(w)); err != nil {
 			return err
@@ -97,7 +98,7 @@ func TestPoisonHarmsOnlyItself(t *testing.T) {
 	}
 }
 
-// loosen takes out of a schema what refuses values of the right type.
+// loosen removes the constraints on values from a schema.
 func loosen(schema any) {
 	m, ok := schema.(map[string]any)
 	if !ok {
@@ -111,7 +112,7 @@ func loosen(schema any) {
 	}
 }
 
-// permissive lets a kind store what its schema refuses for a while. Bad is a manifest that only the strict schema refuses.
+// permissive loosens the schema of a kind for a while. The manifest bad is rejected only by the strict schema.
 func permissive(w *env.World, name, bad string, during func()) {
 	w.T.Helper()
 	crd := &unstructured.Unstructured{}

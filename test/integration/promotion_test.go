@@ -27,7 +27,7 @@ type stage struct {
 	self    *environments.Environment
 }
 
-// stages makes a namespace for each environment, in one group, with one controller for all of them.
+// stages creates a namespace for each environment, in one group, with one controller for all of them.
 func stages(t *testing.T, names ...string) map[string]*stage {
 	t.Helper()
 	list := map[string]*stage{}
@@ -48,19 +48,19 @@ func stages(t *testing.T, names ...string) map[string]*stage {
 	}
 	first.Run(func(s *controller.Settings) { s.Namespaces = namespaces })
 	for _, s := range list {
-		s.flux = s.PlayFlux()
+		s.flux = s.SimulateFlux()
 	}
 	return list
 }
 
-// start makes what belongs to an environment, and lets it discover 1.0.0.
+// start creates the objects of an environment and makes it discover 1.0.0.
 func (s *stage) start(edits ...func(*environments.EnvironmentSpec)) {
 	s.T.Helper()
 	s.Policy("app", "1.0.0")
 	s.launch(edits...)
 }
 
-// launch makes what belongs to an environment but for what it discovers.
+// launch creates the objects of an environment.
 func (s *stage) launch(edits ...func(*environments.EnvironmentSpec)) {
 	s.T.Helper()
 	for _, edit := range edits {
@@ -79,7 +79,7 @@ func after(names ...string) func(*environments.EnvironmentSpec) {
 	}
 }
 
-// ready says how an Environment stands.
+// ready returns the condition Ready of an Environment.
 func ready(e *environments.Environment) metav1.Condition {
 	if c := apimeta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		return *c
@@ -107,7 +107,7 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.0.0")
 	production.AwaitPhase(production.rollout, v1alpha1.PhaseAvailable, "1.0.0")
 
-	t.Run("a status that tells what runs where", func(t *testing.T) {
+	t.Run("the status says what runs where", func(t *testing.T) {
 		production.Await(production.self, "shows both", func() error {
 			st := production.self.Status
 			if st.CurrentTag != "1.0.0" || st.CurrentState != "Succeeded" || len(st.EnvironmentInfos) != 2 || len(st.EnvironmentInfos[0].History) != 1 || len(st.EnvironmentInfos[1].History) != 1 {
@@ -131,13 +131,13 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 		blockedWith(production.World, production.rollout, "1.1.0 is quarantined in staging")
 		stays(production.World, production.rollout, 1)
 	})
-	t.Run("a gate that somebody deletes or opens is put back", func(t *testing.T) {
+	t.Run("a deleted or changed gate is restored", func(t *testing.T) {
 		gate := &v1alpha1.RolloutGate{ObjectMeta: production.Meta(production.self.Status.RolloutGateRef.Name)}
 		production.Get(gate)
 		production.Patch(gate, `{"spec":{"class":null,"passing":true}}`)
 		stays(production.World, production.rollout, 1)
 		production.Delete(gate)
-		production.Throughout(400*time.Millisecond, production.rollout, "stays held", func() error {
+		production.Consistently(400*time.Millisecond, production.rollout, "stays held", func() error {
 			if len(production.rollout.Status.History) != 1 {
 				return errors.New("it was deployed")
 			}
@@ -150,7 +150,7 @@ func TestPromotionFromStagingToProduction(t *testing.T) {
 			return nil
 		})
 	})
-	t.Run("the release that mends it goes all the way", func(t *testing.T) {
+	t.Run("the release that fixes it is promoted", func(t *testing.T) {
 		staging.Patch(staging.rollout, `{"spec":{"deployTimeout":null}}`)
 		staging.flux.Release()
 		staging.Select("app", "1.2.0", env.Digest("1.2.0"))
@@ -208,7 +208,7 @@ func TestEnvironmentsThatCannotBeFollowedSaySo(t *testing.T) {
 		e := s[name]
 		e.Await(e.self, "reports the cycle", func() error {
 			if c := ready(e.self); c.Reason != "Cycle" || !strings.Contains(c.Message, "a") {
-				return fmt.Errorf("it says %s: %s", c.Reason, c.Message)
+				return fmt.Errorf("its message is %s: %s", c.Reason, c.Message)
 			}
 			return nil
 		})
@@ -223,25 +223,25 @@ func TestEnvironmentsThatCannotBeFollowedSaySo(t *testing.T) {
 		Backend: &environments.Backend{Type: environments.BackendGitHub, Project: "o/r"},
 	}}
 	w.Create(nameless, away)
-	for e, says := range map[*environments.Environment]string{
+	for e, message := range map[*environments.Environment]string{
 		nameless: "spec.environment is missing", away: "Secret github-token does not exist",
 	} {
-		w.Await(e, "says what is wrong", func() error {
+		w.Await(e, "reports the mistake", func() error {
 			stalled := apimeta.IsStatusConditionTrue(e.Status.Conditions, v1alpha1.ConditionStalled)
-			if c := ready(e); !stalled || !strings.Contains(c.Message, says) {
-				return fmt.Errorf("it says %s: %s", c.Reason, c.Message)
+			if c := ready(e); !stalled || !strings.Contains(c.Message, message) {
+				return fmt.Errorf("its message is %s: %s", c.Reason, c.Message)
 			}
 			return nil
 		})
 	}
 }
 
-// TestStrangersDoNotPromote: an Environment of another group, and a second one of the same name.
-func TestStrangersDoNotPromote(t *testing.T) {
+// TestUntrustedEnvironmentsDoNotPromote: an Environment of another group, and a second one of the same name.
+func TestUntrustedEnvironmentsDoNotPromote(t *testing.T) {
 	t.Parallel()
 	s := stages(t, "staging", "production")
-	stranger := env.New(t)
-	stranger.Patch(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: stranger.Namespace}}, fmt.Sprintf(`{"metadata":{"labels":{%q:"others"}}}`, cluster.LabelGroup))
+	unrelated := env.New(t)
+	unrelated.Patch(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unrelated.Namespace}}, fmt.Sprintf(`{"metadata":{"labels":{%q:"others"}}}`, cluster.LabelGroup))
 	s["production"].start(after("staging"))
 	production := s["production"]
 	blockedWith(production.World, production.rollout, "no environment staging of this application is known")
@@ -262,8 +262,9 @@ func TestStrangersDoNotPromote(t *testing.T) {
 	}
 }
 
-// TestWhatWasGoneBackFromIsNotPromoted: what is deployed after a return does not undo it, and time after a release was replaced is no soak.
-func TestWhatWasGoneBackFromIsNotPromoted(t *testing.T) {
+// TestReplacedReleasesAreNotPromoted: a release stays unpromoted after upstream went back from it, and time after it
+// was replaced does not count as soak.
+func TestReplacedReleasesAreNotPromoted(t *testing.T) {
 	t.Parallel()
 	s := stages(t, "staging", "production")
 	staging, production := s["staging"], s["production"]
@@ -279,15 +280,15 @@ func TestWhatWasGoneBackFromIsNotPromoted(t *testing.T) {
 	}
 	production.Get(production.self)
 	gate := &v1alpha1.RolloutGate{ObjectMeta: production.Meta(production.self.Status.RolloutGateRef.Name)}
-	says := func(tag, reason, text string) {
+	reports := func(tag, reason, text string) {
 		t.Helper()
-		production.Await(gate, "says "+reason+" of "+tag, func() error {
+		production.Await(gate, "reports "+reason+" for "+tag, func() error {
 			for _, v := range gate.Status.Verdicts {
 				if v.Release == tag && v.Reason == reason && v.State != v1alpha1.GateOpen && strings.Contains(v.Message, text) {
 					return nil
 				}
 			}
-			return fmt.Errorf("it says %+v", gate.Status.Verdicts)
+			return fmt.Errorf("its message is %+v", gate.Status.Verdicts)
 		})
 	}
 
@@ -302,19 +303,19 @@ func TestWhatWasGoneBackFromIsNotPromoted(t *testing.T) {
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.1.0")
 	staging.Annotate(staging.rollout, v1alpha1.AnnotationForceDeploy, "1.0.0")
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.0.0")
-	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
+	reports("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 
 	staging.flux.Hold()
 	push("1.2.0")
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseDeploying, "1.2.0")
-	says("1.2.0", "NotAvailableUpstream", "being deployed")
-	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
+	reports("1.2.0", "NotAvailableUpstream", "being deployed")
+	reports("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 	staging.flux.Release()
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.2.0")
 	push("1.3.0") // before 1.2.0 has run for long enough
 	staging.AwaitPhase(staging.rollout, v1alpha1.PhaseAvailable, "1.3.0")
-	says("1.2.0", "Soaking", "before 1.3.0 replaced it")
-	says("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
+	reports("1.2.0", "Soaking", "before 1.3.0 replaced it")
+	reports("1.1.0", "RolledBackUpstream", "staging was rolled back from 1.1.0 to 1.0.0")
 	stays(production.World, production.rollout, 1)
 
 	soak("0s")

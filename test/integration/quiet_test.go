@@ -15,12 +15,12 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestD25QuietWorldIsLeftAlone: at rest, and after a second look at everything, nothing is written.
-func TestD25AQuietWorldIsLeftAlone(t *testing.T) {
+// TestNothingIsWrittenAtRest: at rest, and after everything is reconciled again, nothing is written.
+func TestNothingIsWrittenAtRest(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	const many = 50
 	ros := make([]*v1alpha1.Rollout, many)
 	for i := range ros {
@@ -34,61 +34,62 @@ func TestD25AQuietWorldIsLeftAlone(t *testing.T) {
 	for _, ro := range ros[1:] {
 		w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	}
-	if err := m.AwaitQuiet(w.Ctx(), 2*time.Second); err != nil {
+	if err := m.AwaitIdle(w.Ctx(), 2*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	before := len(m.Wire.Writes())
 	for _, ro := range ros {
 		w.Annotate(ro, "example.com/look", "again")
 	}
-	if err := m.AwaitQuiet(w.Ctx(), 3*time.Second); err != nil {
+	if err := m.AwaitIdle(w.Ctx(), 3*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if more := m.Wire.Writes()[before:]; len(more) > 0 {
-		t.Errorf("a quiet world was written to %d times: %v", len(more), more)
+		t.Errorf("%d writes at rest: %v", len(more), more)
 	}
-	t.Run("restarted, it is left alone as well", func(t *testing.T) {
+	t.Run("nothing is written after a restart", func(t *testing.T) {
 		if err := m.Stop(); err != nil {
 			t.Fatal(err)
 		}
 		again := w.Run()
-		if err := again.AwaitQuiet(w.Ctx(), 3*time.Second); err != nil {
+		if err := again.AwaitIdle(w.Ctx(), 3*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if more := again.Wire.Writes(); len(more) > 0 {
-			t.Errorf("a quiet world was written to %d times: %v", len(more), more)
+			t.Errorf("%d writes at rest: %v", len(more), more)
 		}
 	})
 }
 
-// TestWritesOfOneRelease counts what one release costs the API server.
+// TestWritesOfOneRelease counts the writes of one release.
 func TestWritesOfOneRelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
-	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+	if err := m.AwaitIdle(w.Ctx(), time.Second); err != nil {
 		t.Fatal(err)
 	}
 	before := len(m.Wire.Writes())
 	w.Select("app", "1.1.0", env.Digest("1.1.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
 	w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleaseAvailable)
-	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+	if err := m.AwaitIdle(w.Ctx(), time.Second); err != nil {
 		t.Fatal(err)
 	}
-	// Rollout: the intent, that it is handed over, that it is Available. Release: made, details, Deploying, that it runs, Available. The
-	// Release before: that it does not run any more. One event and the handover itself. What lost a race and is done again, or says what is
-	// stored already, changes nothing.
+	// Rollout: the decision, the hand-over, Available. Release: created, details, Deploying, running, Available. The
+	// previous Release: not running any more. One event and the hand-over itself. Conflicts and repeated writes do not
+	// count, because they change nothing.
 	writes := effective(m.Wire.Writes()[before:])
 	if len(writes) > 11 {
 		t.Errorf("%d writes: %v", len(writes), writes)
 	}
-	// On the way to Flux there are two: the intent and the handover. What is written of Release objects delays neither.
+	// Two writes come before the hand-over: the decision and the hand-over itself. Writes of Release objects delay
+	// neither.
 	var path []string
 	for _, c := range writes {
 		if env.To("rollouts", "rollouts/status", "kustomizations")(c) {
@@ -100,13 +101,13 @@ func TestWritesOfOneRelease(t *testing.T) {
 	}
 }
 
-// TestOneApprovalCostsOneWrite counts what is written to an Approval and to an Override from the moment that they are created until the release
-// is Available.
+// TestOneApprovalCostsOneWrite counts the writes to an Approval and to an Override from their creation until the
+// release is Available.
 func TestOneApprovalCostsOneWrite(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Gate("approval", "app")
 	w.Policy("app", "1.0.0")
@@ -119,7 +120,7 @@ func TestOneApprovalCostsOneWrite(t *testing.T) {
 	}
 	w.Await(past, "is in force", func() error {
 		if !apimeta.IsStatusConditionTrue(past.Status.Conditions, v1alpha1.ConditionCounted) {
-			return fmt.Errorf("it says %+v", past.Status.Conditions)
+			return fmt.Errorf("its message is %+v", past.Status.Conditions)
 		}
 		return nil
 	})
@@ -127,11 +128,11 @@ func TestOneApprovalCostsOneWrite(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	w.Await(a, "is counted", func() error {
 		if !apimeta.IsStatusConditionTrue(a.Status.Conditions, v1alpha1.ConditionCounted) {
-			return fmt.Errorf("it says %+v", a.Status.Conditions)
+			return fmt.Errorf("its message is %+v", a.Status.Conditions)
 		}
 		return nil
 	})
-	if err := m.AwaitQuiet(w.Ctx(), time.Second); err != nil {
+	if err := m.AwaitIdle(w.Ctx(), time.Second); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range []string{"approvals", "overrides"} {
@@ -141,7 +142,7 @@ func TestOneApprovalCostsOneWrite(t *testing.T) {
 	}
 }
 
-// effective leaves out what was refused as a conflict, and what repeats an earlier write.
+// effective removes conflicts and repeated writes.
 func effective(calls []env.Call) []env.Call {
 	var list []env.Call
 	for _, c := range calls {
@@ -153,7 +154,7 @@ func effective(calls []env.Call) []env.Call {
 	return list
 }
 
-// TestRetention: what retention drops has no object left; what runs and what is quarantined has.
+// TestRetentionDropsOldReleases: trimmed releases have no object left; running and quarantined ones have.
 func TestRetentionDropsOldReleases(t *testing.T) {
 	t.Parallel()
 	w, ro, f := settled(t, func(ro *v1alpha1.Rollout) {

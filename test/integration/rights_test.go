@@ -27,7 +27,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// roles reads every role that ships, by file and name.
+// roles reads every role that is installed, by file and name.
 func roles(files ...string) (map[string]rbacv1.ClusterRole, error) {
 	found := map[string]rbacv1.ClusterRole{}
 	for _, file := range files {
@@ -52,7 +52,7 @@ func roles(files ...string) (map[string]rbacv1.ClusterRole, error) {
 	return found, nil
 }
 
-// rightsMatch compares what ships with what the whole suite has used.
+// rightsMatch compares the installed permissions with those that the whole suite has used.
 func rightsMatch(c *env.Cluster) error {
 	used, denied, err := c.Permissions()
 	if err != nil {
@@ -81,7 +81,7 @@ func rightsMatch(c *env.Cluster) error {
 	return errors.Join(problems...)
 }
 
-// usedSomehow says whether the suite has shown that a right is needed.
+// usedSomehow reports whether the suite has used a permission.
 func usedSomehow(r env.Permission, used map[env.Permission]int) bool {
 	switch {
 	case used[r] > 0:
@@ -99,7 +99,7 @@ func usedSomehow(r env.Permission, used map[env.Permission]int) bool {
 	})
 }
 
-// elsewhere lists rights whose need is shown by the suites of the controllers that use them, with every verb where none is said.
+// elsewhere lists permissions that other test suites need, with every verb if none is given.
 func elsewhere() []env.Permission {
 	return []env.Permission{
 		// Schedules make gates.
@@ -158,7 +158,7 @@ func TestRolesThatShipAreNarrow(t *testing.T) {
 	}
 }
 
-// narrow fails the test for a right that no role here should have.
+// narrow fails the test for a permission that no role should have.
 func narrow(t *testing.T, role string, r env.Permission) {
 	t.Helper()
 	forPeople := strings.HasPrefix(role, "ClusterRole kuberik-view") || strings.HasPrefix(role, "ClusterRole kuberik-edit") || strings.HasPrefix(role, "ClusterRole kuberik-gatekeeper")
@@ -179,12 +179,13 @@ func narrow(t *testing.T, role string, r env.Permission) {
 	}
 }
 
-// TestWhoMayWriteTheRecord: an editor by the roles that ship, and a person with every right to the group in the namespace.
+// TestNobodyButTheControllerWritesTheRecord covers an editor with the installed roles, and a user with every permission
+// for the group in the namespace.
 func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ours := w.Check("ours", v1alpha1.HealthClassKustomization, "app")
@@ -203,12 +204,12 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	everywhere := &v1alpha1.ClusterRolloutSchedule{
 		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: closed},
 	}
-	said := &v1alpha1.Approval{ObjectMeta: w.Meta("said"), Spec: v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: administrator}}
+	approval := &v1alpha1.Approval{ObjectMeta: w.Meta("approval"), Spec: v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: administrator}}
 	past := &v1alpha1.Override{ObjectMeta: w.Meta("past"), Spec: v1alpha1.OverrideSpec{
 		RolloutName: "app", ReleaseName: rel.Name, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, Reason: "the shop is down",
 		ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: administrator,
 	}}
-	w.Create(place, schedule, said, past)
+	w.Create(place, schedule, approval, past)
 	if err := w.Admin.Create(w.Ctx(), everywhere); err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 		"status of a schedule":        func(c client.Client) error { return patchStatus(w, c, schedule, `{"status":{"active":false}}`) },
 		"status of a cluster's":       func(c client.Client) error { return patchStatus(w, c, everywhere, `{"status":{"active":false}}`) },
 		"status of a manual gate":     func(c client.Client) error { return patchStatus(w, c, manual, `{"status":{"verdicts":null}}`) },
-		"status of an Approval":       func(c client.Client) error { return patchStatus(w, c, said, counted) },
+		"status of an Approval":       func(c client.Client) error { return patchStatus(w, c, approval, counted) },
 		"status of an Override":       func(c client.Client) error { return patchStatus(w, c, past, counted) },
 		"status of one of our checks": func(c client.Client) error { return patchStatus(w, c, ours, `{"status":{"status":"Healthy"}}`) },
 	}
@@ -244,7 +245,7 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 			if err := write(c); !apierrors.IsForbidden(err) {
 				t.Errorf("%s: %s: %v", who, what, err)
 			} else if who != "an editor" && !strings.Contains(err.Error(), "written by") && !strings.Contains(err.Error(), "at the cluster scope") {
-				t.Errorf("%s: %s: the message says nothing: %v", who, what, err)
+				t.Errorf("%s: %s: the message does not explain it: %v", who, what, err)
 			}
 		}
 	}
@@ -283,13 +284,13 @@ func copyOf(obj client.Object) client.Object {
 	return c
 }
 
-// TestOneReplicaWorks: of two, one holds the lease; the other takes over when it ends.
+// TestOneReplicaOfSeveralWorks: of two replicas, one holds the lease; the other takes over when it ends.
 func TestOneReplicaOfSeveralWorks(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	elect := func(s *controller.Settings) { s.LeaderElection = true }
 	first := w.Run(elect)
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
@@ -300,7 +301,7 @@ func TestOneReplicaOfSeveralWorks(t *testing.T) {
 	if n := len(second.Wire.Writes(env.To("rollouts/status"))); n > 0 {
 		t.Errorf("the one without the lease has written %d times", n)
 	}
-	w.Throughout(3*time.Second, ro, "stays", func() error { return inPhase(ro, v1alpha1.PhaseAvailable) }) // the lease is renewed
+	w.Consistently(3*time.Second, ro, "stays", func() error { return inPhase(ro, v1alpha1.PhaseAvailable) }) // the lease is renewed
 	if err := first.Stop(); err != nil {
 		t.Fatal(err)
 	}

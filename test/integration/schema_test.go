@@ -21,7 +21,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// parse reads a manifest into the namespace of a test.
+// parse parses a manifest into the namespace of a test.
 func parse(w *env.World, manifest string) *unstructured.Unstructured {
 	w.T.Helper()
 	obj := &unstructured.Unstructured{}
@@ -47,13 +47,13 @@ func environmentWith(fields string) string {
 	return "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {name: app}, name: shop, " + fields + "}"
 }
 
-// refusal is a wrong manifest that the API server refuses, and parts of what it says.
+// refusal is a manifest that the API server rejects, and parts of the error message.
 type refusal struct {
 	manifest string
-	says     []string
+	message  []string
 }
 
-// refusals lists what the schema refuses.
+// refusals returns manifests that the schema rejects.
 func refusals() map[string]refusal {
 	return map[string]refusal{
 		"wantedVersion empty":                     {rolloutWith(`wantedVersion: ""`), []string{"wantedVersion", "legal image tag", "remove the field to unpin"}},
@@ -99,16 +99,16 @@ func refusals() map[string]refusal {
 		"gate of class http without http":         {gateWith(`class: http`), []string{"class http needs the field http"}},
 		"gate with http of another class":         {gateWith(`class: manual, http: {url: "https://a.b/"}`), []string{"the field http is for class http"}},
 		"gate with approvals of another class":    {gateWith(`class: x.example.com, approvals: {required: 1}`), []string{"the field approvals is for class manual"}},
-		"gate open to all that asks approvals":    {gateWith(`passing: true, approvals: {required: 1}`), []string{"passing: true opens the gate for everybody"}},
+		"gate open for all with approvals":        {gateWith(`passing: true, approvals: {required: 1}`), []string{"passing: true opens the gate for everybody"}},
 		"gate that lists half a digest":           {gateWith(`allowedVersions: ["1.0.0@sha256:abc"]`), []string{"spec.allowedVersions", "a tag and its whole digest", "kubectl get rel"}},
 		"gate that lists an image":                {gateWith(`allowedVersions: ["reg/app:1.0.0@sha256:abc"]`), []string{"write a tag such as 1.2.0"}},
-		"gate that asks nobody":                   {gateWith(`approvals: {from: {}}`), []string{"name users, groups or both"}},
-		"gate that asks for no approvals":         {gateWith(`approvals: {required: 0}`), []string{"required", "greater than or equal to 1"}},
+		"gate without approvers":                  {gateWith(`approvals: {from: {}}`), []string{"name users, groups or both"}},
+		"gate that requires 0 approvals":          {gateWith(`approvals: {required: 0}`), []string{"required", "greater than or equal to 1"}},
 		"gate whose approvals last no time":       {gateWith(`approvals: {expireAfter: 0s}`), []string{"expireAfter is more than 0"}},
-		"gate that asks a path":                   {gateWith(`http: {url: "/approve"}`), []string{"write an absolute URL"}},
+		"gate with a path as its URL":             {gateWith(`http: {url: "/approve"}`), []string{"write an absolute URL"}},
 		"gate with two bodies":                    {gateWith(`http: {url: "https://a.b/", body: x, bodyExpression: release.tag}`), []string{"give either body or bodyExpression"}},
 		"approval of nothing":                     {"kind: Approval\nmetadata: {name: a}\nspec: {decision: Approve, user: me}", []string{"spec.releaseName: Required value: name the Release", "kubectl get rel"}},
-		"approval of nobody":                      {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, decision: Approve}", []string{"spec.user: Required value", "kubectl auth whoami"}},
+		"approval without a user":                 {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, decision: Approve}", []string{"spec.user: Required value", "kubectl auth whoami"}},
 		"approval without a decision":             {"kind: Approval\nmetadata: {name: a}\nspec: {releaseName: r, user: me}", []string{"spec.decision: Required value: write Approve or Reject"}},
 		"schedule for nothing":                    {"kind: RolloutSchedule\nmetadata: {name: s}\nspec: {always: true}", []string{"spec.rolloutSelector: Required value: select Rollouts by their labels"}},
 		"environment of no application":           {"apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: e}\nspec: {rolloutRef: {name: app}}", []string{"spec.name: Required value: name the application"}},
@@ -136,12 +136,12 @@ func refusals() map[string]refusal {
 	}
 }
 
-// TestD45WrongManifestsAreRefusedWithWords is about the manifests that the schema refuses. TestWrongManifestsAreExplained has those that it
-// accepts.
-func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
+// TestWrongManifestsAreRefusedWithMessages covers manifests that the schema rejects. TestWrongManifestsAreExplained
+// covers those that it accepts.
+func TestWrongManifestsAreRefusedWithMessages(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	// Where one of our own sentences explains the mistake, it stands alone.
+	// If a message of a validation rule explains the mistake, it is the only one.
 	noise := []string{"should match '", "type conversion error"}
 	for name, c := range refusals() {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
-			for _, text := range c.says {
+			for _, text := range c.message {
 				if !strings.Contains(err.Error(), text) {
 					t.Errorf("the message lacks %q:\n%v", text, err)
 				}
@@ -168,7 +168,7 @@ func TestD45WrongManifestsAreRefusedWithWords(t *testing.T) {
 	}
 }
 
-// TestPublicManifestsAreAccepted holds every field of the published interface.
+// TestPublicManifestsAreAccepted covers every field of the published API.
 func TestPublicManifestsAreAccepted(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -218,7 +218,7 @@ spec:
 `,
 		"environment, fields of both shapes":   "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: both}\nspec: {rolloutRef: {name: app}, name: shop, environment: b, interval: 1m, requeueInterval: 1m, backend: {type: github, project: acme/shop, secret: t, secretRef: {name: t}}}",
 		"environment, as in the documentation": "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: docs}\nspec: {rolloutRef: {name: app}, name: staging, backend: {type: github, project: acme/shop}}",
-		"environment that is never asked":      "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: never}\nspec: {rolloutRef: {name: app}, name: shop, environment: a, backend: {type: github, project: acme/shop}, requeueInterval: 0s}",
+		"environment with interval 0":          "apiVersion: environments.kuberik.com/v1alpha1\nkind: Environment\nmetadata: {name: never}\nspec: {rolloutRef: {name: app}, name: shop, environment: a, backend: {type: github, project: acme/shop}, requeueInterval: 0s}",
 		"check of a Kustomization":             "kind: HealthCheck\nmetadata: {name: k, annotations: {healthcheck.kuberik.com/kustomization: flux-system/app, healthcheck.kuberik.com/requeue-interval: 10s}}\nspec: {class: kustomization}",
 		"check of a Kustomization, by field":   "kind: HealthCheck\nmetadata: {name: k2}\nspec: {class: kustomization, kustomization: {name: app}}",
 		"check without class, as Datadog's":    "kind: HealthCheck\nmetadata: {name: datadog-check-x, labels: {kuberik.com/managed-by: datadog-controller}}\nspec: {}",
@@ -255,21 +255,22 @@ func lost(t *testing.T, path string, want, got any) {
 	}
 }
 
-// TestD39GateWithoutSpecHarmsNobody: one that was stored under the published schema belongs to no Rollout, and says so.
+// TestGateWithoutSpecHarmsNobody: a gate that was stored under the published schema belongs to no Rollout, and its
+// status says so.
 //
 //nolint:paralleltest // it changes a CRD for a while
-func TestD39GateWithoutSpecHarmsNobody(t *testing.T) {
+func TestGateWithoutSpecHarmsNobody(t *testing.T) {
 	w := env.New(t)
 	bare := "kind: RolloutGate\nmetadata: {name: bare}"
 	permissive(w, "rolloutgates.kuberik.com", bare, func() {
 		w.Eventually("the permissive schema is served", func() error { return w.Admin.Create(w.Ctx(), parse(w, bare)) })
 	})
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	gate := &v1alpha1.RolloutGate{ObjectMeta: w.Meta("bare")}
-	w.Await(gate, "says that it holds nothing", func() error {
+	w.Await(gate, "reports that it holds nothing", func() error {
 		if len(gate.Status.Conditions) == 0 || gate.Status.Conditions[0].Reason != "NoRollout" {
-			return fmt.Errorf("it says %+v", gate.Status.Conditions)
+			return fmt.Errorf("its message is %+v", gate.Status.Conditions)
 		}
 		return nil
 	})
@@ -286,7 +287,7 @@ func TestReleasesCannotBeChanged(t *testing.T) {
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	rel := w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying)
-	// Whoever has every right there is, and the name of the controller, which the policy looks at.
+	// A user with every permission, and the name of the controller, which the policy allows.
 	cfg := rest.CopyConfig(w.Plane.Config())
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: env.ServiceAccount, Groups: []string{"system:masters"}}
 	controller, err := client.New(cfg, client.Options{Scheme: w.Admin.Scheme()})
@@ -333,7 +334,7 @@ func TestShortNamesAndCategory(t *testing.T) {
 	}
 }
 
-// TestTables asks for what kubectl get prints.
+// TestTablesSayWhatRunsAndWhatWaits reads what kubectl get prints.
 func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -342,7 +343,7 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	w.Policy("app", "1.0.0")
 	check := w.Check("app", v1alpha1.HealthClassKustomization, "app")
 	gate := w.Gate("approval", "app")
-	ro := w.Rollout("app", env.Judged)
+	ro := w.Rollout("app", env.WithHealthChecks)
 	w.AwaitBlocked(ro, "RolloutGate", "AwaitingApproval")
 	w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleasePending)
 	w.Await(gate, "has a verdict", func() error {
@@ -377,13 +378,13 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	}
 }
 
-// table is the first row that the API server prints for a kind, by column.
+// table returns the first row that the API server prints for a kind, by column.
 func table(t *testing.T, w *env.World, resource string) map[string]string {
 	t.Helper()
 	return printed(t, w, v1alpha1.GroupVersion.String(), resource)
 }
 
-// printed is the first row that the API server prints for a kind or an object, by column, those of kubectl get -o wide among them.
+// printed returns the first row for a kind or an object, by column, including those of kubectl get -o wide.
 func printed(t *testing.T, w *env.World, version, path string) map[string]string {
 	t.Helper()
 	transport, err := rest.HTTPClientFor(w.Plane.Config())

@@ -16,11 +16,11 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-func TestD16EveryVariableOfARolloutMoves(t *testing.T) {
+func TestEveryVariableOfARolloutIsWritten(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app", "SIDECAR": "app", "TAG_3": "app"})
 	second := w.Kustomization("jobs", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
@@ -44,12 +44,12 @@ func TestD16EveryVariableOfARolloutMoves(t *testing.T) {
 	}
 }
 
-// TestD42RolloutsShareAKustomization without touching what is not theirs.
-func TestD42RolloutsShareAKustomization(t *testing.T) {
+// TestRolloutsShareAKustomization: neither changes the variables of the other.
+func TestRolloutsShareAKustomization(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	k := w.Kustomization("shared", map[string]string{"A_VERSION": "a", "B_VERSION": "b"})
 	edit := k.DeepCopy()
 	edit.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"CLUSTER": "prod"}, SubstituteFrom: []kustomizev1.SubstituteReference{{Kind: "ConfigMap", Name: "vars"}}}
@@ -90,13 +90,13 @@ func TestD42RolloutsShareAKustomization(t *testing.T) {
 	}
 }
 
-// TestSuspendedTargetHoldsARelease: Flux writes the generation and the reconcile request it has seen while it is suspended too.
+// TestSuspendedTargetHoldsARelease: while suspended, Flux also writes the observed generation and the handled request.
 func TestSuspendedTargetHoldsARelease(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		kind   string
-		object func(*env.World) client.Object
-		says   string
+		kind    string
+		object  func(*env.World) client.Object
+		message string
 	}{
 		"a Kustomization": {"Kustomization", func(w *env.World) client.Object { return w.Kustomization("app", map[string]string{"VERSION": "app"}) },
 			"it is suspended: flux resume kustomization app --namespace "},
@@ -109,16 +109,16 @@ func TestSuspendedTargetHoldsARelease(t *testing.T) {
 			t.Parallel()
 			w := env.New(t)
 			w.Run()
-			w.PlayFlux()
+			w.SimulateFlux()
 			target := c.object(w)
 			check := w.Check("app", v1alpha1.HealthClassKustomization, "app")
 			w.Policy("app", "1.0.0")
-			ro := w.Rollout("app", env.Judged)
+			ro := w.Rollout("app", env.WithHealthChecks)
 			w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 			w.Patch(target, `{"spec":{"suspend":true}}`)
 			w.Select("app", "1.1.0", env.Digest("1.1.0"))
-			w.Await(ro, "says what to do", func() error {
-				if b := ro.Status.BlockedBy; len(b) == 0 || b[0].Kind != c.kind || b[0].Reason != v1alpha1.ReasonTargetSuspended || b[0].Message != c.says+w.Namespace {
+			w.Await(ro, "reports what to do", func() error {
+				if b := ro.Status.BlockedBy; len(b) == 0 || b[0].Kind != c.kind || b[0].Reason != v1alpha1.ReasonTargetSuspended || b[0].Message != c.message+w.Namespace {
 					return fmt.Errorf("it is blocked by %+v", b)
 				}
 				return nil
@@ -127,7 +127,7 @@ func TestSuspendedTargetHoldsARelease(t *testing.T) {
 				w.Get(target)
 				return fluxHandled(target)
 			})
-			w.Throughout(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
+			w.Consistently(2*time.Second, ro, "is held", func() error { return inPhase(ro, v1alpha1.PhaseDeploying) })
 			if _, ok := target.(*kustomizev1.Kustomization); ok {
 				w.Await(check, "is Pending", func() error { return reports(check, v1alpha1.HealthPending) })
 			}
@@ -137,7 +137,7 @@ func TestSuspendedTargetHoldsARelease(t *testing.T) {
 	}
 }
 
-// fluxHandled says that Flux has written the generation and the reconcile request of an object.
+// fluxHandled returns an error unless Flux has written the generation and the reconcile request of an object.
 func fluxHandled(target client.Object) error {
 	var observed int64
 	var handled string
@@ -153,8 +153,9 @@ func fluxHandled(target client.Object) error {
 	return nil
 }
 
-// TestD2OCIRepositoryEvidence: the generation of the Kustomization does not change, so only the artifact tells.
-func TestD2OCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
+// TestOCIRepositoryWaitsForTheArtifactToBeApplied: the generation of the Kustomization does not change, so only the
+// artifact is evidence.
+func TestOCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
@@ -164,16 +165,16 @@ func TestD2OCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseDeploying, "1.0.0")
-	w.Await(repo, "is handed the version", func() error {
+	w.Await(repo, "gets the version", func() error {
 		if repo.Spec.Reference.Tag != "1.0.0" || repo.Annotations[meta.ReconcileRequestAnnotation] == "" {
 			return errors.New("it is not")
 		}
 		return nil
 	})
 	deploying := func() error { return inPhase(ro, v1alpha1.PhaseDeploying) }
-	w.Throughout(300*time.Millisecond, ro, "waits for the artifact", deploying)
+	w.Consistently(300*time.Millisecond, ro, "waits for the artifact", deploying)
 	w.Fetch("app")
-	w.Throughout(300*time.Millisecond, ro, "waits until it is applied", deploying)
+	w.Consistently(300*time.Millisecond, ro, "waits until it is applied", deploying)
 	w.Apply("app")
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	w.Get(k)
@@ -182,7 +183,7 @@ func TestD2OCIRepositoryWaitsForTheArtifactToBeApplied(t *testing.T) {
 	}
 }
 
-// TestMovedTagUnderARelease: the registry serves something else than what was discovered.
+// TestArtifactOfAnotherDigestIsNotApplied: the registry serves other content than was discovered.
 func TestArtifactOfAnotherDigestIsNotApplied(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -194,9 +195,9 @@ func TestArtifactOfAnotherDigestIsNotApplied(t *testing.T) {
 	w.Await(&sourcev1.OCIRepository{ObjectMeta: w.Meta("app")}, "exists", func() error { return nil })
 	w.Fetch("app", func(r *sourcev1.OCIRepository) { r.Status.Artifact.Revision = "1.0.0@" + env.Digest("moved") })
 	w.Apply("app")
-	w.Await(ro, "says what is served", func() error {
+	w.Await(ro, "reports the served digest", func() error {
 		if b := ro.Status.BlockedBy; len(b) == 0 || !strings.Contains(b[0].Message, env.Digest("moved")) {
-			return fmt.Errorf("it says %+v", b)
+			return fmt.Errorf("its message is %+v", b)
 		}
 		return nil
 	})
@@ -205,7 +206,7 @@ func TestArtifactOfAnotherDigestIsNotApplied(t *testing.T) {
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-func TestD17FieldsThatWinOverTheTagAreReported(t *testing.T) {
+func TestFieldsThatWinOverTheTagAreReported(t *testing.T) {
 	t.Parallel()
 	for field, ref := range map[string]*sourcev1.OCIRepositoryRef{
 		"semver": {SemVer: "1.x", Tag: "0.9.0"}, "digest": {Digest: env.Digest("pinned"), Tag: "0.9.0"},
@@ -214,13 +215,13 @@ func TestD17FieldsThatWinOverTheTagAreReported(t *testing.T) {
 			t.Parallel()
 			w := env.New(t)
 			w.Run()
-			w.PlayFlux()
+			w.SimulateFlux()
 			repo, _ := w.Repository("app", "app", ref)
 			w.Policy("app", "1.0.0")
 			ro := w.Rollout("app")
 			b := w.AwaitBlocked(ro, "OCIRepository", v1alpha1.ReasonTargetOverridden)
 			if !strings.Contains(b.Message, "spec.ref."+field) {
-				t.Errorf("it says %q", b.Message)
+				t.Errorf("its message is %q", b.Message)
 			}
 			if c := condition(ro, v1alpha1.ConditionStalled); c.Status != "True" {
 				t.Errorf("Stalled is %s", c.Status)
@@ -235,7 +236,7 @@ func TestD17FieldsThatWinOverTheTagAreReported(t *testing.T) {
 	}
 }
 
-func TestD13DriftIsPutBackAndSaid(t *testing.T) {
+func TestDriftIsCorrectedAndReported(t *testing.T) {
 	t.Parallel()
 	w, ro, _ := settled(t)
 	k := &kustomizev1.Kustomization{ObjectMeta: w.Meta("app")}
@@ -249,28 +250,28 @@ func TestD13DriftIsPutBackAndSaid(t *testing.T) {
 	wantTags(t, ro, "1.1.0", "1.0.0")
 }
 
-func TestD13LateTargetGetsTheVersion(t *testing.T) {
+func TestLateTargetGetsTheVersion(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
 	w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonNoTargets)
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	late := w.Kustomization("late", map[string]string{"VERSION": "app"})
-	w.Await(late, "is handed what runs", carries(late, "VERSION", "1.0.0"))
+	w.Await(late, "gets the running version", carries(late, "VERSION", "1.0.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 	wantTags(t, ro, "1.0.0")
 }
 
-// TestD41OneTargetThatRefuses: the others get the version, and the Rollout says what is wrong.
-func TestD41TargetThatRefusesKeepsNoOtherFromItsVersion(t *testing.T) {
+// TestTargetThatRefusesDoesNotDelayOthers: the other targets get the version, and the Rollout reports the error.
+func TestTargetThatRefusesDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	m.Wire.SetFault(func(c env.Call) env.Fault {
 		if c.Writes() && c.Resource == "kustomizations" && c.Name == "bad" {
 			return env.Refuse
@@ -281,22 +282,22 @@ func TestD41TargetThatRefusesKeepsNoOtherFromItsVersion(t *testing.T) {
 	good := w.Kustomization("good", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
-	w.Await(good, "is handed the version", carries(good, "VERSION", "1.0.0"))
+	w.Await(good, "gets the version", carries(good, "VERSION", "1.0.0"))
 	b := w.AwaitBlocked(ro, "Rollout", v1alpha1.ReasonWriteFailed)
 	if !strings.Contains(b.Message, `Kustomization "bad"`) || len(ro.Status.History) != 1 {
-		t.Errorf("it says %q, with %d deployments", b.Message, len(ro.Status.History))
+		t.Errorf("its message is %q, with %d deployments", b.Message, len(ro.Status.History))
 	}
 	m.Wire.SetFault(nil)
-	w.Await(bad, "is handed the version", carries(bad, "VERSION", "1.0.0"))
+	w.Await(bad, "gets the version", carries(bad, "VERSION", "1.0.0"))
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
-// TestListThatFailsOpensNothing: the gates cannot be asked past the cache, so nothing is handed over.
+// TestGateListThatFailsOpensNothing: the gates cannot be read from the API server, so nothing is handed over.
 func TestGateListThatFailsOpensNothing(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
 	m := w.Run()
-	w.PlayFlux()
+	w.SimulateFlux()
 	refused := make(chan struct{}, 100)
 	m.Wire.SetFault(func(c env.Call) env.Fault {
 		if c.Verb == "list" && c.Resource == "rolloutgates" {
@@ -313,7 +314,7 @@ func TestGateListThatFailsOpensNothing(t *testing.T) {
 	ro := w.Rollout("app")
 	<-refused
 	<-refused
-	w.Throughout(300*time.Millisecond, k, "is left alone", untouched(k))
+	w.Consistently(300*time.Millisecond, k, "is left alone", untouched(k))
 	m.Wire.SetFault(nil)
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }

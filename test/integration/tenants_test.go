@@ -16,7 +16,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// tarpit accepts connections and never answers. It counts those that are open.
+// tarpit accepts connections and never responds. It counts the open ones.
 type tarpit struct {
 	net.Listener
 	mu         sync.Mutex
@@ -55,7 +55,7 @@ func (p *tarpit) count(n int) {
 	p.most = max(p.most, p.open)
 }
 
-// counts says how many connections are open, and how many were open at the same time.
+// counts returns how many connections are open, and the most that were open at the same time.
 func (p *tarpit) counts() (open, most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,14 +66,14 @@ func (p *tarpit) request() v1alpha1.HTTPRequest {
 	return v1alpha1.HTTPRequest{URL: "http://" + p.Addr().String()}
 }
 
-// Shares of one namespace, as docs/guides/tenants.md has them.
+// Shares of one namespace, as in docs/guides/tenants.md.
 const (
 	shareOfProbes = 32
 	shareOfGates  = 8
 	shareOfReads  = 4
 )
 
-// besiege fills the share of a namespace of everything that calls out.
+// besiege uses up the share of a namespace for everything that sends requests.
 func besiege(w *env.World, probes, gates, reads *tarpit) {
 	w.T.Helper()
 	forever, often, most := v1alpha1.Duration("5m"), v1alpha1.Duration("1s"), int32(10)
@@ -107,26 +107,26 @@ func besiege(w *env.World, probes, gates, reads *tarpit) {
 	})
 }
 
-// TestOneNamespaceStarvesNoOther: one namespace has everything that it can have wait for servers that never answer. In another, releases
-// go out as before, through a check, a gate and the details of an image.
+// TestOneNamespaceStarvesNoOther: in one namespace everything waits for servers that never respond. In another,
+// releases are deployed as usual, with a check, a gate and image details.
 func TestOneNamespaceStarvesNoOther(t *testing.T) {
 	t.Parallel()
 	w, attacker := env.New(t), env.New(t)
 	w.Run(local, func(s *controller.Settings) { s.Namespaces = []string{w.Namespace, attacker.Namespace} })
-	w.PlayFlux()
-	o, host := newOracle(t), serve(t)
+	w.SimulateFlux()
+	o, host := newCheckServer(t), serve(t)
 	repository(w, "app", host+"/app", "pull")
 	w.Create(pullSecret(host, password))
 	w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "")
-	w.Gate("api", "app", o.asks)
+	w.Gate("api", "app", o.gate)
 	often := v1alpha1.Duration("1s")
 	check := &v1alpha1.HealthCheck{ObjectMeta: w.Meta("probe")}
 	check.Labels = map[string]string{"app": "app"}
 	check.Spec.Class, check.Spec.Interval = new(v1alpha1.HealthClassHTTP), &often
 	check.Spec.HTTP = &v1alpha1.HTTPCheck{HTTPRequest: v1alpha1.HTTPRequest{URL: o.URL + "/healthy"}, ExpectedStatus: []string{"403"}}
 	w.Create(check)
-	ro := w.Rollout("app", env.Judged, env.Bake("1s", "1m"))
+	ro := w.Rollout("app", env.WithHealthChecks, env.Bake("1s", "1m"))
 	release := func(tag string) time.Duration {
 		start := time.Now()
 		digest := push(t, host+"/app:"+tag, map[string]string{"org.opencontainers.image.revision": tag})
@@ -164,7 +164,7 @@ func TestOneNamespaceStarvesNoOther(t *testing.T) {
 		}
 	}
 
-	t.Run("what is deleted asks no more", func(t *testing.T) {
+	t.Run("deleted objects send no requests", func(t *testing.T) {
 		if err := w.Admin.DeleteAllOf(t.Context(), &v1alpha1.HealthCheck{}, client.InNamespace(attacker.Namespace)); err != nil {
 			t.Fatal(err)
 		}

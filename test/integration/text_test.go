@@ -13,7 +13,7 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// TestTextOfPeopleIsOneLine: what people write is shown on terminals, where escape and direction characters make another text of it.
+// TestTextOfPeopleIsOneLine: terminals show text that people write, and escape or direction characters would change it.
 func TestTextOfPeopleIsOneLine(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -54,10 +54,10 @@ func TestTextOfPeopleIsOneLine(t *testing.T) {
 	}
 }
 
-// administrator is who the tests act as.
+// administrator is the user of the tests.
 const administrator = "admin"
 
-// TestOverridePrintsWhenItEnds: kubectl prints a date column as an age, and a time ahead as <invalid>.
+// TestOverridePrintsWhenItEnds: kubectl prints a date column as an age, and a future time as <invalid>.
 func TestOverridePrintsWhenItEnds(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)

@@ -21,13 +21,13 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// stolen is the way to the API server of somebody who holds the token of the controller.
+// stolen returns a client with the token of the controller.
 func stolen(w *env.World) client.Client {
 	w.T.Helper()
 	return impersonate(w, env.ServiceAccount, "system:serviceaccounts", "system:serviceaccounts:kuberik-system")
 }
 
-// impersonate is the way to the API server of a user in groups.
+// impersonate returns a client for a user in groups.
 func impersonate(w *env.World, user string, groups ...string) client.Client {
 	w.T.Helper()
 	cfg := rest.CopyConfig(w.Plane.Config())
@@ -39,7 +39,7 @@ func impersonate(w *env.World, user string, groups ...string) client.Client {
 	return c
 }
 
-// enforced waits until the API server refuses what a policy forbids: a policy that was just installed takes a moment.
+// enforced waits until a new admission policy is in force.
 func enforced(w *env.World, policy string, forbidden func() error) {
 	w.T.Helper()
 	w.Eventually("the policy "+policy+" is enforced", func() error {
@@ -50,7 +50,7 @@ func enforced(w *env.World, policy string, forbidden func() error) {
 	})
 }
 
-// TestTokenOfTheControllerWritesVersionsOnly: whoever takes the token over hands other versions to Flux at most.
+// TestTokenOfTheControllerWritesVersionsOnly: with a stolen token, one can only hand other versions to Flux.
 func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
@@ -144,7 +144,8 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 	}
 }
 
-// TestTokenOfTheControllerRunsChecksOnly: it makes Jobs for health checks, and none that reaches beyond its namespace.
+// TestTokenOfTheControllerRunsChecksOnly: with a stolen token, one can create Jobs for health checks only, without
+// access beyond their namespace.
 func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	t.Parallel()
 	const policy = "kuberik-controller-jobs"
@@ -166,7 +167,7 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	}
 	create := func(j *batchv1.Job) error { return thief.Create(w.Ctx(), j, client.DryRunAll) }
 	attacks := map[string]*batchv1.Job{
-		"of nobody":               job(func(j *batchv1.Job) { j.OwnerReferences = nil }),
+		"without owner":           job(func(j *batchv1.Job) { j.OwnerReferences = nil }),
 		"of a check, in part":     job(func(j *batchv1.Job) { j.OwnerReferences[0].Controller = nil }),
 		"of something else":       job(func(j *batchv1.Job) { j.OwnerReferences[0].Kind = "ConfigMap" }),
 		"of another group":        job(func(j *batchv1.Job) { j.OwnerReferences[0].APIVersion = "example.com/v1" }),
@@ -218,7 +219,7 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 		"on a chosen node":       pod(func(p *corev1.PodSpec) { p.NodeName = "control-plane" }),
 		"before everything else": pod(func(p *corev1.PodSpec) { p.PriorityClassName = "system-node-critical" }),
 	}
-	enforced(w, policy, func() error { return create(attacks["of nobody"].DeepCopy()) })
+	enforced(w, policy, func() error { return create(attacks["without owner"].DeepCopy()) })
 	for what, j := range attacks {
 		if err := create(j); !refusedBy(err, policy) {
 			t.Errorf("a Job %s: %v", what, err)
@@ -237,7 +238,7 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	}
 }
 
-// sidecars gives a pod as many containers and fields as a policy has to have a budget for.
+// sidecars gives a pod as many containers and fields as the cost limit of a policy has to allow.
 func sidecars(p *corev1.PodSpec) {
 	handler := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(80)}}
 	for i := range 50 {
@@ -257,7 +258,7 @@ func sidecars(p *corev1.PodSpec) {
 	}
 }
 
-// refusedBy reports whether a policy has refused a request, rather than something that looked at it earlier.
+// refusedBy reports whether a policy has denied a request, and not something before it.
 func refusedBy(err error, policy string) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy+"'")
 }
