@@ -32,18 +32,23 @@ var reasonSections = []struct{ path, anchor, title string }{
 	{"internal/controller/approval", "approval", "Approval and Override: condition Counted"},
 	{"api/environments/v1alpha1", "environment", "Environment: conditions"},
 	{"internal/controller/environment", "environment-gate", "Environment: its gate"},
+	{"api/v1alpha1/events.go", "event", "Rollout: events"},
+	{"internal/controller/schedule", "schedule-event", "RolloutSchedule and ClusterRolloutSchedule: events"},
+	{"internal/controller/datadog", "datadog-event", "DatadogMonitor: events"},
 }
 
 type reason struct{ name, value, meaning, todo string }
 
 var (
-	reasonName  = regexp.MustCompile(`^[rR]eason[A-Z]`)
+	reasonName  = regexp.MustCompile(`^([rR]eason|[eE]vent)[A-Z]`)
 	reasonValue = regexp.MustCompile(`^[A-Z][A-Za-z]+$`)
-	reasonStart = regexp.MustCompile(`^[rR]eason\w+(:| means that) `)
+	reasonStart = regexp.MustCompile(`^([rR]eason|[eE]vent)\w+(:| means that) `)
 	// fieldName matches the name or the path of a field, which starts in lower case.
 	fieldName = regexp.MustCompile(`^[a-z]+([.][a-z]|[A-Z])`)
 	// reasonFuncs are the functions that take a reason, and the index of that argument.
-	reasonFuncs = map[string]int{"condition": 2, "setProblem": 0, "notCounted": 0}
+	reasonFuncs = map[string]int{"condition": 2, "setProblem": 0, "notCounted": 0, "Eventf": 3}
+	// reasonTypes are the types with a reason that may be set by position, and the index of that field.
+	reasonTypes = map[string]int{"Event": 1, "Notice": 0, "statusEvent": 1}
 )
 
 func TestReasonsAreDocumented(t *testing.T) {
@@ -95,10 +100,13 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 }
 
+// sectionOf returns the section of a file: its own, or that of its folder.
 func sectionOf(path string) string {
-	for _, s := range reasonSections {
-		if path == s.path || filepath.ToSlash(filepath.Dir(path)) == s.path {
-			return s.path
+	for _, p := range []string{path, filepath.ToSlash(filepath.Dir(path))} {
+		for _, s := range reasonSections {
+			if p == s.path {
+				return p
+			}
 		}
 	}
 	return ""
@@ -150,6 +158,10 @@ func literalReasons(file *ast.File) (list []string) {
 					add(n.Rhs[i])
 				}
 			}
+		case *ast.CompositeLit:
+			for _, e := range positionalReasons(n) {
+				add(e)
+			}
 		case *ast.CallExpr:
 			if i, ok := reasonFuncs[funcName(n.Fun)]; ok && i < len(n.Args) {
 				add(n.Args[i])
@@ -157,6 +169,34 @@ func literalReasons(file *ast.File) (list []string) {
 		}
 		return true
 	})
+	return list
+}
+
+// positionalReasons returns the reasons that a literal of reasonTypes sets by position, also as an element of a slice or a map.
+func positionalReasons(lit *ast.CompositeLit) (list []ast.Expr) {
+	element, literals := lit.Type, []ast.Expr{lit}
+	switch t := lit.Type.(type) {
+	case *ast.ArrayType:
+		element, literals = t.Elt, lit.Elts
+	case *ast.MapType:
+		element, literals = t.Value, lit.Elts
+	}
+	name, ok := element.(*ast.Ident)
+	if !ok {
+		return nil
+	}
+	i, ok := reasonTypes[name.Name]
+	if !ok {
+		return nil
+	}
+	for _, e := range literals {
+		if kv, ok := e.(*ast.KeyValueExpr); ok {
+			e = kv.Value
+		}
+		if c, ok := e.(*ast.CompositeLit); ok && i < len(c.Elts) {
+			list = append(list, c.Elts[i])
+		}
+	}
 	return list
 }
 

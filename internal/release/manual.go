@@ -71,12 +71,12 @@ func retry(s *situation) (Decision, bool) {
 	h := s.head()
 	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationRetry, value}}, Again: s.Now}
 	if h == nil || statusOf(h) != v1alpha1.BakeFailed && s.stage != stagePaused {
-		d.Notices = []Notice{{"RetryIgnored", "there is no failed or paused release to retry"}}
+		d.Notices = []Notice{{v1alpha1.EventRetryIgnored, "there is no failed or paused release to retry"}}
 		return d, true
 	}
 	e := s.retried(h)
 	d.Actions = append(d.Actions, Lift{Release: version.Identity(e.Version)}, Amend{e})
-	d.Notices = []Notice{{"Retried", "retries " + e.Version.Tag}}
+	d.Notices = []Notice{{v1alpha1.EventRetried, "retries " + e.Version.Tag}}
 	return d, true
 }
 
@@ -112,12 +112,12 @@ func liftQuarantine(s *situation) (Decision, bool) {
 	tag = version.Clean(tag, 128)
 	switch {
 	case len(d.Actions) == 1:
-		d.Notices = []Notice{{"LiftQuarantineIgnored", "lift-quarantine is ignored: " + tag + " is not quarantined"}}
+		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, "lift-quarantine is ignored: " + tag + " is not quarantined"}}
 	case strings.TrimSpace(reason) == "":
 		d.Actions = d.Actions[:1]
-		d.Notices = []Notice{{"LiftQuarantineIgnored", fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>")}}
+		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>")}}
 	default:
-		d.Notices = []Notice{{"QuarantineLifted", tag + " may be deployed automatically again: " + version.Clean(strings.TrimSpace(reason), 256)}}
+		d.Notices = []Notice{{v1alpha1.EventQuarantineLifted, tag + " may be deployed automatically again: " + version.Clean(strings.TrimSpace(reason), 256)}}
 	}
 	return d, true
 }
@@ -176,7 +176,7 @@ func ignoreUnblock(s *situation) (Decision, bool) {
 	}
 	return Decision{
 		Actions: []Action{Handle{v1alpha1.AnnotationUnblockFailed, value}},
-		Notices: []Notice{{"UnblockIgnored", "there is no failed release to unblock"}},
+		Notices: []Notice{{v1alpha1.EventUnblockIgnored, "there is no failed release to unblock"}},
 		Again:   s.Now,
 	}, true
 }
@@ -184,7 +184,7 @@ func ignoreUnblock(s *situation) (Decision, bool) {
 func (s *situation) ignoreForce(tag, why string) Decision {
 	return Decision{
 		Actions: []Action{Handle{v1alpha1.AnnotationForceDeploy, tag}},
-		Notices: []Notice{{"ForceDeployIgnored", "force-deploy of " + version.Clean(tag, 128) + " is ignored: " + why}},
+		Notices: []Notice{{v1alpha1.EventForceDeployIgnored, "force-deploy of " + version.Clean(tag, 128) + " is ignored: " + why}},
 		Again:   s.Now,
 	}
 }

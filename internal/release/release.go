@@ -239,56 +239,56 @@ func gateEvidence(gates []v1alpha1.RolloutGateStatusSummary) []v1alpha1.GateEvid
 	return list
 }
 
-// Event is something that happened to a Rollout.
+// Event is an event of a Rollout.
 type Event struct {
 	// Type is Normal or Warning.
 	Type string
-	// Reason in one word.
+	// Reason is one of the constants of this file.
 	Reason string
-	// Message with the values.
+	// Message describes the event.
 	Message string
-	// Release that it is about; empty if it is about none.
+	// Release is the related release; empty if there is none.
 	Release v1alpha1.ReleaseIdentity
 }
 
-// Events says what happened between two statuses, and what the decision noticed. Nothing changed: nothing happened. A
-// deployment that is judged at once gets one event, at its end.
+// Events returns the events for the difference between two statuses, and the notices of the decision. A deployment that
+// ends immediately gets one event, at its end.
 func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d Decision) []Event {
 	var events []Event
 	for _, n := range d.Notices {
 		events = append(events, Event{corev1.EventTypeNormal, n.Reason, n.Message, v1alpha1.ReleaseIdentity{}})
 	}
 	for _, a := range d.Actions {
-		events = append(events, ofAction(a)...)
+		events = append(events, actionEvents(a)...)
 	}
-	if h, added := overruled(before, after); len(added) > 0 {
-		events = append(events, Event{corev1.EventTypeWarning, "Overridden", h.Version.Tag + " is let past what held it: " + excuses(added), version.Identity(h.Version)})
+	if h, added := newOverrides(before, after); len(added) > 0 {
+		events = append(events, Event{corev1.EventTypeWarning, v1alpha1.EventOverridden, h.Version.Tag + " is let past what held it: " + excuses(added), version.Identity(h.Version)})
 	}
 	long := spec.BakeTime != nil || spec.HealthCheckSelector != nil
 	for i := len(after.History) - 1; i >= 0; i-- {
-		if e := happened(find(before.History, after.History[i].ID), &after.History[i], long); e != nil {
+		if e := deploymentEvent(find(before.History, after.History[i].ID), &after.History[i], long); e != nil {
 			events = append(events, *e)
 		}
 	}
 	return events
 }
 
-// ofAction is the event of an action that a person may want to know of.
-func ofAction(a Action) []Event {
+// actionEvents returns the events of an action.
+func actionEvents(a Action) []Event {
 	switch a := a.(type) {
 	case Ask:
-		return []Event{requested(a)}
+		return []Event{approvalRequested(a)}
 	case Pin:
 		if a.Drift {
-			return []Event{{corev1.EventTypeWarning, "DriftCorrected", "put " + a.Version.Tag +
+			return []Event{{corev1.EventTypeWarning, v1alpha1.EventDriftCorrected, "put " + a.Version.Tag +
 				" back where it had been changed: deploy another version with force-deploy or spec.wantedVersion, and keep the field out of manifests and charts", version.Identity(a.Version)}}
 		}
 	}
 	return nil
 }
 
-// overruled is the newest deployment, with the Overrides that have just let it past something.
-func overruled(before, after v1alpha1.RolloutStatus) (h *v1alpha1.DeploymentHistoryEntry, added []v1alpha1.UsedOverride) {
+// newOverrides returns the newest deployment with the Overrides that it has just used.
+func newOverrides(before, after v1alpha1.RolloutStatus) (h *v1alpha1.DeploymentHistoryEntry, added []v1alpha1.UsedOverride) {
 	if len(after.History) == 0 {
 		return nil, nil
 	}
@@ -299,14 +299,14 @@ func overruled(before, after v1alpha1.RolloutStatus) (h *v1alpha1.DeploymentHist
 	return h, added
 }
 
-// requested asks people for their approval.
-func requested(a Ask) Event {
+// approvalRequested returns the event that requests approval.
+func approvalRequested(a Ask) Event {
 	id := a.Requested[len(a.Requested)-1]
 	var gates []string
 	for _, v := range a.Shut {
 		gates = append(gates, v.Gate+" (opened by "+v.ClearedBy+")")
 	}
-	return Event{corev1.EventTypeNormal, "ApprovalRequested", id.Tag + " waits for approval at " + strings.Join(gates, ", "), id}
+	return Event{corev1.EventTypeNormal, v1alpha1.EventApprovalRequested, id.Tag + " waits for approval at " + strings.Join(gates, ", "), id}
 }
 
 func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.DeploymentHistoryEntry {
@@ -318,28 +318,28 @@ func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.Deploymen
 	return nil
 }
 
-// happened is the event of one deployment, or nil.
-func happened(before, after *v1alpha1.DeploymentHistoryEntry, long bool) *Event {
+// deploymentEvent returns the event for a change of a deployment, or nil.
+func deploymentEvent(before, after *v1alpha1.DeploymentHistoryEntry, long bool) *Event {
 	id, status := version.Identity(after.Version), statusOf(after)
 	switch {
 	case before != nil && before.PausedTime == nil && after.PausedTime != nil:
-		return &Event{corev1.EventTypeWarning, "Paused", id.Tag + " is paused: " + text(after.BakeStatusMessage), id}
+		return &Event{corev1.EventTypeWarning, v1alpha1.EventPaused, id.Tag + " is paused: " + text(after.BakeStatusMessage), id}
 	case before != nil && statusOf(before) == status, status == v1alpha1.BakeDeploying && !long:
 		return nil
 	}
-	return eventOf(status, id, map[v1alpha1.BakeStatus]*string{
+	return stateEvent(status, id, map[v1alpha1.BakeStatus]*string{
 		v1alpha1.BakeDeploying: after.Message, v1alpha1.BakeFailed: after.BakeStatusMessage, v1alpha1.BakeCancelled: after.BakeStatusMessage,
 	}[status])
 }
 
-// eventOf is the event of a state that a deployment has come to, or nil.
-func eventOf(status v1alpha1.BakeStatus, id v1alpha1.ReleaseIdentity, detail *string) *Event {
+// stateEvent returns the event for a new state of a deployment, or nil.
+func stateEvent(status v1alpha1.BakeStatus, id v1alpha1.ReleaseIdentity, detail *string) *Event {
 	e, ok := map[v1alpha1.BakeStatus]Event{
-		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, "Deploying", "deploying " + id.Tag, id},
-		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, "BakeTimeStarted", id.Tag + " is applied and healthy, and bakes", id},
-		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, "DeploymentSucceeded", id.Tag + " is Available", id},
-		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, "RolloutFailed", id.Tag + " failed", id},
-		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, "BakeTimeCancelled", id.Tag + " is cancelled", id},
+		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, v1alpha1.EventDeploying, "deploying " + id.Tag, id},
+		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, v1alpha1.EventBakeTimeStarted, id.Tag + " is applied and healthy, and bakes", id},
+		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, v1alpha1.EventDeploymentSucceeded, id.Tag + " is Available", id},
+		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, v1alpha1.EventRolloutFailed, id.Tag + " failed", id},
+		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, v1alpha1.EventBakeTimeCancelled, id.Tag + " is cancelled", id},
 	}[status]
 	if !ok {
 		return nil

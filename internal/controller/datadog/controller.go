@@ -141,6 +141,11 @@ func (c *Controller) remove(
 	return nil
 }
 
+// eventHealthCheckExists means that a HealthCheck with the name of the monitor exists and does not belong to it.
+//
+// To do: rename or delete the HealthCheck.
+const eventHealthCheckExists = "HealthCheckExists"
+
 // reportNameTaken emits an event that another HealthCheck has the name. It emits none for the check of a deleted
 // monitor with the same name, which the garbage collector is about to delete.
 func (c *Controller) reportNameTaken(
@@ -152,6 +157,6 @@ func (c *Controller) reportNameTaken(
 		)
 		return
 	}
-	c.events.Eventf(monitor, check, corev1.EventTypeWarning, "HealthCheckExists", "MakeHealthCheck",
+	c.events.Eventf(monitor, check, corev1.EventTypeWarning, eventHealthCheckExists, "MakeHealthCheck",
 		"HealthCheck %s exists and does not belong to this monitor: rename or delete it", check.Name)
 }

@@ -123,6 +123,14 @@ func countRollouts(n int32) string {
 // statusEvent is an event about a change of the status.
 type statusEvent struct{ kind, reason, note string }
 
+// Reasons of the events of a schedule. Events about problems have the reason of the condition.
+const (
+	// eventScheduleActive means that a rule of the schedule matches now.
+	eventScheduleActive = "ScheduleActive"
+	// eventScheduleInactive means that no rule of the schedule matches any more.
+	eventScheduleInactive = "ScheduleInactive"
+)
+
 // newEvents returns the events for a change of the status.
 func newEvents(before, after v1alpha1.ScheduleStatus, eval schedule.Evaluation) []statusEvent {
 	var list []statusEvent
@@ -140,9 +148,9 @@ func newEvents(before, after v1alpha1.ScheduleStatus, eval schedule.Evaluation) 
 	if before.Active == after.Active || eval.Invalid() {
 		return list
 	}
-	e := statusEvent{corev1.EventTypeNormal, "ScheduleInactive", "the schedule is no longer active"}
+	e := statusEvent{corev1.EventTypeNormal, eventScheduleInactive, "the schedule is no longer active"}
 	if after.Active {
-		e.reason, e.note = "ScheduleActive", "the schedule is active"
+		e.reason, e.note = eventScheduleActive, "the schedule is active"
 	}
 	named := slices.DeleteFunc(slices.Clone(after.ActiveRules), func(r string) bool { return r == "" })
 	if len(named) > 0 {
