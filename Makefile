@@ -20,6 +20,7 @@ LDFLAGS := -s -w -X github.com/kuberik/kuberik/internal/buildinfo.Version=$(VERS
 GENERATED := config/crd config/rbac/role.yaml \
 	$(patsubst %/doc.go,%/zz_generated.deepcopy.go,$(wildcard api/*/doc.go api/*/*/doc.go))
 
+BENCH_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
 SEEDS ?= 2000
@@ -72,6 +73,10 @@ sim: ## Simulate for as long as SEEDS=n takes (default 2000).
 .PHONY: rules
 rules: ## Delete each rule of the core in turn and show which test misses it.
 	$(GO) test ./sim -run TestEveryRuleIsNeeded -count=1 -v
+
+.PHONY: bench
+bench: build components ## Measure releases against the least that any controller has to do (BENCH_ARGS=-rollouts=2000).
+	$(GO) run ./test/bench $(BENCH_ARGS)
 
 .PHONY: demo
 demo: build components ## Run releases through a local cluster, live (DEMO_ARGS=--once ends when they are through).

@@ -38,6 +38,8 @@ func run(ctx context.Context) error {
 		"Obey the annotations force-deploy, bypass-gates, unblock-failed and retry of Rollouts. Whoever may patch a Rollout may set them.")
 	flag.StringVar(&s.MetricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
 	flag.StringVar(&s.ProbeAddress, "health-probe-bind-address", ":8081", "Address of the probe endpoint; 0 turns it off.")
+	flag.StringVar(&s.PprofAddress, "pprof-bind-address", "", "Address of the endpoint for profiles of the Go runtime, for those who look into the use of "+
+		"memory and CPU. Bind it to loopback: whoever reaches it can slow the controller down. Default: none.")
 	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several replicas can run.")
 	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
 	flag.BoolVar(&s.Options.CrossNamespaces, "cross-namespace-health-checks", false,

@@ -17,6 +17,8 @@ import (
 type Settings struct {
 	// MetricsAddress and ProbeAddress to listen on; "0" turns them off.
 	MetricsAddress, ProbeAddress string
+	// PprofAddress to serve profiles at; empty: nowhere.
+	PprofAddress string
 	// LeaderElection lets only one of several replicas work, and Namespace is where they agree.
 	LeaderElection bool
 	Namespace      string
@@ -43,6 +45,7 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		Scheme:                        Scheme(),
 		Metrics:                       metricsserver.Options{BindAddress: s.MetricsAddress},
 		HealthProbeBindAddress:        s.ProbeAddress,
+		PprofBindAddress:              s.PprofAddress,
 		LeaderElection:                s.LeaderElection,
 		LeaderElectionID:              "kuberik-controller",
 		LeaderElectionNamespace:       s.Namespace,
