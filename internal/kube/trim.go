@@ -23,6 +23,8 @@ const (
 	// AnnotationTrimmed marks cached objects without some of their annotations. It never reaches the API server.
 	// Without it, a patch that removes the only cached annotation would remove all annotations of the object.
 	AnnotationTrimmed = "kuberik.com/trimmed"
+	// trimmedOwners is the value of AnnotationTrimmed on objects without some of their owner references.
+	trimmedOwners = "owners"
 )
 
 // readDomains are the domains of the annotations that Kuberik reads.
@@ -45,7 +47,7 @@ func TrimMetadata(o any) (any, error) {
 		return o, nil //nolint:nilerr // the cache also passes tombstones of deleted objects, which have no metadata
 	}
 	m.SetFinalizers(nil)
-	trimOwners(m)
+	ownersTrimmed := trimOwners(m)
 	keep, limit := isRead, maxAnnotations
 	switch o.(type) {
 	case *metav1.PartialObjectMetadata: // a DatadogMonitor, whose labels and annotations are copied to its HealthCheck
@@ -59,20 +61,30 @@ func TrimMetadata(o any) (any, error) {
 		kept[AnnotationTrimmed] = "true"
 		m.SetAnnotations(kept)
 	}
+	if ownersTrimmed {
+		marked := map[string]string{AnnotationTrimmed: trimmedOwners}
+		for key, value := range m.GetAnnotations() {
+			if key != AnnotationTrimmed {
+				marked[key] = value
+			}
+		}
+		m.SetAnnotations(marked)
+	}
 	return o, nil
 }
 
 // trimOwners removes all owner references except the controller if they are larger than maxOwners, and the controller
-// too if its reference alone is larger.
-func trimOwners(m metav1.Object) {
+// too if its reference alone is larger. It reports whether it has removed any. See RetainTrimmedOwners.
+func trimOwners(m metav1.Object) bool {
 	owners := m.GetOwnerReferences()
 	if sizeOf(owners...) <= maxOwners {
-		return
+		return false
 	}
 	m.SetOwnerReferences(nil)
 	if c := metav1.GetControllerOf(&metav1.ObjectMeta{OwnerReferences: owners}); c != nil && sizeOf(*c) <= maxOwners {
 		m.SetOwnerReferences([]metav1.OwnerReference{*c})
 	}
+	return true
 }
 
 // sizeOf returns the approximate size of owner references in bytes.

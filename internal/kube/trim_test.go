@@ -12,9 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/kube"
@@ -151,6 +153,62 @@ func TestPatchOfTrimmedObjectKeepsOtherAnnotations(t *testing.T) {
 			maps.Copy(want, c.want)
 			if !maps.Equal(g.Annotations, want) {
 				t.Errorf("annotations %v, want %v", g.Annotations, want)
+			}
+		})
+	}
+}
+
+// TestPatchOfTrimmedObjectKeepsOtherOwners: a patch against an object with trimmed owners leaves all owners alone, even if
+// it would adopt the object.
+func TestPatchOfTrimmedObjectKeepsOtherOwners(t *testing.T) {
+	t.Parallel()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	schedule := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "hours", UID: "1"}}
+	controller := *metav1.NewControllerRef(schedule, v1alpha1.GroupVersion.WithKind("RolloutSchedule"))
+	var others []metav1.OwnerReference
+	for i := range 100 {
+		others = append(others, metav1.OwnerReference{
+			APIVersion: "v1", Kind: "ConfigMap", Name: strings.Repeat("a", 100), UID: types.UID(fmt.Sprint("uid-", i)),
+		})
+	}
+	stale, large := controller, controller
+	stale.UID, large.Kind, large.Name = "2", "Other", strings.Repeat("a", 9<<10)
+	few := others[:1]
+	for name, c := range map[string]struct{ stored, want []metav1.OwnerReference }{
+		"few owners, which it adopts":    {few, append(slices.Clone(few), controller)},
+		"many owners":                    {others, others},
+		"many owners and the controller": {append(slices.Clone(others), controller), append(slices.Clone(others), controller)},
+		"a controller of another UID":    {append(slices.Clone(others), stale), append(slices.Clone(others), stale)},
+		"another controller":             {[]metav1.OwnerReference{large}, []metav1.OwnerReference{large}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", OwnerReferences: c.stored}}
+			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(&g).Build()
+			if err := server.Get(t.Context(), client.ObjectKeyFromObject(&g), &g); err != nil {
+				t.Fatal(err)
+			}
+			cached := trimmed(t, &g)
+			next := cached.DeepCopy()
+			next.Spec.Passing = new(true)
+			if err := controllerutil.SetControllerReference(schedule, next, scheme); err != nil {
+				t.Fatal(err)
+			}
+			kube.RetainTrimmedOwners(cached, next)
+			if err := server.Patch(t.Context(), next, client.MergeFrom(cached)); err != nil {
+				t.Fatal(err)
+			}
+			if err := server.Get(t.Context(), client.ObjectKeyFromObject(&g), &g); err != nil {
+				t.Fatal(err)
+			}
+			if !equality.Semantic.DeepEqual(g.OwnerReferences, c.want) || g.Spec.Passing == nil {
+				t.Errorf("there are %d owners, want %d", len(g.OwnerReferences), len(c.want))
+			}
+			if g.Annotations[kube.AnnotationTrimmed] != "" {
+				t.Error("the mark of the cache was written")
 			}
 		})
 	}

@@ -114,8 +114,11 @@ func (c *Controller) update(
 	ctx context.Context, monitor *metav1.PartialObjectMetadata, check *v1alpha1.HealthCheck,
 ) error {
 	next := check.DeepCopy()
-	if err := setDesired(next, monitor); err != nil || equality.Semantic.DeepEqual(check, next) {
+	if err := setDesired(next, monitor); err != nil {
 		return err
+	}
+	if kube.RetainTrimmedOwners(check, next); equality.Semantic.DeepEqual(check, next) {
+		return nil
 	}
 	patch := client.MergeFromWithOptions(check, client.MergeFromWithOptimisticLock{})
 	if err := c.client.Patch(ctx, next, patch, kube.FieldOwner); err != nil {

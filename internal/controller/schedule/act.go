@@ -114,7 +114,7 @@ func (c *Controller) update(
 	if err := controllerutil.SetControllerReference(s.object, next, c.client.Scheme()); err != nil {
 		return fmt.Errorf("cannot adopt the gate %q: %w", g.Name, err)
 	}
-	if equality.Semantic.DeepEqual(g, next) {
+	if kube.RetainTrimmedOwners(g, next); equality.Semantic.DeepEqual(g, next) {
 		return nil
 	}
 	if err := c.client.Patch(ctx, next, client.MergeFrom(g), kube.FieldOwner); err != nil {
