@@ -68,8 +68,9 @@ type Options struct {
 	RefuseNetworks []netip.Prefix
 }
 
-// compiledConditions is the size of the cache of compiled conditions.
-const compiledConditions = 4096
+// maxConditions is about how much memory the compiled conditions take, in bytes, and maxConditionsOfNamespace the share of one
+// namespace.
+const maxConditions, maxConditionsOfNamespace = 48 << 20, 6 << 20
 
 // Scheme returns a scheme with every kind that the controllers read or write.
 func Scheme() *runtime.Scheme {
@@ -91,7 +92,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	var err error
 	clients := httpClients{
 		out:  outbound.New(outbound.Options{Policy: policy, Keys: keys}),
-		keys: keys, conditions: expr.NewCache(compiledConditions),
+		keys: keys, conditions: expr.NewCache(maxConditions, maxConditionsOfNamespace),
 	}
 	if o.Rollout.Inventory, err = inventory(mgr); err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func classes(mgr ctrl.Manager, a httpClients, objects kustomization.Checker) (ma
 		v1alpha1.HealthClassKustomization: objects,
 		v1alpha1.HealthClassHTTP:          httpcheck.Checker{Client: a.out, Conditions: a.conditions},
 		v1alpha1.HealthClassPrometheus:    prometheus.Checker{Client: a.out, Conditions: a.conditions},
-		v1alpha1.HealthClassDatadog:       datadogcheck.New(live, a.out, a.keys),
+		v1alpha1.HealthClassDatadog:       datadogcheck.New(live, a.out, a.keys, a.conditions),
 		v1alpha1.HealthClassScript:        script.New(script.Options{Client: c, Live: live, Logs: logs}),
 	} {
 		traits, ok := health.TraitsOf(&v1alpha1.HealthCheck{Spec: v1alpha1.HealthCheckSpec{Class: &name}})

@@ -188,7 +188,7 @@ func TestDear(t *testing.T) {
 // The time of an evaluation is charged, also if it fails or exceeds its limits.
 func TestEvaluationIsCharged(t *testing.T) {
 	charged := func(source string, content []byte) time.Duration {
-		success, err := expr.NewCache(1).CompileSuccess(t.Context(), source, nil)
+		success, err := expr.NewCache(1<<20, 1<<20).CompileSuccess(t.Context(), "shop", source, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,40 +282,64 @@ func TestUses(t *testing.T) {
 
 // If a namespace has more conditions than fit in the cache, each probe compiles them again.
 func TestCompilingIsCharged(t *testing.T) {
-	cache := expr.NewCache(2)
+	cache := expr.NewCache(64<<10, 64<<10)
 	var meter fair.Meter
 	ctx := fair.WithMeter(t.Context(), &meter)
-	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() == 0 {
+	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() == 0 {
 		t.Errorf("compiling took %s: %v", meter.Taken(), err)
 	}
 	once := meter.Taken()
-	if _, err := cache.Compile(ctx, `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() != once {
+	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() != once {
 		t.Errorf("a cached condition took %s: %v", meter.Taken()-once, err)
 	}
-	if _, err := cache.CompileValue(ctx, `release.tag`); err != nil || meter.Taken() == once {
+	if _, err := cache.CompileValue(ctx, "shop", `release.tag`); err != nil || meter.Taken() == once {
 		t.Errorf("a value takes nothing: %v", err)
 	}
 }
 
 func TestCache(t *testing.T) {
-	cache := expr.NewCache(2)
-	first, err := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer)
+	cache := expr.NewCache(64<<10, 64<<10)
+	first, err := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer); again != first {
+	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer); again != first {
 		t.Error("compiled twice")
 	}
-	if _, err := cache.Compile(t.Context(), `status == 200`, expr.Result); err == nil {
+	if _, err := cache.Compile(t.Context(), "shop", `status == 200`, expr.Result); err == nil {
 		t.Error("took a condition over other variables for the same")
 	}
 	for i := range 10 {
-		if _, err := cache.Compile(t.Context(), fmt.Sprintf("status == %d", i), expr.HTTPAnswer); err != nil {
+		if _, err := cache.Compile(t.Context(), "shop", fmt.Sprintf("status == %d", i), expr.HTTPAnswer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if again, _ := cache.Compile(t.Context(), `status == 200`, expr.HTTPAnswer); again == first {
+	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer); again == first {
 		t.Error("remembers more than it may")
+	}
+}
+
+// TestConditionsOfANamespaceStayCached: a namespace with many conditions compiles its own again, and not those of others.
+func TestConditionsOfANamespaceStayCached(t *testing.T) {
+	cache := expr.NewCache(1<<20, 256<<10)
+	compile := func(namespace, text string) *expr.Program {
+		t.Helper()
+		program, err := cache.Compile(t.Context(), namespace, text, expr.HTTPAnswer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return program
+	}
+	quiet := compile("quiet", `status == 200`)
+	loud := compile("loud", `status == 200`)
+	for i := range 100 {
+		compile("loud", fmt.Sprintf("status == %d", i))
+	}
+	if compile("quiet", `status == 200`) != quiet {
+		t.Error("another namespace evicted the condition")
+	}
+	if compile("loud", `status == 200`) == loud {
+		t.Error("100 conditions of one namespace are cached")
 	}
 }
 

@@ -51,9 +51,11 @@ type Success struct {
 
 // CompileSuccess compiles spec.success. If it is empty, the status code has to be in one of the expected ranges, such as "204" or
 // "200-299", which is the default.
-func (c *Cache) CompileSuccess(ctx context.Context, condition string, expected []string) (*Success, error) {
+func (c *Cache) CompileSuccess(
+	ctx context.Context, namespace, condition string, expected []string,
+) (*Success, error) {
 	if condition != "" {
-		program, err := c.Compile(ctx, condition, HTTPAnswer)
+		program, err := c.Compile(ctx, namespace, condition, HTTPAnswer)
 		if err != nil {
 			return nil, fmt.Errorf("success: %w", err)
 		}

@@ -15,7 +15,7 @@ import (
 // evaluate returns the text of an expression, or its error.
 func evaluate(t *testing.T, cache *expr.Cache, source string) string {
 	t.Helper()
-	value, err := cache.CompileValue(t.Context(), source)
+	value, err := cache.CompileValue(t.Context(), "shop", source)
 	if err != nil {
 		return "no expression: " + err.Error()
 	}
@@ -61,7 +61,7 @@ func TestValue(t *testing.T) {
 		"LongText":   {"a text that grows", `[release.tag].map(a, ` + sum("a", 90) + `).map(a, ` + sum("a", 90) + `).map(a, ` + sum("a", 2) + `)[0]`, "no value: the result of the expression is larger than 64 KiB"},
 		"Dear":       {"too many steps", `[release.tag].map(a, ` + sum("a", 90) + `).map(a, ` + sum("a", 90) + `).map(a, ` + sum("a", 90) + `).map(a, ` + sum("a", 90) + `)[0]`, "the expression costs too much to evaluate"},
 	}
-	cache := expr.NewCache(64)
+	cache := expr.NewCache(8<<20, 8<<20)
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
 			start := time.Now()
@@ -90,7 +90,7 @@ func huge(n int) string {
 }
 
 func TestValueCancelled(t *testing.T) {
-	value, err := expr.NewCache(1).CompileValue(t.Context(), `release.tag`)
+	value, err := expr.NewCache(1<<20, 1<<20).CompileValue(t.Context(), "shop", `release.tag`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +99,17 @@ func TestValueCancelled(t *testing.T) {
 	if _, err := value.Text(ctx, release); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if _, err := expr.NewCache(1).CompileValue(t.Context(), `[`); err == nil || strings.Contains(err.Error(), "condition") {
+	if _, err := expr.NewCache(1<<20, 1<<20).CompileValue(t.Context(), "shop", `[`); err == nil || strings.Contains(err.Error(), "condition") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestValueIsNotTakenForACondition(t *testing.T) {
-	cache := expr.NewCache(64)
-	if _, err := cache.CompileValue(t.Context(), `release.tag`); err != nil {
+	cache := expr.NewCache(8<<20, 8<<20)
+	if _, err := cache.CompileValue(t.Context(), "shop", `release.tag`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cache.Compile(t.Context(), `release.tag`, expr.HTTPAnswer); err == nil {
+	if _, err := cache.Compile(t.Context(), "shop", `release.tag`, expr.HTTPAnswer); err == nil {
 		t.Error("took an expression for a condition")
 	}
 }
@@ -140,7 +140,7 @@ func TestSuccess(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			success, err := expr.NewCache(1).CompileSuccess(t.Context(), tc.condition, tc.expected)
+			success, err := expr.NewCache(1<<20, 1<<20).CompileSuccess(t.Context(), "shop", tc.condition, tc.expected)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestSuccess(t *testing.T) {
 
 // An evaluation that ends early says nothing about the answer.
 func TestSuccessFailsWithoutAnEvaluation(t *testing.T) {
-	success, err := expr.NewCache(1).CompileSuccess(t.Context(), `body.all(a, body.all(b, a == b))`, nil)
+	success, err := expr.NewCache(1<<20, 1<<20).CompileSuccess(t.Context(), "shop", `body.all(a, body.all(b, a == b))`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +171,13 @@ func TestSuccessFailsWithoutAnEvaluation(t *testing.T) {
 
 func TestSuccessRejectsInvalidSpecs(t *testing.T) {
 	const want = " is neither a status code nor a range such as 200-299"
-	cache := expr.NewCache(1)
+	cache := expr.NewCache(1<<20, 1<<20)
 	for _, expected := range []string{"", "ok", "20", "2000", "099", "600", "200-", "-299", "299-200", "200-299-300"} {
-		if _, err := cache.CompileSuccess(t.Context(), "", []string{"200", expected}); err == nil || !strings.HasSuffix(err.Error(), want) {
+		if _, err := cache.CompileSuccess(t.Context(), "shop", "", []string{"200", expected}); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("expected status %q: %v", expected, err)
 		}
 	}
-	if _, err := cache.CompileSuccess(t.Context(), "status = 200", nil); err == nil || !strings.HasPrefix(err.Error(), "success: ") {
+	if _, err := cache.CompileSuccess(t.Context(), "shop", "status = 200", nil); err == nil || !strings.HasPrefix(err.Error(), "success: ") {
 		t.Errorf("invalid condition: %v", err)
 	}
 }
@@ -187,7 +187,7 @@ func FuzzValue(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		value, err := expr.NewCache(1).CompileValue(t.Context(), source)
+		value, err := expr.NewCache(1<<20, 1<<20).CompileValue(t.Context(), "shop", source)
 		if err != nil {
 			return
 		}

@@ -11,14 +11,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"k8s.io/utils/lru"
 
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
-	defaultTimeout   = 10 * time.Second
-	defaultCacheSize = 1024
+	defaultTimeout = 10 * time.Second
+	// defaultCacheSize is the number of cached images, which take up to 3 KB each. A namespace may cache one in
+	// namespaceFraction of them.
+	defaultCacheSize  = 4096
+	namespaceFraction = 8
 
 	// maxRequests bounds the time of a read, in timeouts of one request: ping, token, manifest, child, config.
 	maxRequests = 5
@@ -32,6 +35,8 @@ type Ref struct {
 	Tag string
 	// Digest of the manifest or index.
 	Digest string
+	// Namespace that the image is read for. It has a share of the cache.
+	Namespace string
 	// Insecure allows plain HTTP.
 	Insecure bool
 	// MaySend returns an error if the credentials may not be sent to a URL of plain HTTP. By default, they may not.
@@ -66,7 +71,7 @@ type Reader struct {
 	timeout    time.Duration
 	userAgent  string
 	transport  http.RoundTripper
-	cache      *lru.Cache
+	cache      *fair.Cache[string, Details]
 	principals principals
 }
 
@@ -83,7 +88,7 @@ type settings struct {
 // WithTimeout bounds each request to the registry. Defaults to 10s.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithCacheSize bounds the number of cached images. Defaults to 1024.
+// WithCacheSize bounds the number of cached images. Defaults to 4096. A namespace may cache an eighth of them.
 func WithCacheSize(n int) Option { return func(s *settings) { s.cacheSize = n } }
 
 // WithUserAgent sets the User-Agent of the requests. Defaults to kuberik.
@@ -102,7 +107,7 @@ func New(opts ...Option) *Reader {
 		timeout:    s.timeout,
 		userAgent:  s.userAgent,
 		transport:  newTransport(s.policy),
-		cache:      lru.New(max(s.cacheSize, 1)),
+		cache:      fair.NewCache[string, Details](s.cacheSize, max(s.cacheSize/namespaceFraction, 1), nil),
 		principals: newPrincipals(),
 	}
 }
@@ -125,8 +130,8 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 		return Details{}, fmt.Errorf("finding credentials for %q: %w", parsed.Context(), err)
 	}
 	key := parsed.String() + "\n" + principal
-	if d, ok := r.cache.Get(key); ok && ref.Digest != "" {
-		return d.(Details), nil //nolint:forcetypeassert // the cache holds nothing else
+	if d, ok := r.cache.Get(ref.Namespace, key); ok && ref.Digest != "" {
+		return d, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRequests*r.timeout, errTimeout)
 	defer cancel()
@@ -135,7 +140,7 @@ func (r *Reader) Details(ctx context.Context, ref Ref, keychain authn.Keychain) 
 		return Details{}, fmt.Errorf("reading image %q: %w", parsed, sanitize(err))
 	}
 	if ref.Digest != "" {
-		r.cache.Add(key, d)
+		r.cache.Add(ref.Namespace, key, d, 1)
 	}
 	return d, nil
 }

@@ -121,7 +121,8 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 		return nil, err
 	}
 	d, err := c.reader.Details(ctx, oci.Ref{
-		Image: pull.Image, Tag: rel.Spec.Version.Tag, Digest: rel.Spec.Version.Digest, Insecure: pull.Insecure, MaySend: maySend,
+		Image: pull.Image, Tag: rel.Spec.Version.Tag, Digest: rel.Spec.Version.Digest, Namespace: rel.Namespace,
+		Insecure: pull.Insecure, MaySend: maySend,
 	}, auth)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,6 +24,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
 	"github.com/kuberik/kuberik/internal/environment/cluster"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
@@ -62,8 +62,8 @@ type Controller struct {
 	live     client.Reader
 	backends Backends
 	clock    clock.PassiveClock
-	// urls are the URLs of HTTPRoutes.
-	urls *cache.LRUExpireCache
+	// urls are the URLs of HTTPRoutes, by name.
+	urls *fair.Cache[string, cachedURL]
 	// noRoutesUntil is the Unix time until which the cluster is assumed not to have the CRD of HTTPRoutes.
 	noRoutesUntil atomic.Int64
 }
@@ -71,7 +71,7 @@ type Controller struct {
 // New returns a Controller. Live bypasses the cache.
 func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock) *Controller {
 	return &Controller{
-		client: c, live: live, backends: b, clock: clk, urls: cache.NewLRUExpireCacheWithClock(maxURLs, clk),
+		client: c, live: live, backends: b, clock: clk, urls: fair.NewCache[string, cachedURL](maxURLs, maxURLsOfNamespace, nil),
 	}
 }
 

@@ -21,11 +21,18 @@ var httpRoute = schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Vers
 const (
 	// noRoutesTTL is how long no HTTPRoute is read after the cluster had no CRD for them. Each read costs a discovery.
 	noRoutesTTL = 10 * time.Minute
-	// urlTTL is how long the URL of an HTTPRoute is cached, and maxURLs how many are. HTTPRoutes are read directly,
-	// because the cache of the manager would hold all of them.
-	urlTTL  = time.Minute
-	maxURLs = 4096
+	// urlTTL is how long the URL of an HTTPRoute is cached. HTTPRoutes are read directly, because the cache of the
+	// manager would hold all of them.
+	urlTTL = time.Minute
+	// maxURLs is the number of cached URLs, and maxURLsOfNamespace the share of one namespace.
+	maxURLs, maxURLsOfNamespace = 4096, 256
 )
+
+// cachedURL is the URL of an HTTPRoute, and until when it is cached.
+type cachedURL struct {
+	url   string
+	until time.Time
+}
 
 // url returns the URL of an environment: that of its annotation, or the first host of the HTTPRoute with the name of
 // the Rollout, or "".
@@ -37,13 +44,12 @@ func (c *Controller) url(ctx context.Context, e *environments.Environment) strin
 		return ""
 	}
 	key := client.ObjectKey{Namespace: e.Namespace, Name: e.Spec.RolloutRef.Name}
-	if cached, ok := c.urls.Get(key); ok {
-		if url, ok := cached.(string); ok {
-			return url
-		}
+	now := c.clock.Now()
+	if cached, ok := c.urls.Get(key.Namespace, key.Name); ok && now.Before(cached.until) {
+		return cached.url
 	}
 	url := c.routeURL(ctx, key)
-	c.urls.Add(key, url, urlTTL)
+	c.urls.Add(key.Namespace, key.Name, cachedURL{url, now.Add(urlTTL)}, 1)
 	return url
 }
 

@@ -33,8 +33,8 @@ const (
 // implements it.
 type Asker interface {
 	Ask(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) gate.Verdict
-	// Compile returns an error if an expression of a gate is invalid for every release.
-	Compile(ctx context.Context, spec *v1alpha1.HTTPGate) error
+	// Compile returns an error if an expression of an http gate is invalid for every release.
+	Compile(ctx context.Context, g *v1alpha1.RolloutGate) error
 }
 
 // Option is an option of New.

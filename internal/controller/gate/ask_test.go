@@ -73,7 +73,7 @@ func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ..
 }
 
 // Compile accepts every expression.
-func (*fakeAsker) Compile(context.Context, *v1alpha1.HTTPGate) error { return nil }
+func (*fakeAsker) Compile(context.Context, *v1alpha1.RolloutGate) error { return nil }
 
 // set changes the gate, as the API server stores it.
 func (s *store) set(edit func(*v1alpha1.RolloutGate)) {
@@ -522,7 +522,7 @@ func TestThroughTheWire(t *testing.T) {
 	t.Cleanup(out.Close)
 	w.store.gate.Spec.HTTP.URL = server.URL
 	w.store.gate.Spec.HTTP.Query = map[string]string{"tag": "release.tag", "digest": "release.digest"}
-	w.Controller = New(w.store, w.clock, WithHTTPAsker(apicheck.Asker{Client: out, Conditions: expr.NewCache(64)}))
+	w.Controller = New(w.store, w.clock, WithHTTPAsker(apicheck.Asker{Client: out, Conditions: expr.NewCache(8<<20, 8<<20)}))
 	w.reconcile()
 	w.want("no", nil, []string{"1.0@sha256:a closed AnsweredNo +0s"}, 1)
 	status = http.StatusOK

@@ -186,7 +186,7 @@ func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []
 	next.Status.Verdicts = list
 	condition := ready(g, list, missing)
 	if g.Spec.HTTP != nil && c.asker != nil && condition.Status == metav1.ConditionTrue {
-		if err := c.asker.Compile(ctx, g.Spec.HTTP); err != nil {
+		if err := c.asker.Compile(ctx, g); err != nil {
 			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, editReasons()[0], version.Clean(err.Error(), 1024)
 		}
 	}

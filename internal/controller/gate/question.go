@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/lru"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/gate/apicheck"
 	"github.com/kuberik/kuberik/internal/release"
@@ -34,12 +34,15 @@ func releasesToEvaluate(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 	return list
 }
 
-// maxAnswers is the size of the cache of answers. With more answers, a gate may ask sooner than its interval says.
-const maxAnswers = 16384
+// maxAnswers is the size of the cache of answers, and maxAnswersOfNamespace the share of one namespace. With more answers, a gate
+// may ask sooner than its interval says.
+const maxAnswers, maxAnswersOfNamespace = 16384, 2048
 
 // answers caches the last answers. It may be lost: open verdicts are in the status of the gate, and everything else is asked
 // again. The status alone is not enough, since the informer cache may be older than the last answer.
-type answers struct{ list *lru.Cache }
+type answers struct {
+	list *fair.Cache[answerKey, answer]
+}
 
 type answerKey struct {
 	gate       types.UID
@@ -54,7 +57,9 @@ type answer struct {
 	failures int32
 }
 
-func newAnswers() *answers { return &answers{lru.New(maxAnswers)} }
+func newAnswers() *answers {
+	return &answers{fair.NewCache[answerKey, answer](maxAnswers, maxAnswersOfNamespace, nil)}
+}
 
 // add stores an answer and returns the number of consecutive failures.
 func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v gate.Verdict, at time.Time) int32 {
@@ -63,15 +68,10 @@ func (a *answers) add(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity, v ga
 		last, _ := a.last(g, id)
 		next.failures = last.failures + 1
 	}
-	a.list.Add(answerKey{g.UID, g.Generation, id}, next)
+	a.list.Add(g.Namespace, answerKey{g.UID, g.Generation, id}, next, 1)
 	return next.failures
 }
 
 func (a *answers) last(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (answer, bool) {
-	found, ok := a.list.Get(answerKey{g.UID, g.Generation, id})
-	if !ok {
-		return answer{}, false
-	}
-	last, ok := found.(answer)
-	return last, ok
+	return a.list.Get(g.Namespace, answerKey{g.UID, g.Generation, id})
 }

@@ -124,7 +124,7 @@ func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, outside bool
 // Reconcile brings the status of one check up to date.
 func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
 	if !check.DeletionTimestamp.IsZero() {
-		c.streaks.forget(check.UID)
+		c.streaks.forget(check)
 		return ctrl.Result{}, nil
 	}
 	kind, ours := c.classes[health.Class(check)]

@@ -92,7 +92,7 @@ func newWorld(tb testing.TB) *world {
 	})
 	tb.Cleanup(asks.Close)
 	w.Controller = New(w.store, w.clock, Options{Classes: map[string]Class{
-		"http": {Checker: httpcheck.Checker{Client: asks, Conditions: expr.NewCache(64)}}, "odd": {Checker: unable{}},
+		"http": {Checker: httpcheck.Checker{Client: asks, Conditions: expr.NewCache(8<<20, 8<<20)}}, "odd": {Checker: unable{}},
 	}})
 	return w
 }

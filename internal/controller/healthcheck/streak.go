@@ -1,7 +1,6 @@
 package healthcheck
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,20 +22,16 @@ const (
 	grace = time.Second
 	// jitter spreads probes by up to this share of the interval.
 	jitter = 0.1
-	// forgotten is how long after its next probe was due a check is taken for deleted.
-	forgotten = time.Hour
-	// sweepFrom is how many checks there are at least before those that were deleted are looked for.
-	sweepFrom = 1024
+	// maxStreaks is how many checks have a streak, and maxStreaksOfNamespace how many of them one namespace has.
+	maxStreaks, maxStreaksOfNamespace = 65536, 8192
 )
 
 // streaks remembers how the last probes of each check went. It may be lost: then they are counted anew.
 type streaks struct {
 	mu   sync.Mutex
-	list map[types.UID]*streak
+	list *fair.Cache[types.UID, *streak]
 	// gaps is how often the process has stood still.
 	gaps int
-	// sweepAt is the length of the list at which it is swept next.
-	sweepAt int
 }
 
 // streak is how the last probes of one check went.
@@ -54,16 +49,17 @@ type streak struct {
 	gaps int
 }
 
-func newStreaks() *streaks { return &streaks{list: map[types.UID]*streak{}, sweepAt: sweepFrom} }
+func newStreaks() *streaks {
+	return &streaks{list: fair.NewCache[types.UID, *streak](maxStreaks, maxStreaksOfNamespace, nil)}
+}
 
-// add begins to count anew. Checks that are deleted are gone without a word, so that their streaks are swept up here.
-func (s *streaks) add(uid types.UID, k *streak, now time.Time) {
-	s.list[uid] = k
-	if len(s.list) < s.sweepAt {
-		return
-	}
-	maps.DeleteFunc(s.list, func(id types.UID, old *streak) bool { return id != uid && now.Sub(old.next) > forgotten })
-	s.sweepAt = max(sweepFrom, 2*len(s.list))
+// add starts a new streak of a check. The streaks of deleted checks are evicted some time.
+func (s *streaks) add(check *v1alpha1.HealthCheck, k *streak) {
+	s.list.Add(check.Namespace, check.UID, k, 1)
+}
+
+func (s *streaks) get(check *v1alpha1.HealthCheck) (*streak, bool) {
+	return s.list.Get(check.Namespace, check.UID)
 }
 
 // stoodStill notes how often the process has stood still. Probes before and after that are not in a row.
@@ -73,18 +69,14 @@ func (s *streaks) stoodStill(gaps int) {
 	s.gaps = gaps
 }
 
-func (s *streaks) forget(uid types.UID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.list, uid)
-}
+func (s *streaks) forget(check *v1alpha1.HealthCheck) { s.list.Remove(check.Namespace, check.UID) }
 
 // due is how long until the check has to be probed; 0 is now. Whatever may change its verdict makes it due. Checks that find a
 // revision are told by Flux when to look, and cost no request outside the cluster.
 func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, byRevision bool, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last, known := s.list[check.UID]
+	last, known := s.get(check)
 	about := deployments(check, releases)
 	switch {
 	case byRevision:
@@ -92,7 +84,7 @@ func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, by
 	case !known && check.Status.ObservedGeneration == check.Generation && covers(check.Status.Deployments, about):
 		// The program has just started, with thousands of others waiting.
 		soon := wait.Jitter(time.Second, interval(check, health.Report{State: health.Normal(check.Status.Status)}).Seconds())
-		s.add(check.UID, &streak{next: now.Add(soon), generation: check.Generation, about: about}, now)
+		s.add(check, &streak{next: now.Add(soon), generation: check.Generation, about: about})
 		return soon
 	case !known || last.generation != check.Generation || !covers(last.about, about):
 		return 0
@@ -120,10 +112,10 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	about := deployments(check, releases)
-	k, ok := s.list[check.UID]
+	k, ok := s.get(check)
 	if !ok || k.generation != check.Generation || !slices.Equal(k.about, about) || k.revision != r.Revision {
 		k = &streak{generation: check.Generation, about: about, revision: r.Revision}
-		s.add(check.UID, k, now)
+		s.add(check, k)
 	}
 	if k.gaps != s.gaps {
 		k.passes, k.fail, k.gaps = 0, 0, s.gaps
@@ -150,9 +142,10 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, hard bool, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	every, k := interval(check, r), s.list[check.UID]
+	k, ok := s.get(check)
+	every := interval(check, r)
 	switch {
-	case k == nil:
+	case !ok:
 		return every
 	case !hard:
 		k.hard = 0

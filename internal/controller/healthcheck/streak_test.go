@@ -235,20 +235,28 @@ func TestProbesAreSpread(t *testing.T) {
 	}
 }
 
-func TestStreaksOfChecksThatAreGoneAreForgotten(t *testing.T) {
+// TestStreaksOfDeletedChecksAreEvicted: creating and deleting checks again and again fills no memory, and evicts no streak
+// of another namespace.
+func TestStreaksOfDeletedChecksAreEvicted(t *testing.T) {
 	t.Parallel()
 	s, passes := newStreaks(), health.Report{State: v1alpha1.HealthHealthy}
-	for i := range 20 * sweepFrom {
-		check := aCheck("http")
+	quiet := aCheck("http")
+	s.judge(quiet, nil, passes, start)
+	check := aCheck("http")
+	check.Namespace = "loud"
+	for i := range 2 * maxStreaks {
 		check.UID = types.UID(fmt.Sprint(i))
 		s.judge(check, nil, passes, start.Add(time.Duration(i)*10*time.Second))
 	}
-	if len(s.list) > 2*sweepFrom {
-		t.Errorf("%d are remembered", len(s.list))
+	if size := s.list.Size(); size != maxStreaksOfNamespace+1 {
+		t.Errorf("there are %d streaks, want %d", size, maxStreaksOfNamespace+1)
 	}
-	s.forget(types.UID(fmt.Sprint(20*sweepFrom - 1)))
-	if _, known := s.list[types.UID(fmt.Sprint(20*sweepFrom-1))]; known {
-		t.Error("a check that is being deleted is remembered")
+	if _, ok := s.get(quiet); !ok {
+		t.Error("the streak of another namespace was evicted")
+	}
+	s.forget(check)
+	if _, ok := s.get(check); ok {
+		t.Error("a check that is being deleted has a streak")
 	}
 }
 

@@ -73,11 +73,11 @@ func (a Asker) verdict(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Rele
 		return closed(ReasonRefused, "spec.http is missing")
 	}
 	// An answer that could not be evaluated is not worth a request.
-	success, err := a.Conditions.CompileSuccess(ctx, spec.Success, nil)
+	success, err := a.Conditions.CompileSuccess(ctx, g.Namespace, spec.Success, nil)
 	if err != nil {
 		return closed(ReasonExpressionFailed, err.Error())
 	}
-	request, err := a.request(ctx, spec, r)
+	request, err := a.request(ctx, g, r)
 	if err != nil {
 		return closed(ReasonExpressionFailed, err.Error())
 	}

@@ -68,7 +68,7 @@ func newFixture(tb testing.TB) fixture {
 		Keys:   b.keys, Resolver: outboundtest.Resolver(tb, func(string) []netip.Addr { return nil }),
 	})
 	tb.Cleanup(client.Close)
-	b.Asker = apicheck.Asker{Client: client, Conditions: expr.NewCache(64), Clock: b.clock}
+	b.Asker = apicheck.Asker{Client: client, Conditions: expr.NewCache(8<<20, 8<<20), Clock: b.clock}
 	return b
 }
 
@@ -375,7 +375,7 @@ func TestCompile(t *testing.T) {
 		"Body":    {v1alpha1.HTTPGate{BodyExpression: "releas.tag"}, "bodyExpression: "},
 	} {
 		t.Run(label, func(t *testing.T) {
-			err := newFixture(t).Compile(t.Context(), &tc.gate)
+			err := newFixture(t).Compile(t.Context(), &v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{HTTP: &tc.gate}})
 			if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}

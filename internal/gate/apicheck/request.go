@@ -15,11 +15,12 @@ import (
 const maxParameter = 2048
 
 // request returns the request of a gate for a release.
-func (a Asker) request(ctx context.Context, spec *v1alpha1.HTTPGate, r expr.Release) (v1alpha1.HTTPRequest, error) {
+func (a Asker) request(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) (v1alpha1.HTTPRequest, error) {
+	spec := g.Spec.HTTP
 	request := spec.HTTPRequest
 	parameters := url.Values{}
 	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
-		value, err := a.text(ctx, spec.Query[name], r)
+		value, err := a.text(ctx, g.Namespace, spec.Query[name], r)
 		if err == nil && len(value) > maxParameter {
 			err = fmt.Errorf("the value is longer than %d characters", maxParameter)
 		}
@@ -33,32 +34,33 @@ func (a Asker) request(ctx context.Context, spec *v1alpha1.HTTPGate, r expr.Rele
 		return request, nil
 	}
 	var err error
-	if request.Body, err = a.text(ctx, spec.BodyExpression, r); err != nil {
+	if request.Body, err = a.text(ctx, g.Namespace, spec.BodyExpression, r); err != nil {
 		return request, fmt.Errorf("bodyExpression: %w", err)
 	}
 	return request, nil
 }
 
-// Compile returns an error if an expression of a gate is invalid for every release.
-func (a Asker) Compile(ctx context.Context, spec *v1alpha1.HTTPGate) error {
-	if _, err := a.Conditions.CompileSuccess(ctx, spec.Success, nil); err != nil {
+// Compile returns an error if an expression of an http gate is invalid for every release.
+func (a Asker) Compile(ctx context.Context, g *v1alpha1.RolloutGate) error {
+	spec := g.Spec.HTTP
+	if _, err := a.Conditions.CompileSuccess(ctx, g.Namespace, spec.Success, nil); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
-		if _, err := a.Conditions.CompileValue(ctx, spec.Query[name]); err != nil {
+		if _, err := a.Conditions.CompileValue(ctx, g.Namespace, spec.Query[name]); err != nil {
 			return fmt.Errorf("query.%s: %w", name, err)
 		}
 	}
 	if spec.BodyExpression != "" {
-		if _, err := a.Conditions.CompileValue(ctx, spec.BodyExpression); err != nil {
+		if _, err := a.Conditions.CompileValue(ctx, g.Namespace, spec.BodyExpression); err != nil {
 			return fmt.Errorf("bodyExpression: %w", err)
 		}
 	}
 	return nil
 }
 
-func (a Asker) text(ctx context.Context, source string, r expr.Release) (string, error) {
-	value, err := a.Conditions.CompileValue(ctx, source)
+func (a Asker) text(ctx context.Context, namespace, source string, r expr.Release) (string, error) {
+	value, err := a.Conditions.CompileValue(ctx, namespace, source)
 	if err != nil {
 		return "", err
 	}

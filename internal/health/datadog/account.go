@@ -96,7 +96,7 @@ type request struct {
 
 // send makes a request, or returns the cached result of the same request.
 func (c *Checker) send(ctx context.Context, a account, now time.Time, r request) (queryResult, error) {
-	r.server, r.credentials = a.server.Host, a.credentials
+	r.namespace, r.server, r.credentials = a.namespace, a.server.Host, a.credentials
 	return c.cache.get(ctx, r.queryKey, now, r.ttl, func() (queryResult, error) {
 		release, err := c.slots.Take(ctx, a.namespace)
 		if err != nil {

@@ -3,21 +3,21 @@ package datadog
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
-	"k8s.io/utils/lru"
-
 	"github.com/kuberik/kuberik/internal/expr"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
 const (
-	// maxCachedQueries is the number of results in the cache.
-	maxCachedQueries = 1024
+	// maxCached is the size of the cached results in bytes, and maxCachedOfNamespace the share of one namespace.
+	maxCached, maxCachedOfNamespace = 16 << 20, 2 << 20
+	// maxLimits is the number of cached rate limits. Without its rate limit, a query makes one request more.
+	maxLimits = 8192
 	// defaultLimit is how long no requests are made if a response with status 429 does not say.
 	defaultLimit = time.Minute
 	// maxLimit is the longest time for which no requests are made.
@@ -26,6 +26,8 @@ const (
 
 // queryKey identifies a query in the cache.
 type queryKey struct {
+	// namespace of the check. It has a share of the cache.
+	namespace string
 	// server is the host of the API.
 	server string
 	// credentials is a hash of the keys.
@@ -44,15 +46,31 @@ type queryResult struct {
 	series  []expr.Series
 }
 
-// queryCache caches results and rate limits. Concurrent checks with the same key share one request.
+// size returns about how much memory a result takes in the cache, in bytes.
+func (a queryResult) size(q queryKey) int {
+	size := 512 + len(q.text)
+	for _, r := range a.reports {
+		size += 64 + len(r.message)
+	}
+	for _, s := range a.series {
+		size += 64 + len(s.Scope) + 8*cap(s.Points)
+	}
+	return size
+}
+
+// queryCache caches results and rate limits. Concurrent checks of a namespace with the same key share one request.
 type queryCache struct {
-	mu     sync.Mutex
-	calls  *lru.Cache
-	limits map[queryKey]time.Time
+	mu    sync.Mutex
+	calls *fair.Cache[queryKey, *call]
+	// limits are by credentials, which several namespaces may have, and endpoint.
+	limits *fair.Cache[string, time.Time]
 }
 
 func newQueryCache() *queryCache {
-	return &queryCache{calls: lru.New(maxCachedQueries), limits: map[queryKey]time.Time{}}
+	return &queryCache{
+		calls:  fair.NewCache[queryKey, *call](maxCached, maxCachedOfNamespace, nil),
+		limits: fair.NewCache[string, time.Time](maxLimits, maxLimits, nil),
+	}
 }
 
 // call is the cached result of a query. The channel serializes the requests for it.
@@ -97,6 +115,7 @@ func (qc *queryCache) get(
 	}
 	if err == nil {
 		l.done, l.result, l.at = true, got, now
+		qc.calls.Add(q.namespace, q, l, got.size(q))
 	}
 	return got, err
 }
@@ -104,37 +123,31 @@ func (qc *queryCache) get(
 func (qc *queryCache) call(q queryKey) *call {
 	qc.mu.Lock()
 	defer qc.mu.Unlock()
-	if found, ok := qc.calls.Get(q); ok {
-		if l, ok := found.(*call); ok {
-			return l
-		}
+	if l, ok := qc.calls.Get(q.namespace, q); ok {
+		return l
 	}
 	l := &call{lock: make(chan struct{}, 1)}
-	qc.calls.Add(q, l)
+	qc.calls.Add(q.namespace, q, l, l.result.size(q))
 	return l
 }
 
+// limitedUntil returns the end of the rate limit, which applies to all queries to an endpoint with the same credentials.
 func (qc *queryCache) limitedUntil(q queryKey) time.Time {
-	qc.mu.Lock()
-	defer qc.mu.Unlock()
-	return qc.limits[limitKey(q)]
+	until, _ := qc.limits.Get(q.credentials, q.endpoint)
+	return until
 }
 
 // setLimit stops requests for a time, rounded up to seconds, and returns its end.
 func (qc *queryCache) setLimit(q queryKey, now time.Time, wait time.Duration) time.Time {
 	qc.mu.Lock()
 	defer qc.mu.Unlock()
-	maps.DeleteFunc(qc.limits, func(_ queryKey, until time.Time) bool { return !now.Before(until) })
 	until := now.Add(wait + time.Second).Truncate(time.Second)
-	if qc.limits[limitKey(q)].After(until) {
-		return qc.limits[limitKey(q)]
+	if known := qc.limitedUntil(q); known.After(until) {
+		return known
 	}
-	qc.limits[limitKey(q)] = until
+	qc.limits.Add(q.credentials, q.endpoint, until, 1)
 	return until
 }
-
-// limitKey returns the key of a rate limit, which applies to all queries to an endpoint with the same credentials.
-func limitKey(q queryKey) queryKey { return queryKey{credentials: q.credentials, endpoint: q.endpoint} }
 
 // retryAfter returns how long to make no requests. The header of Datadog is in seconds; that of a proxy may be a date.
 func retryAfter(h http.Header, now time.Time) time.Duration {

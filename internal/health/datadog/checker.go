@@ -38,12 +38,12 @@ type Checker struct {
 
 // New returns a Checker. Objects reads DatadogMonitors as unstructured objects, out makes the requests, and keys
 // identifies checks with the same keys.
-func New(objects client.Reader, out ClientFactory, keys outbound.Keys) *Checker {
+func New(objects client.Reader, out ClientFactory, keys outbound.Keys, conditions *expr.Cache) *Checker {
 	config := datadog.NewConfiguration()
 	config.Compress = false
 	config.RetryConfiguration.EnableRetry = false
 	c := &Checker{
-		objects: objects, out: out, keys: keys, conditions: expr.NewCache(maxCachedQueries), cache: newQueryCache(),
+		objects: objects, out: out, keys: keys, conditions: conditions, cache: newQueryCache(),
 		slots: fair.NewSlots(responsesPerNamespace), config: config,
 	}
 	c.server = c.siteURL

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/expr"
 	"github.com/kuberik/kuberik/internal/health"
 	"github.com/kuberik/kuberik/internal/outbound"
 )
@@ -61,7 +62,7 @@ func newFake(t *testing.T) *fake {
 		Policy: outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Keys: f,
 	})
 	t.Cleanup(out.Close)
-	f.Checker = New(f, out, f)
+	f.Checker = New(f, out, f, expr.NewCache(8<<20, 8<<20))
 	f.server = func(v1alpha1.DatadogSite) (*url.URL, error) { return f.url, nil }
 	return f
 }

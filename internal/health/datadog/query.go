@@ -55,7 +55,7 @@ func queryRange(d *v1alpha1.DatadogCheck, s health.Subject) (timeRange, time.Dur
 func (c *Checker) query(
 	ctx context.Context, s health.Subject, a account, d *v1alpha1.DatadogCheck,
 ) (health.Report, error) {
-	success, err := c.conditions.Compile(ctx, d.Success, expr.SeriesList)
+	success, err := c.conditions.Compile(ctx, s.Check.Namespace, d.Success, expr.SeriesList)
 	if err != nil {
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	}

@@ -24,7 +24,7 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	if spec == nil {
 		return health.Report{}, errors.New("spec.http is missing")
 	}
-	success, err := c.Conditions.CompileSuccess(ctx, spec.Success, spec.ExpectedStatus)
+	success, err := c.Conditions.CompileSuccess(ctx, s.Check.Namespace, spec.Success, spec.ExpectedStatus)
 	if err != nil {
 		return health.Report{}, err
 	}

@@ -42,7 +42,7 @@ func newFixture(tb testing.TB) fixture {
 		Keys:   b.keys, Resolver: outboundtest.Resolver(tb, func(string) []netip.Addr { return nil }),
 	})
 	tb.Cleanup(client.Close)
-	b.Checker = httpcheck.Checker{Client: client, Conditions: expr.NewCache(64)}
+	b.Checker = httpcheck.Checker{Client: client, Conditions: expr.NewCache(8<<20, 8<<20)}
 	return b
 }
 

@@ -30,7 +30,7 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	if spec == nil {
 		return health.Report{}, errors.New("spec.prometheus is missing")
 	}
-	program, err := c.Conditions.Compile(ctx, spec.Success, expr.Result)
+	program, err := c.Conditions.Compile(ctx, s.Check.Namespace, spec.Success, expr.Result)
 	if err != nil {
 		return health.Report{}, fmt.Errorf("success: %w", err)
 	}

@@ -38,7 +38,7 @@ func newChecker(t *testing.T, hosts ...string) prometheus.Checker {
 		Keys:   keys, Resolver: outboundtest.Resolver(t, func(string) []netip.Addr { return nil }),
 	})
 	t.Cleanup(client.Close)
-	return prometheus.Checker{Client: client, Conditions: expr.NewCache(64)}
+	return prometheus.Checker{Client: client, Conditions: expr.NewCache(8<<20, 8<<20)}
 }
 
 func subject(spec v1alpha1.PrometheusCheck, timeout time.Duration) health.Subject {

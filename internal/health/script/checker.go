@@ -31,13 +31,13 @@ type Options struct {
 // Checker judges checks of class script.
 type Checker struct {
 	Options
-	memory memory
+	memory *memory
 }
 
 var _ health.Checker = (*Checker)(nil)
 
 // New makes a Checker.
-func New(o Options) *Checker { return &Checker{Options: o} }
+func New(o Options) *Checker { return &Checker{Options: o, memory: newMemory()} }
 
 // Check reports on the run for the deployment of the subject, and starts one if none has been started.
 func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {

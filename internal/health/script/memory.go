@@ -7,20 +7,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
+	"github.com/kuberik/kuberik/internal/fair"
 	"github.com/kuberik/kuberik/internal/health"
 )
 
-const (
-	// crowded is how many records there are before old ones are dropped, and old how long ago they were of use.
-	crowded = 1000
-	old     = 24 * time.Hour
-)
+// maxRecords is the total size of the records in memory, and maxRecordsOfNamespace the share of one namespace. A record has the
+// size 1, and 1 more for each of its Jobs.
+const maxRecords, maxRecordsOfNamespace = 16384, 2048
 
 // memory knows what the Jobs do not say any more: that there was one, how it ended, and why one that ended late had not begun. It
 // may be lost.
 type memory struct {
 	mu      sync.Mutex
-	records map[string]record
+	records *fair.Cache[string, record]
+}
+
+func newMemory() *memory {
+	return &memory{records: fair.NewCache[string, record](maxRecords, maxRecordsOfNamespace, nil)}
 }
 
 // record is about the runs of one question, for one check and one Rollout.
@@ -36,9 +39,7 @@ type record struct {
 }
 
 func (m *memory) recall(q question) record {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.records[q.key()]
+	r, _ := m.records.Get(q.Check.Namespace, q.key())
 	if r.id != q.id() {
 		return record{id: q.id()}
 	}
@@ -59,33 +60,26 @@ func (m *memory) keep(q question, runs []run, trouble map[types.UID]string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before := m.records[q.key()]; before.id == next.id && before.last.number > next.last.number {
+	if before, _ := m.records.Get(q.Check.Namespace, q.key()); before.id == next.id && before.last.number > next.last.number {
 		next.last, next.seen = before.last, before.seen
 	}
-	if m.records == nil {
-		m.records = map[string]record{}
-	}
-	for key := range m.records {
-		if len(m.records) >= crowded && q.Now.Sub(m.records[key].seen) > old {
-			delete(m.records, key)
-		}
-	}
-	m.records[q.key()] = next
+	m.add(q, next)
+}
+
+func (m *memory) add(q question, r record) {
+	m.records.Add(q.Check.Namespace, q.key(), r, 1+len(r.ended)+len(r.trouble))
 }
 
 // began notes a run that was just started.
 func (m *memory) began(q question, r run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.records[q.key()]
+	known, _ := m.records.Get(q.Check.Namespace, q.key())
 	if known.id != q.id() {
 		known = record{id: q.id()}
 	}
 	known.last, known.seen = r, q.Now
-	if m.records == nil {
-		m.records = map[string]record{}
-	}
-	m.records[q.key()] = known
+	m.add(q, known)
 }
 
 // missing is the last run that was seen, if its Job is gone.

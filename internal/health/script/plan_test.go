@@ -214,7 +214,7 @@ func TestNames(t *testing.T) {
 
 // TestMemory: what the Jobs do not say any more.
 func TestMemory(t *testing.T) {
-	var m memory
+	m := newMemory()
 	q := asked(t, subject())
 	if _, ok := m.recall(q).missing(nil); ok {
 		t.Error("a run is missed that never was")
@@ -238,14 +238,17 @@ func TestMemory(t *testing.T) {
 	if _, ok := m.recall(other).missing(nil); ok {
 		t.Error("a run of another deployment is missed")
 	}
-	for i := range 2 * crowded {
+	for i := range 2 * maxRecords {
 		s := subject(func(s *health.Subject) {
-			s.Check.UID, s.Now = types.UID(fmt.Sprint("uid-", i)), noon.Add(time.Duration(i)*time.Hour)
+			s.Check.Namespace, s.Check.UID = "loud", types.UID(fmt.Sprint("uid-", i))
 		})
-		m.keep(asked(t, s), nil, nil)
+		m.keep(asked(t, s), nil, map[types.UID]string{"job": "ImagePullBackOff"})
 	}
-	if len(m.records) > crowded+1 {
-		t.Errorf("%d records are kept", len(m.records))
+	if size := m.records.Size(); size > maxRecordsOfNamespace+2 {
+		t.Errorf("the records of one namespace have the size %d", size)
+	}
+	if r, ok := m.recall(q).missing(nil); !ok || r.phase != passed {
+		t.Error("another namespace displaced the record")
 	}
 }
 
