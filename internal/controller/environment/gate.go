@@ -81,7 +81,7 @@ func (c *Controller) reconcileGate(
 		o.setProblem(reasonGateTaken, fmt.Errorf("the gate %s belongs to another object: %w", g.Name, err))
 		return nil, nil //nolint:nilnil // the Rollout waits as long as its gate is missing
 	}
-	if equality.Semantic.DeepEqual(g, next) {
+	if kube.RetainTrimmedOwners(g, next); equality.Semantic.DeepEqual(g, next) {
 		return g, nil
 	}
 	patch := client.MergeFromWithOptions(g, client.MergeFromWithOptimisticLock{})

@@ -2,9 +2,12 @@ package environment
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 // Meter exports the requests to an outside backend as metrics:
@@ -13,12 +16,18 @@ import (
 //   - kuberik_backend_requests_left{backend, account, of}: requests that are left in this hour, of the budget of Kuberik
 //     and of the rate limit of the backend.
 //
-// The account identifies the credentials without revealing them.
+// The account identifies the credentials without revealing them. The metrics of an account are removed if it is one of
+// too many, so that changing the credentials again and again does not fill the memory.
 type Meter struct {
 	backend  string
 	requests *prometheus.CounterVec
 	left     *prometheus.GaugeVec
+	accounts *fair.Cache[string, struct{}]
 }
+
+// maxMeteredAccounts is the number of accounts with metrics, and maxMeteredAccountsOfNamespace the number of those of one
+// namespace.
+const maxMeteredAccounts, maxMeteredAccountsOfNamespace = 1024, 64
 
 // NewMeter returns a Meter and registers its metrics, unless they are registered.
 func NewMeter(registerer prometheus.Registerer, backend string) (*Meter, error) {
@@ -40,7 +49,15 @@ func NewMeter(registerer prometheus.Registerer, backend string) (*Meter, error) 
 	if m.left, err = register(registerer, m.left); err != nil {
 		return nil, err
 	}
+	m.accounts = fair.NewCache(maxMeteredAccounts, maxMeteredAccountsOfNamespace, m.remove)
 	return m, nil
+}
+
+// remove removes the metrics of an account.
+func (m *Meter) remove(_, account string, _ struct{}) {
+	labels := prometheus.Labels{"backend": m.backend, "account": account}
+	m.requests.DeletePartialMatch(labels)
+	m.left.DeletePartialMatch(labels)
 }
 
 // register registers a collector, and returns the registered one if there was one.
@@ -55,15 +72,21 @@ func register[C prometheus.Collector](registerer prometheus.Registerer, c C) (C,
 	return c, err
 }
 
-// Request counts a request.
-func (m *Meter) Request(account string, code int) {
-	m.requests.WithLabelValues(m.backend, account, strconv.Itoa(code)).Inc()
+// Request counts a request. Codes that HTTP does not define are counted as one, since the server chooses them.
+func (m *Meter) Request(namespace, account string, code int) {
+	label := strconv.Itoa(code)
+	if code != 0 && http.StatusText(code) == "" {
+		label = "unknown"
+	}
+	m.requests.WithLabelValues(m.backend, account, label).Inc()
+	m.accounts.Add(namespace, account, struct{}{}, 1)
 }
 
 // Left sets the number of requests that are left. A limit below 0 is unknown.
-func (m *Meter) Left(account string, budget, limit int) {
+func (m *Meter) Left(namespace, account string, budget, limit int) {
 	m.left.WithLabelValues(m.backend, account, "budget").Set(float64(budget))
 	if limit >= 0 {
 		m.left.WithLabelValues(m.backend, account, "limit").Set(float64(limit))
 	}
+	m.accounts.Add(namespace, account, struct{}{}, 1)
 }

@@ -108,7 +108,7 @@ func (b *Backends) options(
 		return remote.Options{}, nil, err
 	}
 	o := remote.Options{
-		Project: spec.Project, URL: spec.APIURL, Token: string(secret.Data[keyToken]), HTTPClient: client,
+		Namespace: e.Namespace, Project: spec.Project, URL: spec.APIURL, Token: string(secret.Data[keyToken]), HTTPClient: client,
 		Trust: remote.Trust{TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors},
 	}
 	if o.Interval, err = environment.Interval(e.Spec); err != nil {

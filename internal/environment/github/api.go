@@ -21,12 +21,16 @@ const perPage, minPage = 100, 10
 // api calls the API for one repository.
 type api struct {
 	*account
+	client      *gh.Client
+	responses   *cache
 	owner, name string
 }
 
-func newAPI(a *account, project string) api {
-	owner, name, _ := strings.Cut(project, "/")
-	return api{account: a, owner: owner, name: name}
+func newAPI(a *account, o Options) (api, error) {
+	responses := newCache(a.authenticated)
+	client, err := newClient(o, responses)
+	owner, name, _ := strings.Cut(o.Project, "/")
+	return api{account: a, client: client, responses: responses, owner: owner, name: name}, err
 }
 
 // position is a position in a list of deployments.

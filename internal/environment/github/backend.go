@@ -56,7 +56,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.Sna
 	if err := b.repository.Lock(ctx); err != nil {
 		return environment.Snapshot{}, err
 	}
-	defer b.repository.Unlock()
+	defer b.repository.unlock()
 	if err := b.identify(ctx); err != nil {
 		return environment.Snapshot{}, err
 	}
@@ -92,6 +92,17 @@ func (b *Backend) view(application string, app *application) view {
 	)
 	b.views[application] = v
 	return v
+}
+
+// size returns about how much memory the snapshots take, in bytes. The lock of the repository is held.
+func (b *Backend) size() int {
+	size := 1024
+	for _, v := range b.views {
+		for _, s := range v.environments {
+			size += 512 + 512*len(s.Deployments)
+		}
+	}
+	return size
 }
 
 // clone copies states, so that the caller may change them.

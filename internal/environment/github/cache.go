@@ -2,16 +2,16 @@ package github
 
 import (
 	"bytes"
-	"container/list"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
-	"sync"
+
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
-// maxCache bounds the cached responses, in bytes. A page of 100 deployments has about 300 kB.
-const maxCache = 16 << 20
+// maxCache bounds the cached responses of a repository, in bytes. A page of 100 deployments has about 300 kB.
+const maxCache = 8 << 20
 
 // bypass is the context key of requests that bypass the cache.
 type bypass struct{}
@@ -21,29 +21,29 @@ func withoutCache(ctx context.Context) context.Context { return context.WithValu
 // cache is a transport that caches responses by their ETags. A 304 does not count for GitHub's rate limit.
 type cache struct {
 	next http.RoundTripper
-
-	mu      sync.Mutex
-	entries map[string]*list.Element
-	recent  *list.List
-	size    int
+	// responses of one repository. The pool shares the memory among namespaces.
+	responses *fair.Cache[string, cachedResponse]
 }
 
 type cachedResponse struct {
-	url, etag string
-	header    http.Header
-	body      []byte
+	etag   string
+	header http.Header
+	body   []byte
 }
 
 func newCache(next http.RoundTripper) *cache {
-	return &cache{next: next, entries: map[string]*list.Element{}, recent: list.New()}
+	return &cache{next: next, responses: fair.NewCache[string, cachedResponse](maxCache, maxCache, nil)}
 }
+
+// size returns about how much memory the responses take, in bytes.
+func (c *cache) size() int { return c.responses.Size() }
 
 // RoundTrip implements http.RoundTripper.
 func (c *cache) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet || req.Context().Value(bypass{}) != nil {
 		return c.next.RoundTrip(req)
 	}
-	known, ok := c.get(req.URL.String())
+	known, ok := c.responses.Get("", req.URL.String())
 	if ok {
 		req = req.Clone(req.Context())
 		req.Header.Set("If-None-Match", known.etag)
@@ -79,44 +79,17 @@ func (c *cache) store(url string, resp *http.Response) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if json.Valid(body) {
-		c.put(
-			&cachedResponse{
-				url: url, etag: resp.Header.Get("ETag"), header: http.Header{"Link": resp.Header["Link"]}, body: body,
-			},
-		)
+		c.put(url, cachedResponse{
+			etag: resp.Header.Get("ETag"), header: http.Header{"Link": resp.Header["Link"]}, body: body,
+		})
 	}
 	return resp, nil
 }
 
-func (c *cache) get(url string) (*cachedResponse, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries[url]
-	if !ok {
-		return nil, false
+func (c *cache) put(url string, r cachedResponse) {
+	size := 512 + len(url) + len(r.etag) + cap(r.body)
+	for _, link := range r.header["Link"] {
+		size += len(link)
 	}
-	c.recent.MoveToFront(e)
-	a, ok := e.Value.(*cachedResponse)
-	return a, ok
-}
-
-func (c *cache) put(a *cachedResponse) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.drop(c.entries[a.url])
-	c.entries[a.url] = c.recent.PushFront(a)
-	c.size += len(a.body)
-	for c.size > maxCache {
-		c.drop(c.recent.Back())
-	}
-}
-
-func (c *cache) drop(e *list.Element) {
-	if e == nil {
-		return
-	}
-	if a, ok := c.recent.Remove(e).(*cachedResponse); ok {
-		c.size -= len(a.body)
-		delete(c.entries, a.url)
-	}
+	c.responses.Add("", url, r, size)
 }

@@ -270,7 +270,7 @@ type recorder struct {
 	budget, limit int
 }
 
-func (w *recorder) Request(account string, code int) {
+func (w *recorder) Request(_, account string, code int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.codes == nil {
@@ -280,7 +280,7 @@ func (w *recorder) Request(account string, code int) {
 	w.codes[code]++
 }
 
-func (w *recorder) Left(_ string, budget, limit int) {
+func (w *recorder) Left(_, _ string, budget, limit int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.budget, w.limit = budget, limit

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,4 +258,70 @@ func TestCacheOfRecordsIsBounded(t *testing.T) {
 	if snapshot := read(t, backend); len(snapshot.Environments) != 100 || snapshot.Untrusted != 100 {
 		t.Errorf("%d environments are cached", len(snapshot.Environments))
 	}
+}
+
+// TestChangedCredentialsFillNoMemory: a namespace whose token changes again and again takes no more memory than its share,
+// and what was read for another namespace is not read again.
+func TestChangedCredentialsFillNoMemory(t *testing.T) {
+	var requests atomic.Int64
+	filler := strings.Repeat("x", 4<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Etag", `"1"`)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/user"):
+			fmt.Fprint(w, `{"login":"x"}`)
+			return
+		case strings.HasSuffix(r.URL.Path, "/statuses"):
+			fmt.Fprint(w, `[]`)
+			return
+		}
+		var list []string
+		for i := range 100 {
+			list = append(list, fmt.Sprintf(
+				`{"id":%d,"task":"deploy:kuberik/shop","environment":"kuberik/shop/e%d","sha":%q,"payload":{"id":"1","version":{"tag":"v1"}}}`,
+				i+1, i, filler,
+			))
+		}
+		fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
+	}))
+	defer server.Close()
+	const share = 4 << 20
+	pool := github.NewPool(remote.PoolOptions{Memory: 4 * share, MemoryOfNamespace: share})
+	use := func(namespace, token string) {
+		t.Helper()
+		backend, err := pool.Backend(github.Options{Options: remote.Options{
+			Namespace: namespace, Project: "a/b", URL: server.URL, Token: token, Interval: time.Hour,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := read(t, backend); len(s.Environments) != 100 {
+			t.Fatalf("%d environments", len(s.Environments))
+		}
+	}
+	use("quiet", "token")
+	before := heap()
+	for i := range 30 { // each keeps 1 MiB
+		use("loud", fmt.Sprint(i))
+	}
+	if grown := heap() - before; grown > 2*share {
+		t.Errorf("the namespace takes %d MiB, but its share is %d MiB", grown>>20, share>>20)
+	}
+	n := requests.Load()
+	if use("quiet", "token"); requests.Load() != n {
+		t.Error("what was read for another namespace was dropped")
+	}
+	if use("loud", "29"); requests.Load() != n {
+		t.Error("what was read with the last token was dropped")
+	}
+	runtime.KeepAlive(pool)
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -16,13 +16,12 @@ import (
 
 // Pool opens Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	pool     remote.Pool[*account, *repository]
-	backends remote.Cache[*Backend]
+	pool *remote.Pool[*account, *repository]
 }
 
 // NewPool returns a Pool.
 func NewPool(o remote.PoolOptions) *Pool {
-	return &Pool{pool: remote.Pool[*account, *repository]{Options: o.Complete()}}
+	return &Pool{pool: remote.NewPool[*account, *repository](o)}
 }
 
 // Backend returns the Backend with these options. It makes no requests, so call it whenever you need the Backend.
@@ -32,19 +31,22 @@ func (p *Pool) Backend(o Options) (*Backend, error) {
 		return nil, err
 	}
 	pool := p.pool.Options
-	r, key, err := p.pool.Project(o.Options, o.credentials(),
+	r, err := p.pool.Project(o.Options, o.credentials(),
 		func(key string) (*account, error) { return newAccount(key, o, pool) },
-		func(a *account) *repository { return newRepository(a, o.Project, pool) })
+		func(a *account, charge func(int)) (*repository, error) {
+			return newRepository(a, o, remote.NewProject(o.Project, pool.Clock, charge))
+		})
 	if err != nil {
 		return nil, err
 	}
-	return p.backends.Get(pool.Clock.Now(), o.ViewKey(key), func() (*Backend, error) { return newBackend(r, o), nil })
+	return r.backend(o), nil
 }
 
 // account is a set of credentials, with the clients that use them.
 type account struct {
 	remote.Account
-	client *gh.Client
+	// authenticated makes requests with the token, or as the installation of the App.
+	authenticated http.RoundTripper
 	// app authenticates as the App itself, not as its installation; nil for a token.
 	app    *gh.Client
 	budget int
@@ -62,8 +64,8 @@ func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
 	}
 	a := &account{Account: remote.Account{Transport: transport}, budget: p.Budget}
 	if o.App == nil {
-		a.client, err = newClient(o, newCache(transport))
-		return a, err
+		a.authenticated = transport
+		return a, nil
 	}
 	asApp, err := ghinstallation.NewAppsTransport(transport, o.App.ID, o.App.PrivateKey)
 	if err != nil {
@@ -80,8 +82,8 @@ func newAccount(key string, o Options, p remote.PoolOptions) (*account, error) {
 	if err := json.Unmarshal([]byte(permissions), &installed.InstallationTokenOptions); err != nil {
 		return nil, err
 	}
-	a.client, err = newClient(o, newCache(installed))
-	return a, err
+	a.authenticated = installed
+	return a, nil
 }
 
 const permissions = `{"permissions": {"deployments": "write", "metadata": "read"}}`
@@ -96,7 +98,7 @@ func newClient(o Options, transport http.RoundTripper) (*gh.Client, error) {
 }
 
 // self returns the login that the credentials write as.
-func (a *account) self(ctx context.Context) (string, error) {
+func (a api) self(ctx context.Context) (string, error) {
 	return a.Login(ctx, func(ctx context.Context) (string, error) {
 		if a.app == nil {
 			user, _, err := a.client.Users.Get(ctx, "")

@@ -24,7 +24,7 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	if err := b.repository.Lock(ctx); err != nil {
 		return err
 	}
-	defer b.repository.Unlock()
+	defer b.repository.unlock()
 	if len(s.Deployments) == 0 {
 		return nil
 	}

@@ -156,6 +156,9 @@ type application struct {
 	forgotten bool
 	// version counts the changes.
 	version int64
+	// bytes is the size of the version sized.
+	bytes int
+	sized int64
 
 	// walked is when all deployments were last read, and walk the position of an unfinished walk.
 	walked time.Time
@@ -217,6 +220,20 @@ func (a *application) regroup(trusted map[string]bool) {
 	if a.forgotten {
 		a.forgotten, a.walked, a.walk = false, time.Time{}, position{}
 	}
+}
+
+// size returns about how much memory the application takes, in bytes.
+func (a *application) size() int {
+	if a.sized != a.version || a.bytes == 0 {
+		a.bytes, a.sized = 1024, a.version
+		for _, r := range a.records {
+			a.bytes += 2048
+			for _, s := range r.statuses {
+				a.bytes += 512 + len(s.url)
+			}
+		}
+	}
+	return a.bytes
 }
 
 // statusCount returns the number of cached statuses.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	gh "github.com/google/go-github/v92/github"
@@ -23,6 +24,8 @@ const (
 	maxChecks = 100
 	// maxDeployments bounds the deployments that a walk reads, and maxNew those that a poll reads.
 	maxDeployments, maxNew = 3000, 1000
+	// maxBackends bounds the Backends of one repository.
+	maxBackends = 64
 )
 
 // repository is what one account has cached of a repository.
@@ -37,13 +40,49 @@ type repository struct {
 	newestID int64
 	// pollSize is the page size of the last poll.
 	pollSize int
+
+	mu sync.Mutex
+	// backends are the Backends by their view key.
+	backends map[string]*Backend
 }
 
-func newRepository(a *account, project string, o remote.PoolOptions) *repository {
+func newRepository(a *account, o Options, p *remote.Project) (*repository, error) {
+	calls, err := newAPI(a, o)
 	return &repository{
-		api: newAPI(a, project), Project: remote.NewProject(project, o.Clock), apps: map[string]*application{},
-		trusted: map[string]bool{},
+		api: calls, Project: p, apps: map[string]*application{}, trusted: map[string]bool{},
+		backends: map[string]*Backend{},
+	}, err
+}
+
+// backend returns the Backend with these options.
+func (r *repository) backend(o Options) *Backend {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := o.ViewKey()
+	if r.backends[key] == nil {
+		if len(r.backends) >= maxBackends {
+			clear(r.backends) // somebody changes the options again and again
+		}
+		r.backends[key] = newBackend(r, o)
 	}
+	return r.backends[key]
+}
+
+// unlock releases the lock of the repository.
+func (r *repository) unlock() {
+	size := r.responses.size()
+	for login := range r.trusted {
+		size += 64 + len(login)
+	}
+	for _, app := range r.apps {
+		size += app.size()
+	}
+	r.mu.Lock()
+	for _, b := range r.backends {
+		size += b.size()
+	}
+	r.mu.Unlock()
+	r.Unlock(size)
 }
 
 func (r *repository) application(name string) *application {

@@ -34,7 +34,7 @@ func (b *Backend) Read(ctx context.Context, application string) (environment.Sna
 	if err := b.project.Lock(ctx); err != nil {
 		return environment.Snapshot{}, err
 	}
-	defer b.project.Unlock()
+	defer b.project.unlock()
 	err := b.project.refresh(ctx, b.o.Interval, b.o.Interval)
 	if b.project.at.IsZero() {
 		return environment.Snapshot{}, err

@@ -100,6 +100,49 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestMemoryOfANamespaceIsBounded: what a namespace has read above its share is read again, and what another one has read
+// is not.
+func TestMemoryOfANamespaceIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	d := deployment(1, v1alpha1.BakeSucceeded)
+	for i := range 20 {
+		d.ID, d.Key, d.Message = int64(i+1), fmt.Sprint("key-", i), strings.Repeat("x", 256)
+		publish(t, b.backend(t, b.options(fmt.Sprint("writer-", i))), state(d))
+	}
+	b.pool.MemoryOfNamespace = 3 * 64 << 10 // each token keeps more than 64 KiB
+	pool := gitlab.NewPool(b.pool)
+	requests := func(namespace, username string) int {
+		t.Helper()
+		o := b.options(username)
+		o.Namespace = namespace
+		backend, err := pool.Backend(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Calls()
+		if _, err := backend.Read(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+		return len(b.Calls())
+	}
+	if requests("quiet", self) == 0 {
+		t.Fatal("the first read makes no request")
+	}
+	for i := range 10 {
+		requests("loud", fmt.Sprint("user-", i))
+	}
+	if n := requests("loud", "user-9"); n > 0 {
+		t.Errorf("the last token makes %d requests again", n)
+	}
+	if requests("loud", "user-0") == 0 {
+		t.Error("what was read with every token is in memory")
+	}
+	if n := requests("quiet", self); n > 0 {
+		t.Errorf("another namespace makes %d requests again", n)
+	}
+}
+
 // TestPageFits: a page of full records, with texts that need escaping, is shorter than the bound of a response.
 func TestPageFits(t *testing.T) {
 	t.Parallel()
@@ -126,8 +169,8 @@ type counter struct {
 	left  int
 }
 
-func (c *counter) Request(_ string, code int)   { c.codes[code]++ }
-func (c *counter) Left(_ string, budget, _ int) { c.left = budget }
+func (c *counter) Request(_, _ string, code int)   { c.codes[code]++ }
+func (c *counter) Left(_, _ string, budget, _ int) { c.left = budget }
 
 // TestObserver: every request is observed.
 func TestObserver(t *testing.T) {

@@ -12,12 +12,12 @@ import (
 
 // Pool opens Backends that share what they read, and their budget. It is safe for concurrent use.
 type Pool struct {
-	pool remote.Pool[*account, *project]
+	pool *remote.Pool[*account, *project]
 }
 
 // NewPool returns a Pool.
 func NewPool(o remote.PoolOptions) *Pool {
-	return &Pool{pool: remote.Pool[*account, *project]{Options: o.Complete()}}
+	return &Pool{pool: remote.NewPool[*account, *project](o)}
 }
 
 // Backend returns a Backend with these options. It makes no requests, so call it whenever you need the Backend.
@@ -26,9 +26,11 @@ func (p *Pool) Backend(o remote.Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, _, err := p.pool.Project(o, o.Token,
+	in, err := p.pool.Project(o, o.Token,
 		func(key string) (*account, error) { return newAccount(key, o, p.pool.Options) },
-		func(a *account) *project { return newProject(a, o.Project, p.pool.Options) })
+		func(a *account, charge func(int)) (*project, error) {
+			return newProject(a, remote.NewProject(o.Project, p.pool.Options.Clock, charge)), nil
+		})
 	return &Backend{project: in, o: o}, err
 }
 

@@ -14,7 +14,7 @@ const (
 	// maxPages bounds the snippets of a project that are read.
 	maxPages = 40
 	// maxRecords bounds the cached records of a project, in bytes.
-	maxRecords = 32 << 20
+	maxRecords = 16 << 20
 )
 
 // project is what one account has cached of a project.
@@ -28,8 +28,15 @@ type project struct {
 	reads int
 }
 
-func newProject(a *account, path string, o remote.PoolOptions) *project {
-	return &project{account: a, Project: remote.NewProject(path, o.Clock)}
+func newProject(a *account, p *remote.Project) *project { return &project{account: a, Project: p} }
+
+// unlock releases the lock of the project.
+func (in *project) unlock() {
+	size := 0
+	for _, r := range in.records {
+		size += r.size()
+	}
+	in.Unlock(size)
 }
 
 // refresh reads the records if they are older than maxAge. A failure is retried after the interval.

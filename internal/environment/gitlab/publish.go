@@ -19,7 +19,7 @@ func (b *Backend) Publish(ctx context.Context, s environment.State) error {
 	if err := b.project.Lock(ctx); err != nil {
 		return err
 	}
-	defer b.project.Unlock()
+	defer b.project.unlock()
 	if len(s.Deployments) == 0 {
 		return nil
 	}

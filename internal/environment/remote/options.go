@@ -54,6 +54,8 @@ type Limit struct {
 
 // Options of a Backend.
 type Options struct {
+	// Namespace that the Backend works for. It has a share of the memory.
+	Namespace string
 	// Project is the path of the repository or project, as in owner/repository.
 	Project string
 	// URL of the API. Defaults to that of the public service.
@@ -89,6 +91,10 @@ func (o Options) Complete(s *Service) (Options, error) {
 type PoolOptions struct {
 	// Budget is the number of requests that one account makes in any hour. Defaults to DefaultBudget.
 	Budget int
+	// Memory is how much memory the projects may take in total, in bytes. Defaults to DefaultMemory.
+	Memory int
+	// MemoryOfNamespace is how much of it those may take that one namespace uses. Defaults to DefaultMemoryOfNamespace.
+	MemoryOfNamespace int
 	// Timeout of one request. Defaults to 15s.
 	Timeout time.Duration
 	// Observer of the requests. Defaults to none.
@@ -100,6 +106,8 @@ type PoolOptions struct {
 // Complete sets the defaults.
 func (o PoolOptions) Complete() PoolOptions {
 	o.Budget, o.Timeout = cmp.Or(max(o.Budget, 0), DefaultBudget), cmp.Or(max(o.Timeout, 0), defaultTimeout)
+	o.Memory = cmp.Or(max(o.Memory, 0), DefaultMemory)
+	o.MemoryOfNamespace = cmp.Or(max(o.MemoryOfNamespace, 0), DefaultMemoryOfNamespace)
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}

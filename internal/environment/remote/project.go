@@ -31,6 +31,7 @@ type Project struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
 
+	charge   func(bytes int)
 	lock     chan struct{}
 	failure  error
 	retry    time.Time
@@ -43,9 +44,11 @@ type rejection struct {
 	err   error
 }
 
-// NewProject returns the state of a project.
-func NewProject(path string, c clock.PassiveClock) *Project {
-	return &Project{Path: path, Clock: c, lock: make(chan struct{}, 1), rejected: map[string]rejection{}}
+// NewProject returns the state of a project. Charge is that of Pool.Project.
+func NewProject(path string, c clock.PassiveClock, charge func(bytes int)) *Project {
+	return &Project{
+		Path: path, Clock: c, charge: charge, lock: make(chan struct{}, 1), rejected: map[string]rejection{},
+	}
 }
 
 // Lock waits for the lock. It returns an error if the context ends first.
@@ -61,8 +64,11 @@ func (p *Project) Lock(ctx context.Context) error {
 	}
 }
 
-// Unlock releases the lock.
-func (p *Project) Unlock() { <-p.lock }
+// Unlock releases the lock. Bytes is about how much memory the project takes now.
+func (p *Project) Unlock(bytes int) {
+	p.charge(minMemory + bytes)
+	<-p.lock
+}
 
 // Failure returns the last failure, or nil once a retry is due.
 func (p *Project) Failure() error {

@@ -35,16 +35,18 @@ type RateLimit struct {
 // of the service or while the budget is spent, and refuses responses that are too large. During a pause it returns an
 // *environment.WaitError.
 type Transport struct {
-	service  *Service
-	next     http.RoundTripper
-	host     string
-	token    string
-	account  string
-	timeout  time.Duration
-	observer Observer
-	clock    clock.PassiveClock
-	requests *Budget
-	writes   []*Budget
+	service *Service
+	next    http.RoundTripper
+	host    string
+	token   string
+	account string
+	// namespace has used the account first.
+	namespace string
+	timeout   time.Duration
+	observer  Observer
+	clock     clock.PassiveClock
+	requests  *Budget
+	writes    []*Budget
 
 	mu sync.Mutex
 	// until is the end of the pause.
@@ -60,7 +62,8 @@ func NewTransport(s *Service, o Options, account string, p PoolOptions) (*Transp
 		return nil, err
 	}
 	t := &Transport{
-		service: s, next: o.HTTPClient.Transport, host: u.Host, token: o.Token, account: account, timeout: p.Timeout,
+		service: s, next: o.HTTPClient.Transport, host: u.Host, token: o.Token, timeout: p.Timeout,
+		account: account, namespace: o.Namespace,
 		observer: p.Observer,
 		clock:    p.Clock, requests: NewBudget(p.Budget, time.Hour),
 	}
@@ -111,8 +114,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) observe(code, remaining int) {
-	t.observer.Request(t.account, code)
-	t.observer.Left(t.account, t.Left(), remaining)
+	t.observer.Request(t.namespace, t.account, code)
+	t.observer.Left(t.namespace, t.account, t.Left(), remaining)
 }
 
 // admit takes a request from the budgets.
