@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -514,8 +515,8 @@ func TestDescriptors(t *testing.T) {
 	}
 	close(work)
 	group.Wait()
-	// Both ends of each connection are in this process; at most two for each of 128 transports are kept.
-	if after := descriptors(t); after > before+2*2*128+100 {
+	// Both ends of each connection are in this process. At most two are kept for each of the 60 namespaces with API clients.
+	if after := descriptors(t); after > before+2*2*60+100 {
 		t.Errorf("%d descriptors before %d checks, %d after", before, checks, after)
 	}
 	w.Close()
@@ -525,6 +526,79 @@ func TestDescriptors(t *testing.T) {
 			t.Fatalf("%d descriptors before, %d at the end", before, descriptors(t))
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// TestNamespacesKeepTheirConnections: a namespace with many kinds of requests keeps few idle connections, and does not close
+// those of another one.
+func TestNamespacesKeepTheirConnections(t *testing.T) {
+	w := newWorld(t)
+	var mu sync.Mutex
+	open := map[string]bool{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, r.RemoteAddr) }))
+	server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch state {
+		case http.StateNew:
+			open[c.RemoteAddr().String()] = true
+		case http.StateClosed:
+			delete(open, c.RemoteAddr().String())
+		}
+	}
+	server.Start()
+	defer server.Close()
+	ask := func(ns, serverName string) string {
+		t.Helper()
+		api, _, err := w.HTTPClient(t.Context(), ns, outbound.Access{
+			Host: server.Listener.Addr().String(), TLS: &v1alpha1.TLS{ServerName: serverName},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := api.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	first := ask("quiet", "")
+	for i := range 1000 {
+		ask("loud", fmt.Sprintf("host-%d.test", i))
+	}
+	if ask("quiet", "") != first {
+		t.Error("the idle connection of another namespace was closed")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		mu.Lock()
+		n := len(open)
+		mu.Unlock()
+		if n <= 1+32 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are open after 1000 requests of one namespace", n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestBundlesAreLimited: each certificate takes memory, however short it is.
+func TestBundlesAreLimited(t *testing.T) {
+	w := newWorld(t)
+	server, authority := outboundtest.ServeTLS(t, outboundtest.Certificate{Hosts: []string{"127.0.0.1"}},
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	request := v1alpha1.HTTPRequest{URL: server.URL, TLS: &v1alpha1.TLS{
+		CAFrom: &v1alpha1.CAFrom{ConfigMapKeyRef: &v1alpha1.KeyRef{Name: "ca", Key: "ca.crt"}},
+	}}
+	for n, want := range map[int]string{400: "", 401: "tls.caFrom holds 401 certificates: use at most 400"} {
+		w.keys.SetConfigMap(namespace, "ca", map[string]string{"ca.crt": strings.Repeat(authority, n)})
+		if _, err := w.do(t, request); text(err) != want {
+			t.Errorf("%d certificates of %d bytes: got %v, want %q", n, len(authority), err, want)
+		}
 	}
 }
 

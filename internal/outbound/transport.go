@@ -1,24 +1,29 @@
 package outbound
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
+	"weak"
 
-	"k8s.io/utils/lru"
+	"github.com/kuberik/kuberik/internal/fair"
 )
 
 const (
-	// mostTransports, mostIdle and idleTime bound how many connections are kept.
-	mostTransports = 128
-	mostIdle       = 32
-	mostIdleOfHost = 2
-	idleTime       = 45 * time.Second
+	// maxTransports is the total size of the cached transports, and maxTransportsOfNamespace the share of one namespace. A
+	// transport has the size 1, and 1 more for each 32 KiB of its certificate bundle.
+	maxTransports, maxTransportsOfNamespace = 512, 32
+	// maxIdle and maxIdlePerHost limit the idle connections of one transport, and maxIdleTime how long they stay open.
+	maxIdle, maxIdlePerHost = 8, 2
+	maxIdleTime             = 45 * time.Second
 	// dialTime ends what nothing else ends.
 	dialTime   = time.Minute
 	maxHeaders = 64 << 10
@@ -30,18 +35,21 @@ type security struct {
 	serverName  string
 }
 
-// flavour is what two requests have to have in common to share connections. Namespaces share none.
-type flavour struct {
-	namespace string
-	security  [sha256.Size]byte
-	kept      bool
+// size returns the size of a transport in the cache.
+func (s security) size() int { return 1 + len(s.authorities)>>15 }
+
+// transportKey identifies a transport. Requests of one namespace with the same key share connections.
+type transportKey struct {
+	security [sha256.Size]byte
+	kept     bool
 }
 
-// transports keeps as many transports as are in use, up to a limit.
+// transports caches transports by namespace.
 type transports struct {
 	dialer *net.Dialer
 	mu     sync.Mutex
-	cache  *lru.Cache
+	cache  *fair.Cache[transportKey, *http.Transport]
+	pools  certificatePools
 }
 
 func newTransports(policy Policy, resolver *net.Resolver) *transports {
@@ -49,11 +57,8 @@ func newTransports(policy Policy, resolver *net.Resolver) *transports {
 	dialer.Resolver = resolver
 	return &transports{
 		dialer: dialer,
-		cache: lru.NewWithEvictionFunc(mostTransports, func(_ lru.Key, value any) {
-			if t, ok := value.(*http.Transport); ok {
-				t.CloseIdleConnections()
-			}
-		}),
+		cache: fair.NewCache(maxTransports, maxTransportsOfNamespace,
+			func(_ string, _ transportKey, t *http.Transport) { t.CloseIdleConnections() }),
 	}
 }
 
@@ -63,8 +68,8 @@ func (t *transports) get(namespace string, s security, kept bool) (*http.Transpo
 	hash := sha256.New()
 	hash.Write([]byte(s.serverName + "\x00"))
 	hash.Write(s.authorities)
-	key := flavour{namespace: namespace, security: [sha256.Size]byte(hash.Sum(nil)), kept: kept}
-	if transport := t.cached(key, nil); transport != nil {
+	key := transportKey{security: [sha256.Size]byte(hash.Sum(nil)), kept: kept}
+	if transport, ok := t.cache.Get(namespace, key); ok {
 		return transport, nil
 	}
 	// Made without the lock: parsing a large certificate bundle must not delay the requests of other namespaces.
@@ -72,30 +77,21 @@ func (t *transports) get(namespace string, s security, kept bool) (*http.Transpo
 	if err != nil {
 		return nil, err
 	}
-	return t.cached(key, transport), nil
-}
-
-// cached returns the transport of a key. If there is none, it adds the one that was made, unless that is nil.
-func (t *transports) cached(key flavour, made *http.Transport) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if found, ok := t.cache.Get(key); ok {
-		if transport, ok := found.(*http.Transport); ok {
-			return transport
-		}
+	if other, ok := t.cache.Get(namespace, key); ok {
+		return other, nil
 	}
-	if made != nil {
-		t.cache.Add(key, made)
-	}
-	return made
+	t.cache.Add(namespace, key, transport, s.size())
+	return transport, nil
 }
 
 func (t *transports) make(s security, kept bool) (*http.Transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.serverName}
 	if s.authorities != nil {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(s.authorities) {
-			return nil, &RefusedError{"tls.caFrom holds no certificate in PEM form"}
+		var err error
+		if config.RootCAs, err = t.pools.get(s.authorities); err != nil {
+			return nil, err
 		}
 	}
 	// With HTTP/2 a connection outlives the requests that time out on it, and so one that leads nowhere would be tried again.
@@ -110,19 +106,66 @@ func (t *transports) make(s security, kept bool) (*http.Transport, error) {
 		Protocols:              &protocols,
 		DisableKeepAlives:      !kept,
 		DisableCompression:     true, // what is small on the wire should not be large here
-		MaxIdleConns:           mostIdle,
-		MaxIdleConnsPerHost:    mostIdleOfHost,
-		IdleConnTimeout:        idleTime,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		IdleConnTimeout:        maxIdleTime,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHeaders,
 	}, nil
 }
 
 // closeIdle closes every connection that is not in use.
-func (t *transports) closeIdle() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.cache.Clear()
+func (t *transports) closeIdle() { t.cache.Clear() }
+
+// maxCertificates is the maximum number of certificates in a bundle. Each takes about 3 KB in memory. Mozilla's public
+// authorities are about 150.
+const maxCertificates = 400
+
+// certificatePools shares the pools of equal certificate bundles, such as one that is distributed to all namespaces, as
+// long as a transport uses them. The zero value is empty. It is safe for concurrent use.
+type certificatePools struct {
+	mu    sync.Mutex
+	pools map[[sha256.Size]byte]weak.Pointer[x509.CertPool]
+}
+
+// get returns the pool of a bundle in PEM.
+func (c *certificatePools) get(bundle []byte) (*x509.CertPool, error) {
+	key := sha256.Sum256(bundle)
+	if pool := c.shared(key, nil); pool != nil {
+		return pool, nil
+	}
+	if n := bytes.Count(bundle, []byte("-----BEGIN CERTIFICATE-----")); n > maxCertificates {
+		return nil, &RefusedError{fmt.Sprintf("tls.caFrom holds %d certificates: use at most %d", n, maxCertificates)}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, &RefusedError{"tls.caFrom holds no certificate in PEM form"}
+	}
+	return c.shared(key, pool), nil
+}
+
+// shared returns the pool of a key. If there is none, it adds the given one, unless that is nil.
+func (c *certificatePools) shared(key [sha256.Size]byte, added *x509.CertPool) *x509.CertPool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pool := c.pools[key].Value(); pool != nil || added == nil {
+		return pool
+	}
+	if c.pools == nil {
+		c.pools = map[[sha256.Size]byte]weak.Pointer[x509.CertPool]{}
+	}
+	c.pools[key] = weak.Make(added)
+	runtime.AddCleanup(added, c.forget, key)
+	return added
+}
+
+// forget removes the pool of a key, if nothing uses it any more.
+func (c *certificatePools) forget(key [sha256.Size]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pools[key].Value() == nil {
+		delete(c.pools, key)
+	}
 }
 
 // requestKey is where a request hands its own context on to the dialling.
