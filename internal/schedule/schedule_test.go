@@ -253,6 +253,9 @@ func TestProblems(t *testing.T) {
 		"Zone": {
 			"a typo", deny("Europe/Berln", office), invalid, `timezone "Europe/Berln" is unknown`, true, false,
 		},
+		"AnotherSpelling": {
+			"the cache would grow", deny("Europe//Berlin", office), invalid, "not the shortest spelling", true, false,
+		},
 		"Local": {
 			"the zone of the machine", deny("Local", office), invalid, "the time zone of the machine is not supported", true,
 			false,

@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"path"
 	"sync"
 	"time"
 	_ "time/tzdata" // without it, an image without time zones would close every gate
@@ -11,7 +12,10 @@ import (
 // zones caches time zones, because loading one takes longer than evaluating a schedule.
 var zones sync.Map
 
-var errLocal = errors.New("the time zone of the machine is not supported")
+var (
+	errLocal    = errors.New("the time zone of the machine is not supported")
+	errNotClean = errors.New("not the shortest spelling of its path")
+)
 
 // loadZone returns the time zone with an IANA name. An empty name is UTC.
 func loadZone(name string) (*time.Location, error) {
@@ -34,6 +38,9 @@ func loadUncached(name string) (*time.Location, error) {
 		return time.UTC, nil
 	case "Local", "localtime":
 		return nil, errLocal
+	}
+	if path.Clean(name) != name { // such as Europe//Berlin: each spelling would be cached
+		return nil, errNotClean
 	}
 	return time.LoadLocation(name)
 }
