@@ -234,7 +234,8 @@ func (f Facts) passing() []Passing {
 		}
 	}
 	for _, c := range f.Rollout.Status.Checks {
-		if c.State == v1alpha1.HealthHealthy {
+		blocks := slices.ContainsFunc(f.Rollout.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Kind == "HealthCheck" && b.Name == c.Name })
+		if c.State == v1alpha1.HealthHealthy && !blocks {
 			list = append(list, Passing{"HealthCheck", c.Name, string(c.State), c.Message})
 		}
 	}
