@@ -64,7 +64,7 @@ func (w *Cluster) randomSpec(s *v1alpha1.RolloutSpec) {
 	s.InitialDeployment = pick(r, []v1alpha1.InitialDeployment{"", v1alpha1.InitialDeploymentGated, v1alpha1.InitialDeploymentSkipGates})
 	s.HealthCheckSelector = nil
 	if w.faults.Health && !r.oneIn(4) {
-		s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+		s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &v1alpha1.LabelSelector{}}
 	}
 	s.OnDowngrade = pick(r, []v1alpha1.OnDowngrade{"", v1alpha1.OnDowngradeHold, v1alpha1.OnDowngradeFollow})
 	s.RollbackFloor = ""

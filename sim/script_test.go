@@ -159,7 +159,7 @@ var specFields = map[string]func(*v1alpha1.RolloutSpec, string){
 	},
 	"checks": func(s *v1alpha1.RolloutSpec, v string) {
 		if s.HealthCheckSelector = nil; v == "all" {
-			s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+			s.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &v1alpha1.LabelSelector{}}
 		}
 	},
 }

@@ -74,9 +74,11 @@ type ApprovalPolicy struct {
 type HTTPGate struct {
 	HTTPRequest `json:",inline"`
 	// Query adds parameters to the URL. Each value is a CEL expression over release (tag, digest, revision, rollout,
-	// namespace), such as tag: release.tag. Values are escaped. At most 16.
+	// namespace), such as tag: release.tag. Values are escaped. At most 16, each with a name of at most 253 characters
+	// and an expression of at most 2048.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 253 && size(self[k]) <= 2048)",message="a parameter has a name of at most 253 characters and an expression of at most 2048"
 	Query map[string]string `json:"query,omitempty"`
 	// BodyExpression is a CEL expression over release that returns the body. Text is sent as it is, any other value as
 	// JSON.
@@ -116,6 +118,7 @@ type RolloutGateSpec struct {
 	// RolloutRef is the Rollout whose releases the gate holds, in the same namespace. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 
 	// Class names who answers for the gate: manual, http, environment (created by an Environment), or the class of an
@@ -153,14 +156,17 @@ type RolloutGateSpec struct {
 // GateVerdict is the state of a gate for one release.
 type GateVerdict struct {
 	// Release is the tag of the release.
+	// +kubebuilder:validation:MaxLength=1024
 	Release string `json:"release"`
 	// Digest is the digest of the release. A verdict without a digest counts only for a release without one.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Digest string `json:"digest,omitempty"`
 	// State is open, closed or pending.
 	State GateState `json:"state"`
 	// Reason is one word for programs.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
 	// Message explains the state to people, in at most 1024 characters.
 	// +optional
@@ -177,8 +183,10 @@ type GateVerdict struct {
 // AllowedVersion is a tag of spec.allowedVersions and the digest that it stands for.
 type AllowedVersion struct {
 	// Tag is the tag as it is listed.
+	// +kubebuilder:validation:MaxLength=1024
 	Tag string `json:"tag"`
 	// Digest is the digest that the tag stands for while it is listed.
+	// +kubebuilder:validation:MaxLength=1024
 	Digest string `json:"digest"`
 }
 
@@ -202,6 +210,7 @@ type RolloutGateStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=64
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 

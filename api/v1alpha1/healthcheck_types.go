@@ -79,6 +79,7 @@ type HTTPCheck struct {
 	// ignored if success is set. Defaults to 200-299.
 	// +optional
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=7
 	// +kubebuilder:validation:items:Pattern=`^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`
 	ExpectedStatus []string `json:"expectedStatus,omitempty"`
 	// Success is a CEL expression that returns true if the response is healthy, over status (int), headers (map of
@@ -99,6 +100,7 @@ type DatadogSite string
 type DatadogCheck struct {
 	// MonitorRef is a DatadogMonitor object of the Datadog operator, in the same namespace.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	MonitorRef *corev1.LocalObjectReference `json:"monitorRef,omitempty"`
 	// MonitorID is the ID of a monitor in Datadog.
 	// +optional
@@ -129,6 +131,7 @@ type DatadogCheck struct {
 	// the site, such as api.datadoghq.com, with the annotation kuberik.com/allowed-hosts. Required except with
 	// monitorRef.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	SecretRef *corev1.LocalObjectReference `json:"secretRef,omitempty"`
 }
 
@@ -181,10 +184,12 @@ type ScriptCheck struct {
 	// Command is the command of the container. Defaults to the entrypoint of the image.
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=65536
 	Command []string `json:"command,omitempty"`
 	// Args are the arguments of the command.
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=65536
 	Args []string `json:"args,omitempty"`
 	// Script is the text that the interpreter runs, instead of a command. At most 65536 characters.
 	// +optional
@@ -289,8 +294,10 @@ type HealthCheckSpec struct {
 // CheckedDeployment is a deployment that a verdict applies to.
 type CheckedDeployment struct {
 	// Rollout is the name of a Rollout in the namespace of the check, or namespace/name.
+	// +kubebuilder:validation:MaxLength=317
 	Rollout string `json:"rollout"`
 	// Token identifies the deployment.
+	// +kubebuilder:validation:MaxLength=1024
 	Token string `json:"token"`
 }
 
@@ -301,9 +308,11 @@ type HealthCheckStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Status is Healthy, Unhealthy or Pending.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Status HealthState `json:"status,omitempty"`
-	// Message explains the status to people.
+	// Message explains the status to people, in at most 32768 characters.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32768
 	Message *string `json:"message,omitempty"`
 	// LastErrorTime is when the check last became Unhealthy.
 	// +optional
@@ -314,6 +323,7 @@ type HealthCheckStatus struct {
 	// ObservedRevision is the revision that the verdict applies to. For class kustomization, it is the generation of the
 	// Kustomization and the revision that Flux applied. A verdict for another revision than the deployed one is ignored.
 	// +optional
+	// +kubebuilder:validation:MaxLength=4096
 	ObservedRevision string `json:"observedRevision,omitempty"`
 	// Deployments lists the deployments that the verdict applies to: those that Flux had applied before the probes
 	// began. Classes that probe set it. At most 50.
@@ -324,6 +334,7 @@ type HealthCheckStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=64
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 

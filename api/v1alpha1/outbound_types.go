@@ -20,6 +20,7 @@ type KeyRef struct {
 // HeaderFrom defines a header whose value comes from a Secret.
 type HeaderFrom struct {
 	// Header is the name of the header, such as Authorization.
+	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9!#$%&'*+.^_|~-]{1,128}$`
 	Header string `json:"header"`
 	// Prefix is written before the value, such as "Bearer ". At most 64 characters. Defaults to none.
@@ -65,9 +66,10 @@ type HTTPRequest struct {
 	// +kubebuilder:default=GET
 	// +kubebuilder:validation:Enum=GET;HEAD;POST;PUT
 	Method string `json:"method,omitempty"`
-	// Headers to send. At most 32.
+	// Headers to send. At most 32, each with a name of at most 128 characters and a value of at most 2048.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 128 && size(self[k]) <= 2048)",message="a header has a name of at most 128 characters and a value of at most 2048"
 	Headers map[string]string `json:"headers,omitempty"`
 	// HeadersFrom lists headers whose values come from Secrets. At most 8.
 	// +optional

@@ -30,6 +30,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a Release cannot be changed: it is the record of what was discovered"
 type ReleaseSpec struct {
 	// RolloutRef is the Rollout of the release, in the same namespace.
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 	// Version is the version that was discovered.
 	Version VersionInfo `json:"version"`

@@ -67,11 +67,11 @@ const (
 type HealthCheckSelector struct {
 	// Selector selects health checks by label. An empty selector selects every HealthCheck. Required.
 	// +optional
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *LabelSelector `json:"selector,omitempty"`
 	// NamespaceSelector selects the namespaces of the health checks by label. A controller that does not allow other
 	// namespaces holds the release and reports that. Defaults to the namespace of the Rollout.
 	// +optional
-	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
 }
 
 // RolloutSpec defines what is released and how.
@@ -80,6 +80,7 @@ type RolloutSpec struct {
 	// ReleasesImagePolicy is the Flux ImagePolicy, in the same namespace, whose latest tag becomes a release. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="releasesImagePolicy.name is empty: name an ImagePolicy of the same namespace"
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	ReleasesImagePolicy corev1.LocalObjectReference `json:"releasesImagePolicy"`
 
 	// WantedVersion pins the Rollout to a tag. The tag is deployed and skips gates and health, and nothing else is

@@ -137,14 +137,14 @@ type ScheduleSpec struct {
 	// RolloutSelector selects Rollouts by label. An empty selector selects every Rollout. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
-	RolloutSelector metav1.LabelSelector `json:"rolloutSelector"`
+	RolloutSelector LabelSelector `json:"rolloutSelector"`
 
 	// Exempt excludes selected Rollouts by label. Anybody who may label a Rollout can exempt it; to prevent that,
 	// exclude namespaces instead. Defaults to none.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.matchLabels) && size(self.matchLabels) > 0 || has(self.matchExpressions) && size(self.matchExpressions) > 0",message="an empty exempt would leave every Rollout alone: say which labels those have that are exempt"
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
-	Exempt *metav1.LabelSelector `json:"exempt,omitempty"`
+	Exempt *LabelSelector `json:"exempt,omitempty"`
 
 	// Rules define when the schedule is active: whenever one of them matches. 1 to 100. Either rules or always is
 	// required.
@@ -180,7 +180,7 @@ type ClusterScheduleSpec struct {
 	// NamespaceSelector selects namespaces by label. Defaults to every namespace.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && size(e.values) > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || size(e.values) == 0))",message="an operator is In or NotIn, with values, or Exists or DoesNotExist, without"
-	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
 }
 
 // ScheduleStatus reports the current state of the schedule.

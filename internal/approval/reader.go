@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -19,6 +20,16 @@ import (
 
 // maxOverride is the longest time that an Override may last.
 const maxOverride = 24 * time.Hour
+
+const (
+	// perPage is how many objects are read from the API server at once.
+	perPage = 50
+	// MaxApprovals is how many Approvals of one Release are read. If there are more, none of them counts.
+	MaxApprovals = 1000
+	// MaxOverrides is how many Overrides of one Rollout are read, those of deleted Releases included. If there are more,
+	// none of them counts.
+	MaxOverrides = 5000
+)
 
 // Approvals are the Approvals and Overrides of the releases of a Rollout.
 type Approvals struct {
@@ -105,55 +116,89 @@ func (r Reader) Read(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1al
 }
 
 func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time.Time) ([]gate.Approval, error) {
-	var list v1alpha1.ApprovalList
-	if err := r.list(ctx, &list, rel.Namespace, kube.ByRelease, kube.SelectRelease, rel.Name); err != nil {
-		return nil, fmt.Errorf("listing Approvals: %w", err)
-	}
 	var found []gate.Approval
-	for i := range list.Items {
-		a := &list.Items[i]
-		if !refersTo("Approval", a, a.Spec.ReleaseUID, rel) {
-			continue
+	read := 0
+	for list, err := range pages[v1alpha1.ApprovalList](ctx, r, rel.Namespace, kube.ByRelease, kube.SelectRelease, rel.Name) {
+		if err != nil {
+			return nil, fmt.Errorf("listing Approvals: %w", err)
 		}
-		given := gate.Approval{
-			Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
-			User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
+		if read += len(list.Items); read > MaxApprovals {
+			return []gate.Approval{tooMany(rel)}, nil
 		}
-		switch {
-		case given.At.Before(since):
-			given.UntrustedReason = "it was given before the policy that proves who gave it was in force; give it again"
-		case maybeOlder(a, a.Spec.ReleaseUID, rel):
-			given.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
+		for i := range list.Items {
+			if a := &list.Items[i]; refersTo("Approval", a, a.Spec.ReleaseUID, rel) {
+				found = append(found, given(a, rel, since))
+			}
 		}
-		found = append(found, given)
 	}
 	return found, nil
 }
 
-func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, since time.Time) ([]release.Override, error) {
-	var list v1alpha1.OverrideList
-	if err := r.list(ctx, &list, ro.Namespace, kube.ByRollout, kube.SelectRolloutName, ro.Name); err != nil {
-		return nil, fmt.Errorf("listing Overrides: %w", err)
+// given returns an Approval of a Release.
+func given(a *v1alpha1.Approval, rel *v1alpha1.Release, since time.Time) gate.Approval {
+	g := gate.Approval{
+		Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
+		User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 	}
+	switch {
+	case g.At.Before(since):
+		g.UntrustedReason = "it was given before the policy that proves who gave it was in force; give it again"
+	case maybeOlder(a, a.Spec.ReleaseUID, rel):
+		g.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
+	}
+	return g
+}
+
+// tooMany stands for the Approvals of a Release that has more of them than are read.
+func tooMany(rel *v1alpha1.Release) gate.Approval {
+	return gate.Approval{
+		Release: version.Identity(rel.Spec.Version), Decision: v1alpha1.Approve,
+		UntrustedReason: fmt.Sprintf("Release %s has more than %d Approvals, so none of them counts: delete some", rel.Name, MaxApprovals),
+	}
+}
+
+func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, since time.Time) ([]release.Override, error) {
 	var found []release.Override
-	for i := range list.Items {
-		o := &list.Items[i]
-		at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
-			return rel.Name == o.Spec.ReleaseName && refersTo("Override", o, o.Spec.ReleaseUID, rel)
-		})
-		if at < 0 {
-			continue
+	read := 0
+	for list, err := range pages[v1alpha1.OverrideList](ctx, r, ro.Namespace, kube.ByRollout, kube.SelectRolloutName, ro.Name) {
+		if err != nil {
+			return nil, fmt.Errorf("listing Overrides: %w", err)
 		}
-		found = append(found, release.Override{
-			UntrustedReason: untrustedReason(o, releases[at], since),
-			Release:         version.Identity(releases[at].Spec.Version),
-			UsedOverride: v1alpha1.UsedOverride{
-				Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
-			},
-		})
+		for i := range list.Items {
+			if made, ok := made(&list.Items[i], releases, since); ok && len(found) < MaxOverrides {
+				found = append(found, made)
+			}
+		}
+		if read += len(list.Items); read > MaxOverrides {
+			distrust(found, fmt.Sprintf("Rollout %s has more than %d Overrides, so none of them counts: delete some", ro.Name, MaxOverrides))
+			break
+		}
 	}
 	slices.SortFunc(found, func(a, b release.Override) int { return cmp.Compare(a.Name, b.Name) })
 	return found, nil
+}
+
+func distrust(list []release.Override, reason string) {
+	for i := range list {
+		list[i].UntrustedReason = reason
+	}
+}
+
+// made returns an Override of one of the Releases. It returns false if it is of none of them.
+func made(o *v1alpha1.Override, releases []*v1alpha1.Release, since time.Time) (release.Override, bool) {
+	at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
+		return rel.Name == o.Spec.ReleaseName && refersTo("Override", o, o.Spec.ReleaseUID, rel)
+	})
+	if at < 0 {
+		return release.Override{}, false
+	}
+	return release.Override{
+		UntrustedReason: untrustedReason(o, releases[at], since),
+		Release:         version.Identity(releases[at].Spec.Version),
+		UsedOverride: v1alpha1.UsedOverride{
+			Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
+		},
+	}, true
 }
 
 // untrustedReason returns why an Override does not count; empty if it may count.
@@ -169,12 +214,20 @@ func untrustedReason(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Tim
 	return ""
 }
 
-// list lists objects of a namespace by an index of the cache, or by the equivalent field selector of the API server.
-func (r Reader) list(ctx context.Context, list client.ObjectList, namespace, index, field, value string) error {
+// pages lists objects of a namespace by an index of the cache, or page by page by the equivalent field selector of the API
+// server. Of the pages, only the current one is in memory.
+func pages[T any, L interface {
+	*T
+	client.ObjectList
+}](ctx context.Context, r Reader, namespace, index, field, value string) iter.Seq2[L, error] {
 	if r.Live {
-		index = field
+		return kube.Pages[T, L](ctx, r.From, perPage, client.InNamespace(namespace), client.MatchingFields{field: value})
 	}
-	return r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
+	return func(yield func(L, error) bool) {
+		list := L(new(T))
+		err := r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
+		yield(list, err)
+	}
 }
 
 // refersTo reports whether an Approval or Override is not being deleted and refers to a Release as it is now.

@@ -3,6 +3,8 @@ package approval
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -239,5 +241,97 @@ func TestReadFailsIfAListFails(t *testing.T) {
 	}).Build()
 	if _, err := (Reader{From: c, Policies: newVerifier(t, c)}).Read(t.Context(), ro, nil); !errors.Is(err, broken) {
 		t.Errorf("without the policies: %v", err)
+	}
+}
+
+// shelf serves many copies of an Approval or an Override, a page at a time where that is asked for.
+type shelf struct {
+	client.Client
+	approvals, overrides int
+	// lists is how often something was listed, and most how many objects there were in an answer.
+	lists, most int
+}
+
+func (s *shelf) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(opts)
+	from, _ := strconv.Atoi(o.Continue)
+	until := func(n int) int {
+		if o.Limit > 0 {
+			return min(n, from+int(o.Limit))
+		}
+		return n
+	}
+	var next int
+	switch list := list.(type) {
+	case *v1alpha1.ApprovalList:
+		next = until(s.approvals)
+		for i := from; i < next; i++ {
+			list.Items = append(list.Items, v1alpha1.Approval{ObjectMeta: meta(fmt.Sprint("a-", i), releaseCreated.Add(time.Minute)), Spec: v1alpha1.ApprovalSpec{
+				ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "ann",
+			}})
+		}
+		if next < s.approvals {
+			list.Continue = strconv.Itoa(next)
+		}
+	case *v1alpha1.OverrideList:
+		next = until(s.overrides)
+		for i := from; i < next; i++ {
+			list.Items = append(list.Items, v1alpha1.Override{ObjectMeta: meta(fmt.Sprint("o-", i), releaseCreated.Add(time.Minute)), Spec: v1alpha1.OverrideSpec{
+				RolloutName: "app", ReleaseName: rel.Name, User: "ann", ExpiresAt: metav1.NewTime(releaseCreated.Add(time.Hour)),
+			}})
+		}
+		if next < s.overrides {
+			list.Continue = strconv.Itoa(next)
+		}
+	default:
+		return s.Client.List(ctx, list, opts...)
+	}
+	s.lists, s.most = s.lists+1, max(s.most, next-from)
+	return nil
+}
+
+// TestManyApprovalsAndOverrides: whoever may create them may create very many. They are read from the API server in pages, no more than the
+// limit of them, and if there are more, none counts.
+func TestManyApprovalsAndOverrides(t *testing.T) {
+	t.Parallel()
+	for _, live := range []bool{false, true} {
+		for name, c := range map[string]struct {
+			approvals, overrides         int
+			approvalsCount, overridesToo bool
+		}{
+			"few":            {3, 3, true, true},
+			"the limit":      {MaxApprovals, MaxOverrides, true, true},
+			"many Approvals": {MaxApprovals + 1, 1, false, true},
+			"many Overrides": {1, MaxOverrides + 1, true, false},
+			"very many":      {3 * MaxApprovals, 3 * MaxOverrides, false, false},
+		} {
+			t.Run(fmt.Sprint(name, live), func(t *testing.T) {
+				t.Parallel()
+				s := &shelf{Client: newCluster(t, live, shippedPolicies(t)).Build(), approvals: c.approvals, overrides: c.overrides}
+				got, err := Reader{From: s, Live: live, Policies: newVerifier(t, s)}.Read(t.Context(), ro, []*v1alpha1.Release{rel})
+				if err != nil || got.UnverifiedReason != "" {
+					t.Fatal(err, got.UnverifiedReason)
+				}
+				if live && (s.most > perPage || s.lists > (MaxApprovals+MaxOverrides)/perPage+4) {
+					t.Errorf("%d lists of at most %d objects", s.lists, s.most)
+				}
+				verdict := gate.Evaluate(&v1alpha1.RolloutGate{}, identity, gate.Context{Now: releaseCreated.Add(time.Minute), Approvals: got.Approvals})
+				if verdict.Open() != c.approvalsCount {
+					t.Errorf("the gate is %s: %s", verdict.State, verdict.Message)
+				}
+				if !c.approvalsCount && !strings.Contains(verdict.Message, "Release app-1.1.0 has more than 1000 Approvals, so none of them counts: delete some") {
+					t.Errorf("the gate says %q", verdict.Message)
+				}
+				if len(got.Overrides) == 0 || len(got.Overrides) > MaxOverrides {
+					t.Errorf("%d Overrides are kept", len(got.Overrides))
+				}
+				for _, o := range got.Overrides {
+					if (o.UntrustedReason == "") != c.overridesToo {
+						t.Fatalf("Override %s: %q", o.Name, o.UntrustedReason)
+					}
+				}
+			})
+		}
 	}
 }

@@ -20,7 +20,7 @@ type Approval struct {
 	// Gate is the gate that it is for; empty for every manual gate of the Rollout.
 	Gate     string
 	Decision v1alpha1.ApprovalDecision
-	// User and Groups are those of the person.
+	// User and Groups are those of the person. No user stands for Approvals that were not read, with the UntrustedReason.
 	User   string
 	Groups []string
 	// At is when the object was created.
@@ -73,6 +73,8 @@ func evaluateApprovals(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity
 // discountedReason returns why an Approval does not count, as a sentence that names the person; empty if it counts.
 func discountedReason(policy v1alpha1.ApprovalPolicy, a Approval, authors string, now time.Time) string {
 	switch {
+	case a.User == "": // it stands for Approvals that were not read
+		return a.UntrustedReason
 	case a.UntrustedReason != "":
 		return a.User + "'s Approval does not count: " + a.UntrustedReason
 	case !eligible(policy, a) && strings.HasPrefix(a.User, serviceAccountPrefix):

@@ -46,6 +46,8 @@ const (
 	ReasonVerdictExpired = "VerdictExpired"
 	// ReasonNoGate: the gate that the Rollout requires, or that a schedule or an Environment owns, does not exist.
 	ReasonNoGate = "NoGate"
+	// ReasonTooManyGates: the Rollout has more gates than are evaluated.
+	ReasonTooManyGates = "TooManyGates"
 	// ReasonNoVerdict: the controller of the class has not written a verdict for this release and spec.
 	ReasonNoVerdict = "NoVerdict"
 )
@@ -162,6 +164,25 @@ func ExpireSchedule(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGat
 	due.Annotations[v1alpha1.AnnotationGateReason] = scheduleDue
 	delete(due.Annotations, v1alpha1.AnnotationGateUntil)
 	return due
+}
+
+// CloseBySchedule returns the gate as a schedule that is closed now, for a reason and until a time, would set it. A zero
+// time is without end. A gate that is closed already stays as it is.
+func CloseBySchedule(g *v1alpha1.RolloutGate, reason string, until time.Time) *v1alpha1.RolloutGate {
+	if g.Spec.Passing != nil && !*g.Spec.Passing {
+		return g
+	}
+	closed := g.DeepCopy()
+	closed.Spec.Passing = new(false)
+	if closed.Annotations == nil {
+		closed.Annotations = map[string]string{}
+	}
+	closed.Annotations[v1alpha1.AnnotationGateReason] = reason
+	delete(closed.Annotations, v1alpha1.AnnotationGateUntil)
+	if !until.IsZero() {
+		closed.Annotations[v1alpha1.AnnotationGateUntil] = until.UTC().Format(time.RFC3339)
+	}
+	return closed
 }
 
 // scheduledUntil returns until when a schedule has set a gate; zero if none has, or if the time is unlimited.

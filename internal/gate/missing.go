@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,6 +14,12 @@ import (
 
 // missing is the class of the placeholder for a gate that does not exist.
 const missing = "missing"
+
+// kindMore is the owner's kind of the placeholder for gates that are not evaluated because there are too many.
+const kindMore = "RolloutGates"
+
+// MaxGates is how many gates of one Rollout are evaluated.
+const MaxGates = 200
 
 // kindRollout is the owner's kind of the placeholder for a gate that spec.requiredGates lists.
 const kindRollout = "Rollout"
@@ -28,11 +35,22 @@ func Placeholder(ro *v1alpha1.Rollout, kind, name string, uid types.UID) *v1alph
 	}
 }
 
-// MissingRequired returns a placeholder for each name in spec.requiredGates that is not among the gates of the Rollout.
+// Limit returns the first MaxGates gates of a Rollout by name. If there are more, it adds a placeholder for the others, so
+// that no release passes.
+func Limit(ro *v1alpha1.Rollout, all []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
+	slices.SortFunc(all, func(a, b *v1alpha1.RolloutGate) int { return strings.Compare(a.Name, b.Name) })
+	if len(all) <= MaxGates {
+		return all
+	}
+	return append(all[:MaxGates:MaxGates], Placeholder(ro, kindMore, "more", ro.UID))
+}
+
+// MissingRequired returns a placeholder for each name in spec.requiredGates that is not among the gates of the Rollout. A
+// gate that is being deleted does not count as one of them.
 func MissingRequired(ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
 	var list []*v1alpha1.RolloutGate
 	for _, name := range ro.Spec.RequiredGates {
-		if !slices.ContainsFunc(present, func(g *v1alpha1.RolloutGate) bool { return g.Name == name }) {
+		if !slices.ContainsFunc(present, func(g *v1alpha1.RolloutGate) bool { return g.Name == name && g.DeletionTimestamp.IsZero() }) {
 			g := Placeholder(ro, kindRollout, ro.Name, ro.UID)
 			g.Name = name
 			list = append(list, g)
@@ -44,7 +62,14 @@ func MissingRequired(ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate) []*v
 // evaluateMissing returns the verdict of a placeholder.
 func evaluateMissing(g *v1alpha1.RolloutGate) Verdict {
 	owner := g.OwnerReferences[0]
-	if owner.Kind == kindRollout {
+	switch owner.Kind {
+	case kindMore:
+		return Verdict{
+			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonTooManyGates,
+			Message:   fmt.Sprintf("the Rollout has more than %d RolloutGates, and no more are evaluated", MaxGates),
+			ClearedBy: "whoever may delete RolloutGates",
+		}
+	case kindRollout:
 		return Verdict{
 			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNoGate,
 			Message:   "spec.requiredGates lists this gate, and no RolloutGate " + g.Name + " for this Rollout exists",

@@ -1,11 +1,6 @@
 package health
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/kuberik/kuberik/api/v1alpha1"
-)
+import "github.com/kuberik/kuberik/api/v1alpha1"
 
 // LabelShared on a Namespace, if "true", lets Rollouts of other namespaces select its health checks. The controller has to allow
 // that too.
@@ -15,17 +10,11 @@ const LabelShared = "kuberik.com/share-health-checks"
 // needs both the namespaceSelector of the Rollout and the label of the namespace.
 func Selects(ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, namespace map[string]string) bool {
 	s := ro.Spec.HealthCheckSelector
-	if s == nil || !matches(s.Selector, check.Labels) {
+	if s == nil || !s.Selector.Matches(check.Labels) {
 		return false
 	}
 	if s.NamespaceSelector == nil {
 		return ro.Namespace == check.Namespace
 	}
-	return matches(s.NamespaceSelector, namespace) && (ro.Namespace == check.Namespace || namespace[LabelShared] == "true")
-}
-
-// matches reports whether a selector selects labels. A missing or invalid selector selects nothing.
-func matches(selector *metav1.LabelSelector, set map[string]string) bool {
-	s, err := metav1.LabelSelectorAsSelector(selector)
-	return err == nil && s.Matches(labels.Set(set))
+	return s.NamespaceSelector.Matches(namespace) && (ro.Namespace == check.Namespace || namespace[LabelShared] == "true")
 }

@@ -10,11 +10,11 @@ import (
 
 func TestANamespaceIsCrossedOnlyWhereBothSidesAgree(t *testing.T) {
 	t.Parallel()
-	labelled := func(key, value string) *metav1.LabelSelector {
-		return &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}
+	labelled := func(key, value string) *v1alpha1.LabelSelector {
+		return &v1alpha1.LabelSelector{MatchLabels: map[string]string{key: value}}
 	}
-	app, every, team := labelled("app", "web"), &metav1.LabelSelector{}, labelled("team", "a")
-	broken := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Like"}}}
+	app, every, team := labelled("app", "web"), &v1alpha1.LabelSelector{}, labelled("team", "a")
+	broken := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "app", Operator: "Like"}}}
 	type set = map[string]string
 	for name, c := range map[string]struct {
 		selector  *v1alpha1.HealthCheckSelector

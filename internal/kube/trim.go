@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
@@ -30,14 +31,68 @@ const (
 // readDomains are the domains of the annotations that Kuberik reads.
 var readDomains = []string{"kuberik.com", "fluxcd.io"}
 
+// maxName is the maximum length of the name of an object in bytes.
+const maxName = 253
+
 // Trim removes what Kuberik does not read from an object before it is cached: managed fields, finalizers, and most
-// annotations. Cached objects are written only as patches against the cached object, which do not contain the removed
+// annotations. It replaces fields of the spec that are larger than the schema allows: objects that were stored before
+// the schema had a limit may have such fields, and the replaced ones are refused like the original. Cached objects are written only as patches against the cached object, which do not contain the removed
 // fields.
 func Trim(o any) (any, error) {
 	if m, err := meta.Accessor(o); err == nil {
 		m.SetManagedFields(nil)
 	}
+	trimSpec(o)
 	return TrimMetadata(o)
+}
+
+// trimSpec replaces fields of a spec that are larger than the schema allows.
+func trimSpec(o any) {
+	switch o := o.(type) {
+	case *v1alpha1.Rollout:
+		shorten(&o.Spec.ReleasesImagePolicy)
+		if s := o.Spec.HealthCheckSelector; s != nil {
+			s.Selector.Trim()
+			s.NamespaceSelector.Trim()
+		}
+	case *v1alpha1.RolloutSchedule:
+		trimSchedule(&o.Spec)
+	case *v1alpha1.ClusterRolloutSchedule:
+		trimSchedule(&o.Spec.ScheduleSpec)
+		o.Spec.NamespaceSelector.Trim()
+	case *v1alpha1.RolloutGate:
+		shorten(&o.Spec.RolloutRef)
+		o.Spec.HTTP.Trim()
+	case *v1alpha1.HealthCheck:
+		trimCheck(&o.Spec)
+	case *environments.Environment:
+		shorten(&o.Spec.RolloutRef)
+		if o.Spec.Backend != nil {
+			shorten(o.Spec.Backend.SecretRef)
+		}
+	}
+}
+
+func trimSchedule(s *v1alpha1.ScheduleSpec) {
+	s.RolloutSelector.Trim()
+	s.Exempt.Trim()
+}
+
+func trimCheck(s *v1alpha1.HealthCheckSpec) {
+	if s.HTTP != nil {
+		s.HTTP.Trim()
+	}
+	if s.Datadog != nil {
+		shorten(s.Datadog.MonitorRef)
+		shorten(s.Datadog.SecretRef)
+	}
+}
+
+// shorten shortens a name that is longer than the name of any object. It stays longer, so that it names none.
+func shorten(ref *corev1.LocalObjectReference) {
+	if ref != nil && len(ref.Name) > maxName {
+		ref.Name = strings.ToValidUTF8(ref.Name[:maxName], "") + "…(too long)"
+	}
 }
 
 // TrimMetadata is Trim for kinds whose managed fields Kuberik reads.

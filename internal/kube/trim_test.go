@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/kube"
 )
@@ -251,5 +252,86 @@ func TestTrimBoundsLabelsOfWhatIsNotSelected(t *testing.T) {
 	}
 	if ro := trimmed(t, &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Labels: labels}}); len(ro.Labels) != len(labels) {
 		t.Errorf("%d labels of a Rollout are kept", len(ro.Labels))
+	}
+}
+
+// TestTrimBoundsSpecs: an object that was stored before the schema had bounds does not fill the cache, and what is kept of it is refused.
+func TestTrimBoundsSpecs(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 1<<20)
+	selector := func() *v1alpha1.LabelSelector {
+		return &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "app", Operator: "NotIn", Values: []string{large}}}}
+	}
+	ref := corev1.LocalObjectReference{Name: large}
+	request := v1alpha1.HTTPRequest{Headers: map[string]string{"A": large}}
+	refused := func(s *v1alpha1.LabelSelector) bool {
+		_, err := s.Parse()
+		return err != nil
+	}
+	long := func(name string) bool { return len(name) > 253 }
+	for name, c := range map[string]struct {
+		object client.Object
+		// refused reports whether what is kept of the object is refused.
+		refused func(client.Object) bool
+	}{
+		"a Rollout": {
+			&v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{
+				ReleasesImagePolicy: ref, HealthCheckSelector: &v1alpha1.HealthCheckSelector{Selector: selector(), NamespaceSelector: selector()},
+			}},
+			func(o client.Object) bool {
+				s := o.(*v1alpha1.Rollout).Spec
+				return long(s.ReleasesImagePolicy.Name) && refused(s.HealthCheckSelector.Selector) && refused(s.HealthCheckSelector.NamespaceSelector)
+			},
+		},
+		"a RolloutSchedule": {
+			&v1alpha1.RolloutSchedule{Spec: v1alpha1.ScheduleSpec{RolloutSelector: *selector(), Exempt: selector()}},
+			func(o client.Object) bool {
+				s := o.(*v1alpha1.RolloutSchedule).Spec
+				return refused(&s.RolloutSelector) && refused(s.Exempt)
+			},
+		},
+		"a ClusterRolloutSchedule": {
+			&v1alpha1.ClusterRolloutSchedule{Spec: v1alpha1.ClusterScheduleSpec{
+				ScheduleSpec: v1alpha1.ScheduleSpec{RolloutSelector: *selector(), Exempt: selector()}, NamespaceSelector: selector(),
+			}},
+			func(o client.Object) bool {
+				s := o.(*v1alpha1.ClusterRolloutSchedule).Spec
+				return refused(&s.RolloutSelector) && refused(s.Exempt) && refused(s.NamespaceSelector)
+			},
+		},
+		"a RolloutGate": {
+			&v1alpha1.RolloutGate{Spec: v1alpha1.RolloutGateSpec{RolloutRef: ref, HTTP: &v1alpha1.HTTPGate{HTTPRequest: request, Query: map[string]string{large: ""}}}},
+			func(o client.Object) bool {
+				s := o.(*v1alpha1.RolloutGate).Spec
+				return long(s.RolloutRef.Name) && s.HTTP.HeadersTooLarge() && s.HTTP.QueryTooLarge()
+			},
+		},
+		"a HealthCheck": {
+			&v1alpha1.HealthCheck{Spec: v1alpha1.HealthCheckSpec{
+				HTTP: &v1alpha1.HTTPCheck{HTTPRequest: request}, Datadog: &v1alpha1.DatadogCheck{MonitorRef: &ref, SecretRef: ref.DeepCopy()},
+			}},
+			func(o client.Object) bool {
+				s := o.(*v1alpha1.HealthCheck).Spec
+				return s.HTTP.HeadersTooLarge() && long(s.Datadog.MonitorRef.Name) && long(s.Datadog.SecretRef.Name)
+			},
+		},
+		"an Environment": {
+			&environments.Environment{Spec: environments.EnvironmentSpec{RolloutRef: ref, Backend: &environments.Backend{SecretRef: &ref}}},
+			func(o client.Object) bool {
+				s := o.(*environments.Environment).Spec
+				return long(s.RolloutRef.Name) && long(s.Backend.SecretRef.Name)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := trimmed(t, c.object)
+			if data, err := json.Marshal(got); err != nil || len(data) > 4<<10 {
+				t.Errorf("%d bytes are kept, %v", len(data), err)
+			}
+			if !c.refused(c.object) || !c.refused(got) {
+				t.Errorf("it is refused: %t, and trimmed: %t", c.refused(c.object), c.refused(got))
+			}
+		})
 	}
 }

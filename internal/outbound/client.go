@@ -176,6 +176,9 @@ func request(ctx context.Context, u *url.URL, r v1alpha1.HTTPRequest) (*http.Req
 	if err != nil {
 		return nil, &RefusedError{"the URL cannot be read"}
 	}
+	if r.HeadersTooLarge() {
+		return nil, &RefusedError{"headers is too large: at most 32 headers, each with a name of at most 128 characters and a value of at most 2048"}
+	}
 	req.Header.Set("User-Agent", "kuberik/"+buildinfo.Version)
 	if r.Body != "" {
 		req.Header.Set("Content-Type", contentType(r.Body))

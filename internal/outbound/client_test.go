@@ -253,6 +253,7 @@ func TestRefusals(t *testing.T) {
 		"Method":        {v1alpha1.HTTPRequest{URL: url, Method: "DELETE"}, `method "DELETE" is none of GET, HEAD, POST and PUT`},
 		"HeaderName":    {v1alpha1.HTTPRequest{URL: url, Headers: map[string]string{"a b": "c"}}, `the header "a b" cannot be sent: its name or its value has characters that a header cannot have`},
 		"HeaderValue":   {v1alpha1.HTTPRequest{URL: url, Headers: map[string]string{"a": "b\nc: d"}}, `the header "a" cannot be sent: its name or its value has characters that a header cannot have`},
+		"LargeHeaders":  {v1alpha1.HTTPRequest{URL: url, Headers: map[string]string{"a": strings.Repeat("x", 2049)}}, "headers is too large: at most 32 headers, each with a name of at most 128 characters and a value of at most 2048"},
 		"Metadata":      {v1alpha1.HTTPRequest{URL: "http://169.254.169.254/latest/meta-data/"}, "address 169.254.169.254 may not be called (link-local); allow it with --allow-networks"},
 		"Scheme":        {v1alpha1.HTTPRequest{URL: "ftp://user:canary-value@hello.test/"}, "the URL has to begin with http:// or https://"},
 		"Unreadable":    {v1alpha1.HTTPRequest{URL: "http://user:canary-value@hello.test:x/"}, "the URL cannot be read"},

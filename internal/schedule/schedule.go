@@ -41,6 +41,29 @@ func (e Evaluation) Stalled() bool {
 	return e.Reason != "" && e.Reason != v1alpha1.ReasonScheduleRuleOver
 }
 
+// Label returns the name of a schedule of a kind for messages.
+func Label(kind, name string) string {
+	if kind == v1alpha1.KindClusterRolloutSchedule {
+		return "cluster schedule " + name
+	}
+	return "schedule " + name
+}
+
+// Describe returns why the gates of a schedule, given its Label, are open or closed.
+func (e Evaluation) Describe(label string) string {
+	if e.Invalid() {
+		return label + " is invalid, so its gates are closed: " + e.Problem
+	}
+	state := " is closed"
+	if e.Open {
+		state = " is open"
+	}
+	if e.NextTransition.IsZero() {
+		return label + state + " until its spec is changed"
+	}
+	return label + state + " until " + e.NextTransition.In(e.Zone).Format("2006-01-02T15:04Z07:00")
+}
+
 // Evaluate returns the state of a schedule at a time.
 func Evaluate(spec v1alpha1.ScheduleSpec, now time.Time) Evaluation {
 	rules, loc, err := parse(spec)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -22,13 +21,13 @@ type Scope struct {
 
 // NewScope returns the Scope of a schedule. Namespaces is the namespaceSelector of a ClusterRolloutSchedule; nil
 // selects every namespace. The error names the invalid selector.
-func NewScope(spec v1alpha1.ScheduleSpec, namespaces *metav1.LabelSelector) (Scope, error) {
+func NewScope(spec v1alpha1.ScheduleSpec, namespaces *v1alpha1.LabelSelector) (Scope, error) {
 	var sc Scope
 	var err error
-	if sc.Rollouts, err = metav1.LabelSelectorAsSelector(&spec.RolloutSelector); err != nil {
+	if sc.Rollouts, err = spec.RolloutSelector.Parse(); err != nil {
 		return sc, fmt.Errorf("rolloutSelector is invalid: %w", err)
 	}
-	if sc.Exempt, err = metav1.LabelSelectorAsSelector(spec.Exempt); err != nil {
+	if sc.Exempt, err = spec.Exempt.Parse(); err != nil {
 		return sc, fmt.Errorf("exempt is invalid: %w", err)
 	}
 	if sc.Exempt.Empty() { // a nil selector is not empty: it selects nothing
@@ -38,7 +37,7 @@ func NewScope(spec v1alpha1.ScheduleSpec, namespaces *metav1.LabelSelector) (Sco
 	if namespaces == nil {
 		return sc, nil
 	}
-	if sc.Namespaces, err = metav1.LabelSelectorAsSelector(namespaces); err != nil {
+	if sc.Namespaces, err = namespaces.Parse(); err != nil {
 		return sc, fmt.Errorf("namespaceSelector is invalid: %w", err)
 	}
 	return sc, nil

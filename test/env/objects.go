@@ -39,7 +39,7 @@ func Bake(bake, timeout v1alpha1.Duration) func(*v1alpha1.Rollout) {
 // WithHealthChecks makes a Rollout select the checks whose label app is its name.
 func WithHealthChecks(ro *v1alpha1.Rollout) {
 	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{
-		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": ro.Name}},
+		Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"app": ro.Name}},
 	}
 }
 

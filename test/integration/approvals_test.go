@@ -423,7 +423,7 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 	t.Parallel()
 	w, ro, rel := waiting(t)
 	w.Create(&v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: "freeze"}, Spec: v1alpha1.ScheduleSpec{
-		RolloutSelector: metav1.LabelSelector{}, Action: v1alpha1.ScheduleDeny, Always: true,
+		RolloutSelector: v1alpha1.LabelSelector{}, Action: v1alpha1.ScheduleDeny, Always: true,
 	}})
 	w.AwaitBlocked(ro, "RolloutGate", "ScheduleClosed")
 	oncall := someone(w, "oncall", nil, "kuberik-break-glass")

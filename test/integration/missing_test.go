@@ -30,7 +30,7 @@ func TestMissingOwnedGateHolds(t *testing.T) {
 	w.SimulateFlux()
 	k := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	open := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: "always"}, Spec: v1alpha1.ScheduleSpec{
-		RolloutSelector: metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}}, Action: v1alpha1.ScheduleAllow, Always: true,
+		RolloutSelector: v1alpha1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}}, Action: v1alpha1.ScheduleAllow, Always: true,
 	}}
 	promotes := &environments.Environment{ObjectMeta: metav1.ObjectMeta{Name: "production"}, Spec: environments.EnvironmentSpec{
 		Name: "shop", Environment: "production", DependsOn: []environments.Dependency{{Environment: "staging"}},

@@ -199,7 +199,7 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	place := &environments.Environment{ObjectMeta: w.Meta("app"), Spec: environments.EnvironmentSpec{
 		RolloutRef: corev1.LocalObjectReference{Name: "app"}, Name: "shop", Environment: "production",
 	}}
-	closed := v1alpha1.ScheduleSpec{Always: true, RolloutSelector: metav1.LabelSelector{MatchLabels: map[string]string{"of": "nobody"}}}
+	closed := v1alpha1.ScheduleSpec{Always: true, RolloutSelector: v1alpha1.LabelSelector{MatchLabels: map[string]string{"of": "nobody"}}}
 	schedule := &v1alpha1.RolloutSchedule{ObjectMeta: w.Meta("freeze"), Spec: closed}
 	everywhere := &v1alpha1.ClusterRolloutSchedule{
 		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: closed},

@@ -78,6 +78,7 @@ type Backend struct {
 	// SecretRef does the same as secret and is preferred. If both are set, they must name the same Secret.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="secretRef.name is empty: name a Secret of the same namespace"
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	SecretRef *corev1.LocalObjectReference `json:"secretRef,omitempty"`
 	// APIURL is the URL of GitHub Enterprise, such as https://github.example.com/api/v3/, or of a self-managed GitLab.
 	// The Secret must allow its host, with the annotation kuberik.com/allowed-hosts. Defaults to github.com or
@@ -115,6 +116,7 @@ type EnvironmentSpec struct {
 	// RolloutRef is the Rollout whose releases run here, in the same namespace. Required.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="a name has at most 253 characters"
 	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
 	// Name is the name of the application. It is the same in all of its environments. At most 100 characters. Required.
 	// +optional

@@ -85,7 +85,7 @@ func checkout() []client.Object {
 	ro := &v1alpha1.Rollout{ObjectMeta: meta("shop", "checkout")}
 	ro.Spec = v1alpha1.RolloutSpec{
 		ReleasesImagePolicy: corev1.LocalObjectReference{Name: "checkout"}, BakeTime: ptr.To(v1alpha1.Duration("15m")),
-		HealthCheckSelector: &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "checkout"}}},
+		HealthCheckSelector: &v1alpha1.HealthCheckSelector{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"app": "checkout"}}},
 	}
 	failed := Deployment(40, "1.8.1", 92*time.Hour+48*time.Minute, v1alpha1.BakeFailed)
 	failed.BakeStatusMessage = ptr.To("HealthCheck hello-http: status 503")

@@ -74,7 +74,8 @@ func (c *Controller) reconcileHTTP(ctx context.Context, g *v1alpha1.RolloutGate)
 	if ctx.Err() != nil {
 		return kube.Finish(0, fmt.Errorf("asking for gate %q: %w", client.ObjectKeyFromObject(g), context.Cause(ctx)))
 	}
-	return kube.Finish(wait, c.write(ctx, g, mergeVerdicts(g, list, c.clock.Now()), missing))
+	held, err := c.write(ctx, g, mergeVerdicts(g, list, c.clock.Now()), missing)
+	return kube.Finish(kube.Sooner(wait, held), err)
 }
 
 // askAll returns the verdicts for the releases that need one, and after what time to ask again; 0 if there is nothing to ask.

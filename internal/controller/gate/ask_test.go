@@ -535,3 +535,37 @@ func TestThroughTheWire(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestAReasonThatChangesAllTheTimeIsWrittenNowAndThen, and the last one is not lost. A release that may pass is not delayed.
+func TestAReasonThatChangesAllTheTimeIsWrittenNowAndThen(t *testing.T) {
+	w := newFixture(t, v("1.0", "a"))
+	w.store.gate.Spec.HTTP.Interval = new(v1alpha1.Duration("1s"))
+	says := func(message string) {
+		w.asker.says[v1alpha1.ReleaseIdentity{Tag: "1.0", Digest: "a"}] = gate.Verdict{State: v1alpha1.GateClosed, Reason: "AnsweredNo", Message: message}
+	}
+	for i := range 200 {
+		says(fmt.Sprint("answer ", i))
+		w.reconcile()
+		w.pass(time.Second)
+	}
+	if n := w.store.writes; n < 20 || n > 30 {
+		t.Errorf("200 seconds of changing reasons cost %d writes", n)
+	}
+	for range 11 { // the reason does not change any more
+		w.reconcile()
+		w.pass(time.Second)
+	}
+	if got := w.store.gate.Status.Verdicts[0].Message; got != "answer 199" {
+		t.Errorf("it says %q", got)
+	}
+	for i := range 5 {
+		says(fmt.Sprint("another ", i))
+		w.reconcile()
+		w.pass(time.Second)
+	}
+	w.asker.yes("1.0", "a")
+	w.reconcile()
+	if got := w.store.gate.Status.Verdicts[0].State; got != v1alpha1.GateOpen {
+		t.Errorf("it is %s", got)
+	}
+}

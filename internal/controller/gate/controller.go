@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -42,6 +43,8 @@ type Controller struct {
 	asker     Asker
 	answers   *answers
 	budget    *fair.Budget
+	// messages limits writes that change messages only.
+	messages kube.Messages
 	// asks are the reconciles in progress of http gates.
 	asks kube.ActiveReconciles
 }
@@ -179,8 +182,9 @@ func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *
 	return ro, err != nil, nil
 }
 
-// write writes the verdicts and the condition Ready of a gate, if they have changed.
-func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) error {
+// write writes the verdicts and the condition Ready of a gate, if they have changed. It returns after what time to write
+// them if it is too early for a change of messages only; 0 if they are written.
+func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) (time.Duration, error) {
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
 	next.Status.Verdicts = list
@@ -192,7 +196,10 @@ func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []
 	}
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)
 	if equality.Semantic.DeepEqual(g.Status, next.Status) {
-		return nil
+		return 0, nil
 	}
-	return kube.PatchStatus(ctx, c.client, g, next)
+	if wait := c.messages.Hold(g.UID, g.Status, next.Status, c.clock.Now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, kube.PatchStatus(ctx, c.client, g, next)
 }

@@ -31,7 +31,8 @@ func (c *Controller) reconcileManual(ctx context.Context, g *v1alpha1.RolloutGat
 		return kube.Finish(0, err)
 	}
 	list, wait := verdicts(g, ro, input)
-	return kube.Finish(wait, c.write(ctx, g, list, missing))
+	held, err := c.write(ctx, g, list, missing)
+	return kube.Finish(kube.Sooner(wait, held), err)
 }
 
 // readApprovals returns the input of the evaluation: the Approvals and the authors of the releases of a Rollout.

@@ -62,6 +62,8 @@ type Controller struct {
 	budget  *fair.Budget
 	// probes are the reconciles that are under way.
 	probes kube.ActiveReconciles
+	// messages limits writes that change messages only.
+	messages kube.Messages
 	// awake runs while the process does.
 	awake *observed.Clock
 }

@@ -54,7 +54,7 @@ func (s *store) List(_ context.Context, list client.ObjectList, opts ...client.L
 	}
 	namespace := (&client.ListOptions{}).ApplyOptions(opts).Namespace
 	ro := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web", UID: types.UID(namespace)}}
-	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &v1alpha1.LabelSelector{}}
 	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{{Version: v1alpha1.VersionInfo{Tag: "1.0.0"}}}
 	ro.Status.Targets = []v1alpha1.TargetStatus{{Applied: true}}
 	rollouts.Items = append(rollouts.Items, ro)
@@ -367,5 +367,42 @@ func (w *world) all(b *testing.B, checks []*v1alpha1.HealthCheck, probing *atomi
 	close(queue)
 	for range Workers {
 		<-done
+	}
+}
+
+// chatty answers Healthy with another message each time.
+type chatty struct{ n int }
+
+func (c *chatty) Check(context.Context, health.Subject) (health.Report, error) {
+	c.n++
+	return health.Report{State: v1alpha1.HealthHealthy, Message: fmt.Sprint("answered in ", c.n, "ms")}, nil
+}
+
+// TestMessagesThatChangeAllTheTime: a server whose answer differs each time does not have the controller write each time. A change of the
+// state is written at once.
+func TestMessagesThatChangeAllTheTimeAreWrittenNowAndThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	kind := w.classes["http"]
+	http := kind.Checker
+	kind.Checker = &chatty{}
+	w.classes["http"] = kind
+	check := w.check(1)
+	check.Spec.Interval = new(v1alpha1.Duration("1s"))
+	var err error
+	for range 200 {
+		if check, _, err = w.reconcile(t.Context(), check); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.move(1100 * time.Millisecond)
+	}
+	if n := w.store.writes.Load(); n < 20 || n > 30 {
+		t.Errorf("220 seconds of changing messages cost %d writes", n)
+	}
+	kind.Checker = http
+	w.classes["http"] = kind
+	w.answer.Store(500)
+	if check, _, err = w.reconcile(t.Context(), check); err != nil || check.Status.Status != v1alpha1.HealthUnhealthy {
+		t.Errorf("it is %s, %v", check.Status.Status, err)
 	}
 }

@@ -39,11 +39,11 @@ func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r v
 			st.LastErrorTime = &now
 		}
 	}
-	for _, c := range conditions(check, r.Report) {
-		apimeta.SetStatusCondition(&st.Conditions, c)
+	for _, condition := range conditions(check, r.Report) {
+		apimeta.SetStatusCondition(&st.Conditions, condition)
 	}
-	if equality.Semantic.DeepEqual(check.Status, *st) {
-		return nil
+	if equality.Semantic.DeepEqual(check.Status, *st) || c.messages.Hold(check.UID, check.Status, *st, c.clock.Now()) > 0 {
+		return nil // a message that is held is written by a later probe, unless it has changed again
 	}
 	return kube.PatchStatus(ctx, c.client, check, next)
 }

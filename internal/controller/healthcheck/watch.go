@@ -3,7 +3,6 @@ package healthcheck
 import (
 	"context"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,15 +34,14 @@ func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout, those 
 	if ro.Spec.HealthCheckSelector == nil || len(ro.Status.History) == 0 {
 		return nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
-	if err != nil {
-		return nil
+	selected := func(check *v1alpha1.HealthCheck) bool {
+		return ro.Spec.HealthCheckSelector.Selector.Matches(check.Labels) && those(check)
 	}
-	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
+	var opts []client.ListOption
 	if !c.cross || ro.Spec.HealthCheckSelector.NamespaceSelector == nil {
 		opts = append(opts, client.InNamespace(ro.Namespace))
 	}
-	return c.list(ctx, those, opts...)
+	return c.list(ctx, selected, opts...)
 }
 
 func (c *Controller) list(ctx context.Context, those func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {

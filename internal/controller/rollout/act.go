@@ -42,7 +42,7 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 		return obs, dec, nil
 	}
 	var err error
-	if obs.Gates, err = c.gates(ctx, c.live, ro, obs.Now, client.MatchingFields{kube.SelectRollout: ro.Name}); err != nil {
+	if obs.Gates, err = c.gates(ctx, true, ro, obs.Now); err != nil {
 		return obs, dec, err
 	}
 	if err := c.rereadApprovals(ctx, ro, pin.Version, &obs); err != nil {
@@ -62,6 +62,11 @@ func (c *Controller) rereadApprovals(ctx context.Context, ro *v1alpha1.Rollout, 
 	if err != nil {
 		return err
 	}
+	done, err := c.pages.Take(ctx, ro.Namespace)
+	if err != nil {
+		return err
+	}
+	defer done()
 	releases = slices.DeleteFunc(releases, func(rel *v1alpha1.Release) bool {
 		return !version.Matches(version.Identity(rel.Spec.Version), version.Identity(v))
 	})
@@ -126,20 +131,27 @@ func (c *Controller) clear(ctx context.Context, ro *v1alpha1.Rollout, a release.
 	return nil
 }
 
-// record writes down what was decided, if that changes anything, and says what happened.
-func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, acted error) (bool, error) {
+// record writes down what was decided, if that changes anything, and says what happened. It returns whether it wrote, and when to write
+// what changes messages only, if it is too early for that.
+func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, acted error,
+) (wrote bool, held time.Time, err error) {
 	if apierrors.IsConflict(acted) {
-		return false, acted
+		return false, held, acted
 	}
 	next := release.Project(obs, dec, acted)
 	log.FromContext(ctx).V(1).Info("decided", "rule", dec.Rule, "again", dec.Again, "blocked", len(dec.Blocked))
 	happened := release.Events(ro.Spec, obs.Status, next, dec)
 	changed := release.Changed(obs.Status, next)
+	if changed && len(happened) == 0 {
+		if wait := c.messages.Hold(ro.UID, obs.Status, next, obs.Now); wait > 0 {
+			return false, obs.Now.Add(wait), nil
+		}
+	}
 	if changed {
 		before := ro.DeepCopy()
 		ro.Status = next
 		if err := kube.PatchStatus(ctx, c.client, before, ro); err != nil {
-			return false, err
+			return false, held, err
 		}
 		c.seen.Observe(c.clock.Now())
 		c.elapsed(ro, c.clock.Now()) // a span that begins is seen at once
@@ -147,7 +159,7 @@ func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs relea
 	for _, e := range happened {
 		c.tell(ro, obs.Now, e)
 	}
-	return changed, nil
+	return changed, held, nil
 }
 
 // tell tells people what happened: in an event of the Rollout, and through Flux.

@@ -67,7 +67,9 @@ type Controller struct {
 	clock     clock.PassiveClock
 	seen      *observed.Clock
 	spans     *observed.Spans
-	options   Options
+	// messages limits writes that change messages only.
+	messages kube.Messages
+	options  Options
 }
 
 // New makes the controller. Live reads past the cache.
@@ -147,6 +149,14 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 	return kube.Finish(time.Second, nil)
 }
 
+// sooner returns the earlier of two times. A zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // pass observes, decides, acts and writes once. It returns how long to wait, or 0 to look again at once, and whether it wrote.
 func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool) (time.Duration, bool, error) {
 	obs, err := c.observe(ctx, ro)
@@ -162,11 +172,10 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 	if obs, dec, err = c.prove(ctx, ro, obs, dec, fresh); err != nil {
 		return 0, false, err
 	}
-	if again := rereadAt(ro, &obs); !again.IsZero() && (dec.Again.IsZero() || again.Before(dec.Again)) {
-		dec.Again = again
-	}
+	dec.Again = sooner(dec.Again, rereadAt(ro, &obs))
 	acted := c.act(ctx, ro, obs, dec)
-	wrote, err := c.record(ctx, ro, obs, dec, acted)
+	wrote, held, err := c.record(ctx, ro, obs, dec, acted)
+	dec.Again = sooner(dec.Again, held)
 	if err == nil {
 		err = acted
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/approval"
 	"github.com/kuberik/kuberik/internal/flux"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
@@ -42,7 +44,7 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 	meta := metav1.ObjectMeta{Namespace: "ns", Name: "app"}
 	ro := &v1alpha1.Rollout{ObjectMeta: meta}
 	ro.Spec.ReleasesImagePolicy.Name = "app"
-	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &metav1.LabelSelector{}}
+	ro.Spec.HealthCheckSelector = &v1alpha1.HealthCheckSelector{Selector: &v1alpha1.LabelSelector{}}
 	policy := &imagev1.ImagePolicy{ObjectMeta: meta, Status: imagev1.ImagePolicyStatus{LatestRef: &imagev1.ImageRef{Name: "reg/app", Tag: "1.0.0"}}}
 	k := &kustomizev1.Kustomization{ObjectMeta: meta}
 	k.Annotations = map[string]string{"rollout.kuberik.com/substitute.VERSION.from": "app"}
@@ -153,7 +155,7 @@ func TestGateThatIsBeingDeletedIsNotTheGateOfItsOwner(t *testing.T) {
 	t.Parallel()
 	c, r := world(t, interceptor.Funcs{})
 	freeze := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "freeze", UID: "freeze-uid"}}
-	freeze.Spec.RolloutSelector = metav1.LabelSelector{}
+	freeze.Spec.RolloutSelector = v1alpha1.LabelSelector{}
 	freeze.Spec.Action = v1alpha1.ScheduleDeny
 	freeze.Spec.Rules = []v1alpha1.ScheduleRule{{}}
 	fake := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "fake", Finalizers: []string{"example.com/stay"}}}
@@ -297,5 +299,231 @@ func TestNothingFailsOnACacheThatLagsBehind(t *testing.T) {
 	r.live = r.client
 	if got := status(); got != string(v1alpha1.BakeFailed) {
 		t.Errorf("unhealthy in truth, it is %s", got)
+	}
+}
+
+// aSchedule is a schedule of every Rollout of the namespace, which is closed or open now.
+func aSchedule(action v1alpha1.ScheduleAction) *v1alpha1.RolloutSchedule {
+	s := &v1alpha1.RolloutSchedule{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "freeze", UID: "freeze-uid"}}
+	s.Spec.Action, s.Spec.Always = action, true
+	return s
+}
+
+// forged is an open gate in the name of a schedule.
+func forged(kind string) *v1alpha1.RolloutGate {
+	g := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "forged", OwnerReferences: []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: "freeze", UID: "freeze-uid", Controller: ptr.To(true),
+	}}}}
+	g.Spec.RolloutRef.Name, g.Spec.Passing = "app", ptr.To(true)
+	return g
+}
+
+// TestForgedGateOfASchedule: whoever may write gates can delete the gate of a schedule and create another with its owner reference, or open
+// it, faster than the controller of schedules puts it right. What the schedule itself says counts.
+func TestForgedGateOfASchedule(t *testing.T) {
+	t.Parallel()
+	local, cluster := v1alpha1.KindRolloutSchedule, v1alpha1.KindClusterRolloutSchedule
+	ofCluster := func(s *v1alpha1.RolloutSchedule) client.Object {
+		return &v1alpha1.ClusterRolloutSchedule{ObjectMeta: metav1.ObjectMeta{Name: s.Name, UID: s.UID}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: s.Spec}}
+	}
+	large := aSchedule(v1alpha1.ScheduleAllow)
+	large.Spec.RolloutSelector.MatchLabels = map[string]string{"a": strings.Repeat("x", 1<<10)}
+	for name, c := range map[string]struct {
+		schedule client.Object
+		gate     *v1alpha1.RolloutGate
+		edit     func(*v1alpha1.RolloutGate)
+		deployed bool
+	}{
+		"closed":                 {aSchedule(v1alpha1.ScheduleDeny), forged(local), nil, false},
+		"closed, of the cluster": {ofCluster(aSchedule(v1alpha1.ScheduleDeny)), forged(cluster), nil, false},
+		"closed, with a list":    {aSchedule(v1alpha1.ScheduleDeny), forged(local), func(g *v1alpha1.RolloutGate) { g.Spec.Passing, g.Spec.AllowedVersions = nil, &[]string{"1.0.0"} }, false},
+		"closed, with another end": {aSchedule(v1alpha1.ScheduleDeny), forged(local), func(g *v1alpha1.RolloutGate) {
+			g.Annotations = map[string]string{v1alpha1.AnnotationGateUntil: "2999-01-01T00:00:00Z", v1alpha1.AnnotationGateReason: "a"}
+		}, false},
+		"selecting too much":     {large, forged(local), nil, false},
+		"open":                   {aSchedule(v1alpha1.ScheduleAllow), forged(local), nil, true},
+		"open, of the cluster":   {ofCluster(aSchedule(v1alpha1.ScheduleAllow)), forged(cluster), nil, true},
+		"open, and the gate not": {aSchedule(v1alpha1.ScheduleAllow), forged(local), func(g *v1alpha1.RolloutGate) { g.Spec.Passing = ptr.To(false) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cl, r := world(t, interceptor.Funcs{})
+			if c.edit != nil {
+				c.edit(c.gate)
+			}
+			if err := errors.Join(cl.Create(t.Context(), c.schedule), cl.Create(t.Context(), c.gate), step(t, cl, r)); err != nil {
+				t.Fatal(err)
+			}
+			if c.deployed {
+				wantDeployed(t, cl, 1, "1.0.0")
+			} else {
+				wantDeployed(t, cl, 0, "")
+			}
+		})
+	}
+}
+
+// TestRequiredGateThatIsBeingDeleted is not the gate that the Rollout requires, although a finalizer keeps it.
+func TestRequiredGateThatIsBeingDeletedHolds(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{})
+	ro := &v1alpha1.Rollout{}
+	key := client.ObjectKey{Namespace: "ns", Name: "app"}
+	if err := c.Get(t.Context(), key, ro); err != nil {
+		t.Fatal(err)
+	}
+	ro.Spec.RequiredGates = []string{"approval"}
+	open := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "approval", Finalizers: []string{"example.com/stay"}}}
+	open.Spec.RolloutRef.Name, open.Spec.Passing = "app", ptr.To(true)
+	if err := errors.Join(c.Update(t.Context(), ro), c.Create(t.Context(), open), c.Delete(t.Context(), open), step(t, c, r)); err != nil {
+		t.Fatal(err)
+	}
+	wantDeployed(t, c, 0, "")
+	if err := c.Get(t.Context(), key, ro); err != nil {
+		t.Fatal(err)
+	}
+	if len(ro.Status.Gates) != 1 || ro.Status.Gates[0].Reason != "NoGate" {
+		t.Errorf("it has the gates %+v", ro.Status.Gates)
+	}
+}
+
+// TestGatesAreReadInPages past the cache, and no more of them than are evaluated.
+func TestGatesAreReadInPages(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{3, gate.MaxGates + 1, 10 * gate.MaxGates} {
+		lists, largest := 0, int64(0)
+		c, r := world(t, interceptor.Funcs{List: func(_ context.Context, _ client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			var o client.ListOptions
+			o.ApplyOptions(opts)
+			gates, ok := list.(*v1alpha1.RolloutGateList)
+			if !ok {
+				return errors.New("something else is listed")
+			}
+			from, _ := strconv.Atoi(o.Continue)
+			lists, largest = lists+1, max(largest, o.Limit)
+			for i := from; i < min(n, from+int(o.Limit)); i++ {
+				gates.Items = append(gates.Items, v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{
+					Name: fmt.Sprintf("gate-%05d", i), Annotations: map[string]string{"example.com/large": strings.Repeat("x", 1<<10)},
+				}})
+			}
+			if next := from + int(o.Limit); next < n {
+				gates.Continue = strconv.Itoa(next)
+			}
+			return nil
+		}})
+		ro := &v1alpha1.Rollout{}
+		if err := c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro); err != nil {
+			t.Fatal(err)
+		}
+		found, err := r.storedGates(t.Context(), ro)
+		if err != nil || len(found) < min(n, gate.MaxGates+1) || len(found) > gate.MaxGates+gatesPerPage || largest != gatesPerPage {
+			t.Errorf("of %d gates, %d are read in pages of at most %d: %v", n, len(found), largest, err)
+		}
+		if want := (min(n, gate.MaxGates+1) + gatesPerPage - 1) / gatesPerPage; lists != want {
+			t.Errorf("of %d gates, %d pages are read, want %d", n, lists, want)
+		}
+		if found[0].Annotations["example.com/large"] != "" {
+			t.Error("what nobody reads is kept")
+		}
+	}
+}
+
+// TestSelectorThatIsTooLargeHolds and says so, whether the whole of it is read or what is cached of it.
+func TestSelectorThatIsTooLargeHolds(t *testing.T) {
+	t.Parallel()
+	large := &v1alpha1.LabelSelector{MatchLabels: map[string]string{}}
+	for i := range 1000 {
+		large.MatchLabels[fmt.Sprint("a-", i)] = "b"
+	}
+	for name, selector := range map[string]v1alpha1.HealthCheckSelector{
+		"selector": {Selector: large}, "namespaceSelector": {Selector: &v1alpha1.LabelSelector{}, NamespaceSelector: large},
+	} {
+		for _, cached := range []bool{false, true} {
+			c, r := world(t, interceptor.Funcs{})
+			r.options.CrossNamespaces = true
+			ro := &v1alpha1.Rollout{}
+			key := client.ObjectKey{Namespace: "ns", Name: "app"}
+			if err := c.Get(t.Context(), key, ro); err != nil {
+				t.Fatal(err)
+			}
+			ro.Spec.HealthCheckSelector = selector.DeepCopy()
+			if cached {
+				if _, err := kube.Trim(ro); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h, err := r.health(t.Context(), r.flux, ro, nil)
+			want := "healthCheckSelector." + name + " cannot be used: the selector is too large: at most 64 matchLabels"
+			if err != nil || !strings.HasPrefix(h.Problem, want) || len(h.Reports) > 0 {
+				t.Errorf("%s, cached: %t: %q, %d reports, %v", name, cached, h.Problem, len(h.Reports), err)
+			}
+		}
+	}
+}
+
+// TestMessagesThatChangeAllTheTimeAreWrittenNowAndThen: whoever may write what a Rollout quotes, such as the message of a Kustomization,
+// does not have the controller write all the time. A change of the state is written at once.
+func TestMessagesThatChangeAllTheTimeAreWrittenNowAndThen(t *testing.T) {
+	t.Parallel()
+	writes := 0
+	c, r := world(t, interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+		if _, ok := obj.(*v1alpha1.Rollout); ok {
+			writes++
+		}
+		return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
+	}})
+	gateOf := &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "gate"}}
+	gateOf.Spec.RolloutRef.Name, gateOf.Spec.Passing = "app", ptr.To(false)
+	if err := errors.Join(c.Create(t.Context(), gateOf), step(t, c, r)); err != nil {
+		t.Fatal(err)
+	}
+	writes = 0
+	for i := range 50 {
+		gateOf.Annotations = map[string]string{v1alpha1.AnnotationGateReason: fmt.Sprint("reason ", i)}
+		if err := errors.Join(c.Update(t.Context(), gateOf), step(t, c, r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if writes < 2 || writes > 10 {
+		t.Errorf("50 changes of a message cost %d writes", writes)
+	}
+	result, err := r.Reconcile(t.Context(), rolloutOf(t, c))
+	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > kube.MessageInterval {
+		t.Errorf("the last message is written after %s, %v", result.RequeueAfter, err)
+	}
+	gateOf.Spec.Passing, gateOf.Annotations = ptr.To(true), nil
+	if err := errors.Join(c.Update(t.Context(), gateOf), step(t, c, r)); err != nil {
+		t.Fatal(err)
+	}
+	wantDeployed(t, c, 1, "1.0.0")
+}
+
+func rolloutOf(t *testing.T, c client.Client) *v1alpha1.Rollout {
+	t.Helper()
+	ro := &v1alpha1.Rollout{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "app"}, ro); err != nil {
+		t.Fatal(err)
+	}
+	return ro
+}
+
+// TestCheckThatIsBeingDeletedHolds: a finalizer keeps a check, and nobody evaluates it any more. What it last said does not pass a release.
+func TestCheckThatIsBeingDeletedHolds(t *testing.T) {
+	t.Parallel()
+	c, r := world(t, interceptor.Funcs{})
+	check := &v1alpha1.HealthCheck{}
+	key := client.ObjectKey{Namespace: "ns", Name: "app"}
+	if err := c.Get(t.Context(), key, check); err != nil {
+		t.Fatal(err)
+	}
+	now := metav1.Now()
+	check.Finalizers = []string{"example.com/stay"}
+	check.Status = v1alpha1.HealthCheckStatus{Status: v1alpha1.HealthHealthy, LastChangeTime: &now}
+	if err := errors.Join(c.Update(t.Context(), check), c.Delete(t.Context(), check)); err != nil {
+		t.Fatal(err)
+	}
+	h, err := r.health(t.Context(), r.flux, rolloutOf(t, c), nil)
+	if err != nil || len(h.Reports) != 1 || h.Reports[0].State != v1alpha1.HealthPending || !strings.Contains(h.Reports[0].Message, "is being deleted") {
+		t.Errorf("it reports %+v, %v", h.Reports, err)
 	}
 }

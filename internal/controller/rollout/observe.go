@@ -43,7 +43,7 @@ func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release
 	if obs.Targets, err = c.targets(ctx, c.flux, ro, image); err != nil {
 		return obs, err
 	}
-	if obs.Gates, err = c.gates(ctx, c.client, ro, obs.Now, client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if obs.Gates, err = c.gates(ctx, false, ro, obs.Now); err != nil {
 		return obs, err
 	}
 	if obs.Health, err = c.health(ctx, c.flux, ro, obs.Targets); err != nil {
@@ -81,22 +81,23 @@ func (c *Controller) targets(ctx context.Context, from flux.Reader, ro *v1alpha1
 	return targets, c.rolledOut(ctx, ro, world, targets)
 }
 
-// gates lists the gates of a Rollout, and those that ought to be there, in the order of their names. The selector is an index of the
-// cache, or a field that the API server knows.
-func (c *Controller) gates(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout, now time.Time, selector client.MatchingFields) ([]*v1alpha1.RolloutGate, error) {
-	var list v1alpha1.RolloutGateList
-	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), selector); err != nil {
+// gates lists the gates of a Rollout, and those that ought to be there, in the order of their names.
+func (c *Controller) gates(ctx context.Context, live bool, ro *v1alpha1.Rollout, now time.Time) ([]*v1alpha1.RolloutGate, error) {
+	list := c.cachedGates
+	if live {
+		list = c.storedGates
+	}
+	found, err := list(ctx, ro)
+	if err != nil {
 		return nil, fmt.Errorf("listing RolloutGates: %w", err)
 	}
-	var found []*v1alpha1.RolloutGate
-	for i := range list.Items {
-		found = append(found, gate.ExpireSchedule(&list.Items[i], now))
+	found = gate.Limit(ro, found)
+	for i := range found {
+		found[i] = gate.ExpireSchedule(found[i], now)
 	}
-	missing, err := c.absent(ctx, ro, found)
-	if err != nil {
+	if found, err = c.expected(ctx, ro, found, now); err != nil {
 		return nil, err
 	}
-	found = append(found, missing...)
 	slices.SortFunc(found, func(a, b *v1alpha1.RolloutGate) int { return cmp.Compare(a.Name, b.Name) })
 	return found, nil
 }
@@ -108,14 +109,10 @@ func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.
 	if selector == nil {
 		return h, nil
 	}
-	wanted, err := metav1.LabelSelectorAsSelector(selector.Selector)
-	switch {
-	case selector.NamespaceSelector != nil && !c.options.CrossNamespaces:
-		h.Problem = "this controller does not allow checks of other namespaces (--cross-namespace-health-checks): remove healthCheckSelector.namespaceSelector"
+	wanted, problem := c.usable(selector)
+	if problem != "" {
+		h.Problem = problem
 		return h, nil
-	case err != nil:
-		h.Problem = "healthCheckSelector.selector cannot be used: " + err.Error()
-		return h, nil //nolint:nilerr // the problem is the result: it holds the release and is shown
 	}
 	list, err := c.checks(ctx, from, ro, wanted)
 	if err != nil {
@@ -136,6 +133,21 @@ func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.
 		h.Problem = "healthCheckSelector selects no HealthCheck"
 	}
 	return h, nil
+}
+
+// usable parses a selector, or returns why it cannot be used. The problem holds the release and is shown.
+func (c *Controller) usable(s *v1alpha1.HealthCheckSelector) (wanted labels.Selector, problem string) {
+	if s.NamespaceSelector != nil && !c.options.CrossNamespaces {
+		return nil, "this controller does not allow checks of other namespaces (--cross-namespace-health-checks): remove healthCheckSelector.namespaceSelector"
+	}
+	wanted, err := s.Selector.Parse()
+	if err != nil {
+		return nil, "healthCheckSelector.selector cannot be used: " + err.Error()
+	}
+	if _, err := s.NamespaceSelector.Parse(); err != nil {
+		return nil, "healthCheckSelector.namespaceSelector cannot be used: " + err.Error()
+	}
+	return wanted, ""
 }
 
 // checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and that share
@@ -211,6 +223,9 @@ func (c *Controller) report(ctx context.Context, from flux.Reader, ro *v1alpha1.
 		r.Message = *check.Status.Message
 	} else if check.Status.Status == "" {
 		r.Message = "nobody has reported on the check yet"
+	}
+	if !check.DeletionTimestamp.IsZero() { // nobody evaluates it any more
+		r.State, r.Message = v1alpha1.HealthPending, "the HealthCheck is being deleted"
 	}
 	var err error
 	switch traits, _ := health.TraitsOf(check); traits.Binding {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -106,11 +104,7 @@ func (c *Controller) ofTarget(ctx context.Context, o client.Object) []reconcile.
 // ofCheck reaches the Rollouts that may select a check: those of the namespace, and those that look beyond their own.
 func (c *Controller) ofCheck(ctx context.Context, o client.Object) []reconcile.Request {
 	selects := func(ro *v1alpha1.Rollout) bool {
-		if ro.Spec.HealthCheckSelector == nil {
-			return false
-		}
-		selector, err := metav1.LabelSelectorAsSelector(ro.Spec.HealthCheckSelector.Selector)
-		return err == nil && selector.Matches(labels.Set(o.GetLabels()))
+		return ro.Spec.HealthCheckSelector != nil && ro.Spec.HealthCheckSelector.Selector.Matches(o.GetLabels())
 	}
 	requests := c.matching(ctx, o.GetNamespace(), selects)
 	if c.options.CrossNamespaces {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,15 @@ import (
 // last of a thousand Rollouts soon.
 const maxConcurrentWrites = 16
 
+const (
+	// maxRemovals is the number of obsolete gates that one reconcile deletes, and maxRemovalsPerNamespace the number of
+	// those in one namespace. Anyone who can create gates may create many that look like gates of the schedule: they must
+	// not delay the gates of others.
+	maxRemovals, maxRemovalsPerNamespace = 512, 64
+	// removalInterval is the delay before the next obsolete gates are deleted.
+	removalInterval = 200 * time.Millisecond
+)
+
 // result is the result of applying a plan.
 type result struct {
 	// managed are the names of the gates that exist.
@@ -33,27 +43,19 @@ type result struct {
 	failed []string
 	// conflict is an error that a retry resolves.
 	conflict error
+	// more reports whether obsolete gates are left for the next reconcile.
+	more bool
 }
 
-// apply creates, updates and deletes gates. An error for one Rollout does not affect the others.
+// apply creates and updates gates, and then deletes obsolete ones. An error for one Rollout does not affect the others.
 func (c *Controller) apply(ctx context.Context, s *anySchedule, p plan, eval schedule.Evaluation) result {
-	names, errs := make([]string, len(p.rollouts)), make([]error, len(p.rollouts)+len(p.obsolete))
-	var group errgroup.Group
-	group.SetLimit(maxConcurrentWrites)
-	for i, ro := range p.rollouts {
-		group.Go(func() error {
-			names[i], errs[i] = c.write(ctx, s, ro, p.gates[i], eval)
-			return nil
-		})
-	}
-	for i, g := range p.obsolete {
-		group.Go(func() error {
-			errs[len(p.rollouts)+i] = c.remove(ctx, g)
-			return nil
-		})
-	}
-	err := group.Wait()
-	res := result{rollouts: int32(len(p.rollouts)), conflict: err}
+	obsolete := nextRemovals(p.obsolete)
+	names, errs := make([]string, len(p.rollouts)), make([]error, len(p.rollouts)+len(obsolete))
+	concurrently(len(p.rollouts), func(i int) {
+		names[i], errs[i] = c.write(ctx, s, p.rollouts[i], p.gates[i], eval)
+	})
+	concurrently(len(obsolete), func(i int) { errs[len(p.rollouts)+i] = c.remove(ctx, obsolete[i]) })
+	res := result{rollouts: int32(len(p.rollouts)), more: len(obsolete) < len(p.obsolete)}
 	for i, err := range errs {
 		if i < len(names) && names[i] != "" {
 			res.managed = append(res.managed, s.qualifiedName(p.rollouts[i].Namespace, names[i]))
@@ -73,6 +75,31 @@ func (c *Controller) apply(ctx context.Context, s *anySchedule, p plan, eval sch
 		log.FromContext(ctx).Info("could not write gates", "gates", len(res.failed), "first", res.failed[0])
 	}
 	return res
+}
+
+// concurrently calls do for each index below n, several at a time, and waits for all of them.
+func concurrently(n int, do func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(maxConcurrentWrites)
+	for i := range n {
+		group.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	group.Wait() //nolint:errcheck // no call returns an error
+}
+
+// nextRemovals returns the obsolete gates that one reconcile deletes.
+func nextRemovals(obsolete []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
+	perNamespace := map[string]int{}
+	var next []*v1alpha1.RolloutGate
+	for _, g := range obsolete {
+		if perNamespace[g.Namespace]++; perNamespace[g.Namespace] <= maxRemovalsPerNamespace && len(next) < maxRemovals {
+			next = append(next, g)
+		}
+	}
+	return next
 }
 
 // write creates or updates the gate of a Rollout. It returns the name of the gate if it exists afterwards.

@@ -126,6 +126,9 @@ func (c *Controller) wait(eval schedule.Evaluation, res result) time.Duration {
 	if len(res.failed) > 0 {
 		wait = min(wait, retryInterval)
 	}
+	if res.more {
+		wait = min(wait, removalInterval)
+	}
 	return wait
 }
 
@@ -136,10 +139,7 @@ func (s *anySchedule) key() string {
 
 // String returns the name of the schedule for messages.
 func (s *anySchedule) String() string {
-	if s.kind == v1alpha1.KindClusterRolloutSchedule {
-		return "cluster schedule " + s.object.GetName()
-	}
-	return "schedule " + s.object.GetName()
+	return schedule.Label(s.kind, s.object.GetName())
 }
 
 // qualifiedName returns the name of an object as it appears in the status of the schedule.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +22,7 @@ type anySchedule struct {
 	spec   v1alpha1.ScheduleSpec
 	status v1alpha1.ScheduleStatus
 	// namespaces is the namespaceSelector of a ClusterRolloutSchedule. Nil selects every namespace.
-	namespaces *metav1.LabelSelector
+	namespaces *v1alpha1.LabelSelector
 	// withStatus returns a copy of the object with another status.
 	withStatus func(v1alpha1.ScheduleStatus) client.Object
 }

@@ -78,17 +78,7 @@ func (s *anySchedule) setDesired(g *v1alpha1.RolloutGate, ro types.NamespacedNam
 
 // reason returns why the gates are open or closed.
 func (s *anySchedule) reason(eval schedule.Evaluation) string {
-	if eval.Invalid() {
-		return version.Clean(s.String()+" is invalid, so its gates are closed: "+eval.Problem, maxMessage)
-	}
-	state := " is closed"
-	if eval.Open {
-		state = " is open"
-	}
-	if eval.NextTransition.IsZero() {
-		return s.String() + state + " until its spec is changed"
-	}
-	return s.String() + state + " until " + eval.NextTransition.In(eval.Zone).Format("2006-01-02T15:04Z07:00")
+	return version.Clean(eval.Describe(s.String()), maxMessage)
 }
 
 func formatUntil(t time.Time) string {

@@ -279,7 +279,7 @@ func TestNamespaces(t *testing.T) {
 	}
 	s := w.cluster("freeze", func(s *v1alpha1.ClusterScheduleSpec) {
 		setFreeze(&s.ScheduleSpec)
-		s.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"stage": "production"}}
+		s.NamespaceSelector = &v1alpha1.LabelSelector{MatchLabels: map[string]string{"stage": "production"}}
 	})
 	g := w.awaitGates(production, "app:false")[0]
 	w.awaitGates(staging, "")
@@ -329,7 +329,7 @@ func TestAFreezeWithExemptions(t *testing.T) {
 	)
 	s := w.cluster("incident", func(s *v1alpha1.ClusterScheduleSpec) {
 		setFreeze(&s.ScheduleSpec)
-		s.Exempt = &metav1.LabelSelector{MatchLabels: map[string]string{"exempt": "yes"}}
+		s.Exempt = &v1alpha1.LabelSelector{MatchLabels: map[string]string{"exempt": "yes"}}
 	})
 	w.awaitGates(w.ns, "app:false")
 	w.awaitCondition(s, "Ready", metav1.ConditionTrue, "Closed")

@@ -6,8 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -104,6 +102,5 @@ func (c *Controller) requestsForClusterSchedules(
 // mayBeSelected reports whether a rolloutSelector matches a Rollout. It ignores exemptions and invalid selectors,
 // which the reconcile of the schedule handles.
 func mayBeSelected(spec *v1alpha1.ScheduleSpec, ro *v1alpha1.Rollout) bool {
-	selector, err := metav1.LabelSelectorAsSelector(&spec.RolloutSelector)
-	return err == nil && selector.Matches(labels.Set(ro.Labels))
+	return spec.RolloutSelector.Matches(ro.Labels)
 }

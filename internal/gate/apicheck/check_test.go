@@ -196,6 +196,7 @@ func TestFaults(t *testing.T) {
 		"QueryStatus":    {v1alpha1.HTTPGate{HTTPRequest: request(fine), Query: tag("status")}, "ExpressionFailed: query.tag: undeclared reference to 'status', at character 1"},
 		"QueryEmpty":     {v1alpha1.HTTPGate{HTTPRequest: request(fine), Query: tag("")}, "ExpressionFailed: query.tag: the expression is empty"},
 		"QueryLong":      {v1alpha1.HTTPGate{HTTPRequest: request(fine), Query: tag(`["` + strings.Repeat("x", 1900) + `"].map(a, a + a)`)}, "ExpressionFailed: query.tag: the value is longer than 2048 characters"},
+		"QueryLarge":     {v1alpha1.HTTPGate{HTTPRequest: request(fine), Query: tag(`"` + strings.Repeat("x", 2047) + `"`)}, "ExpressionFailed: query is too large: at most 16 parameters, each with a name of at most 253 characters and an expression of at most 2048"},
 		"BodyExpression": {v1alpha1.HTTPGate{HTTPRequest: request(fine), BodyExpression: `release.tag.split(".")[7]`}, "ExpressionFailed: bodyExpression: a list has fewer entries than the expression asks for"},
 		"Password":       {v1alpha1.HTTPGate{HTTPRequest: request("http://me:secret@nowhere.invalid/?key=" + canary)}, "NoAnswer: no such host nowhere.invalid"},
 	}
@@ -372,6 +373,7 @@ func TestCompile(t *testing.T) {
 		"Nothing": {v1alpha1.HTTPGate{Success: "status == 200", Query: map[string]string{"tag": "release.tag"}, BodyExpression: "release.digest"}, ""},
 		"Success": {v1alpha1.HTTPGate{Success: "status = 200"}, "success: Syntax error"},
 		"Query":   {v1alpha1.HTTPGate{Query: map[string]string{"tag": "release.tga("}}, "query.tag: "},
+		"Large":   {v1alpha1.HTTPGate{Query: map[string]string{"tag": strings.Repeat(" ", 2049)}}, "query is too large"},
 		"Body":    {v1alpha1.HTTPGate{BodyExpression: "releas.tag"}, "bodyExpression: "},
 	} {
 		t.Run(label, func(t *testing.T) {

@@ -2,6 +2,7 @@ package apicheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -14,10 +15,17 @@ import (
 // maxParameter is the maximum length of the value of a URL parameter in bytes.
 const maxParameter = 2048
 
+// errLargeQuery reports a query that is larger than the schema allows.
+var errLargeQuery = errors.New(
+	"query is too large: at most 16 parameters, each with a name of at most 253 characters and an expression of at most 2048")
+
 // request returns the request of a gate for a release.
 func (a Asker) request(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) (v1alpha1.HTTPRequest, error) {
 	spec := g.Spec.HTTP
 	request := spec.HTTPRequest
+	if spec.QueryTooLarge() {
+		return request, errLargeQuery
+	}
 	parameters := url.Values{}
 	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
 		value, err := a.text(ctx, g.Namespace, spec.Query[name], r)
@@ -45,6 +53,9 @@ func (a Asker) Compile(ctx context.Context, g *v1alpha1.RolloutGate) error {
 	spec := g.Spec.HTTP
 	if _, err := a.Conditions.CompileSuccess(ctx, g.Namespace, spec.Success, nil); err != nil {
 		return err
+	}
+	if spec.QueryTooLarge() {
+		return errLargeQuery
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Query)) {
 		if _, err := a.Conditions.CompileValue(ctx, g.Namespace, spec.Query[name]); err != nil {

@@ -359,10 +359,15 @@ func TestATrimmedJobIsJudgedTheSame(t *testing.T) {
 	whole.Spec.Template.Spec.ActiveDeadlineSeconds = new(int64(60))
 	whole.Spec.PodFailurePolicy = failOnDisruption()
 	whole.Spec.Template.Spec.Containers = []corev1.Container{{Args: []string{strings.Repeat("x", 250<<10)}}}
+	whole.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": strings.Repeat("x", 250<<10)}}
+	whole.Spec.ManagedBy, whole.Spec.Suspend = new(strings.Repeat("x", 250<<10)), new(true)
 	trimmed := whole.DeepCopy()
 	Trim(trimmed)
 	if trimmed.Size() > 1<<10 {
 		t.Errorf("it takes %d bytes", trimmed.Size())
+	}
+	if !*trimmed.Spec.Suspend {
+		t.Error("it is not suspended")
 	}
 	if allowed(trimmed) != allowed(whole) || onDisruption(trimmed) != onDisruption(whole) {
 		t.Errorf("it may take %s instead of %s", allowed(trimmed), allowed(whole))

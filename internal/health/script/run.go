@@ -12,7 +12,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -201,12 +200,15 @@ func TrimCheck(o any) {
 	}
 }
 
-// Trim takes out of a Job what nobody reads of one that exists, before it is cached: all of its pods but how long they may take. What is
-// not a Job stays as it is.
+// Trim keeps of the spec of a Job only what is read of one that exists, before it is cached. What is not a Job stays as it is.
 func Trim(o any) {
 	if job, ok := o.(*batchv1.Job); ok {
-		deadline := job.Spec.Template.Spec.ActiveDeadlineSeconds
 		kube.TrimLabels(job)
-		job.Spec.Template = corev1.PodTemplateSpec{Spec: corev1.PodSpec{ActiveDeadlineSeconds: deadline}}
+		kept := batchv1.JobSpec{Suspend: job.Spec.Suspend, ActiveDeadlineSeconds: job.Spec.ActiveDeadlineSeconds}
+		if onDisruption(job) {
+			kept.PodFailurePolicy = failOnDisruption()
+		}
+		kept.Template.Spec.ActiveDeadlineSeconds = job.Spec.Template.Spec.ActiveDeadlineSeconds
+		job.Spec = kept
 	}
 }
