@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // ApprovalDecision is what a person decides about a release.
 // +kubebuilder:validation:Enum=Approve;Reject
@@ -13,29 +16,37 @@ const (
 	Reject ApprovalDecision = "Reject"
 )
 
+// ReleaseReference refers to a Release of the same namespace.
+// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="releaseRef.name is empty: name a Release of the same namespace"
+type ReleaseReference struct {
+	// Name of the Release. Required.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+	// UID of the Release. It prevents an Approval or Override from counting for a Release that is created again under the
+	// same name. Without it, an Approval or Override does not count if it was created in the same second as the Release,
+	// because it may be older.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid,omitempty"`
+}
+
 // ApprovalSpec identifies a release and holds the decision of one person. It is immutable: to withdraw an Approval,
 // delete it.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an Approval cannot be changed: delete it and make another"
 // +kubebuilder:validation:XValidation:rule="has(self.user)",fieldPath=".user",reason=FieldValueRequired,message="name yourself, as kubectl auth whoami does"
 // +kubebuilder:validation:XValidation:rule="has(self.decision)",fieldPath=".decision",reason=FieldValueRequired,message="write Approve or Reject"
-// +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Approval is about: kubectl get rel lists them"
+// +kubebuilder:validation:XValidation:rule="has(self.releaseRef)",fieldPath=".releaseRef",reason=FieldValueRequired,message="name the Release that the Approval is about: releaseRef.name; kubectl get rel lists them"
 type ApprovalSpec struct {
-	// ReleaseName is the name of the Release, in the same namespace. A Release is bound to a digest, and so is its
-	// Approval. Required.
+	// ReleaseRef is the Release, in the same namespace. A Release is bound to a digest, and so is its Approval. Required.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	ReleaseName string `json:"releaseName"`
-	// ReleaseUID is the UID of the Release. It prevents the Approval from counting for a Release that is created again
-	// under the same name. An Approval without it does not count if it was created in the same second as the Release,
-	// because it may be older.
+	ReleaseRef ReleaseReference `json:"releaseRef"`
+	// GateRef is the RolloutGate that the Approval is for, in the same namespace. Defaults to every manual gate of the
+	// Rollout.
 	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	ReleaseUID string `json:"releaseUID,omitempty"`
-	// GateName is the name of the RolloutGate that the Approval is for. Defaults to every manual gate of the Rollout.
-	// +optional
-	// +kubebuilder:validation:MaxLength=253
-	GateName string `json:"gateName,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="gateRef.name is longer than 253 characters"
+	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="gateRef.name is empty: name a RolloutGate of the same namespace, or leave out gateRef"
+	GateRef *corev1.LocalObjectReference `json:"gateRef,omitempty"`
 	// Decision is Approve or Reject. Required.
 	// +optional
 	Decision ApprovalDecision `json:"decision"`
@@ -60,6 +71,14 @@ type ApprovalSpec struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
+// GateName returns the name of the gate; empty for every manual gate of the Rollout.
+func (s *ApprovalSpec) GateName() string {
+	if s.GateRef == nil {
+		return ""
+	}
+	return s.GateRef.Name
+}
+
 // ApprovalStatus reports whether a gate counts the Approval. Only the controller writes it, and no decision depends
 // on it.
 type ApprovalStatus struct {
@@ -80,16 +99,16 @@ const ConditionCounted = "Counted"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=appr,categories=kuberik
-// +kubebuilder:selectablefield:JSONPath=`.spec.releaseName`
-// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
-// +kubebuilder:printcolumn:name="Gate",type=string,JSONPath=`.spec.gateName`
+// +kubebuilder:selectablefield:JSONPath=`.spec.releaseRef.name`
+// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseRef.name`
+// +kubebuilder:printcolumn:name="Gate",type=string,JSONPath=`.spec.gateRef.name`
 // +kubebuilder:printcolumn:name="Decision",type=string,JSONPath=`.spec.decision`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Counted",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].message`
 // +kubebuilder:printcolumn:name="Comment",type=string,JSONPath=`.spec.comment`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Approval has no spec: write spec.releaseName, spec.decision (Approve or Reject) and spec.user"
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Approval has no spec: write spec.releaseRef.name, spec.decision (Approve or Reject) and spec.user"
 type Approval struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -129,25 +148,17 @@ const (
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt)",fieldPath=".expiresAt",reason=FieldValueRequired,message="say when the Override ends, at most 24 hours ahead, such as 2030-01-31T12:00:00Z"
 // +kubebuilder:validation:XValidation:rule="has(self.reason)",fieldPath=".reason",reason=FieldValueRequired,message="give a reason, at least 8 characters long"
 // +kubebuilder:validation:XValidation:rule="has(self.bypass)",fieldPath=".bypass",reason=FieldValueRequired,message="list what the Override skips: Gates, Schedules, Health"
-// +kubebuilder:validation:XValidation:rule="has(self.releaseName)",fieldPath=".releaseName",reason=FieldValueRequired,message="name the Release that the Override is for: kubectl get rel lists them"
-// +kubebuilder:validation:XValidation:rule="has(self.rolloutName)",fieldPath=".rolloutName",reason=FieldValueRequired,message="name the Rollout that the Override is for"
+// +kubebuilder:validation:XValidation:rule="has(self.releaseRef)",fieldPath=".releaseRef",reason=FieldValueRequired,message="name the Release that the Override is for: releaseRef.name; kubectl get rel lists them"
+// +kubebuilder:validation:XValidation:rule="has(self.rolloutRef)",fieldPath=".rolloutRef",reason=FieldValueRequired,message="name the Rollout that the Override is for: rolloutRef.name"
 type OverrideSpec struct {
-	// RolloutName is the name of the Rollout, in the same namespace. Required.
+	// RolloutRef is the Rollout, in the same namespace. Required.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	RolloutName string `json:"rolloutName"`
-	// ReleaseName is the name of the Release that the Override is for, in the same namespace. Required.
+	// +kubebuilder:validation:XValidation:rule="!has(self.name) || size(self.name) <= 253",message="rolloutRef.name is longer than 253 characters"
+	// +kubebuilder:validation:XValidation:rule="has(self.name) && size(self.name) > 0",message="rolloutRef.name is empty: name a Rollout of the same namespace"
+	RolloutRef corev1.LocalObjectReference `json:"rolloutRef"`
+	// ReleaseRef is the Release that the Override is for, in the same namespace. Required.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	ReleaseName string `json:"releaseName"`
-	// ReleaseUID is the UID of the Release. It prevents the Override from counting for a Release that is created again
-	// under the same name. An Override without it does not count if it was created in the same second as the Release,
-	// because it may be older.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	ReleaseUID string `json:"releaseUID,omitempty"`
+	ReleaseRef ReleaseReference `json:"releaseRef"`
 	// Bypass lists what the Override skips: Gates, Schedules or Health. At least one is required.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
@@ -194,9 +205,9 @@ type OverrideStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=kuberik
-// +kubebuilder:selectablefield:JSONPath=`.spec.rolloutName`
-// +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.spec.rolloutName`
-// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseName`
+// +kubebuilder:selectablefield:JSONPath=`.spec.rolloutRef.name`
+// +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.spec.rolloutRef.name`
+// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.releaseRef.name`
 // +kubebuilder:printcolumn:name="Bypass",type=string,JSONPath=`.spec.bypass`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Counted",type=string,JSONPath=`.status.conditions[?(@.type=="Counted")].status`
@@ -204,7 +215,7 @@ type OverrideStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Override has no spec: write spec.rolloutName, spec.releaseName, spec.bypass, spec.reason, spec.expiresAt and spec.user"
+// +kubebuilder:validation:XValidation:rule="has(self.spec) || oldSelf.hasValue() && !has(oldSelf.value().spec)",fieldPath=".spec",reason=FieldValueRequired,optionalOldSelf=true,message="the Override has no spec: write spec.rolloutRef.name, spec.releaseRef.name, spec.bypass, spec.reason, spec.expiresAt and spec.user"
 type Override struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -53,13 +53,13 @@ type Reader struct {
 // Indexes returns the indexes that a Reader needs in the cache.
 func Indexes() []kube.Index {
 	return []kube.Index{
-		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseName} }),
-		kube.IndexOf(&v1alpha1.Override{}, kube.ByRelease, func(o *v1alpha1.Override) []string { return []string{o.Spec.ReleaseName} }),
-		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutName} }),
+		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseRef.Name} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRelease, func(o *v1alpha1.Override) []string { return []string{o.Spec.ReleaseRef.Name} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutRef.Name} }),
 	}
 }
 
-// Mismatch returns why an Approval or an Override, of a kind and with a releaseUID, does not refer to the Release that has
+// Mismatch returns why an Approval or an Override, of a kind and with a spec.releaseRef.uid, does not refer to the Release that has
 // this name now; empty if it does.
 func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) string {
 	at := o.GetCreationTimestamp()
@@ -67,7 +67,7 @@ func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) s
 	case at.Before(&rel.CreationTimestamp):
 		return "the " + kind + " is older than Release " + rel.Name + ": look at the Release, and create another " + kind
 	case uid != "" && uid != string(rel.UID):
-		return "spec.releaseUID is " + uid + ", and the uid of Release " + rel.Name + " is " + string(rel.UID) +
+		return "spec.releaseRef.uid is " + uid + ", and the uid of Release " + rel.Name + " is " + string(rel.UID) +
 			": look at the Release, and create another " + kind
 	}
 	return ""
@@ -91,7 +91,7 @@ func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]
 // RolloutFor returns the key of the Rollout whose Release an Approval names. Found is false if the Release does not exist.
 func RolloutFor(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (key client.ObjectKey, found bool) {
 	var rel v1alpha1.Release
-	if err := from.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseName}, &rel); err != nil {
+	if err := from.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseRef.Name}, &rel); err != nil {
 		return key, false
 	}
 	return client.ObjectKey{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}, true
@@ -126,7 +126,7 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 			return []gate.Approval{tooMany(rel)}, nil
 		}
 		for i := range list.Items {
-			if a := &list.Items[i]; refersTo("Approval", a, a.Spec.ReleaseUID, rel) {
+			if a := &list.Items[i]; refersTo("Approval", a, a.Spec.ReleaseRef.UID, rel) {
 				found = append(found, given(a, rel, since))
 			}
 		}
@@ -137,14 +137,14 @@ func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time
 // given returns an Approval of a Release.
 func given(a *v1alpha1.Approval, rel *v1alpha1.Release, since time.Time) gate.Approval {
 	g := gate.Approval{
-		Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
+		Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName(), Decision: a.Spec.Decision,
 		User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 	}
 	switch {
 	case g.At.Before(since):
 		g.UntrustedReason = "it was given before the policy that proves who gave it was in force; give it again"
-	case maybeOlder(a, a.Spec.ReleaseUID, rel):
-		g.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
+	case maybeOlder(a, a.Spec.ReleaseRef.UID, rel):
+		g.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseRef.uid"
 	}
 	return g
 }
@@ -187,7 +187,7 @@ func distrust(list []release.Override, reason string) {
 // made returns an Override of one of the Releases. It returns false if it is of none of them.
 func made(o *v1alpha1.Override, releases []*v1alpha1.Release, since time.Time) (release.Override, bool) {
 	at := slices.IndexFunc(releases, func(rel *v1alpha1.Release) bool {
-		return rel.Name == o.Spec.ReleaseName && refersTo("Override", o, o.Spec.ReleaseUID, rel)
+		return rel.Name == o.Spec.ReleaseRef.Name && refersTo("Override", o, o.Spec.ReleaseRef.UID, rel)
 	})
 	if at < 0 {
 		return release.Override{}, false
@@ -208,8 +208,8 @@ func untrustedReason(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Tim
 		return "it was made before the policy that proves who made it was in force; make it again"
 	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(maxOverride)):
 		return "it is for longer than a day"
-	case maybeOlder(o, o.Spec.ReleaseUID, rel):
-		return "it was made in the second in which the Release was created, and may be older; make it again, or set releaseUID"
+	case maybeOlder(o, o.Spec.ReleaseRef.UID, rel):
+		return "it was made in the second in which the Release was created, and may be older; make it again, or set releaseRef.uid"
 	}
 	return ""
 }

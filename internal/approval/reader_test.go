@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -70,7 +71,7 @@ func TestApprovalsOfARelease(t *testing.T) {
 		return &g
 	}
 	maybeOlder := at(releaseCreated, counts)
-	maybeOlder.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseUID"
+	maybeOlder.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseRef.uid"
 	late := policiesCreated.Add(2 * time.Hour)
 	for name, tc := range map[string]struct {
 		edit func(*v1alpha1.Approval)
@@ -79,18 +80,18 @@ func TestApprovalsOfARelease(t *testing.T) {
 		want  *gate.Approval
 	}{
 		"refers to the Release":     {edit: func(*v1alpha1.Approval) {}, want: &counts},
-		"of it, by its uid":         {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-1" }, want: &counts},
+		"of it, by its uid":         {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.UID = "uid-1" }, want: &counts},
 		"in the second it was made": {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(releaseCreated) }, want: maybeOlder},
 		"in that second, by its uid": {edit: func(a *v1alpha1.Approval) {
-			a.CreationTimestamp, a.Spec.ReleaseUID = metav1.NewTime(releaseCreated), "uid-1"
+			a.CreationTimestamp, a.Spec.ReleaseRef.UID = metav1.NewTime(releaseCreated), "uid-1"
 		}, want: at(releaseCreated, counts)},
 		"in the next second":   {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(releaseCreated.Add(time.Second)) }, want: at(releaseCreated.Add(time.Second), counts)},
 		"before it was made":   {edit: func(a *v1alpha1.Approval) { a.CreationTimestamp = metav1.NewTime(releaseCreated.Add(-time.Second)) }},
-		"of one before it":     {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "uid-0" }},
+		"of one before it":     {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.UID = "uid-0" }},
 		"being deleted":        {edit: func(a *v1alpha1.Approval) { setDeleting(a) }},
-		"of another":           {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseName = "app-1.2.0" }},
+		"of another":           {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.Name = "app-1.2.0" }},
 		"of another namespace": {edit: func(a *v1alpha1.Approval) { a.Namespace = "other" }},
-		"of nothing":           {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseName = "" }},
+		"of nothing":           {edit: func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.Name = "" }},
 		"before the policies":  {edit: func(*v1alpha1.Approval) {}, since: late, want: &untrusted},
 		"before they had settled": {edit: func(a *v1alpha1.Approval) {
 			a.CreationTimestamp = metav1.NewTime(late.Add(propagationDelay - time.Second))
@@ -102,7 +103,7 @@ func TestApprovalsOfARelease(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				a := &v1alpha1.Approval{ObjectMeta: meta("a", releaseCreated.Add(time.Minute)), Spec: v1alpha1.ApprovalSpec{
-					ReleaseName: "app-1.1.0", GateName: "g", Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"},
+					ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, GateRef: &corev1.LocalObjectReference{Name: "g"}, Decision: v1alpha1.Approve, User: "ann", Groups: []string{"ops"},
 				}}
 				tc.edit(a)
 				got := read(t, live, tc.since, a)
@@ -131,15 +132,15 @@ func TestOverridesOfARollout(t *testing.T) {
 		"for a day":                 {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(maxOverride)) }, time.Time{}, true, ""},
 		"for a day and a second":    {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given.Add(maxOverride + time.Second)) }, time.Time{}, true, "longer than a day"},
 		"that is over":              {func(o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(given) }, time.Time{}, true, ""}, // the rules look at that
-		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutName = "other" }, time.Time{}, false, ""},
-		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseName = "app-1.2.0" }, time.Time{}, false, ""},
+		"of another Rollout":        {func(o *v1alpha1.Override) { o.Spec.RolloutRef.Name = "other" }, time.Time{}, false, ""},
+		"of another Release":        {func(o *v1alpha1.Override) { o.Spec.ReleaseRef.Name = "app-1.2.0" }, time.Time{}, false, ""},
 		"of another namespace":      {func(o *v1alpha1.Override) { o.Namespace = "other" }, time.Time{}, false, ""},
 		"before the Release":        {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(releaseCreated.Add(-time.Second)) }, time.Time{}, false, ""},
 		"in the second it was made": {func(o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(releaseCreated) }, time.Time{}, true, "may be older"},
 		"in that second, by its uid": {func(o *v1alpha1.Override) {
-			o.CreationTimestamp, o.Spec.ReleaseUID = metav1.NewTime(releaseCreated), "uid-1"
+			o.CreationTimestamp, o.Spec.ReleaseRef.UID = metav1.NewTime(releaseCreated), "uid-1"
 		}, time.Time{}, true, ""},
-		"of one before it":    {func(o *v1alpha1.Override) { o.Spec.ReleaseUID = "uid-0" }, time.Time{}, false, ""},
+		"of one before it":    {func(o *v1alpha1.Override) { o.Spec.ReleaseRef.UID = "uid-0" }, time.Time{}, false, ""},
 		"being deleted":       {func(o *v1alpha1.Override) { setDeleting(o) }, time.Time{}, false, ""},
 		"before the policies": {func(*v1alpha1.Override) {}, given, true, "make it again"},
 	} {
@@ -147,7 +148,7 @@ func TestOverridesOfARollout(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				o := &v1alpha1.Override{ObjectMeta: meta("o", given), Spec: v1alpha1.OverrideSpec{
-					RolloutName: "app", ReleaseName: "app-1.1.0", User: "ann", Reason: "the shop is down",
+					RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, User: "ann", Reason: "the shop is down",
 					Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, ExpiresAt: metav1.NewTime(given.Add(time.Hour)),
 				}}
 				tc.edit(o)
@@ -192,7 +193,7 @@ func TestOverridesAreInTheOrderOfTheirNames(t *testing.T) {
 	var list []client.Object
 	for _, name := range []string{"c", "a", "b"} {
 		list = append(list, &v1alpha1.Override{ObjectMeta: meta(name, releaseCreated), Spec: v1alpha1.OverrideSpec{
-			RolloutName: "app", ReleaseName: "app-1.1.0", ExpiresAt: metav1.NewTime(releaseCreated.Add(time.Hour)),
+			RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, ExpiresAt: metav1.NewTime(releaseCreated.Add(time.Hour)),
 		}})
 	}
 	c := newCluster(t, false, shippedPolicies(t), list...).Build()
@@ -209,7 +210,7 @@ func TestOverridesAreInTheOrderOfTheirNames(t *testing.T) {
 // Without the policies, Approvals are still read, with the reason why they do not count.
 func TestApprovalsWithoutThePolicies(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, false, nil, &v1alpha1.Approval{ObjectMeta: meta("a", releaseCreated), Spec: v1alpha1.ApprovalSpec{ReleaseName: "app-1.1.0", User: "ann"}}).Build()
+	c := newCluster(t, false, nil, &v1alpha1.Approval{ObjectMeta: meta("a", releaseCreated), Spec: v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, User: "ann"}}).Build()
 	got, err := Reader{From: c, Policies: newVerifier(t, c)}.Read(t.Context(), ro, []*v1alpha1.Release{rel})
 	if err != nil || got.UnverifiedReason == "" || len(got.Approvals) != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -268,7 +269,7 @@ func (s *shelf) List(ctx context.Context, list client.ObjectList, opts ...client
 		next = until(s.approvals)
 		for i := from; i < next; i++ {
 			list.Items = append(list.Items, v1alpha1.Approval{ObjectMeta: meta(fmt.Sprint("a-", i), releaseCreated.Add(time.Minute)), Spec: v1alpha1.ApprovalSpec{
-				ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "ann",
+				ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name}, Decision: v1alpha1.Approve, User: "ann",
 			}})
 		}
 		if next < s.approvals {
@@ -278,7 +279,7 @@ func (s *shelf) List(ctx context.Context, list client.ObjectList, opts ...client
 		next = until(s.overrides)
 		for i := from; i < next; i++ {
 			list.Items = append(list.Items, v1alpha1.Override{ObjectMeta: meta(fmt.Sprint("o-", i), releaseCreated.Add(time.Minute)), Spec: v1alpha1.OverrideSpec{
-				RolloutName: "app", ReleaseName: rel.Name, User: "ann", ExpiresAt: metav1.NewTime(releaseCreated.Add(time.Hour)),
+				RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name}, User: "ann", ExpiresAt: metav1.NewTime(releaseCreated.Add(time.Hour)),
 			}})
 		}
 		if next < s.overrides {

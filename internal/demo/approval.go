@@ -31,7 +31,7 @@ func (w attempt) name() string { return w.by + "-" + w.tag }
 func (w attempt) approval() *v1alpha1.Approval {
 	return &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: production, Name: w.name()},
-		Spec:       v1alpha1.ApprovalSpec{ReleaseName: w.release, ReleaseUID: w.uid, Decision: v1alpha1.Approve, User: w.user},
+		Spec:       v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: w.release, UID: w.uid}, Decision: v1alpha1.Approve, User: w.user},
 	}
 }
 
@@ -39,7 +39,7 @@ func (w attempt) approval() *v1alpha1.Approval {
 // backslash, and has several lines because kubectl takes text that begins with a brace for JSON.
 func (w attempt) command() string {
 	return fmt.Sprintf(`printf "apiVersion: %s\nkind: Approval\nmetadata: {name: %s, namespace: %s}\n`+
-		`spec: {releaseName: %s, decision: %s, user: %s}" | kubectl --as %s create -f -`,
+		`spec: {releaseRef: {name: %s}, decision: %s, user: %s}" | kubectl --as %s create -f -`,
 		v1alpha1.GroupVersion, w.name(), production, w.release, v1alpha1.Approve, w.user, w.by)
 }
 

@@ -120,7 +120,7 @@ func approvers(p *namespaceState) string {
 	for i := range p.approvals {
 		tag := "something else"
 		for _, rel := range p.releases {
-			if rel.Name == p.approvals[i].Spec.ReleaseName {
+			if rel.Name == p.approvals[i].Spec.ReleaseRef.Name {
 				tag = rel.Spec.Version.Tag
 			}
 		}

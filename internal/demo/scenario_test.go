@@ -238,7 +238,7 @@ func TestScenario(t *testing.T) {
 		t.Errorf("facts:\n%v", err)
 	}
 	for _, line := range []string{
-		"5/8 dana publishes a version that mends it", "releaseName: hello-1.2.0, decision: Approve, user: alice}\" | kubectl --as alice create",
+		"5/8 dana publishes a version that mends it", "releaseRef: {name: hello-1.2.0}, decision: Approve, user: alice}\" | kubectl --as alice create",
 		"✗ the API server refuses: you are bob", "$ curl -X PUT 'http://127.0.0.1:1/changes?tag=1.2.0'",
 	} {
 		if !strings.Contains(output, line) {
@@ -447,8 +447,8 @@ func TestPage(t *testing.T) {
 
 // TestCommandBreaks checks that a shell runs a command in the same way wherever it is broken.
 func TestCommandBreaks(t *testing.T) {
-	line := `printf "kind: Approval\nspec: {releaseName: hello-1.2.0-c6453d96, user: alice}" | cat -`
-	const want = "kind: Approval\nspec: {releaseName: hello-1.2.0-c6453d96, user: alice}"
+	line := `printf "kind: Approval\nspec: {releaseRef: {name: hello-1.2.0-c6453d96}, user: alice}" | cat -`
+	const want = "kind: Approval\nspec: {releaseRef: {name: hello-1.2.0-c6453d96}, user: alice}"
 	for width := 1; width < len(line)+10; width++ {
 		pieces := command(line, width)
 		got, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Join(pieces, "\n")).CombinedOutput()

@@ -27,14 +27,14 @@ type Plane struct {
 	registry   *artifact.Registry
 
 	// lifetime ends the parts that run inside this process.
-	lifetime    context.Context //nolint:containedctx // it is the lifetime of the plane itself
-	cancel     context.CancelFunc
-	running sync.WaitGroup
-	failed  chan error
+	lifetime context.Context //nolint:containedctx // it is the lifetime of the plane itself
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
 
 	// keepDir leaves the state folder behind, because something in it explains an error.
 	keepDir bool
-	stop sync.Once
+	stop    sync.Once
 }
 
 // Config returns the configuration of a client with all rights.

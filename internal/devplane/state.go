@@ -28,8 +28,8 @@ const (
 type state struct {
 	dir string
 	// temporary means that Start created the folder and Stop removes it.
-	temporary  bool
-	lock *os.File
+	temporary bool
+	lock      *os.File
 }
 
 // openState creates or takes over the state folder and empties it.

@@ -35,8 +35,8 @@ const SelectRollout = "spec.rolloutRef.name"
 
 // Field selectors of Approvals and Overrides that the API server supports.
 const (
-	SelectRelease     = "spec.releaseName"
-	SelectRolloutName = "spec.rolloutName"
+	SelectRelease     = "spec.releaseRef.name"
+	SelectRolloutName = "spec.rolloutRef.name"
 )
 
 // Index is a cache index of a kind.

@@ -392,7 +392,7 @@ func Approvals(list []v1alpha1.Approval) []ApprovalRow {
 	for i := range list {
 		a := &list[i]
 		row := ApprovalRow{
-			Namespace: a.Namespace, Name: a.Name, Release: a.Spec.ReleaseName, Gate: a.Spec.GateName, Decision: string(a.Spec.Decision),
+			Namespace: a.Namespace, Name: a.Name, Release: a.Spec.ReleaseRef.Name, Gate: a.Spec.GateName(), Decision: string(a.Spec.Decision),
 			User: a.Spec.User, Comment: a.Spec.Comment, Created: &a.CreationTimestamp,
 		}
 		if counted := apimeta.FindStatusCondition(a.Status.Conditions, v1alpha1.ConditionCounted); counted != nil {

@@ -184,8 +184,8 @@ func (f Facts) judge(w Way, b v1alpha1.Blocker, id v1alpha1.ReleaseIdentity) Way
 func (f Facts) cannotApprove(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) string {
 	rel := f.release(id)
 	given := slices.ContainsFunc(f.Approvals, func(a v1alpha1.Approval) bool {
-		return a.Spec.ReleaseName == rel.Name && a.Spec.User == f.You.User && a.Spec.Decision == v1alpha1.Approve &&
-			(a.Spec.GateName == "" || a.Spec.GateName == g.Name) && !apimeta.IsStatusConditionFalse(a.Status.Conditions, v1alpha1.ConditionCounted)
+		return a.Spec.ReleaseRef.Name == rel.Name && a.Spec.User == f.You.User && a.Spec.Decision == v1alpha1.Approve &&
+			(a.Spec.GateName() == "" || a.Spec.GateName() == g.Name) && !apimeta.IsStatusConditionFalse(a.Status.Conditions, v1alpha1.ConditionCounted)
 	})
 	if given {
 		return "you have approved it already"

@@ -178,7 +178,7 @@ func approvedThenMoved(_ *testing.T, a *app) {
 	a.eventually("alice approves", time.Minute, func() (bool, string) { // once the policy that proves users is in force
 		err := alice.Create(a.t.Context(), &v1alpha1.Approval{
 			ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: "alice"},
-			Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Decision: v1alpha1.Approve, User: "alice"},
+			Spec:       v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name, UID: string(rel.UID)}, Decision: v1alpha1.Approve, User: "alice"},
 		})
 		return err == nil, fmt.Sprint(err)
 	})

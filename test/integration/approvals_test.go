@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,7 +72,7 @@ func awaitPolicies(w *env.World) {
 func (p person) decide(w *env.World, d v1alpha1.ApprovalDecision, rel *v1alpha1.Release, edits ...func(*v1alpha1.Approval)) (*v1alpha1.Approval, error) {
 	a := &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "appr-"},
-		Spec:       v1alpha1.ApprovalSpec{ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Decision: d, User: p.name},
+		Spec:       v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name, UID: string(rel.UID)}, Decision: d, User: p.name},
 	}
 	for _, edit := range edits {
 		edit(a)
@@ -190,9 +191,9 @@ func TestApprovalsOpenAGate(t *testing.T) {
 func TestEmptyGateTakesAnApproval(t *testing.T) {
 	t.Parallel()
 	w, ro, rel := waiting(t)
-	someone(w, "alice", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateName = "another" })
+	someone(w, "alice", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateRef = &corev1.LocalObjectReference{Name: "another"} })
 	stays(w, ro, 0)
-	someone(w, "bob", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateName = "approval" })
+	someone(w, "bob", nil, "kuberik-approver").approves(w, rel, func(a *v1alpha1.Approval) { a.Spec.GateRef = &corev1.LocalObjectReference{Name: "approval"} })
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.0.0")
 }
 
@@ -303,7 +304,7 @@ func TestOldApprovalDoesNotCountAgain(t *testing.T) {
 		t.Fatalf("the Release is %s, %s", again.Name, again.UID)
 	}
 	w.AwaitBlocked(recreated, "RolloutGate", "AwaitingApproval")
-	if _, err := alice.decide(w, v1alpha1.Approve, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = string(rel.UID) }); err != nil {
+	if _, err := alice.decide(w, v1alpha1.Approve, again, func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.UID = string(rel.UID) }); err != nil {
 		t.Fatal(err)
 	}
 	stays(w, recreated, 0)
@@ -317,7 +318,7 @@ func TestApprovalInTheSecondOfTheRelease(t *testing.T) {
 	t.Parallel()
 	w, ro, rel := waiting(t)
 	alice := someone(w, "alice", nil, "kuberik-approver")
-	blind := func(a *v1alpha1.Approval) { a.Spec.ReleaseUID = "" }
+	blind := func(a *v1alpha1.Approval) { a.Spec.ReleaseRef.UID = "" }
 	// An Approval that follows immediately is usually of the same second. If it is of the next one, it counts, and the
 	// test starts again with a Rollout of the same name.
 	const tries = 50
@@ -392,7 +393,7 @@ func TestWithoutThePolicyNobodyApproves(t *testing.T) {
 	set(admissionv1.Deny)
 	w.Eventually("users are verified", func() error {
 		forged := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "forged"}, Spec: v1alpha1.ApprovalSpec{
-			ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: "somebody else",
+			ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name}, Decision: v1alpha1.Approve, User: "somebody else",
 		}}
 		if err := alice.Create(w.Ctx(), forged, client.DryRunAll); !apierrors.IsForbidden(err) {
 			return fmt.Errorf("the API server answers %w", err)
@@ -411,7 +412,7 @@ func (p person) override(w *env.World, rel *v1alpha1.Release, edit func(*v1alpha
 	o := &v1alpha1.Override{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, GenerateName: "override-"},
 		Spec: v1alpha1.OverrideSpec{
-			RolloutName: rel.Spec.RolloutRef.Name, ReleaseName: rel.Name, ReleaseUID: string(rel.UID), Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates},
+			RolloutRef: corev1.LocalObjectReference{Name: rel.Spec.RolloutRef.Name}, ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name, UID: string(rel.UID)}, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates},
 			Reason: "the shop is down", ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: p.name,
 		},
 	}
@@ -455,10 +456,10 @@ func TestOverrideBreaksTheGlass(t *testing.T) {
 	}
 	gatesOnly := must(func(*v1alpha1.OverrideSpec) {})
 	must(func(s *v1alpha1.OverrideSpec) {
-		s.RolloutName, s.Bypass = "other", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
+		s.RolloutRef.Name, s.Bypass = "other", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
 	})
 	must(func(s *v1alpha1.OverrideSpec) {
-		s.ReleaseName, s.Bypass = "app-1.1.0", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
+		s.ReleaseRef.Name, s.Bypass = "app-1.1.0", []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassSchedules}
 	})
 	brief := must(func(s *v1alpha1.OverrideSpec) {
 		s.Bypass, s.ExpiresAt = []v1alpha1.Bypass{v1alpha1.BypassHealth}, in(2*time.Second)

@@ -134,21 +134,21 @@ func accepted() map[string]explained {
 			[]string{"DatadogMonitor"}},
 		"check whose pods reach the node": {[]string{check(`class: script, script: {jobTemplate: {spec: {template: {spec: {hostNetwork: true, containers: [{name: a, image: a}]}}}}}`)},
 			"", "Healthy", "Pending", []string{"jobTemplate: the pod reaches beyond its namespace: host namespaces (hostNetwork=true)"}},
-		"Approval of a Release that does not exist": {[]string{approval("releaseName: hello-1.0.0")}, "", "Counted", "ReleaseNotFound",
+		"Approval of a Release that does not exist": {[]string{approval("releaseRef: {name: hello-1.0.0}")}, "", "Counted", "ReleaseNotFound",
 			[]string{"no Release hello-1.0.0 exists in namespace", "kubectl get rel", "delete this Approval and create another"}},
-		"Override for a Release that does not exist": {[]string{appGate, appRollout, override("rolloutName: APP, releaseName: hello-1.0.0")}, "", "Counted", "ReleaseNotFound",
+		"Override for a Release that does not exist": {[]string{appGate, appRollout, override("rolloutRef: {name: APP}, releaseRef: {name: hello-1.0.0}")}, "", "Counted", "ReleaseNotFound",
 			[]string{"no Release hello-1.0.0 exists in namespace", "kubectl get rel", "delete this Override and create another"}},
-		"Override for a Rollout that does not exist": {[]string{appGate, appRollout, override("rolloutName: hello, releaseName: RELEASE")}, "", "Counted", "OtherRollout",
-			[]string{"spec.rolloutName is hello, and Release RELEASE belongs to Rollout APP"}},
-		"Approval of a tag": {[]string{appGate, appRollout, approval("releaseName: 1.0.0")}, "", "Counted", "ReleaseNotFound",
+		"Override for a Rollout that does not exist": {[]string{appGate, appRollout, override("rolloutRef: {name: hello}, releaseRef: {name: RELEASE}")}, "", "Counted", "OtherRollout",
+			[]string{"spec.rolloutRef.name is hello, and Release RELEASE belongs to Rollout APP"}},
+		"Approval of a tag": {[]string{appGate, appRollout, approval("releaseRef: {name: 1.0.0}")}, "", "Counted", "ReleaseNotFound",
 			[]string{"the tag 1.0.0 belongs to Release case"}},
-		"Approval for a gate that does not exist": {[]string{appRollout, appGate, approval("gateName: approve, releaseName: RELEASE")}, "", "Counted", "GateNotFound",
+		"Approval for a gate that does not exist": {[]string{appRollout, appGate, approval("gateRef: {name: approve}, releaseRef: {name: RELEASE}")}, "", "Counted", "GateNotFound",
 			[]string{"Rollout APP has no gate approve; its manual gates are APP"}},
-		"Approval for a gate with a URL": {[]string{appRollout, httpGate(`url: "https://example.com/"`), approval("gateName: APP, releaseName: RELEASE")}, "", "Counted", "GateNotFound",
+		"Approval for a gate with a URL": {[]string{appRollout, httpGate(`url: "https://example.com/"`), approval("gateRef: {name: APP}, releaseRef: {name: RELEASE}")}, "", "Counted", "GateNotFound",
 			[]string{"RolloutGate APP is of class http, and only manual gates count Approvals"}},
-		"Approval that names no group": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {groups: [managers]}}}"), approval("releaseName: RELEASE")},
+		"Approval that names no group": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {groups: [managers]}}}"), approval("releaseRef: {name: RELEASE}")},
 			"", "Counted", "NotCounted", []string{"RolloutGate APP does not count it", "'s Approval names no group; add groups: [managers]"}},
-		"Approval by a user who is not listed": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {users: [alice]}}}"), approval("releaseName: RELEASE")},
+		"Approval by a user who is not listed": {[]string{appRollout, with(appGate, "{name: APP}}", "{name: APP}, approvals: {allowAuthor: true, from: {users: [alice]}}}"), approval("releaseRef: {name: RELEASE}")},
 			"", "Counted", "NotCounted", []string{"the gate does not ask for " + administrator}},
 	}
 }
@@ -187,7 +187,7 @@ func TestWrongManifestsAreExplained(t *testing.T) {
 				obj = parse(&here, named(manifest, app))
 				if n > 0 && slices.Contains([]string{"Approval", "Override"}, obj.GetKind()) { // the Release of the Rollout before it
 					rel := here.AwaitRelease(&v1alpha1.Rollout{ObjectMeta: here.Meta(app)}, "1.0.0", v1alpha1.ReleasePending)
-					if err := unstructured.SetNestedField(obj.Object, string(rel.UID), "spec", "releaseUID"); err != nil {
+					if err := unstructured.SetNestedField(obj.Object, string(rel.UID), "spec", "releaseRef", "uid"); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -204,9 +204,9 @@ func TestNobodyButTheControllerWritesTheRecord(t *testing.T) {
 	everywhere := &v1alpha1.ClusterRolloutSchedule{
 		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: v1alpha1.ClusterScheduleSpec{ScheduleSpec: closed},
 	}
-	approval := &v1alpha1.Approval{ObjectMeta: w.Meta("approval"), Spec: v1alpha1.ApprovalSpec{ReleaseName: rel.Name, Decision: v1alpha1.Approve, User: administrator}}
+	approval := &v1alpha1.Approval{ObjectMeta: w.Meta("approval"), Spec: v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name}, Decision: v1alpha1.Approve, User: administrator}}
 	past := &v1alpha1.Override{ObjectMeta: w.Meta("past"), Spec: v1alpha1.OverrideSpec{
-		RolloutName: "app", ReleaseName: rel.Name, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, Reason: "the shop is down",
+		RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: rel.Name}, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, Reason: "the shop is down",
 		ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)), User: administrator,
 	}}
 	w.Create(place, schedule, approval, past)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,12 +21,12 @@ func TestTextOfPeopleIsOneLine(t *testing.T) {
 	create := func(o client.Object) error { return w.Admin.Create(w.Ctx(), o, client.DryRunAll) }
 	approval := func(text string) client.Object {
 		return &v1alpha1.Approval{ObjectMeta: w.Meta("a"), Spec: v1alpha1.ApprovalSpec{
-			ReleaseName: "app", Decision: v1alpha1.Approve, User: administrator, Comment: text,
+			ReleaseRef: v1alpha1.ReleaseReference{Name: "app"}, Decision: v1alpha1.Approve, User: administrator, Comment: text,
 		}}
 	}
 	override := func(text string) client.Object {
 		return &v1alpha1.Override{ObjectMeta: w.Meta("o"), Spec: v1alpha1.OverrideSpec{
-			RolloutName: "app", ReleaseName: "app", Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, User: administrator,
+			RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: "app"}, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, User: administrator,
 			Reason: text, ExpiresAt: metav1.NewTime(time.Now().Add(time.Hour)),
 		}}
 	}
@@ -63,7 +64,7 @@ func TestOverridePrintsWhenItEnds(t *testing.T) {
 	w := env.New(t)
 	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	w.Create(&v1alpha1.Override{ObjectMeta: metav1.ObjectMeta{Name: "o"}, Spec: v1alpha1.OverrideSpec{
-		RolloutName: "app", ReleaseName: "app", Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, User: administrator,
+		RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: "app"}, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates}, User: administrator,
 		Reason: "the shop is down", ExpiresAt: metav1.NewTime(ends),
 	}})
 	if got := table(t, w, "overrides")["Expires"]; got != ends.Format(time.RFC3339) {

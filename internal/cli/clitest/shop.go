@@ -153,7 +153,7 @@ func gates() []client.Object {
 	check.Status.Status, check.Status.Message, check.Status.LastChangeTime = v1alpha1.HealthHealthy, ptr.To("answered 200"), At(75*time.Hour)
 	approval := &v1alpha1.Approval{ObjectMeta: meta("shop", "checkout-1.9.0-bob")}
 	approval.CreationTimestamp = *At(2 * time.Minute)
-	approval.Spec = v1alpha1.ApprovalSpec{ReleaseName: ReleaseName("checkout", "1.9.0"), Decision: v1alpha1.Approve, User: "bob", Comment: "looks good"}
+	approval.Spec = v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: ReleaseName("checkout", "1.9.0")}, Decision: v1alpha1.Approve, User: "bob", Comment: "looks good"}
 	approval.Status.Conditions = []metav1.Condition{{
 		Type: v1alpha1.ConditionCounted, Status: metav1.ConditionTrue, Reason: gate.ReasonCounted, Message: "counted by release-manager",
 	}}

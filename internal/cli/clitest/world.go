@@ -82,12 +82,12 @@ func New(objects ...client.Object) *World {
 			}
 			return []string{e.Spec.RolloutRef.Name}
 		}).
-		WithIndex(&v1alpha1.Approval{}, "spec.releaseName", func(o client.Object) []string {
+		WithIndex(&v1alpha1.Approval{}, "spec.releaseRef.name", func(o client.Object) []string {
 			a, ok := o.(*v1alpha1.Approval)
 			if !ok {
 				return nil
 			}
-			return []string{a.Spec.ReleaseName}
+			return []string{a.Spec.ReleaseRef.Name}
 		}).Build()
 	return w
 }

@@ -68,11 +68,11 @@ func request(namespace, name string) reconcile.Request {
 }
 
 func requestsForApproval(_ context.Context, a *v1alpha1.Approval) []reconcile.Request {
-	return []reconcile.Request{request(a.Namespace, a.Spec.ReleaseName)}
+	return []reconcile.Request{request(a.Namespace, a.Spec.ReleaseRef.Name)}
 }
 
 func requestsForOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
-	return []reconcile.Request{request(o.Namespace, o.Spec.ReleaseName)}
+	return []reconcile.Request{request(o.Namespace, o.Spec.ReleaseRef.Name)}
 }
 
 // requestsForGate returns the Releases of the Rollout of a gate.

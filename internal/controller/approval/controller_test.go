@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -63,7 +64,7 @@ func newWorld(t *testing.T) *world {
 		T: t, ro: &v1alpha1.Rollout{ObjectMeta: meta("app", made)}, clock: clocktesting.NewFakePassiveClock(made.Add(time.Hour)),
 		rel: &v1alpha1.Release{ObjectMeta: meta("app-1.1.0", made), Spec: v1alpha1.ReleaseSpec{Version: v}},
 		about: &v1alpha1.Approval{ObjectMeta: meta("a", made.Add(time.Minute)), Spec: v1alpha1.ApprovalSpec{
-			ReleaseName: "app-1.1.0", Decision: v1alpha1.Approve, User: "ann",
+			ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, Decision: v1alpha1.Approve, User: "ann",
 		}},
 		gates: []*v1alpha1.RolloutGate{manual("approval")},
 	}
@@ -84,9 +85,9 @@ func (w *world) Read(ctx context.Context, _ *v1alpha1.Rollout, releases []*v1alp
 	for i := range list.Items {
 		a := &list.Items[i]
 		for _, rel := range releases {
-			if a.Spec.ReleaseName == rel.Name && approval.Mismatch("Approval", a, a.Spec.ReleaseUID, rel) == "" {
+			if a.Spec.ReleaseRef.Name == rel.Name && approval.Mismatch("Approval", a, a.Spec.ReleaseRef.UID, rel) == "" {
 				said.Approvals = append(said.Approvals, gate.Approval{
-					Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName, Decision: a.Spec.Decision,
+					Name: a.Name, Release: version.Identity(rel.Spec.Version), Gate: a.Spec.GateName(), Decision: a.Spec.Decision,
 					User: a.Spec.User, Groups: a.Spec.Groups, At: a.CreationTimestamp.Time,
 				})
 			}
@@ -138,7 +139,7 @@ func (w *world) start() {
 // reconcile returns what the Approval says after a reconcile, and when it is reconciled again.
 func (w *world) reconcile() (metav1.Condition, time.Duration) {
 	w.Helper()
-	result, err := New(w.client, w.clock, w).Reconcile(w.Context(), request("ns", w.about.Spec.ReleaseName))
+	result, err := New(w.client, w.clock, w).Reconcile(w.Context(), request("ns", w.about.Spec.ReleaseRef.Name))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -173,20 +174,20 @@ func TestCounted(t *testing.T) {
 	}{
 		"counted":                {func(*world) {}, "Counted", "counted by RolloutGate approval", 0},
 		"a rejection":            {func(w *world) { w.about.Spec.Decision = v1alpha1.Reject }, "Counted", "counted by RolloutGate approval", 0},
-		"for this gate":          {func(w *world) { w.about.Spec.GateName = "approval" }, "Counted", "counted by RolloutGate approval", 0},
-		"no Release":             {func(w *world) { w.about.Spec.ReleaseName = "app-9" }, "ReleaseNotFound", "no Release app-9 exists in namespace ns: kubectl get rel -n ns lists those that exist; delete this Approval", 0},
-		"the tag":                {func(w *world) { w.about.Spec.ReleaseName = "1.1.0" }, "ReleaseNotFound", "the tag 1.1.0 belongs to Release app-1.1.0", 0},
+		"for this gate":          {func(w *world) { w.about.Spec.GateRef = &corev1.LocalObjectReference{Name: "approval"} }, "Counted", "counted by RolloutGate approval", 0},
+		"no Release":             {func(w *world) { w.about.Spec.ReleaseRef.Name = "app-9" }, "ReleaseNotFound", "no Release app-9 exists in namespace ns: kubectl get rel -n ns lists those that exist; delete this Approval", 0},
+		"the tag":                {func(w *world) { w.about.Spec.ReleaseRef.Name = "1.1.0" }, "ReleaseNotFound", "the tag 1.1.0 belongs to Release app-1.1.0", 0},
 		"older than the Release": {func(w *world) { w.about.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, "OtherRelease", "the Approval is older than Release app-1.1.0", 0},
-		"of another uid":         {func(w *world) { w.about.Spec.ReleaseUID = "x" }, "OtherRelease", "spec.releaseUID is x, and the uid of Release app-1.1.0 is uid-app-1.1.0", 0},
+		"of another uid":         {func(w *world) { w.about.Spec.ReleaseRef.UID = "x" }, "OtherRelease", "spec.releaseRef.uid is x, and the uid of Release app-1.1.0 is uid-app-1.1.0", 0},
 		"a Rollout that is gone": {func(w *world) { w.ro = nil }, "RolloutNotFound", "Rollout app of Release app-1.1.0 does not exist any more", 0},
 		"a Rollout made anew":    {func(w *world) { w.ro.UID = "another" }, "RolloutNotFound", "does not exist any more", 0},
-		"no such gate":           {func(w *world) { w.about.Spec.GateName = "approve" }, "GateNotFound", "Rollout app has no gate approve; its manual gates are approval; delete this Approval", 0},
+		"no such gate":           {func(w *world) { w.about.Spec.GateRef = &corev1.LocalObjectReference{Name: "approve"} }, "GateNotFound", "Rollout app has no gate approve; its manual gates are approval; delete this Approval", 0},
 		"a gate of another Rollout": {func(w *world) {
-			w.about.Spec.GateName = "other"
+			w.about.Spec.GateRef = &corev1.LocalObjectReference{Name: "other"}
 			w.gates = append(w.gates, manual("other", func(g *v1alpha1.RolloutGate) { g.Spec.RolloutRef.Name = "other" }))
 		}, "GateNotFound", "Rollout app has no gate other", 0},
 		"a gate of class http": {func(w *world) {
-			w.about.Spec.GateName, w.gates[0].Spec.Class = "approval", v1alpha1.GateClassHTTP
+			w.about.Spec.GateRef, w.gates[0].Spec.Class = &corev1.LocalObjectReference{Name: "approval"}, v1alpha1.GateClassHTTP
 		}, "GateNotFound", "RolloutGate approval is of class http, and only manual gates count Approvals", 0},
 		"no manual gate":   {func(w *world) { w.gates = []*v1alpha1.RolloutGate{manual("x", class("checks.example.com"))} }, "GateNotFound", "Rollout app has no manual gate", 0},
 		"no gate at all":   {func(w *world) { w.gates = nil }, "GateNotFound", "Rollout app has no manual gate", 0},

@@ -179,10 +179,10 @@ func (in *input) evaluate(a *v1alpha1.Approval) result {
 	if in.forAll != nil {
 		return *in.forAll
 	}
-	if why := approval.Mismatch(kindApproval, a, a.Spec.ReleaseUID, in.rel); why != "" {
+	if why := approval.Mismatch(kindApproval, a, a.Spec.ReleaseRef.UID, in.rel); why != "" {
 		return notCounted(reasonOtherRelease, "%s", why)
 	}
-	gates, none := in.manualGates(a.Spec.GateName)
+	gates, none := in.manualGates(a.Spec.GateName())
 	if none != nil {
 		return *none
 	}

@@ -27,10 +27,10 @@ func (in *input) override(o *v1alpha1.Override) result {
 	if in.forAll != nil {
 		return *in.forAll
 	}
-	if rollout := in.rel.Spec.RolloutRef.Name; o.Spec.RolloutName != rollout {
-		return mistaken(reasonOtherRollout, "spec.rolloutName is %s, and Release %s belongs to Rollout %s", o.Spec.RolloutName, in.rel.Name, rollout)
+	if rollout := in.rel.Spec.RolloutRef.Name; o.Spec.RolloutRef.Name != rollout {
+		return mistaken(reasonOtherRollout, "spec.rolloutRef.name is %s, and Release %s belongs to Rollout %s", o.Spec.RolloutRef.Name, in.rel.Name, rollout)
 	}
-	if why := approval.Mismatch(kindOverride, o, o.Spec.ReleaseUID, in.rel); why != "" {
+	if why := approval.Mismatch(kindOverride, o, o.Spec.ReleaseRef.UID, in.rel); why != "" {
 		return notCounted(reasonOtherRelease, "%s", why)
 	}
 	i := slices.IndexFunc(in.overrides, func(other release.Override) bool { return other.Name == o.Name })

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,7 +16,7 @@ import (
 // breaks creates an Override that ends two hours after the Release was created.
 func (w *world) breaks() *v1alpha1.Override {
 	o := &v1alpha1.Override{ObjectMeta: meta("o", made.Add(time.Minute)), Spec: v1alpha1.OverrideSpec{
-		RolloutName: "app", ReleaseName: "app-1.1.0", Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassHealth},
+		RolloutRef: corev1.LocalObjectReference{Name: "app"}, ReleaseRef: v1alpha1.ReleaseReference{Name: "app-1.1.0"}, Bypass: []v1alpha1.Bypass{v1alpha1.BypassGates, v1alpha1.BypassHealth},
 		ExpiresAt: metav1.NewTime(made.Add(2 * time.Hour)),
 	}}
 	w.overrides = append(w.overrides, o)
@@ -26,7 +27,7 @@ func (w *world) breaks() *v1alpha1.Override {
 func (w *world) ofOverride() (metav1.Condition, time.Duration) {
 	w.Helper()
 	o := w.overrides[0]
-	result, err := New(w.client, w.clock, w).Reconcile(w.Context(), request("ns", o.Spec.ReleaseName))
+	result, err := New(w.client, w.clock, w).Reconcile(w.Context(), request("ns", o.Spec.ReleaseRef.Name))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -51,12 +52,12 @@ func TestCountedOfAnOverride(t *testing.T) {
 		again time.Duration
 	}{
 		"in force":               {func(*world, *v1alpha1.Override) {}, "Counted", "Release app-1.1.0 skips Gates, Health until 2030-03-01T11:00:00Z", time.Hour},
-		"no Release":             {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseName = "app-9" }, "ReleaseNotFound", "no Release app-9 exists in namespace ns: kubectl get rel -n ns lists those that exist; delete this Override and create another", 0},
-		"the tag":                {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseName = "1.1.0" }, "ReleaseNotFound", "the tag 1.1.0 belongs to Release app-1.1.0", 0},
-		"of another Rollout":     {func(_ *world, o *v1alpha1.Override) { o.Spec.RolloutName = "ap" }, "OtherRollout", "spec.rolloutName is ap, and Release app-1.1.0 belongs to Rollout app; delete this Override and create another", 0},
+		"no Release":             {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseRef.Name = "app-9" }, "ReleaseNotFound", "no Release app-9 exists in namespace ns: kubectl get rel -n ns lists those that exist; delete this Override and create another", 0},
+		"the tag":                {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseRef.Name = "1.1.0" }, "ReleaseNotFound", "the tag 1.1.0 belongs to Release app-1.1.0", 0},
+		"of another Rollout":     {func(_ *world, o *v1alpha1.Override) { o.Spec.RolloutRef.Name = "ap" }, "OtherRollout", "spec.rolloutRef.name is ap, and Release app-1.1.0 belongs to Rollout app; delete this Override and create another", 0},
 		"a Rollout that is gone": {func(w *world, _ *v1alpha1.Override) { w.ro = nil }, "RolloutNotFound", "Rollout app of Release app-1.1.0 does not exist any more", 0},
 		"older than the Release": {func(_ *world, o *v1alpha1.Override) { o.CreationTimestamp = metav1.NewTime(made.Add(-time.Second)) }, "OtherRelease", "the Override is older than Release app-1.1.0: look at the Release, and create another Override", 0},
-		"of another uid":         {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseUID = "x" }, "OtherRelease", "spec.releaseUID is x", 0},
+		"of another uid":         {func(_ *world, o *v1alpha1.Override) { o.Spec.ReleaseRef.UID = "x" }, "OtherRelease", "spec.releaseRef.uid is x", 0},
 		"ended":                  {func(_ *world, o *v1alpha1.Override) { o.Spec.ExpiresAt = metav1.NewTime(made.Add(time.Hour)) }, "Expired", "the Override ended at 2030-03-01T10:00:00Z", 0},
 		"no policy":              {func(w *world, _ *v1alpha1.Override) { w.unproven = "the policy is not in force" }, "OverridesUnproven", "Overrides are not counted: the policy is not in force", 0},
 		"doubtful":               {func(w *world, _ *v1alpha1.Override) { w.doubt = "it is for longer than a day" }, "NotCounted", "the Override does not count: it is for longer than a day", 0},
@@ -72,7 +73,7 @@ func TestCountedOfAnOverride(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.about.Spec.ReleaseName = "app-0" // the Approval of another Release
+			w.about.Spec.ReleaseRef.Name = "app-0" // the Approval of another Release
 			tc.edit(w, w.breaks())
 			w.start()
 			c, again := w.ofOverride()

@@ -51,7 +51,7 @@ func world(t *testing.T, funcs interceptor.Funcs) (client.WithWatch, *Controller
 	check := &v1alpha1.HealthCheck{ObjectMeta: meta}
 	build := fake.NewClientBuilder().WithScheme(s).WithObjects(ro, policy, k, check).WithStatusSubresource(ro, policy, k).
 		WithIndex(&v1alpha1.RolloutGate{}, "spec.rolloutRef.name", func(o client.Object) []string { return []string{o.(*v1alpha1.RolloutGate).Spec.RolloutRef.Name} }).
-		WithIndex(&v1alpha1.Override{}, kube.SelectRolloutName, func(o client.Object) []string { return []string{o.(*v1alpha1.Override).Spec.RolloutName} })
+		WithIndex(&v1alpha1.Override{}, kube.SelectRolloutName, func(o client.Object) []string { return []string{o.(*v1alpha1.Override).Spec.RolloutRef.Name} })
 	for _, i := range slices.Concat(Indexes(), approval.Indexes()) {
 		build = build.WithIndex(i.Object, i.Key, i.Values)
 	}

@@ -68,7 +68,7 @@ func (c *Controller) ofApproval(ctx context.Context, a *v1alpha1.Approval) []rec
 }
 
 func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
-	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutName)}
+	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutRef.Name)}
 }
 
 // requestsForGateOwner returns the Rollouts that wait for a gate that does not exist: its owner may not need it any more.

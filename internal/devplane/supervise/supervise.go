@@ -48,8 +48,8 @@ type program struct {
 	// wanted is false once its end was requested.
 	wanted bool
 	// exited is closed when it has ended. ended is the error of Wait.
-	exited  chan struct{}
-	ended error
+	exited chan struct{}
+	ended  error
 }
 
 // New returns a Supervisor. It ends what an earlier one with the same state file left running.
