@@ -5,8 +5,12 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/approval"
@@ -42,7 +46,27 @@ func caches(namespaces []string) (cache.Options, error) {
 	for _, kind := range approval.PolicyKinds() { // their managed fields say when they were written
 		o.ByObject[kind] = cache.ByObject{Transform: func(o any) (any, error) { return o, nil }}
 	}
-	return o, nil
+	transforms, err := transformsByKind(o)
+	o.NewInformer = kube.PagedInformers(transforms)
+	return o, err
+}
+
+// transformsByKind returns a function that returns the transform of a kind.
+func transformsByKind(o cache.Options) (func(runtime.Object) toolscache.TransformFunc, error) {
+	scheme, byKind := Scheme(), map[schema.GroupVersionKind]toolscache.TransformFunc{}
+	for object, options := range o.ByObject {
+		kind, err := apiutil.GVKForObject(object, scheme)
+		if err != nil {
+			return nil, err
+		}
+		byKind[kind] = options.Transform
+	}
+	return func(object runtime.Object) toolscache.TransformFunc {
+		if kind, err := apiutil.GVKForObject(object, scheme); err == nil && byKind[kind] != nil {
+			return byKind[kind]
+		}
+		return o.DefaultTransform
+	}, nil
 }
 
 // chain returns a transform that calls a function for one kind and then the transform of all kinds.
