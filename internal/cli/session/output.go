@@ -1,11 +1,15 @@
 package session
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kuberik/kuberik/internal/view"
@@ -69,4 +73,22 @@ func writeLines(w io.Writer, lines []string) error {
 	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
+}
+
+// Confirm asks a question and reports whether the user says yes. It asks only on a terminal and without --yes; else it
+// returns true.
+func (s *Session) Confirm(question string) (bool, error) {
+	in, isFile := s.In.(*os.File)
+	if s.Flags.Yes || !isFile || !term.IsTerminal(int(in.Fd())) || s.Columns() == 0 {
+		return true, nil
+	}
+	if _, err := fmt.Fprint(s.Err, question+" [y/N] "); err != nil {
+		return false, err
+	}
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
 }

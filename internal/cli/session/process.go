@@ -62,10 +62,4 @@ func columns() int {
 	return max(width-1, 1)
 }
 
-// interactive reports whether both ends are a terminal, so that a question can be asked.
-func (p *Process) interactive() bool {
-	f, ok := p.In.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && p.Columns() > 0
-}
-
 func (p *Process) style() view.Style { return view.NewStyle(p.Columns(), p.Getenv) }
