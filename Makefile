@@ -11,6 +11,7 @@ export CGO_ENABLED ?= 0
 
 BIN := $(CURDIR)/bin
 TOOLS := hack/tools
+DIST := $(GO) run ./hack/dist
 
 # A checkout may come without git, as a release archive does.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -33,6 +34,18 @@ help: ## Show this list.
 build: ## Build the controller and the CLI into bin/.
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
+.PHONY: image
+image: ## Build the images for every platform into bin/image/, as OCI layouts.
+	$(DIST) image -version $(VERSION) -out $(BIN)
+
+.PHONY: image-check
+image-check: ## Build the images of this machine twice, compare them, and start them.
+	$(DIST) image-check -version $(VERSION)
+
+.PHONY: manifests
+manifests: ## Write bin/install.yaml and bin/crds.yaml.
+	$(DIST) manifests -version $(VERSION) -out $(BIN)
+
 .PHONY: components
 components: ## Put the programs of the local cluster into bin/devplane/ (minutes the first time).
 	$(GO) run ./internal/devplane/build
@@ -42,7 +55,8 @@ generate: $(BIN)/controller-gen ## Generate deep copies, CRDs and RBAC from the 
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@rm -f config/crd/*_*.yaml
 	$(BIN)/controller-gen crd paths=./api/... output:crd:dir=config/crd
-	$(BIN)/controller-gen rbac:roleName=kuberik-controller paths=./internal/controller/... output:rbac:dir=config/rbac
+	$(BIN)/controller-gen rbac:roleName=kuberik-controller paths="./internal/controller/...;./internal/installed" output:rbac:dir=config/rbac
+	$(DIST) generate
 
 .PHONY: verify
 verify: lint ## Check what a reviewer would: generated files, formatting, lint, architecture.

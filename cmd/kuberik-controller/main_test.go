@@ -32,7 +32,7 @@ func TestWhatItPrints(t *testing.T) {
 	}{
 		"version":     {[]string{"--version"}, false, "kuberik-controller dev go1."},
 		"no cluster":  {nil, true, "kuberik-controller: no cluster to work on: run it in a pod (config/manager), or name a kubeconfig with --kubeconfig or KUBECONFIG"},
-		"unreachable": {[]string{"--kubeconfig", kubeconfig, "--zap-log-level=error"}, true, "kuberik-controller: the Kubernetes API at https://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1"},
+		"unreachable": {[]string{"--kubeconfig", kubeconfig, "--log-level=error"}, true, "kuberik-controller: the Kubernetes API at https://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

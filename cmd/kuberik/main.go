@@ -12,6 +12,8 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // an image holds no certificate authorities
+
 	"github.com/kuberik/kuberik/internal/cli"
 	"github.com/kuberik/kuberik/internal/cli/session"
 )

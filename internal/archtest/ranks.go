@@ -40,11 +40,13 @@ var ranks = []packageRank{
 	{"internal/expr", 4},
 	{"internal/kube", 4},
 	{"internal/outbound", 4},
+	{"internal/scrape", 4},
 
 	{"internal/environment/...", 5},
 	{"internal/environment/remote", 4},
 	{"internal/approval", 5},
 	{"internal/flux", 5},
+	{"internal/installed", 5},
 	{"internal/oci", 5},
 
 	{"internal/devplane/...", 6},
@@ -58,6 +60,7 @@ var ranks = []packageRank{
 	{"internal/controller/...", 8},
 
 	{"internal/controller", 9},
+	{"internal/dist", 9},
 	{"internal/demo", 9},
 	{"internal/demo/endpoint", 4},
 
@@ -67,6 +70,7 @@ var ranks = []packageRank{
 	{"internal/cli", 12},
 
 	{"cmd/...", 13},
+	{"hack/dist", 13},
 
 	{"internal/cli/clitest", anyRank},
 	{"internal/environment/environmenttest", anyRank},

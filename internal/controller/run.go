@@ -3,14 +3,17 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kuberik/kuberik/internal/installed"
+	"github.com/kuberik/kuberik/internal/scrape"
 )
 
 // Settings of the program that runs the controllers.
@@ -19,11 +22,17 @@ type Settings struct {
 	MetricsAddress, ProbeAddress string
 	// PprofAddress to serve profiles at; empty: nowhere.
 	PprofAddress string
+	// SecureMetrics serves metrics over TLS, and only to those whom the API server lets get the path /metrics.
+	SecureMetrics bool
 	// LeaderElection lets only one of several replicas work, and Namespace is where they agree.
 	LeaderElection bool
 	Namespace      string
 	// Namespaces to work in. Default: all.
 	Namespaces []string
+	// ShutdownTimeout is how long work in progress may take to end. Default: 30 seconds.
+	ShutdownTimeout time.Duration
+	// Installation is checked while the controllers run; the program is not ready while it is not complete. Default: it is not checked.
+	Installation *installed.Checker
 	// Options of the controllers.
 	Options Options
 	// Controller holds settings of the library that runs them.
@@ -43,7 +52,7 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        Scheme(),
-		Metrics:                       metricsserver.Options{BindAddress: s.MetricsAddress},
+		Metrics:                       s.metrics(),
 		HealthProbeBindAddress:        s.ProbeAddress,
 		PprofBindAddress:              s.PprofAddress,
 		LeaderElection:                s.LeaderElection,
@@ -52,16 +61,30 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		LeaderElectionReleaseOnCancel: true,
 		Cache:                         cached,
 		Controller:                    s.Controller,
+		GracefulShutdownTimeout:       s.shutdownTimeout(),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
-	if err := mgr.AddHealthzCheck("healthz", healthz.Ping); err != nil {
-		return nil, err
-	}
-	if err := mgr.AddReadyzCheck("readyz", healthz.Ping); err != nil {
+	if err := s.addProbes(mgr); err != nil {
 		return nil, err
 	}
 	return mgr, Register(ctx, mgr, s.Options)
+}
+
+func (s Settings) metrics() metricsserver.Options {
+	o := metricsserver.Options{BindAddress: s.MetricsAddress}
+	if s.SecureMetrics {
+		o.SecureServing, o.FilterProvider = true, scrape.Filter
+	}
+	return o
+}
+
+// shutdownTimeout returns nil for the default of the library.
+func (s Settings) shutdownTimeout() *time.Duration {
+	if s.ShutdownTimeout == 0 {
+		return nil
+	}
+	return &s.ShutdownTimeout
 }

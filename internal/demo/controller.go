@@ -38,7 +38,7 @@ func startController(ctx context.Context, plane *devplane.Plane, program, kubeco
 		Path: program,
 		Args: []string{
 			"--kubeconfig=" + kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=" + address,
-			"--zap-encoder=console", "--allow-networks=127.0.0.0/8", "--settle-time=2s",
+			"--log-encoding=console", "--allow-networks=127.0.0.0/8", "--settle-time=2s",
 		},
 		ReadyURL: "http://" + address + "/readyz",
 	}

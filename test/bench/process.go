@@ -54,7 +54,7 @@ func (b *bench) startController(ctx context.Context) (*process, error) {
 	cmd := exec.CommandContext(ctx, b.options.controller,
 		"--kubeconfig="+b.cluster.account, "--metrics-bind-address="+address, "--health-probe-bind-address=0",
 		"--watch-namespaces="+b.ours.list(), "--concurrent="+strconv.Itoa(b.options.workers), "--settle-time=0s",
-		"--allow-networks=127.0.0.0/8", "--zap-log-level=error")
+		"--allow-networks=127.0.0.0/8", "--log-level=error")
 	if b.options.profiles != "" {
 		cmd.Args = append(cmd.Args, "--pprof-bind-address="+b.pprof)
 	}

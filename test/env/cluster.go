@@ -1,6 +1,7 @@
 package env
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -195,7 +196,8 @@ func (c *Cluster) applyAll(ctx context.Context, dir string) error {
 func File(path string) string {
 	root, err := filepath.Abs(".")
 	for err == nil && root != filepath.Dir(root) {
-		if _, missing := os.Stat(filepath.Join(root, "go.mod")); missing == nil {
+		mod, missing := os.ReadFile(filepath.Join(root, "go.mod"))
+		if missing == nil && bytes.HasPrefix(mod, []byte("module github.com/kuberik/kuberik\n")) {
 			break
 		}
 		root = filepath.Dir(root)

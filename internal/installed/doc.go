@@ -1,0 +1,2 @@
+// Package installed checks whether a cluster has what the controller needs: CustomResourceDefinitions that are new enough, and Flux.
+package installed
