@@ -10,13 +10,16 @@ const (
 	AnnotationBypassGates = "rollout.kuberik.com/bypass-gates"
 	// AnnotationUnblockFailed set to "true" allows the next candidate after a failed release.
 	AnnotationUnblockFailed = "rollout.kuberik.com/unblock-failed"
-	// AnnotationRetry runs the failed or paused release again. Its value is ignored.
+	// AnnotationRetry runs the failed or paused release again. Its value is the reason, which may be empty.
 	AnnotationRetry = "rollout.kuberik.com/retry"
 	// AnnotationDeployMessage holds the message of the next manual deployment.
 	AnnotationDeployMessage = "rollout.kuberik.com/deploy-message"
 	// AnnotationDeployUser holds the name to which the next manual deployment is attributed. The client supplies it, and
 	// nothing verifies it.
 	AnnotationDeployUser = "rollout.kuberik.com/deploy-user"
+	// AnnotationQuarantine holds the tag of a known release and, after a space, the reason why it must not be deployed
+	// automatically.
+	AnnotationQuarantine = "rollout.kuberik.com/quarantine"
 	// AnnotationLiftQuarantine holds the tag of a quarantined release and, after a space, the reason why it may be
 	// deployed again.
 	AnnotationLiftQuarantine = "rollout.kuberik.com/lift-quarantine"
@@ -26,7 +29,7 @@ const (
 func OneShotAnnotations() []string {
 	return []string{
 		AnnotationForceDeploy, AnnotationBypassGates, AnnotationUnblockFailed, AnnotationRetry,
-		AnnotationDeployMessage, AnnotationDeployUser, AnnotationLiftQuarantine,
+		AnnotationDeployMessage, AnnotationDeployUser, AnnotationQuarantine, AnnotationLiftQuarantine,
 	}
 }
 

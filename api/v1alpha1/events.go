@@ -32,6 +32,13 @@ const (
 	EventRetried = "Retried"
 	// EventRetryIgnored means that there is no failed or paused release to retry.
 	EventRetryIgnored = "RetryIgnored"
+	// EventQuarantined means that a person quarantined the release, which is not deployed automatically any more.
+	EventQuarantined = "Quarantined"
+	// EventQuarantineIgnored means that the release is not known or is quarantined already, or that the request gives no
+	// reason.
+	//
+	// To do: read the message.
+	EventQuarantineIgnored = "QuarantineIgnored"
 	// EventQuarantineLifted means that a person lifted the quarantine of a release, which may be deployed automatically again.
 	EventQuarantineLifted = "QuarantineLifted"
 	// EventLiftQuarantineIgnored means that the release is not quarantined, or that the request gives no reason.

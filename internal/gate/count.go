@@ -48,6 +48,18 @@ func CountApproval(g *v1alpha1.RolloutGate, a Approval, c Context) CountResult {
 	return result
 }
 
+// CountsNone returns why a gate counts no Approval at all, such as a gate of another class. It returns "" if it counts
+// some.
+func CountsNone(g *v1alpha1.RolloutGate) string {
+	switch {
+	case IsScheduled(g):
+		return "the gate belongs to a schedule"
+	case Class(g) != v1alpha1.GateClassManual:
+		return "the gate is of class " + Class(g)
+	}
+	return countsNone(g)
+}
+
 // countsNone returns why a manual gate counts no Approval at all; empty if it counts some.
 func countsNone(g *v1alpha1.RolloutGate) string {
 	switch {

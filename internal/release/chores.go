@@ -304,7 +304,7 @@ func (s *situation) indispensable() int {
 	n := 1
 	for i := range s.status.History {
 		e := &s.status.History[i]
-		if e == s.running() || e == lastGood(&s.status) {
+		if e == s.running() || e == LastGood(&s.status) {
 			n = i + 1
 		}
 	}

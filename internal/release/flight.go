@@ -396,7 +396,17 @@ func keepBaking(s *situation) (Decision, bool) {
 func (s *situation) succeed(e v1alpha1.DeploymentHistoryEntry, message string) Decision {
 	e.BakeEndTime = ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeSucceeded, message)
-	return Decision{Actions: []Action{Amend{e}, Lift{Release: version.Identity(e.Version)}}, Again: s.Now}
+	d := Decision{Actions: []Action{Amend{e}}, Again: s.Now}
+	if !s.isolatedSince(&e) {
+		d.Actions = append(d.Actions, Lift{Release: version.Identity(e.Version)})
+	}
+	return d
+}
+
+// isolatedSince reports whether a person has quarantined the release of a deployment after it was decided: they know more than its checks.
+func (s *situation) isolatedSince(e *v1alpha1.DeploymentHistoryEntry) bool {
+	q := quarantine(s.status.Quarantined, version.Identity(e.Version))
+	return q != nil && q.By != system && q.Since.After(e.Timestamp.Time)
 }
 
 // fail ends a deployment as spec.onFailure says. A failed release is quarantined by the same write. One that automation never

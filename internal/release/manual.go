@@ -76,7 +76,7 @@ func retry(s *situation) (Decision, bool) {
 	}
 	e := s.retried(h)
 	d.Actions = append(d.Actions, Lift{Release: version.Identity(e.Version)}, Amend{e})
-	d.Notices = []Notice{{v1alpha1.EventRetried, "retries " + e.Version.Tag}}
+	d.Notices = []Notice{{v1alpha1.EventRetried, strings.TrimSuffix("retries "+e.Version.Tag+": "+version.Clean(strings.TrimSpace(value), 256), ": ")}}
 	return d, true
 }
 
@@ -93,33 +93,6 @@ func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Deploym
 	e.LastRetryTimestamp, e.BakeStartTime, e.BakeEndTime, e.FailedHealthChecks, e.PausedTime = at, nil, nil, nil, nil
 	setStatus(&e, v1alpha1.BakeDeploying, "Retried")
 	return e
-}
-
-// liftQuarantine takes releases out of quarantine: the annotation holds their tag, then the reason. It is used up even where it has nothing to
-// do, and says so.
-func liftQuarantine(s *situation) (Decision, bool) {
-	value, ok := s.annotation(v1alpha1.AnnotationLiftQuarantine)
-	if !ok {
-		return Decision{}, false
-	}
-	tag, reason, _ := strings.Cut(strings.TrimSpace(value), " ")
-	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationLiftQuarantine, value}}, Again: s.Now}
-	for _, q := range s.status.Quarantined {
-		if q.Tag == tag {
-			d.Actions = append(d.Actions, Lift{Release: q.ReleaseIdentity, Reason: version.Clean(strings.TrimSpace(reason), 256), At: *ceil(s.Now)})
-		}
-	}
-	tag = version.Clean(tag, 128)
-	switch {
-	case len(d.Actions) == 1:
-		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, "lift-quarantine is ignored: " + tag + " is not quarantined"}}
-	case strings.TrimSpace(reason) == "":
-		d.Actions = d.Actions[:1]
-		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>")}}
-	default:
-		d.Notices = []Notice{{v1alpha1.EventQuarantineLifted, tag + " may be deployed automatically again: " + version.Clean(strings.TrimSpace(reason), 256)}}
-	}
-	return d, true
 }
 
 // followPin deploys the tag that the spec pins, known or not.

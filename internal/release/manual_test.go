@@ -14,6 +14,64 @@ import (
 	"github.com/kuberik/kuberik/internal/health"
 )
 
+// TestQuarantineByHand is about what a person who quarantines a release is told, and what is put on record.
+func TestQuarantineByHand(t *testing.T) {
+	cases := map[string]struct {
+		value  string
+		edit   edit
+		notice Notice
+		listed []string
+	}{
+		"with a reason":   {"1.2.0  it empties\tcarts", func(*Observation) {}, Notice{"Quarantined", "1.2.0 is not deployed automatically any more: it empties carts"}, []string{"1.2.0 it empties carts"}},
+		"of what runs":    {"1.1.0 it leaks", known("1.1.0"), Notice{"Quarantined", "1.1.0 is not deployed automatically any more: it leaks"}, []string{"1.1.0 it leaks"}},
+		"while suspended": {"1.2.0 it leaks", func(o *Observation) { o.Spec.Suspend = true }, Notice{"Quarantined", "1.2.0 is not deployed automatically any more: it leaks"}, []string{"1.2.0 it leaks"}},
+		"without reason":  {"1.2.0", known("1.1.0"), Notice{"QuarantineIgnored", `quarantine is ignored because it gives no reason: write "1.2.0 <reason>"`}, nil},
+		"of nothing":      {"9.9.9 it leaks", known("1.1.0"), Notice{"QuarantineIgnored", "quarantine is ignored because 9.9.9 is no known release"}, nil},
+		"again":           {"1.2.0 it leaks", quarantined("1.2.0"), Notice{"QuarantineIgnored", "quarantine is ignored because 1.2.0 is quarantined already"}, []string{"1.2.0 "}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := given(tc.edit, annotation(v1alpha1.AnnotationQuarantine, tc.value))
+			d := Decide(o)
+			st := Project(o, d, nil)
+			if diff := cmp.Diff([]Notice{tc.notice}, d.Notices); diff != "" {
+				t.Errorf("the event (-want +got):\n%s", diff)
+			}
+			var listed []string
+			for _, q := range st.Quarantined {
+				listed = append(listed, q.Tag+" "+q.Reason)
+			}
+			if diff := cmp.Diff(tc.listed, listed); diff != "" {
+				t.Errorf("the record (-want +got):\n%s", diff)
+			}
+			if st.HandledAnnotations[v1alpha1.AnnotationQuarantine] != tc.value {
+				t.Error("the annotation is not used up")
+			}
+		})
+	}
+}
+
+// TestSuccessEndsOnlyAnEarlierQuarantine finishes the bake of a release that was quarantined before or after it was deployed.
+func TestSuccessEndsOnlyAnEarlierQuarantine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		by    string
+		since time.Duration
+		stays bool
+	}{
+		"by a person, before": {"", -time.Hour, false}, "by a person, since": {"", 0, true}, "by the controller": {system, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := given(baking(time.Hour))
+			h := o.Status.History[0]
+			o.Status.Quarantined = []v1alpha1.Quarantine{{ReleaseIdentity: v1alpha1.ReleaseIdentity{Tag: h.Version.Tag, Digest: h.Version.Digest}, By: tc.by, Since: metav1.Time{Time: now.Add(tc.since)}}}
+			d := Decide(o)
+			if st := Project(o, d, nil); st.Phase != v1alpha1.PhaseAvailable || len(st.Quarantined) > 0 != tc.stays {
+				t.Errorf("it is %s, and quarantined: %+v", st.Phase, st.Quarantined)
+			}
+		})
+	}
+}
+
 // TestLiftQuarantine is about what a person who lifts a quarantine is told, and what is put on record.
 func TestLiftQuarantine(t *testing.T) {
 	cases := map[string]struct {

@@ -88,7 +88,7 @@ func RollbackTarget(spec v1alpha1.RolloutSpec, status *v1alpha1.RolloutStatus) *
 	if statusOf(h) != v1alpha1.BakeFailed || spec.OnFailure != v1alpha1.OnFailureRollback || pinned || ByHand(h) || h.Cause == v1alpha1.CauseRollback {
 		return nil
 	}
-	return lastGood(status)
+	return LastGood(status)
 }
 
 // Gated returns the deployment of the history that gates have a say about: the newest while automation is deploying it, or the target of a
@@ -108,8 +108,8 @@ func Restorable(status *v1alpha1.RolloutStatus, e *v1alpha1.DeploymentHistoryEnt
 	return statusOf(e) == v1alpha1.BakeSucceeded && quarantine(status.Quarantined, version.Identity(e.Version)) == nil
 }
 
-// lastGood is the newest restorable deployment of another release than the newest one, or nil.
-func lastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
+// LastGood returns the newest restorable deployment of another release than the newest one, or nil.
+func LastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
 	for i := 1; i < len(status.History); i++ {
 		if e := &status.History[i]; Restorable(status, e) && !matches(e.Version, status.History[0].Version) {
 			return e
@@ -128,6 +128,12 @@ func (s *situation) belowFloor(v v1alpha1.VersionInfo) string {
 		}
 	}
 	return ""
+}
+
+// BelowFloor returns the rollback floor that a version is below, or "". Automation does not go below it; a person may.
+func BelowFloor(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus, details []Details, v v1alpha1.VersionInfo) string {
+	s := situation{Observation: Observation{Spec: spec, Details: details}, status: status}
+	return s.belowFloor(v)
 }
 
 func (s *situation) floors(back v1alpha1.VersionInfo) []string {
@@ -183,7 +189,7 @@ func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.
 		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPreviousFailed, Since: h.BakeEndTime, ClearedBy: clearedByPerson,
 		Message: fmt.Sprintf("%s failed: %s", h.Version.Tag, text(h.BakeStatusMessage)),
 	}
-	switch back := lastGood(&s.status); {
+	switch back := LastGood(&s.status); {
 	case h.Cause == v1alpha1.CauseRollback && statusOf(h) != v1alpha1.BakeFailed:
 		b.Reason, b.ClearedBy = v1alpha1.ReasonRolledBack, clearedAfterBack
 		b.Message = "rolled back to " + h.Version.Tag + s.afterFailureOf(h) + "; automatic deployments wait for a person"

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -92,6 +93,71 @@ func quarantine(list []v1alpha1.Quarantine, id v1alpha1.ReleaseIdentity) *v1alph
 		}
 	}
 	return nil
+}
+
+// quarantineByHand quarantines the releases of a tag because a person says so: the annotation holds the tag, then the reason. It is used up even
+// where it has nothing to do, and says so.
+func quarantineByHand(s *situation) (Decision, bool) {
+	value, ok := s.annotation(v1alpha1.AnnotationQuarantine)
+	if !ok {
+		return Decision{}, false
+	}
+	tag, reason, _ := strings.Cut(strings.TrimSpace(value), " ")
+	reason = version.Clean(strings.TrimSpace(reason), 256)
+	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationQuarantine, value}}, Again: s.Now}
+	name := version.Clean(tag, 128)
+	if why := s.cannotQuarantine(tag, reason); why != "" {
+		d.Notices = []Notice{{v1alpha1.EventQuarantineIgnored, "quarantine is ignored because " + why}}
+		return d, true
+	}
+	for _, v := range s.status.AvailableReleases {
+		if v.Tag == tag && !s.quarantined(v) {
+			d.Actions = append(d.Actions, Isolate{v1alpha1.Quarantine{ReleaseIdentity: version.Identity(v), Reason: reason, Since: *ceil(s.Now)}})
+		}
+	}
+	d.Notices = []Notice{{v1alpha1.EventQuarantined, name + " is not deployed automatically any more: " + reason}}
+	return d, true
+}
+
+// cannotQuarantine returns why a request to quarantine the releases of a tag has nothing to do; empty if it has.
+func (s *situation) cannotQuarantine(tag, reason string) string {
+	name, i := version.Clean(tag, 128), s.newest(tag)
+	switch {
+	case reason == "":
+		return fmt.Sprintf("it gives no reason: write %q", name+" <reason>")
+	case i < 0:
+		return name + " is no known release"
+	case s.quarantined(s.status.AvailableReleases[i]):
+		return name + " is quarantined already"
+	}
+	return ""
+}
+
+// liftQuarantine takes releases out of quarantine: the annotation holds their tag, then the reason. It is used up even where it has nothing to
+// do, and says so.
+func liftQuarantine(s *situation) (Decision, bool) {
+	value, ok := s.annotation(v1alpha1.AnnotationLiftQuarantine)
+	if !ok {
+		return Decision{}, false
+	}
+	tag, reason, _ := strings.Cut(strings.TrimSpace(value), " ")
+	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationLiftQuarantine, value}}, Again: s.Now}
+	for _, q := range s.status.Quarantined {
+		if q.Tag == tag {
+			d.Actions = append(d.Actions, Lift{Release: q.ReleaseIdentity, Reason: version.Clean(strings.TrimSpace(reason), 256), At: *ceil(s.Now)})
+		}
+	}
+	tag = version.Clean(tag, 128)
+	switch {
+	case len(d.Actions) == 1:
+		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, "lift-quarantine is ignored: " + tag + " is not quarantined"}}
+	case strings.TrimSpace(reason) == "":
+		d.Actions = d.Actions[:1]
+		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>")}}
+	default:
+		d.Notices = []Notice{{v1alpha1.EventQuarantineLifted, tag + " may be deployed automatically again: " + version.Clean(strings.TrimSpace(reason), 256)}}
+	}
+	return d, true
 }
 
 // quarantineOf reports whether a release is quarantined, and whether a person took it out of quarantine since it was known.

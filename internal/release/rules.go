@@ -47,9 +47,11 @@ func Rules() Chain {
 			{"trim", trim},                   // last, so that what was just discovered is counted
 		},
 		Rules: []Rule{
-			{"liftQuarantine", liftQuarantine}, // also while suspended: it only changes the record
-			{"suspend", suspend},               // nothing else is decided while suspended
-			{"rejectSpec", rejectSpec},         // no rule below can read an invalid spec
+			// Also while suspended: they only change the record. A request to quarantine comes first, so that both are used up.
+			{"quarantineByHand", quarantineByHand},
+			{"liftQuarantine", liftQuarantine},
+			{"suspend", suspend},       // nothing else is decided while suspended
+			{"rejectSpec", rejectSpec}, // no rule below can read an invalid spec
 
 			// What a person asks for comes before what is in flight.
 			{"retry", retry},
