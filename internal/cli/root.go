@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kuberik/kuberik/internal/buildinfo"
-	"github.com/kuberik/kuberik/internal/cli/ask"
+	"github.com/kuberik/kuberik/internal/cli/act"
 	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/cli/see"
 	"github.com/kuberik/kuberik/internal/cli/session"
@@ -17,7 +17,7 @@ import (
 // Groups of verbs in the help.
 const (
 	groupSee = "see"
-	groupAsk = "ask"
+	groupAct = "act"
 	groupRun = "run"
 )
 
@@ -44,15 +44,16 @@ Start with:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.With(exit.Usage, err, c.CommandPath()+" --help lists the flags")
 	})
-	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupAsk, Title: "Ask:"}, &cobra.Group{ID: groupRun, Title: "Run:"})
+	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupAct, Title: "Act:"}, &cobra.Group{ID: groupRun, Title: "Run:"})
 	add := func(group string, verbs ...*cobra.Command) {
 		for _, v := range verbs {
 			v.GroupID = group
 			root.AddCommand(v)
 		}
 	}
-	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewWhere(p), see.NewTree(p), see.NewHistory(p))
-	add(groupAsk, ask.NewWait(p))
+	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewTree(p), see.NewHistory(p))
+	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p), act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),
+		act.NewQuarantine(p), act.NewLift(p), act.NewSuspend(p), act.NewResume(p), act.NewReconcile(p))
 	add(groupRun, newDemo(p.Path), newDevplane(), newVersion())
 	finish(root, p.Program)
 	if p.Has == nil {

@@ -50,8 +50,9 @@ type World struct {
 	Env map[string]string
 	// Program is how the command was called. Defaults to kuberik.
 	Program string
-	// Input is what the user types.
-	Input string
+	// Input is what the user types. Interactive is true if questions are asked.
+	Input       string
+	Interactive bool
 	// Offline is the error with which the cluster cannot be reached.
 	Offline error
 }
@@ -132,7 +133,8 @@ func (w *World) Process(out, err *bytes.Buffer) *session.Process {
 			}
 			return w.asUser(), nil
 		},
-		Has: func(string) bool { return true },
+		Interactive: func() bool { return w.Interactive },
+		Has:         func(string) bool { return true },
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -54,7 +55,7 @@ func mapper(s *runtime.Scheme) meta.RESTMapper {
 		if clusterScoped[kind.Kind] {
 			scope = meta.RESTScopeRoot
 		}
-		m.Add(kind, scope)
+		m.Add(schema.GroupVersionKind(kind), scope)
 	}
 	return m
 }

@@ -27,7 +27,7 @@ func (s *Session) explain(err error, limit time.Duration) error {
 	case err == nil || errors.As(err, &known):
 		return err
 	case isKindMissing(err):
-		return exit.With(exit.Usage, errors.New("this cluster has no Kuberik, or one of another version"),
+		return exit.With(exit.Usage, errors.New("Kuberik is not installed in this cluster, or in another version"),
 			"the API server says: "+view.Clean(err.Error()),
 			"kubectl get crd rollouts.kuberik.com shows whether it is; --context selects another cluster")
 	case exit.Of(err) == exit.TimedOut:
@@ -106,19 +106,7 @@ func roleFor(verb, resource string) string {
 // refused explains a refusal by RBAC or by admission.
 func refused(err error) error {
 	if m := forbidden.FindStringSubmatch(err.Error()); m != nil {
-		user, verb, resource, group, place := m[1], m[2], m[3], m[4], "in any namespace"
-		if m[5] != "" {
-			place = "in " + m[5]
-		}
-		right := resource
-		if group != "" {
-			right += "." + group
-		}
-		hint := "right   " + verb + " " + right
-		if strings.HasSuffix(group, "kuberik.com") {
-			hint += ", as in the ClusterRole " + roleFor(verb, resource)
-		}
-		return exit.With(exit.Refused, fmt.Errorf("%s may not %s %s %s", view.Clean(user), verb, resource, place), hint)
+		return lacks(m[1], view.Right{Verb: m[2], Group: m[4], Resource: m[3], Namespace: m[5]})
 	}
 	if _, why, found := strings.Cut(err.Error(), "denied request: "); found {
 		policy := ""
@@ -128,4 +116,21 @@ func refused(err error) error {
 		return exit.With(exit.Refused, errors.New(view.Clean(why)), "by      the admission policy "+view.Clean(policy))
 	}
 	return exit.With(exit.Refused, errors.New(view.Clean(err.Error())))
+}
+
+// lacks returns the error for a right that a user does not have.
+func lacks(user string, r view.Right, hints ...string) error {
+	resource, place := r.Resource, "in any namespace"
+	if r.Namespace != "" {
+		place = "in " + r.Namespace
+	}
+	if r.Group != "" {
+		resource += "." + r.Group
+	}
+	hint := "right   " + r.Verb + " " + resource
+	if strings.HasSuffix(r.Group, "kuberik.com") {
+		hint += ", as in the ClusterRole " + roleFor(r.Verb, r.Resource)
+	}
+	err := fmt.Errorf("%s may not %s %s %s", view.Clean(user), r.Verb, r.Resource, place)
+	return exit.With(exit.Refused, err, append([]string{hint}, hints...)...)
 }

@@ -77,6 +77,20 @@ func (s *Session) Whoami(ctx context.Context) (view.Person, error) {
 	return view.Person{User: review.Status.UserInfo.Username, Groups: review.Status.UserInfo.Groups}, nil
 }
 
+// Require returns an error if the user lacks a right. The API server refuses the request in any case; this refuses it
+// before a person is shown what it would do.
+func (s *Session) Require(ctx context.Context, right view.Right, hints ...string) error {
+	may, err := s.May(ctx, []view.Right{right})
+	if err != nil || may[right] {
+		return err
+	}
+	you, err := s.Whoami(ctx)
+	if err != nil {
+		return err
+	}
+	return lacks(you.User, right, hints...)
+}
+
 // May asks the API server which of several rights the user has.
 func (s *Session) May(ctx context.Context, rights []view.Right) (map[view.Right]bool, error) {
 	c, err := s.Client()

@@ -2,16 +2,15 @@ package session
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
-	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/view"
 )
 
@@ -67,28 +66,40 @@ func (s *Session) Remark(lines ...string) error {
 	return writeLines(s.Err, lines)
 }
 
+// Confirm asks a question if somebody can answer it, and --yes is not set. It returns an error unless the answer is yes.
+// The time limit of the command does not run meanwhile.
+func (s *Session) Confirm(ctx context.Context, question string) error {
+	if s.Flags.Yes || s.Interactive == nil || !s.Interactive() {
+		return nil
+	}
+	s.limit.stop()
+	defer s.limit.restart()
+	if _, err := fmt.Fprint(s.Err, question+" [y/N] "); err != nil {
+		return err
+	}
+	answers := make(chan string, 1)
+	go func() {
+		text, err := bufio.NewReader(s.In).ReadString('\n')
+		if err != nil && text == "" {
+			fmt.Fprintln(s.Err) //nolint:errcheck // the answer is no, whether it is shown or not
+		}
+		answers <- strings.ToLower(strings.TrimSpace(text))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case answer := <-answers:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
+		return exit.Errorf(exit.Interrupted, "nothing was changed")
+	}
+}
+
 func writeLines(w io.Writer, lines []string) error {
 	if len(lines) == 0 {
 		return nil
 	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
-}
-
-// Confirm asks a question and reports whether the user says yes. It asks only on a terminal and without --yes; else it
-// returns true.
-func (s *Session) Confirm(question string) (bool, error) {
-	in, isFile := s.In.(*os.File)
-	if s.Flags.Yes || !isFile || !term.IsTerminal(int(in.Fd())) || s.Columns() == 0 {
-		return true, nil
-	}
-	if _, err := fmt.Fprint(s.Err, question+" [y/N] "); err != nil {
-		return false, err
-	}
-	line, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes", nil
 }

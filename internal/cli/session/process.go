@@ -33,6 +33,8 @@ type Process struct {
 	Zone *time.Location
 	// Connect returns the client of the cluster that the flags select.
 	Connect func(*Flags) (client.WithWatch, error)
+	// Interactive reports whether a question can be asked: both ends are a terminal.
+	Interactive func() bool
 	// Has reports whether the command has a verb. Defaults to the verbs of the command.
 	Has func(verb string) bool
 }
@@ -41,7 +43,7 @@ type Process struct {
 func NewProcess() *Process {
 	return &Process{
 		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns, Getenv: os.Getenv,
-		Now: time.Now, Zone: time.Local, Connect: Connect,
+		Now: time.Now, Zone: time.Local, Connect: Connect, Interactive: interactive,
 	}
 }
 
@@ -60,6 +62,11 @@ func columns() int {
 		return 0
 	}
 	return max(width-1, 1)
+}
+
+// interactive reports whether both ends are a terminal.
+func interactive() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }
 
 func (p *Process) style() view.Style { return view.NewStyle(p.Columns(), p.Getenv) }

@@ -20,6 +20,7 @@ type Session struct {
 	Flags *Flags
 
 	client client.WithWatch
+	limit  *limit
 }
 
 // Run is what a verb does.
@@ -35,29 +36,59 @@ func Command(p *Process, c *cobra.Command, o Options, run Run) *cobra.Command {
 			return err
 		}
 		s := &Session{Process: p, Flags: f}
-		limit := f.Timeout
+		timeout := f.Timeout
 		if f.Watch && !c.Flags().Changed("timeout") {
-			limit = 0
+			timeout = 0
 		}
-		ctx, cancel := withLimit(c.Context(), limit)
-		defer cancel()
+		inner, cancel := context.WithCancelCause(c.Context())
+		defer cancel(nil)
+		ctx := limited{inner}
+		s.limit = newLimit(timeout, func() { cancel(context.DeadlineExceeded) })
+		defer s.limit.stop()
 		err := run(ctx, s, args)
 		if c.Context().Err() != nil && err != nil {
 			return exit.Silently(exit.Interrupted)
 		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil && exit.Of(err) != exit.TimedOut {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 			err = context.DeadlineExceeded
 		}
-		return s.explain(err, limit)
+		return s.explain(err, timeout)
 	}
 	return c
 }
 
-func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if limit == 0 {
-		return context.WithCancel(ctx)
+// limited is a context whose error is the cause of its end.
+type limited struct{ context.Context } //nolint:containedctx // it is a context
+
+// Err returns context.DeadlineExceeded once the time limit is over.
+func (l limited) Err() error { return context.Cause(l.Context) }
+
+// limit is the time that a command may take. It does not run while a person is asked.
+type limit struct {
+	timer *time.Timer
+	after time.Duration
+}
+
+// newLimit calls expire after a time. Zero is no limit.
+func newLimit(after time.Duration, expire func()) *limit {
+	l := &limit{after: after}
+	if after > 0 {
+		l.timer = time.AfterFunc(after, expire)
 	}
-	return context.WithTimeout(ctx, limit)
+	return l
+}
+
+func (l *limit) stop() {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
+// restart starts the time again.
+func (l *limit) restart() {
+	if l.timer != nil {
+		l.timer.Reset(l.after)
+	}
 }
 
 // Client returns the client of the cluster. It has no cache, so that the user needs no right to watch.
