@@ -31,6 +31,7 @@ type controller struct {
 	spans     *observed.Spans
 	requeueAt time.Duration // on the monotonic clock; negative: only after a change
 	queued    bool          // whether a reconciliation is due now
+	fresh     bool          // whether the last reconciliation stored a status
 }
 
 func newController(w *Cluster, chain release.Chain) *controller {
@@ -42,7 +43,7 @@ func newController(w *Cluster, chain release.Chain) *controller {
 // begin starts a new process, which has observed nothing.
 func (s *controller) begin() {
 	s.seen = observed.NewClock(maxSilence)
-	s.spans, s.requeueAt, s.queued = observed.NewSpans(s.seen), -1, true
+	s.spans, s.requeueAt, s.queued, s.fresh = observed.NewSpans(s.seen), -1, true, false
 }
 
 // restart replaces a crashed process.
@@ -83,11 +84,17 @@ func (s *controller) reconcile() bool {
 		s.restart()
 		return true
 	}
-	stored, err := s.store(obs, dec, rv, err)
+	stored := false
+	if err == nil && s.fresh && onlyHandsOver(dec) {
+		s.queued = true // the watch reports the target that was written
+	} else {
+		stored, err = s.store(obs, dec, rv, err)
+	}
 	if errors.Is(err, errCrash) {
 		s.restart()
 		return true
 	}
+	s.fresh = stored && err == nil
 	if err != nil || w.bindGates() {
 		s.queued = true
 	}
@@ -118,6 +125,12 @@ func pinOf(d release.Decision) (release.Pin, bool) {
 		}
 	}
 	return release.Pin{}, false
+}
+
+// onlyHandsOver reports whether nothing has to be stored of a decision after the intent was stored.
+func onlyHandsOver(d release.Decision) bool {
+	pin, ok := pinOf(d)
+	return ok && !pin.Drift && len(d.Notices) == 0
 }
 
 // act performs the actions that change other objects.

@@ -104,7 +104,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	if o.Rollout.Policies, err = approvals.NewPolicyVerifier(c); err != nil {
 		return nil, err
 	}
-	o.Rollout.CrossNamespaces = o.CrossNamespaces
+	o.Rollout.CrossNamespaces, o.Rollout.Pressure = o.CrossNamespaces, &kube.Pressure{}
 	backends, err := backends(c, clients, o.Clock)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 	budget, people := &fair.Budget{}, approvals.Reader{From: c, Policies: o.Rollout.Policies}
 	return []Controller{
 		rollout.New(c, live, recorder, o.Clock, o.Rollout),
-		release.New(c),
+		release.New(c, o.Clock, o.Rollout.Pressure),
 		details.New(c, live, oci.New(oci.WithUserAgent("kuberik/"+buildinfo.Version), oci.WithPolicy(policy))),
 		gate.New(c, o.Clock,
 			gate.WithApprovals(people),

@@ -13,14 +13,22 @@ import (
 
 func namespace(item string) string { name, _, _ := strings.Cut(item, "/"); return name }
 
-// play takes steps: an item is pushed, -item is done, and ! takes as many items as there are. It returns what was taken, a space
-// between two rounds.
+// play takes steps: an item is pushed, ~item is pushed late, ^item becomes urgent, -item is done, and ! takes as many items as there are. It
+// returns what was taken, a space between two rounds.
 func play(share int, steps string) string {
 	l := fair.New(share, namespace)
 	var rounds []string
 	for _, step := range strings.Fields(steps) {
 		if done, ok := strings.CutPrefix(step, "-"); ok {
 			l.Done(done)
+			continue
+		}
+		if late, ok := strings.CutPrefix(step, "~"); ok {
+			l.PushLate(late)
+			continue
+		}
+		if late, ok := strings.CutPrefix(step, "^"); ok {
+			l.Hurry(late)
 			continue
 		}
 		if step != "!" {
@@ -51,6 +59,14 @@ func TestNamespacesTakeTurnsWithinTheirShares(t *testing.T) {
 		"no share is less than one":            {0, "a/1 a/2 !", "a/1"},
 		"what was never taken gives back none": {1, "a/1 a/2 ! -b/1 -b/1 !", "a/1 "},
 		"an item may come again":               {1, "a/1 ! a/1 b/1 -a/1 !", "a/1 b/1,a/1"},
+		"late ones come last":                  {9, "~a/1 a/2 ~b/1 b/2 !", "a/2,b/2,a/1,b/1"},
+		"late ones of others do not wait":      {1, "a/1 a/2 ~b/1 ! -a/1 !", "a/1,b/1 a/2"},
+		"a late one that becomes urgent":       {9, "~a/1 ~a/2 ^a/2 !", "a/2,a/1"},
+		"an urgent one stays urgent":           {9, "a/1 a/2 ^a/2 ^b/1 !", "a/1,a/2"},
+		"late ones within the share":           {1, "~a/1 ~a/2 ! -a/1 !", "a/1 a/2"},
+		"late ones are not passed over for ever": {
+			99, "~a/0 a/1 a/2 a/3 a/4 a/5 a/6 a/7 a/8 a/9 !", "a/1,a/2,a/3,a/4,a/5,a/6,a/7,a/8,a/0,a/9",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,4 +125,24 @@ func TestNoNamespaceIsStarved(t *testing.T) {
 			t.Fatalf("seed %d: an item can be taken: %v, but Len is %d", seed, able, l.Len())
 		}
 	}
+}
+
+func TestUrgentItemsAreCounted(t *testing.T) {
+	t.Parallel()
+	l := fair.New(2, namespace)
+	want := func(n int, when string) {
+		t.Helper()
+		if got := l.Urgent(); got != n {
+			t.Errorf("%s, %d urgent items wait, want %d", when, got, n)
+		}
+	}
+	l.PushLate("a/1")
+	l.Push("a/2")
+	want(1, "with an urgent and a late item")
+	l.Hurry("a/1")
+	l.Hurry("a/1")
+	want(2, "after the late item was hurried")
+	l.Pop()
+	l.Pop()
+	want(0, "after both were taken")
 }

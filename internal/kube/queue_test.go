@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
@@ -189,5 +192,133 @@ func TestEndOfReconcileKeepsTheNextOne(t *testing.T) {
 	active.Delete(t.Context(), event.DeleteEvent{Object: newCheck("1", 2)}, nil)
 	if !errors.Is(context.Cause(ctx), kube.ErrOutdated) {
 		t.Error("it is no longer tracked")
+	}
+}
+
+// TestBookkeepingComesLast adds requests while nobody takes any.
+func TestBookkeepingComesLast(t *testing.T) {
+	t.Parallel()
+	urgent, late, both := request("a", 1), request("a", 2), request("a", 3)
+	bookkeeping := kube.Bookkeeping
+	for name, c := range map[string]struct {
+		add  func(priorityqueue.PriorityQueue[reconcile.Request])
+		want []reconcile.Request
+	}{
+		"late, urgent": {func(q priorityqueue.PriorityQueue[reconcile.Request]) {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: &bookkeeping}, late)
+			q.Add(urgent)
+		}, []reconcile.Request{urgent, late}},
+		"what is added twice is urgent": {func(q priorityqueue.PriorityQueue[reconcile.Request]) {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: &bookkeeping}, late, both)
+			q.AddWithOpts(priorityqueue.AddOpts{}, both)
+		}, []reconcile.Request{both, late}},
+		"what is added twice stays urgent": {func(q priorityqueue.PriorityQueue[reconcile.Request]) {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: &bookkeeping}, late)
+			q.Add(both)
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: &bookkeeping}, both)
+		}, []reconcile.Request{both, late}},
+		"after a time": {func(q priorityqueue.PriorityQueue[reconcile.Request]) {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: &bookkeeping, After: time.Second}, late)
+			q.AddWithOpts(priorityqueue.AddOpts{After: 2 * time.Second}, urgent)
+			q.AddWithOpts(priorityqueue.AddOpts{RateLimited: true, Priority: &bookkeeping}, both)
+			time.Sleep(3 * time.Second)
+		}, []reconcile.Request{urgent, both, late}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				options := kube.FairOptions(8, 8)
+				q, ok := options.NewQueue("", workqueue.DefaultTypedItemBasedRateLimiter[reconcile.Request]()).(priorityqueue.PriorityQueue[reconcile.Request])
+				if !ok {
+					t.Fatal("the queue knows no priorities")
+				}
+				c.add(q)
+				synctest.Wait()
+				var got []reconcile.Request
+				for range c.want {
+					item, _, _ := q.GetWithPriority()
+					got = append(got, item)
+					q.Done(item)
+				}
+				q.ShutDown()
+				if !slices.Equal(got, c.want) {
+					t.Errorf("taken %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestPressureHoldsBookkeepingBack: while requests of one controller wait, others go on with one reconcile at a time.
+func TestPressureHoldsBookkeepingBack(t *testing.T) {
+	t.Parallel()
+	var none kube.Pressure
+	for range 2 {
+		if _, ok := none.Enter(); !ok {
+			t.Error("there is no pressure, but a reconcile has to wait")
+		}
+	}
+	p := &kube.Pressure{}
+	q := kube.FairOptionsWithPressure(8, 8, p).NewQueue("", workqueue.DefaultTypedItemBasedRateLimiter[reconcile.Request]())
+	t.Cleanup(q.ShutDown)
+	q.Add(request("a", 1))
+	leave, ok := p.Enter()
+	if !ok {
+		t.Fatal("no reconcile goes on under pressure")
+	}
+	if _, ok := p.Enter(); ok {
+		t.Error("two reconciles go on under pressure")
+	}
+	leave()
+	if _, ok := p.Enter(); !ok {
+		t.Error("no reconcile goes on after the one before has ended")
+	}
+	item, _ := q.Get()
+	if _, ok := p.Enter(); !ok {
+		t.Error("the pressure is over, but a reconcile has to wait")
+	}
+	q.Done(item)
+}
+
+// TestLateUpdates: an update that is late is enqueued once, after the delay.
+func TestLateUpdates(t *testing.T) {
+	t.Parallel()
+	const delay = time.Second
+	object := func(generation int64, annotation string) client.Object {
+		return &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "1", Generation: generation, Annotations: map[string]string{"a": annotation}}}
+	}
+	for name, c := range map[string]struct {
+		handle func(handler.EventHandler, workqueue.TypedRateLimitingInterface[reconcile.Request])
+		late   bool
+	}{
+		"of the status":      {updates(object(1, "a"), object(1, "a")), true},
+		"of the spec":        {updates(object(1, "a"), object(2, "a")), false},
+		"of the annotations": {updates(object(1, "a"), object(1, "b")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				q := kube.FairOptions(8, 8).NewQueue("", workqueue.DefaultTypedItemBasedRateLimiter[reconcile.Request]())
+				h := kube.Late(&handler.EnqueueRequestForObject{}, delay, kube.OnlyStatus)
+				c.handle(h, q)
+				c.handle(h, q)
+				synctest.Wait()
+				if got := q.Len() == 0; got != c.late {
+					t.Errorf("it is late: %v, want %v", got, c.late)
+				}
+				time.Sleep(2 * delay)
+				synctest.Wait()
+				if q.Len() != 1 {
+					t.Errorf("%d requests wait after the delay, want 1", q.Len())
+				}
+				q.ShutDown()
+			})
+		})
+	}
+}
+
+func updates(before, after client.Object) func(handler.EventHandler, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	return func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		h.Update(context.Background(), event.UpdateEvent{ObjectOld: before, ObjectNew: after}, q)
 	}
 }

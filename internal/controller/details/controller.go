@@ -23,6 +23,7 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/oci"
 	"github.com/kuberik/kuberik/internal/outbound"
+	"github.com/kuberik/kuberik/internal/release"
 	"github.com/kuberik/kuberik/internal/version"
 )
 
@@ -80,6 +81,7 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 		return ctrl.Result{}, nil // the Release was deleted or changed, or the program ends
 	}
 	next := rel.DeepCopy()
+	next.Status.Details = details
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionDetailsRead, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDetailsRead,
 		Message: "the annotations of the image were read", ObservedGeneration: rel.Generation,
@@ -91,14 +93,27 @@ func (c *Controller) Reconcile(ctx context.Context, rel *v1alpha1.Release) (ctrl
 			condition.Reason = v1alpha1.ReasonImageNotFound
 		}
 	}
-	next.Status.Details = details
 	if apimeta.SetStatusCondition(&next.Status.Conditions, condition) || details != nil {
+		if err := c.project(ctx, next); err != nil {
+			return kube.Finish(0, err)
+		}
 		if err := kube.PatchStatus(ctx, c.client, rel, next); err != nil {
 			return kube.Finish(0, err)
 		}
 	}
 	// Something that is missing, such as a Secret, may be created later, so a NotFound error is retried too.
 	return ctrl.Result{}, err
+}
+
+// project completes the status of a Release by what the record of its Rollout says, so that one write does for both.
+func (c *Controller) project(ctx context.Context, rel *v1alpha1.Release) error {
+	var ro v1alpha1.Rollout
+	key := types.NamespacedName{Namespace: rel.Namespace, Name: rel.Spec.RolloutRef.Name}
+	err := c.client.Get(ctx, key, &ro) // a copy: the answer to the write is decoded into what the status shares with it
+	if err == nil && metav1.IsControlledBy(rel, &ro) {
+		rel.Status = release.StatusOf(&ro, rel)
+	}
+	return client.IgnoreNotFound(err)
 }
 
 func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1.ReleaseDetails, error) {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -24,15 +27,25 @@ const (
 	// workers is the number of concurrent reconciles, and workersPerNamespace the number of those in one namespace.
 	workers             = 8
 	workersPerNamespace = 2
+	// standing is how long the status of a Release differs from the record before it is written, so that several changes
+	// in a row cost one write.
+	standing = 300 * time.Millisecond
+	// busy is the time after which a Rollout is looked at that has to wait because versions are being handed to Flux.
+	busy = 250 * time.Millisecond
 )
 
 // Controller creates, updates and deletes Releases.
 type Controller struct {
-	client client.Client
+	client   client.Client
+	clock    clock.PassiveClock
+	pressure *kube.Pressure
+	differs  differences
 }
 
-// New returns a Controller.
-func New(c client.Client) *Controller { return &Controller{client: c} }
+// New returns a Controller. What causes the pressure goes before its work.
+func New(c client.Client, clk clock.PassiveClock, p *kube.Pressure) *Controller {
+	return &Controller{client: c, clock: clk, pressure: p, differs: differences{since: map[types.UID]time.Time{}}}
+}
 
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases,verbs=get;list;watch;create;delete
 //+kubebuilder:rbac:groups=kuberik.com,resources=releases/status,verbs=patch
@@ -53,11 +66,42 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 	if !ro.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	leave, ok := c.pressure.Enter()
+	if !ok {
+		return ctrl.Result{RequeueAfter: busy}, nil
+	}
+	defer leave()
+	existing, err := c.existing(ctx, ro)
+	if err != nil {
+		return kube.Finish(0, err)
+	}
+	var wait time.Duration
+	for _, v := range desired(ro) {
+		rel, ok := existing[version.Identity(v)]
+		if !ok {
+			if rel, err = c.create(ctx, ro, v); err != nil {
+				return kube.Finish(0, err)
+			}
+		}
+		left, err := c.update(ctx, ro, rel)
+		if err != nil {
+			return kube.Finish(0, err)
+		}
+		if wait == 0 || left > 0 && left < wait {
+			wait = left
+		}
+	}
+	return kube.Finish(wait, c.prune(ctx, ro, existing))
+}
+
+// existing returns the Releases of a Rollout.
+func (c *Controller) existing(ctx context.Context, ro *v1alpha1.Rollout) (map[v1alpha1.ReleaseIdentity]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
-	if err := c.client.List(
-		ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name},
-	); err != nil {
-		return kube.Finish(0, fmt.Errorf("listing Releases: %w", err))
+	err := c.client.List(
+		ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy,
+	)
+	if err != nil {
+		return nil, fmt.Errorf("listing Releases: %w", err)
 	}
 	existing := map[v1alpha1.ReleaseIdentity]*v1alpha1.Release{}
 	for i := range list.Items {
@@ -65,19 +109,7 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 			existing[version.Identity(rel.Spec.Version)] = rel
 		}
 	}
-	for _, v := range desired(ro) {
-		rel, ok := existing[version.Identity(v)]
-		if !ok {
-			var err error
-			if rel, err = c.create(ctx, ro, v); err != nil {
-				return kube.Finish(0, err)
-			}
-		}
-		if err := c.update(ctx, ro, rel); err != nil {
-			return kube.Finish(0, err)
-		}
-	}
-	return kube.Finish(0, c.prune(ctx, ro, existing))
+	return existing, nil
 }
 
 // desired returns the releases that have an object: the available ones, and those that were deployed without being
@@ -130,15 +162,25 @@ func (c *Controller) createNamed(
 	return rel, c.client.Create(ctx, rel, kube.FieldOwner)
 }
 
-// update writes the status of a Release if it has changed.
-func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) error {
-	next := release.StatusOf(ro, rel)
-	if equality.Semantic.DeepEqual(rel.Status, next) {
-		return nil
+// update writes the status of a Release if it has differed from the record for long enough. It returns how long to wait, or 0. The Release may
+// be part of the cache.
+func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) (time.Duration, error) {
+	status := release.StatusOf(ro, rel)
+	if equality.Semantic.DeepEqual(rel.Status, status) {
+		c.differs.forget(rel.UID)
+		return 0, nil
 	}
-	before := rel.DeepCopy()
-	rel.Status = next
-	return kube.PatchStatus(ctx, c.client, before, rel)
+	now := c.clock.Now()
+	if left := standing - now.Sub(c.differs.first(rel.UID, now)); left > 0 {
+		return left, nil
+	}
+	next := rel.DeepCopy()
+	next.Status = status
+	if err := kube.PatchStatus(ctx, c.client, rel, next); err != nil {
+		return 0, err
+	}
+	c.differs.forget(rel.UID)
+	return 0, nil
 }
 
 // prune deletes the Releases that the Rollout no longer retains.
@@ -152,6 +194,7 @@ func (c *Controller) prune(
 		if err := c.client.Delete(ctx, rel, client.Preconditions{UID: &rel.UID}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting Release %q: %w", rel.Name, err)
 		}
+		c.differs.forget(rel.UID)
 	}
 	return nil
 }

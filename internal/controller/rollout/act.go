@@ -95,6 +95,14 @@ func pinOf(dec release.Decision) (release.Pin, bool) {
 	return release.Pin{}, false
 }
 
+// onlyHandsOver reports whether a decision only hands over a version. Right after the intent was recorded, nothing else has to be recorded then:
+// the event of the Flux object that was written leads to the next look, and other Rollouts may be waiting to be handed over. That a version was
+// put back is told at once, since nothing shows it later.
+func onlyHandsOver(dec release.Decision) bool {
+	pin, ok := pinOf(dec)
+	return ok && !pin.Drift && len(dec.Notices) == 0
+}
+
 // act does what reaches outside. Each action can be done again without harm.
 func (c *Controller) act(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision) error {
 	var errs []error

@@ -27,6 +27,9 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
+// coalesce is how long after a change of a status a Rollout is looked at, so that several changes in a row cost one reconcile and one write.
+const coalesce = 100 * time.Millisecond
+
 // passes bounds how often one reconcile looks again without giving others their turn.
 const passes = 8
 
@@ -48,6 +51,8 @@ type Options struct {
 	Notifier *flux.Notifier
 	// Policies verifies the admission policies for Approvals and Overrides. It is required.
 	Policies *approval.PolicyVerifier
+	// Pressure is told whether Rollouts wait to be looked at that may lead to a write to Flux. Nil: nobody asks.
+	Pressure *kube.Pressure
 	// Inventory judges the workloads of Kustomizations. Default: one that reads past the cache, without a bound.
 	Inventory kustomization.Checker
 }
@@ -104,14 +109,15 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
-		For(&v1alpha1.Rollout{}).
+		For(&v1alpha1.Rollout{}, builder.WithPredicates(predicate.Not(onlyStatus()))).
+		Watches(&v1alpha1.Rollout{}, kube.Late(&handler.EnqueueRequestForObject{}, coalesce, kube.OnlyStatus), builder.WithPredicates(onlyStatus())).
 		Watches(flux.NewPolicy(), handler.EnqueueRequestsFromMapFunc(c.ofPolicy)).
 		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(ofGate)).
 		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
-		Watches(&v1alpha1.Release{}, kube.EnqueueRequests(ofRelease)).
+		Watches(&v1alpha1.Release{}, kube.LateAlways(kube.EnqueueRequests(ofRelease), coalesce)).
 		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(c.ofApproval)).
 		Watches(&v1alpha1.Override{}, kube.EnqueueRequests(ofOverride)).
-		WithOptions(kube.FairOptions(c.options.Workers, c.options.Workers/shares))
+		WithOptions(kube.FairOptionsWithPressure(c.options.Workers, c.options.Workers/shares, c.options.Pressure))
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
 	}
@@ -122,7 +128,7 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForAdmissionPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}
 	for _, kind := range flux.TargetKinds() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.ofTarget))
+		b = b.Watches(kind, kube.Late(handler.EnqueueRequestsFromMapFunc(c.ofTarget), coalesce, asksSameRollouts))
 	}
 	if err := mgr.Add(manager.RunnableFunc(c.keepObserving)); err != nil {
 		return err
@@ -173,12 +179,8 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 		return 0, false, err
 	}
 	dec.Again = sooner(dec.Again, rereadAt(ro, &obs))
-	acted := c.act(ctx, ro, obs, dec)
-	wrote, held, err := c.record(ctx, ro, obs, dec, acted)
+	wrote, held, err := c.conclude(ctx, ro, obs, dec, fresh)
 	dec.Again = sooner(dec.Again, held)
-	if err == nil {
-		err = acted
-	}
 	switch wait := dec.Again.Sub(obs.Now); {
 	case err != nil:
 		return 0, false, err
@@ -187,4 +189,16 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 	default:
 		return max(wait, 0), wrote, nil
 	}
+}
+
+// conclude acts and writes. It returns whether it wrote, and until when the write was held back.
+func (c *Controller) conclude(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool) (wrote bool, held time.Time, err error) {
+	acted := c.act(ctx, ro, obs, dec)
+	if acted == nil && fresh && onlyHandsOver(dec) {
+		return false, time.Time{}, nil
+	}
+	if wrote, held, err = c.record(ctx, ro, obs, dec, acted); err == nil {
+		err = acted
+	}
+	return wrote, held, err
 }

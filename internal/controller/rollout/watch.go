@@ -6,7 +6,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
@@ -39,6 +41,21 @@ func Indexes() []kube.Index {
 			return []string{rel.Spec.RolloutRef.Name}
 		}),
 	)
+}
+
+// onlyStatus accepts updates that changed nothing of a Rollout but its status, which is what this program writes itself.
+func onlyStatus() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: kube.OnlyStatus,
+		DeleteFunc: func(event.DeleteEvent) bool { return false }, GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// asksSameRollouts reports whether a Flux object takes its versions from the same Rollouts as before an update. If not, a version may have to be
+// handed to it.
+func asksSameRollouts(e event.UpdateEvent) bool {
+	before, after := flux.Rollouts(e.ObjectOld), flux.Rollouts(e.ObjectNew)
+	return len(before) == len(after) && !slices.ContainsFunc(after, func(name string) bool { return !slices.Contains(before, name) })
 }
 
 func request(namespace, name string) reconcile.Request {
