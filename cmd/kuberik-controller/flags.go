@@ -52,6 +52,12 @@ func (f *flags) process() {
 		"memory and CPU. Bind it to loopback: whoever reaches it can slow the controller down. Default: none.")
 	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several replicas can run.")
 	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
+	flag.DurationVar(&s.Lease.Duration, "leader-election-lease-duration", 10*time.Second,
+		"How long the other replicas wait for a leader that is gone. A leader that is stopped properly gives the lease back at once.")
+	flag.DurationVar(&s.Lease.RenewDeadline, "leader-election-renew-deadline", 6*time.Second,
+		"How long the leader tries to renew the lease before it gives up and exits. It has to be shorter than the lease.")
+	flag.DurationVar(&s.Lease.RetryPeriod, "leader-election-retry-period", 2*time.Second,
+		"How often the leader renews the lease, and how often the other replicas look at it.")
 	flag.DurationVar(&s.ShutdownTimeout, "graceful-shutdown-timeout", 20*time.Second,
 		"How long work in progress may take to end after the program was asked to stop. Keep it below terminationGracePeriodSeconds of the pod.")
 }

@@ -39,6 +39,7 @@ var ranks = []packageRank{
 	{"config", 3},
 	{"internal/expr", 4},
 	{"internal/kube", 4},
+	{"internal/lease", 4},
 	{"internal/outbound", 4},
 	{"internal/scrape", 4},
 

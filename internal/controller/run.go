@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,6 +14,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kuberik/kuberik/internal/installed"
+	"github.com/kuberik/kuberik/internal/lease"
 	"github.com/kuberik/kuberik/internal/scrape"
 )
 
@@ -27,6 +29,8 @@ type Settings struct {
 	// LeaderElection lets only one of several replicas work, and Namespace is where they agree.
 	LeaderElection bool
 	Namespace      string
+	// Lease holds the times of the lease.
+	Lease Lease
 	// Namespaces to work in. Default: all.
 	Namespaces []string
 	// ShutdownTimeout is how long work in progress may take to end. Default: 30 seconds.
@@ -39,6 +43,30 @@ type Settings struct {
 	Controller config.Controller
 }
 
+// Lease holds the times of the lease of the leader. What is zero is the default.
+type Lease struct {
+	// Duration is how long the lease lasts after its last renewal: how long another replica waits for a leader that is gone. Default 10s.
+	Duration time.Duration
+	// RenewDeadline is how long the leader tries to renew the lease before it gives up and exits. Default 6s.
+	RenewDeadline time.Duration
+	// RetryPeriod is how often the lease is renewed, and how often the other replicas look at it. Default 2s.
+	RetryPeriod time.Duration
+}
+
+// withDefaults fills in the defaults.
+func (l Lease) withDefaults() Lease {
+	l.Duration = cmp.Or(l.Duration, 10*time.Second)
+	l.RenewDeadline = cmp.Or(l.RenewDeadline, 6*time.Second)
+	l.RetryPeriod = cmp.Or(l.RetryPeriod, 2*time.Second)
+	return l
+}
+
+// fence returns what stops a leader from writing that was paused for so long that another replica may be the leader. It is open until
+// half-way between the moment at which the leader gives up by itself and the end of the lease.
+func (l Lease) fence() *lease.Fence {
+	return &lease.Fence{Lifetime: l.RenewDeadline + (l.Duration-l.RenewDeadline)/2}
+}
+
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=kuberik-system,resources=leases,verbs=get;create;update
 //+kubebuilder:rbac:groups="",namespace=kuberik-system,resources=events,verbs=create
 
@@ -46,6 +74,10 @@ type Settings struct {
 func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // API Priority and Fairness limits clients, fairly and with a view of the whole
+	times := s.Lease.withDefaults()
+	if s.LeaderElection {
+		cfg.Wrap(times.fence().Wrap)
+	}
 	cached, err := caches(s.Namespaces)
 	if err != nil {
 		return nil, err
@@ -59,6 +91,9 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		LeaderElectionID:              "kuberik-controller",
 		LeaderElectionNamespace:       s.Namespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &times.Duration,
+		RenewDeadline:                 &times.RenewDeadline,
+		RetryPeriod:                   &times.RetryPeriod,
 		Cache:                         cached,
 		Controller:                    s.Controller,
 		GracefulShutdownTimeout:       s.shutdownTimeout(),
