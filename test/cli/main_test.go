@@ -29,13 +29,15 @@ type result struct {
 type person struct {
 	w    *env.World
 	name string
+	// ahead is how far the clock of the person is ahead.
+	ahead time.Duration
 }
 
 // someone binds ClusterRoles to a user in the namespace of the world.
 func someone(w *env.World, user string, roles ...string) person {
 	w.T.Helper()
 	w.As(user, roles...)
-	return person{w, w.Namespace + ":" + user}
+	return person{w: w, name: w.Namespace + ":" + user}
 }
 
 // runs calls the command in the namespace of the world.
@@ -52,6 +54,7 @@ func (p person) start(ctx context.Context, out, err *output, args ...string) exi
 	process.Out, process.Err, process.In = out, err, &bytes.Buffer{}
 	process.Columns = func() int { return 0 }
 	process.Zone = time.UTC
+	process.Now = func() time.Time { return time.Now().Add(p.ahead) }
 	process.Has = func(string) bool { return true }
 	flags := []string{"--kubeconfig", p.w.Plane.Kubeconfig(), "--as", p.name, "--as-group", "system:authenticated", "-n", p.w.Namespace}
 	return cli.Run(ctx, process, append(args, flags...))

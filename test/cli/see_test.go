@@ -112,7 +112,7 @@ func TestWatchesPrintWhatChanges(t *testing.T) {
 func TestAClusterWithoutKuberik(t *testing.T) {
 	t.Parallel()
 	w := env.NewWithoutInstallation(t)
-	admin := person{w, "system:admin"}
+	admin := person{w: w, name: "system:admin"}
 	for _, args := range [][]string{{"get", "rollouts"}, {"why", "app"}} {
 		got := admin.runs(append(args, "--as-group", "system:masters")...)
 		expect(t, strings.Join(args, " "), got, exit.Usage, "Kuberik is not installed in this cluster")
