@@ -26,11 +26,11 @@ func TestCompared(t *testing.T) {
 	} {
 		t.Run(condition, func(t *testing.T) {
 			t.Parallel()
-			program, err := Compile(condition, HTTPAnswer)
+			program, err := Compile(condition, HTTPResponse)
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := Answer{Status: 200, Headers: map[string]string{"content-type": "application/json", "x-errors": "1"}, Body: []byte(body)}
+			a := Response{Status: 200, Headers: map[string]string{"content-type": "application/json", "x-errors": "1"}, Body: []byte(body)}
 			if got := program.compared(t.Context(), a); got != want {
 				t.Errorf("it is %q, want %q", got, want)
 			}
@@ -39,11 +39,11 @@ func TestCompared(t *testing.T) {
 			}
 		})
 	}
-	program, err := Compile("body == 5", HTTPAnswer)
+	program, err := Compile("body == 5", HTTPResponse)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := program.compared(t.Context(), Answer{Headers: map[string]string{"content-type": "text/plain"}, Body: []byte("canary")}); got != "" {
+	if got := program.compared(t.Context(), Response{Headers: map[string]string{"content-type": "text/plain"}, Body: []byte("canary")}); got != "" {
 		t.Errorf("of a text, it says %q", got)
 	}
 }

@@ -20,36 +20,36 @@ func TestCompile(t *testing.T) {
 		vars           expr.Vars
 		want           string
 	}{
-		"Status":         {"a comparison", `status == 200`, expr.HTTPAnswer, ""},
-		"Dynamic":        {"what the answer says may be a truth value", `body.healthy`, expr.HTTPAnswer, ""},
-		"Macros":         {"the macros of CEL", `body.parts.all(p, p.ok) && has(body.x) && body.parts.exists(p, p.name.startsWith("a"))`, expr.HTTPAnswer, ""},
-		"Libraries":      {"texts, lists and numbers", `body.lowerAscii().trim().split(",").size() > 1 && math.abs(status - 200) < 5 && body.xs.sort()[0] == 1`, expr.HTTPAnswer, ""},
-		"Regexp":         {"a pattern", `release.tag.matches("^v[0-9]+[.][0-9]+$")`, expr.HTTPAnswer, ""},
+		"Status":         {"a comparison", `status == 200`, expr.HTTPResponse, ""},
+		"Dynamic":        {"what the answer says may be a truth value", `body.healthy`, expr.HTTPResponse, ""},
+		"Macros":         {"the macros of CEL", `body.parts.all(p, p.ok) && has(body.x) && body.parts.exists(p, p.name.startsWith("a"))`, expr.HTTPResponse, ""},
+		"Libraries":      {"texts, lists and numbers", `body.lowerAscii().trim().split(",").size() > 1 && math.abs(status - 200) < 5 && body.xs.sort()[0] == 1`, expr.HTTPResponse, ""},
+		"Regexp":         {"a pattern", `release.tag.matches("^v[0-9]+[.][0-9]+$")`, expr.HTTPResponse, ""},
 		"TwoLoops":       {"two loops within each other", `result.all(a, result.all(b, a.value <= b.value * 2.0))`, expr.Result, ""},
 		"Series":         {"what Datadog says", `series.all(s, s.last < 0.01 && s.points.size() > 3)`, expr.SeriesList, ""},
-		"Empty":          {"nothing", ` `, expr.HTTPAnswer, "the condition is empty"},
-		"Long":           {"a novel", `status == 200 ` + strings.Repeat("|| status == 200 ", 130), expr.HTTPAnswer, "the condition is longer than 2048 characters"},
-		"Unreadable":     {"not CEL", `status ==`, expr.HTTPAnswer, "Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}, at character 10"},
-		"UnknownName":    {"a slip of the pen", `stauts == 200`, expr.HTTPAnswer, "undeclared reference to 'stauts', at character 1"},
-		"SecondLine":     {"where it is", "status == 200 &&\n  statsu == 200", expr.HTTPAnswer, "undeclared reference to 'statsu', at line 2, character 3"},
+		"Empty":          {"nothing", ` `, expr.HTTPResponse, "the condition is empty"},
+		"Long":           {"a novel", `status == 200 ` + strings.Repeat("|| status == 200 ", 130), expr.HTTPResponse, "the condition is longer than 2048 characters"},
+		"Unreadable":     {"not CEL", `status ==`, expr.HTTPResponse, "Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}, at character 10"},
+		"UnknownName":    {"a slip of the pen", `stauts == 200`, expr.HTTPResponse, "undeclared reference to 'stauts', at character 1"},
+		"SecondLine":     {"where it is", "status == 200 &&\n  statsu == 200", expr.HTTPResponse, "undeclared reference to 'statsu', at line 2, character 3"},
 		"ForeignName":    {"a variable of another kind of condition", `status == 200`, expr.Result, "undeclared reference to 'status', at character 1"},
-		"Number":         {"no truth value", `status + 1`, expr.HTTPAnswer, "the condition has to be true or false, and is a number"},
-		"Text":           {"no truth value", `release.tag`, expr.HTTPAnswer, "the condition has to be true or false, and is a text"},
-		"List":           {"no truth value", `[status]`, expr.HTTPAnswer, "the condition has to be true or false, and is a list"},
-		"Types":          {"what cannot be compared", `status == "200"`, expr.HTTPAnswer, "found no matching overload for '_==_' applied to '(int, string)', at character 8"},
-		"UnknownField":   {"a field that no release has", `release.version == "v1"`, expr.HTTPAnswer, "release has no field version: it has tag, digest, revision, rollout and namespace"},
-		"OwnRelease":     {"a loop over things that are called release", `body.all(release, release.version == 1)`, expr.HTTPAnswer, ""},
+		"Number":         {"no truth value", `status + 1`, expr.HTTPResponse, "the condition has to be true or false, and is a number"},
+		"Text":           {"no truth value", `release.tag`, expr.HTTPResponse, "the condition has to be true or false, and is a text"},
+		"List":           {"no truth value", `[status]`, expr.HTTPResponse, "the condition has to be true or false, and is a list"},
+		"Types":          {"what cannot be compared", `status == "200"`, expr.HTTPResponse, "found no matching overload for '_==_' applied to '(int, string)', at character 8"},
+		"UnknownField":   {"a field that no release has", `release.version == "v1"`, expr.HTTPResponse, "release has no field version: it has tag, digest, revision, rollout and namespace"},
+		"OwnRelease":     {"a loop over things that are called release", `body.all(release, release.version == 1)`, expr.HTTPResponse, ""},
 		"ThreeLoops":     {"many steps even over short lists", `result.all(a, result.all(b, result.all(c, a.value < b.value + c.value)))`, expr.Result, "the condition costs too much to evaluate: even over short lists it takes more than 1000000 steps"},
-		"FiveLoops":      {"loops without an end", nest(5), expr.HTTPAnswer, "the condition has more than 4 loops, or more than 8 lists, within each other"},
-		"Replace":        {"what multiplies the length of texts", `body.replace("", body) == ""`, expr.HTTPAnswer, "the function replace is not offered"},
-		"Join":           {"what multiplies the length of texts", `body.split("").join(body) == ""`, expr.HTTPAnswer, "the function join is not offered"},
-		"Format":         {"what multiplies the length of texts", `"%s".format([body]) == ""`, expr.HTTPAnswer, "the function format is not offered"},
-		"Range":          {"a list out of nothing", `lists.range(1000000000).size() > 0`, expr.HTTPAnswer, "the function lists.range is not offered"},
-		"Flatten":        {"what walks over nested lists", `[[1]].flatten(100) == [1]`, expr.HTTPAnswer, "the function flatten is not offered"},
-		"BadPattern":     {"not a pattern", `release.tag.matches("(")`, expr.HTTPAnswer, "invalid matches argument, at character 21"},
-		"LongPattern":    {"a long pattern", `release.tag.matches("` + strings.Repeat("a", 300) + `")`, expr.HTTPAnswer, "the pattern of matches is longer than 256 characters"},
-		"LargePattern":   {"a short pattern that stands for a long one", `release.tag.matches("(abcdefgh){900}")`, expr.HTTPAnswer, "the pattern of matches repeats too much"},
-		"ForeignPattern": {"a pattern that the endpoint chooses", `release.tag.matches(body)`, expr.HTTPAnswer, "matches needs a pattern in quotes"},
+		"FiveLoops":      {"loops without an end", nest(5), expr.HTTPResponse, "the condition has more than 4 loops, or more than 8 lists, within each other"},
+		"Replace":        {"what multiplies the length of texts", `body.replace("", body) == ""`, expr.HTTPResponse, "the function replace is not offered"},
+		"Join":           {"what multiplies the length of texts", `body.split("").join(body) == ""`, expr.HTTPResponse, "the function join is not offered"},
+		"Format":         {"what multiplies the length of texts", `"%s".format([body]) == ""`, expr.HTTPResponse, "the function format is not offered"},
+		"Range":          {"a list out of nothing", `lists.range(1000000000).size() > 0`, expr.HTTPResponse, "the function lists.range is not offered"},
+		"Flatten":        {"what walks over nested lists", `[[1]].flatten(100) == [1]`, expr.HTTPResponse, "the function flatten is not offered"},
+		"BadPattern":     {"not a pattern", `release.tag.matches("(")`, expr.HTTPResponse, "invalid matches argument, at character 21"},
+		"LongPattern":    {"a long pattern", `release.tag.matches("` + strings.Repeat("a", 300) + `")`, expr.HTTPResponse, "the pattern of matches is longer than 256 characters"},
+		"LargePattern":   {"a short pattern that stands for a long one", `release.tag.matches("(abcdefgh){900}")`, expr.HTTPResponse, "the pattern of matches repeats too much"},
+		"ForeignPattern": {"a pattern that the endpoint chooses", `release.tag.matches(body)`, expr.HTTPResponse, "matches needs a pattern in quotes"},
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
@@ -123,12 +123,12 @@ func TestEval(t *testing.T) {
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
-			program, err := expr.Compile(tc.source, expr.HTTPAnswer)
+			program, err := expr.Compile(tc.source, expr.HTTPResponse)
 			if err != nil {
 				t.Fatal(err)
 			}
 			headers := map[string]string{"content-type": "application/json"}
-			got, err := program.Eval(t.Context(), expr.OfAnswer(200, headers, tc.body, release))
+			got, err := program.Eval(t.Context(), expr.ResponseValues(200, headers, tc.body, release))
 			if got != tc.want || text(err) != tc.err {
 				t.Errorf("got %t %q, want %t %q", got, text(err), tc.want, tc.err)
 			}
@@ -171,9 +171,9 @@ func TestDear(t *testing.T) {
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
 			start := time.Now()
-			program, err := expr.Compile(tc.source, expr.HTTPAnswer)
+			program, err := expr.Compile(tc.source, expr.HTTPResponse)
 			if err == nil {
-				_, err = program.Eval(t.Context(), expr.OfAnswer(200, nil, flat, release))
+				_, err = program.Eval(t.Context(), expr.ResponseValues(200, nil, flat, release))
 			}
 			if got := text(err); !strings.HasPrefix(got, tc.want) {
 				t.Errorf("%s: got %q, want %q", tc.reason, got, tc.want)
@@ -193,7 +193,7 @@ func TestEvaluationIsCharged(t *testing.T) {
 			t.Fatal(err)
 		}
 		var meter fair.Meter
-		answer := expr.Answer{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: content}
+		answer := expr.Response{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: content}
 		success.Check(fair.WithMeter(t.Context(), &meter), answer, release)
 		return meter.Taken()
 	}
@@ -210,13 +210,13 @@ func TestEvaluationIsCharged(t *testing.T) {
 }
 
 func TestCancelled(t *testing.T) {
-	program, err := expr.Compile(`body.all(a, body.exists(b, b == a))`, expr.HTTPAnswer)
+	program, err := expr.Compile(`body.all(a, body.exists(b, b == a))`, expr.HTTPResponse)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := program.Eval(ctx, expr.OfAnswer(200, nil, []any{1.0, 2.0}, release)); !errors.Is(err, context.Canceled) {
+	if _, err := program.Eval(ctx, expr.ResponseValues(200, nil, []any{1.0, 2.0}, release)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }
@@ -269,7 +269,7 @@ func TestBody(t *testing.T) {
 }
 
 func TestUses(t *testing.T) {
-	program, err := expr.Compile(`status == 200 && headers["x"] == "body"`, expr.HTTPAnswer)
+	program, err := expr.Compile(`status == 200 && headers["x"] == "body"`, expr.HTTPResponse)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,11 +285,11 @@ func TestCompilingIsCharged(t *testing.T) {
 	cache := expr.NewCache(64<<10, 64<<10)
 	var meter fair.Meter
 	ctx := fair.WithMeter(t.Context(), &meter)
-	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() == 0 {
+	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPResponse); err != nil || meter.Taken() == 0 {
 		t.Errorf("compiling took %s: %v", meter.Taken(), err)
 	}
 	once := meter.Taken()
-	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPAnswer); err != nil || meter.Taken() != once {
+	if _, err := cache.Compile(ctx, "shop", `status == 200`, expr.HTTPResponse); err != nil || meter.Taken() != once {
 		t.Errorf("a cached condition took %s: %v", meter.Taken()-once, err)
 	}
 	if _, err := cache.CompileValue(ctx, "shop", `release.tag`); err != nil || meter.Taken() == once {
@@ -299,22 +299,22 @@ func TestCompilingIsCharged(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	cache := expr.NewCache(64<<10, 64<<10)
-	first, err := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer)
+	first, err := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPResponse)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer); again != first {
+	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPResponse); again != first {
 		t.Error("compiled twice")
 	}
 	if _, err := cache.Compile(t.Context(), "shop", `status == 200`, expr.Result); err == nil {
 		t.Error("took a condition over other variables for the same")
 	}
 	for i := range 10 {
-		if _, err := cache.Compile(t.Context(), "shop", fmt.Sprintf("status == %d", i), expr.HTTPAnswer); err != nil {
+		if _, err := cache.Compile(t.Context(), "shop", fmt.Sprintf("status == %d", i), expr.HTTPResponse); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPAnswer); again == first {
+	if again, _ := cache.Compile(t.Context(), "shop", `status == 200`, expr.HTTPResponse); again == first {
 		t.Error("remembers more than it may")
 	}
 }
@@ -324,7 +324,7 @@ func TestConditionsOfANamespaceStayCached(t *testing.T) {
 	cache := expr.NewCache(1<<20, 256<<10)
 	compile := func(namespace, text string) *expr.Program {
 		t.Helper()
-		program, err := cache.Compile(t.Context(), namespace, text, expr.HTTPAnswer)
+		program, err := cache.Compile(t.Context(), namespace, text, expr.HTTPResponse)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,7 +348,7 @@ func FuzzCondition(f *testing.F) {
 		f.Add(s, `{"a": {"b": ["x"]}}`)
 	}
 	f.Fuzz(func(t *testing.T, source, body string) {
-		program, err := expr.Compile(source, expr.HTTPAnswer)
+		program, err := expr.Compile(source, expr.HTTPResponse)
 		if err != nil {
 			return
 		}
@@ -357,7 +357,7 @@ func FuzzCondition(f *testing.F) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		ok, err := program.Eval(t.Context(), expr.OfAnswer(200, map[string]string{"a": body}, data, release))
+		ok, err := program.Eval(t.Context(), expr.ResponseValues(200, map[string]string{"a": body}, data, release))
 		if ok && err != nil {
 			t.Errorf("true and an error: %s", err)
 		}
@@ -368,11 +368,11 @@ func FuzzCondition(f *testing.F) {
 }
 
 func BenchmarkEval(b *testing.B) {
-	program, err := expr.Compile(`status == 200 && body.parts.all(p, p.ok) && release.tag == "v1.4.2"`, expr.HTTPAnswer)
+	program, err := expr.Compile(`status == 200 && body.parts.all(p, p.ok) && release.tag == "v1.4.2"`, expr.HTTPResponse)
 	if err != nil {
 		b.Fatal(err)
 	}
-	values := expr.OfAnswer(200, nil, map[string]any{"parts": []any{map[string]any{"ok": true}, map[string]any{"ok": true}}}, release)
+	values := expr.ResponseValues(200, nil, map[string]any{"parts": []any{map[string]any{"ok": true}, map[string]any{"ok": true}}}, release)
 	for b.Loop() {
 		if ok, err := program.Eval(b.Context(), values); !ok || err != nil {
 			b.Fatal(ok, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/kuberik/kuberik/internal/fair"
 )
 
-// Answer is the HTTP response of an endpoint.
-type Answer struct {
+// Response is the HTTP response of an endpoint.
+type Response struct {
 	// Status is the status code.
 	Status int
 	// Headers have lower-case names.
@@ -22,7 +22,7 @@ type Answer struct {
 	Truncated bool
 }
 
-// Outcome is what a Success makes of an Answer.
+// Outcome is the result of a Success for a Response.
 type Outcome int
 
 // Outcomes of Success.Check.
@@ -42,7 +42,7 @@ var (
 	errMalformed = errors.New("malformed JSON")
 )
 
-// Success decides whether an HTTP answer is a success: by a condition over HTTPAnswer, else by the status code.
+// Success reports whether an HTTP response is a success: by a condition over HTTPResponse, else by the status code.
 type Success struct {
 	condition *Program
 	expected  []string
@@ -55,7 +55,7 @@ func (c *Cache) CompileSuccess(
 	ctx context.Context, namespace, condition string, expected []string,
 ) (*Success, error) {
 	if condition != "" {
-		program, err := c.Compile(ctx, namespace, condition, HTTPAnswer)
+		program, err := c.Compile(ctx, namespace, condition, HTTPResponse)
 		if err != nil {
 			return nil, fmt.Errorf("success: %w", err)
 		}
@@ -77,11 +77,11 @@ func (c *Cache) CompileSuccess(
 
 // Check returns the outcome for an answer, with a message that quotes no text of it. The error wraps ErrCost, or that of
 // the context if it has ended; neither says anything about the answer.
-func (s *Success) Check(ctx context.Context, a Answer, r Release) (Outcome, string, error) {
+func (s *Success) Check(ctx context.Context, a Response, r Release) (Outcome, string, error) {
 	if s.condition == nil {
 		return s.checkStatus(a)
 	}
-	holds, err := s.condition.evalAnswer(ctx, a, r)
+	holds, err := s.condition.evalResponse(ctx, a, r)
 	switch {
 	case errors.Is(err, errTruncated):
 		return Unusable, err.Error(), nil
@@ -97,7 +97,7 @@ func (s *Success) Check(ctx context.Context, a Answer, r Release) (Outcome, stri
 	return Successful, fmt.Sprintf("answered %d", a.Status), nil
 }
 
-func (s *Success) checkStatus(a Answer) (Outcome, string, error) {
+func (s *Success) checkStatus(a Response) (Outcome, string, error) {
 	for _, r := range s.ranges {
 		if r.first <= a.Status && a.Status <= r.last {
 			return Successful, fmt.Sprintf("answered %d", a.Status), nil
@@ -106,9 +106,9 @@ func (s *Success) checkStatus(a Answer) (Outcome, string, error) {
 	return Unsuccessful, fmt.Sprintf("answered %d, expected %s", a.Status, strings.Join(s.expected, ", ")), nil
 }
 
-// evalAnswer reports whether a condition over HTTPAnswer holds. The body is parsed only if the condition uses it, which
+// evalResponse reports whether a condition over HTTPResponse holds. The body is parsed only if the condition uses it, which
 // fails with errTruncated or errMalformed. Other errors are those of Eval.
-func (p *Program) evalAnswer(ctx context.Context, a Answer, r Release) (bool, error) {
+func (p *Program) evalResponse(ctx context.Context, a Response, r Release) (bool, error) {
 	var body any
 	if p.uses("body") {
 		if a.Truncated {
@@ -119,11 +119,11 @@ func (p *Program) evalAnswer(ctx context.Context, a Answer, r Release) (bool, er
 			return false, err
 		}
 	}
-	return p.Eval(ctx, OfAnswer(a.Status, a.Headers, body, r))
+	return p.Eval(ctx, ResponseValues(a.Status, a.Headers, body, r))
 }
 
 // parseBody parses the body and charges the time that it takes to the namespace.
-func (a Answer) parseBody(ctx context.Context) (any, error) {
+func (a Response) parseBody(ctx context.Context) (any, error) {
 	start := time.Now()
 	defer func() { fair.Charge(ctx, time.Since(start)) }()
 	return parseBody(a.Headers["content-type"], a.Body)

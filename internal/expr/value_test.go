@@ -109,19 +109,19 @@ func TestValueIsNotTakenForACondition(t *testing.T) {
 	if _, err := cache.CompileValue(t.Context(), "shop", `release.tag`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cache.Compile(t.Context(), "shop", `release.tag`, expr.HTTPAnswer); err == nil {
+	if _, err := cache.Compile(t.Context(), "shop", `release.tag`, expr.HTTPResponse); err == nil {
 		t.Error("took an expression for a condition")
 	}
 }
 
 func TestSuccess(t *testing.T) {
-	json := func(body string) expr.Answer {
-		return expr.Answer{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: []byte(body)}
+	json := func(body string) expr.Response {
+		return expr.Response{Status: 200, Headers: map[string]string{"content-type": "application/json"}, Body: []byte(body)}
 	}
 	cases := map[string]struct {
 		condition string
 		expected  []string
-		answer    expr.Answer
+		answer    expr.Response
 		want      expr.Outcome
 		message   string
 	}{
@@ -130,13 +130,13 @@ func TestSuccess(t *testing.T) {
 		"the condition has no value":     {`body.ok`, nil, json(`{}`), expr.NoValue, "success has no value for status 200: body has no field ok"},
 		"a malformed body":               {`body.ok`, nil, json(`{"ok":`), expr.Unusable, "answered 200 with malformed JSON"},
 		"a malformed body, not used":     {`status == 200`, nil, json(`{"ok":`), expr.Successful, "answered 200"},
-		"a truncated body":               {`body != ""`, nil, expr.Answer{Body: []byte("x"), Truncated: true}, expr.Unusable, "answer is larger than 64 KiB"},
-		"a truncated body, not used":     {`status == 200`, nil, expr.Answer{Status: 200, Truncated: true}, expr.Successful, "answered 200"},
-		"no condition":                   {"", nil, expr.Answer{Status: 204, Truncated: true}, expr.Successful, "answered 204"},
-		"no condition, and an error":     {"", nil, expr.Answer{Status: 500}, expr.Unsuccessful, "answered 500, expected 200-299"},
-		"another status is expected":     {"", []string{"301", "404-410"}, expr.Answer{Status: 404}, expr.Successful, "answered 404"},
-		"another status than expected":   {"", []string{"301", "404-410"}, expr.Answer{Status: 200}, expr.Unsuccessful, "answered 200, expected 301, 404-410"},
-		"a condition hides the statuses": {`true`, []string{"204"}, expr.Answer{Status: 500}, expr.Successful, "answered 500"},
+		"a truncated body":               {`body != ""`, nil, expr.Response{Body: []byte("x"), Truncated: true}, expr.Unusable, "answer is larger than 64 KiB"},
+		"a truncated body, not used":     {`status == 200`, nil, expr.Response{Status: 200, Truncated: true}, expr.Successful, "answered 200"},
+		"no condition":                   {"", nil, expr.Response{Status: 204, Truncated: true}, expr.Successful, "answered 204"},
+		"no condition, and an error":     {"", nil, expr.Response{Status: 500}, expr.Unsuccessful, "answered 500, expected 200-299"},
+		"another status is expected":     {"", []string{"301", "404-410"}, expr.Response{Status: 404}, expr.Successful, "answered 404"},
+		"another status than expected":   {"", []string{"301", "404-410"}, expr.Response{Status: 200}, expr.Unsuccessful, "answered 200, expected 301, 404-410"},
+		"a condition hides the statuses": {`true`, []string{"204"}, expr.Response{Status: 500}, expr.Successful, "answered 500"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -158,13 +158,13 @@ func TestSuccessFailsWithoutAnEvaluation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	large := expr.Answer{Status: 200, Body: []byte("[1" + strings.Repeat(",1", 20_000) + "]")}
+	large := expr.Response{Status: 200, Body: []byte("[1" + strings.Repeat(",1", 20_000) + "]")}
 	if _, _, err := success.Check(t.Context(), large, release); !errors.Is(err, expr.ErrCost) {
 		t.Errorf("beyond the cost limit: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := success.Check(ctx, expr.Answer{Body: []byte("[1]")}, release); !errors.Is(err, context.Canceled) {
+	if _, _, err := success.Check(ctx, expr.Response{Body: []byte("[1]")}, release); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the context ended: %v", err)
 	}
 }

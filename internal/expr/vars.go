@@ -19,8 +19,8 @@ type Vars struct {
 
 // The kinds of conditions.
 var (
-	// HTTPAnswer has status (int), headers (map of text), body (parsed JSON, or text) and release.
-	HTTPAnswer = vars("http",
+	// HTTPResponse has status (int), headers (map of text), body (parsed JSON, or text) and release.
+	HTTPResponse = vars("http",
 		cel.Variable("status", cel.IntType),
 		cel.Variable("headers", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("body", cel.DynType))
@@ -59,8 +59,8 @@ func (r Release) value() map[string]string {
 	}
 }
 
-// OfAnswer returns the values for a condition over HTTPAnswer.
-func OfAnswer(status int, headers map[string]string, body any, r Release) Values {
+// ResponseValues returns the values for a condition over HTTPResponse.
+func ResponseValues(status int, headers map[string]string, body any, r Release) Values {
 	return Values{"status": status, "headers": headers, "body": body, "release": r.value()}
 }
 

@@ -14,37 +14,37 @@ import (
 )
 
 const (
-	mostRedirects = 3
-	// maxAPIBody bounds what an API may answer where nothing else is said.
+	maxRedirects = 3
+	// maxAPIBody is the default of Access.MaxBody.
 	maxAPIBody = 4 << 20
 )
 
-// Access is what the client of an API may do.
+// Access describes what the client of an API may do.
 type Access struct {
-	// Host that may be called, with its port if that is not the usual one.
+	// Host is the only host that may be called, with its port if it is not the default.
 	Host string
-	// HeadersFrom are headers whose values are secret.
+	// HeadersFrom are headers from Secrets.
 	HeadersFrom []v1alpha1.HeaderFrom
-	// TLS says how the other side is known.
+	// TLS configures the verification of the server.
 	TLS *v1alpha1.TLS
 	// FollowRedirects follows up to three redirects to the same host.
 	FollowRedirects bool
-	// MaxBody is how many bytes are read of an answer. Default: 4 MiB.
+	// MaxBody is how many bytes of a response are read. Defaults to 4 MiB.
 	MaxBody int64
-	// MaxValues is how many objects and lists the JSON of an answer may hold. An empty object takes two bytes there and hundreds in memory.
-	// Default: no limit.
+	// MaxValues is how many objects and lists the JSON of a response may have: an empty object has two bytes, and takes hundreds in
+	// memory. Defaults to no limit.
 	MaxValues int
 }
 
-// HTTPClient makes a client for the library of an API. It calls one host only, sends the secret headers with each request, and reads
-// at most MaxBody of an answer; the caller bounds the time, with WithTimeout, and asks Cause what went wrong. What such a library says
-// of an answer has to go through the Redactor before anybody sees it.
+// HTTPClient returns a client for the library of an API. It calls one host only, sends the secret headers with each request, and reads
+// at most MaxBody bytes of a response. The caller limits the time with WithTimeout and gets the error from Cause. Texts of the library
+// about a response have to be redacted with the Redactor.
 func (c *Client) HTTPClient(ctx context.Context, namespace string, a Access) (*http.Client, *Redactor, error) {
 	return c.client(ctx, namespace, a, true)
 }
 
-func (c *Client) client(ctx context.Context, namespace string, a Access, kept bool) (*http.Client, *Redactor, error) {
-	from := vault{keys: c.keys, namespace: namespace}
+func (c *Client) client(ctx context.Context, namespace string, a Access, keepAlive bool) (*http.Client, *Redactor, error) {
+	from := secretReader{keys: c.keys, namespace: namespace}
 	secrets, err := from.headers(ctx, a.HeadersFrom)
 	if err != nil {
 		return nil, nil, err
@@ -56,13 +56,13 @@ func (c *Client) client(ctx context.Context, namespace string, a Access, kept bo
 			return nil, nil, err
 		}
 	}
-	transport, err := c.transports.get(namespace, s, kept)
+	transport, err := c.transports.get(namespace, s, keepAlive)
 	if err != nil {
 		return nil, nil, err
 	}
 	redactor := redactorOf(secrets, a.HeadersFrom)
 	return &http.Client{
-		Transport:     &guard{next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor, access: a},
+		Transport:     &restrictedTransport{next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor, access: a},
 		CheckRedirect: redirects(a.FollowRedirects),
 	}, redactor, nil
 }
@@ -75,8 +75,8 @@ func redactorOf(secrets []header, from []v1alpha1.HeaderFrom) *Redactor {
 	return NewRedactor(values...)
 }
 
-// guard is between a client and its transport. It holds the client to its host, and adds what is secret at the last moment.
-type guard struct {
+// restrictedTransport restricts a client to its host, and adds the headers from Secrets.
+type restrictedTransport struct {
 	next       http.RoundTripper
 	host       string
 	serverName string
@@ -86,7 +86,7 @@ type guard struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+func (g *restrictedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !sameHost(g.host, req.URL) {
 		return nil, g.redactor.error(&RefusedError{"only " + g.host + " may be called here"})
 	}
@@ -102,29 +102,29 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, g.redactor.error(explain(ctx, err))
 	}
-	most := cmp.Or(g.access.MaxBody, maxAPIBody)
-	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, most: most, left: most, mostValues: g.access.MaxValues}
+	limit := cmp.Or(g.access.MaxBody, maxAPIBody)
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, limit: limit, remaining: limit, maxValues: g.access.MaxValues}
 	return resp, nil
 }
 
-// sameHost compares the host that may be called with the one that is. Without a port it is the usual one of either scheme, since a
-// redirect may lead from one to the other.
+// sameHost reports whether a URL has the allowed host. Without a port, the default ports of both schemes are allowed, because a redirect
+// may lead from one to the other.
 func sameHost(allowed string, u *url.URL) bool {
 	name, port := split(allowed)
-	called, calledPort := split(authority(u))
+	host, hostPort := split(authority(u))
 	if port == "" || port == "80" || port == "443" {
-		return name == called && (calledPort == "80" || calledPort == "443")
+		return name == host && (hostPort == "80" || hostPort == "443")
 	}
-	return name == called && port == calledPort
+	return name == host && port == hostPort
 }
 
-// body bounds what is read of an answer.
+// body limits how much of a response is read.
 type body struct {
 	io.ReadCloser
-	ctx        context.Context //nolint:containedctx // it lives as long as the request, whose body has no other place for it
-	most, left int64
-	// values are the objects and lists that were read, counted by how they begin. What a text holds is counted too.
-	values, mostValues int
+	ctx              context.Context //nolint:containedctx // it lives as long as the request, whose body has no other place for it
+	limit, remaining int64
+	// values is the number of opening brackets that were read, including those in texts.
+	values, maxValues int
 }
 
 // Read implements io.Reader.
@@ -132,12 +132,12 @@ func (b *body) Read(p []byte) (int, error) {
 	if err := b.exceeded(); err != nil {
 		return 0, err
 	}
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
+	if int64(len(p)) > b.remaining+1 {
+		p = p[:b.remaining+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	if b.mostValues > 0 {
+	b.remaining -= int64(n)
+	if b.maxValues > 0 {
 		b.values += bytes.Count(p[:n], []byte("{")) + bytes.Count(p[:n], []byte("["))
 	}
 	if tooMuch := b.exceeded(); tooMuch != nil {
@@ -151,15 +151,15 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) exceeded() error {
 	switch {
-	case b.left < 0:
-		return &NoAnswerError{"answer is larger than " + sizeText(b.most)}
-	case b.mostValues > 0 && b.values > b.mostValues:
-		return &NoAnswerError{fmt.Sprintf("answer holds more than %d objects and lists", b.mostValues)}
+	case b.remaining < 0:
+		return &NoResponseError{"answer is larger than " + sizeText(b.limit)}
+	case b.maxValues > 0 && b.values > b.maxValues:
+		return &NoResponseError{fmt.Sprintf("answer holds more than %d objects and lists", b.maxValues)}
 	}
 	return nil
 }
 
-// sizeText writes a size in the largest unit that it is a multiple of.
+// sizeText returns a size in MiB or KiB.
 func sizeText(n int64) string {
 	if n%(1<<20) == 0 {
 		return fmt.Sprintf("%d MiB", n>>20)
@@ -167,21 +167,21 @@ func sizeText(n int64) string {
 	return fmt.Sprintf("%d KiB", n>>10)
 }
 
-// redirects says which redirects are followed. One that is not to be followed at all is an answer.
+// redirects returns the redirect policy. Without follow, a redirect is the response.
 func redirects(follow bool) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		from, to := via[len(via)-1].URL, req.URL
 		switch {
 		case !follow:
 			return http.ErrUseLastResponse
-		case len(via) > mostRedirects:
-			return &NoAnswerError{"more than 3 redirects are not followed"}
+		case len(via) > maxRedirects:
+			return &NoResponseError{"more than 3 redirects are not followed"}
 		case !strings.EqualFold(from.Hostname(), to.Hostname()):
-			return &NoAnswerError{"redirects to another host are not followed"}
+			return &NoResponseError{"redirects to another host are not followed"}
 		case from.Scheme == "https" && to.Scheme != "https":
-			return &NoAnswerError{"redirects from https to http are not followed"}
+			return &NoResponseError{"redirects from https to http are not followed"}
 		case from.Scheme == to.Scheme && authority(from) != authority(to), !sameHost(from.Host, to):
-			return &NoAnswerError{"redirects to another port are not followed"}
+			return &NoResponseError{"redirects to another port are not followed"}
 		}
 		return nil
 	}

@@ -21,35 +21,34 @@ import (
 )
 
 const (
-	// DefaultTimeout is how long an answer may take where nothing else is said.
+	// DefaultTimeout is the default timeout of a request.
 	DefaultTimeout = 10 * time.Second
-	// MaxTimeout is how long an answer may take at the most, whatever a check or a gate asks for: it keeps a worker of the controller
-	// waiting all that time.
+	// MaxTimeout is the longest timeout of a request, because a worker of the controller waits for the response.
 	MaxTimeout = 30 * time.Second
-	// MaxBody is how much of an answer is read.
+	// MaxBody is how many bytes of a response are read.
 	MaxBody = 64 << 10
 
-	mostHeaders   = 64
-	longestHeader = 4 << 10
+	maxHeaderCount = 64
+	maxHeaderValue = 4 << 10
 )
 
 // Options of a Client.
 type Options struct {
-	// Policy says which addresses may be called.
+	// Policy selects the addresses that may be dialled.
 	Policy Policy
 	// Keys reads Secrets and ConfigMaps.
 	Keys Keys
-	// Resolver looks up names. Default: that of the system.
+	// Resolver resolves names. Defaults to that of the system.
 	Resolver *net.Resolver
 }
 
-// Client makes requests for users. It may be used by many at once.
+// Client sends requests for users. It is safe for concurrent use.
 type Client struct {
 	keys       Keys
 	transports *transports
 }
 
-// New makes a Client.
+// New returns a Client.
 func New(o Options) *Client {
 	return &Client{keys: o.Keys, transports: newTransports(o.Policy, o.Resolver)}
 }
@@ -57,7 +56,7 @@ func New(o Options) *Client {
 // Close closes the connections that are not in use. The Client remains usable.
 func (c *Client) Close() { c.transports.closeIdle() }
 
-// Timeout is the time-out that a check or a gate asks for, at most MaxTimeout; or the default.
+// Timeout returns the timeout of a check or a gate, at most MaxTimeout. Defaults to DefaultTimeout.
 func Timeout(d *v1alpha1.Duration) time.Duration {
 	if d == nil {
 		return DefaultTimeout
@@ -68,8 +67,8 @@ func Timeout(d *v1alpha1.Duration) time.Duration {
 	return DefaultTimeout
 }
 
-// Shortened tells people that a time-out is longer than MaxTimeout, where field names it; "" if it is not.
-func Shortened(field string, d *v1alpha1.Duration) string {
+// TimeoutNote returns a note for a message if the timeout in a field is longer than MaxTimeout; empty if it is not.
+func TimeoutNote(field string, d *v1alpha1.Duration) string {
 	if d == nil {
 		return ""
 	}
@@ -79,63 +78,59 @@ func Shortened(field string, d *v1alpha1.Duration) string {
 	return fmt.Sprintf("; %s is %s, of which %s are used", field, *d, MaxTimeout)
 }
 
-// Answer is what came back.
-type Answer struct {
-	// Status code.
+// Response is an HTTP response.
+type Response struct {
+	// Status is the status code.
 	Status int
-	// Headers by their lower-case names. Those of the same name are joined by commas; very many and very long ones are left out.
+	// Headers by their lower-case names. Values of the same name are joined by commas. Very many and very long headers are left out.
 	Headers map[string]string
-	// Body, at most MaxBody of it.
+	// Body has at most MaxBody bytes.
 	Body []byte
 	// Truncated reports whether the body is longer than that.
 	Truncated bool
-	// Latency is the time from the question to the end of the answer.
-	Latency time.Duration
 }
 
-// Do makes a request, with what is in the given namespace. An error is a *NoAnswerError where there was no answer, a *RefusedError where the
-// request has to be changed, and another one where the caller gave up or a Secret could not be read just now.
-func (c *Client) Do(ctx context.Context, namespace string, r v1alpha1.HTTPRequest, timeout time.Duration) (Answer, error) {
+// Do sends a request with the Secrets and ConfigMaps of a namespace. The error is a *NoResponseError if there was no response, a
+// *RefusedError if the request has to be changed, and another one if the context ended or a Secret could not be read.
+func (c *Client) Do(ctx context.Context, namespace string, r v1alpha1.HTTPRequest, timeout time.Duration) (Response, error) {
 	u, err := parse(r.URL)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	access := Access{Host: u.Host, HeadersFrom: r.HeadersFrom, TLS: r.TLS, FollowRedirects: r.FollowRedirects}
 	client, redactor, err := c.client(ctx, namespace, access, false)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	ctx, cancel := WithTimeout(ctx, cmp.Or(max(timeout, 0), DefaultTimeout))
 	defer cancel()
 	req, err := request(ctx, u, r)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
-	answer, err := ask(client, req)
+	resp, err := send(client, req)
 	if err != nil {
-		return Answer{}, redactor.error(explain(ctx, err))
+		return Response{}, redactor.error(explain(ctx, err))
 	}
-	return answer, nil
+	return resp, nil
 }
 
-func ask(client *http.Client, req *http.Request) (Answer, error) {
-	start := time.Now()
+func send(client *http.Client, req *http.Request) (Response, error) {
 	resp, err := client.Do(req)
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
 	if err != nil {
-		return Answer{}, err
+		return Response{}, err
 	}
-	return Answer{
+	return Response{
 		Status: resp.StatusCode, Headers: flatten(resp.Header), Body: body[:min(len(body), MaxBody)], Truncated: len(body) > MaxBody,
-		Latency: time.Since(start),
 	}, nil
 }
 
-// parse reads a URL that may be called. An error does not quote it: there may be a password in it.
+// parse parses the URL of a request. Errors do not quote it, because it may contain a password.
 func parse(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
@@ -156,7 +151,7 @@ func parse(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// validHost takes names in ASCII only: letters that look the same, or are folded into another, have no place in a comparison.
+// validHost reports whether a host has only ASCII characters, because similar or folded letters would defeat comparisons.
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
@@ -166,7 +161,7 @@ func validHost(host string) bool {
 
 const hostLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
-// request makes the request, but for the headers that are secret.
+// request returns the request without the headers from Secrets.
 func request(ctx context.Context, u *url.URL, r v1alpha1.HTTPRequest) (*http.Request, error) {
 	method := cmp.Or(r.Method, http.MethodGet)
 	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut}, method) {
@@ -204,12 +199,12 @@ func contentType(body string) string {
 	return "text/plain; charset=utf-8"
 }
 
-// flatten keeps the headers that an expression may look at.
+// flatten returns the headers for expressions.
 func flatten(header http.Header) map[string]string {
 	names := slices.Sorted(maps.Keys(header))
-	flat := make(map[string]string, min(len(names), mostHeaders))
-	for _, name := range names[:min(len(names), mostHeaders)] {
-		if value := strings.Join(header[name], ", "); len(value) <= longestHeader {
+	flat := make(map[string]string, min(len(names), maxHeaderCount))
+	for _, name := range names[:min(len(names), maxHeaderCount)] {
+		if value := strings.Join(header[name], ", "); len(value) <= maxHeaderValue {
 			flat[strings.ToLower(name)] = value
 		}
 	}

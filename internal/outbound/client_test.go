@@ -29,7 +29,7 @@ import (
 
 const (
 	namespace = "demo"
-	givenUp   = "the request was given up before there was an answer"
+	cancelled = "the request was given up before there was an answer"
 )
 
 var local = outbound.Policy{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
@@ -53,7 +53,7 @@ func newWorld(tb testing.TB) world {
 	return w
 }
 
-func (w world) do(tb testing.TB, r v1alpha1.HTTPRequest) (outbound.Answer, error) {
+func (w world) do(tb testing.TB, r v1alpha1.HTTPRequest) (outbound.Response, error) {
 	tb.Helper()
 	return w.Do(tb.Context(), namespace, r, 5*time.Second)
 }
@@ -82,8 +82,8 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Status != http.StatusTeapot || a.Headers["x-twice"] != "a, b" || a.Headers["x-long"] != "" || a.Truncated || a.Latency <= 0 {
-		t.Errorf("got %d %v %t %s", a.Status, a.Headers, a.Truncated, a.Latency)
+	if a.Status != http.StatusTeapot || a.Headers["x-twice"] != "a, b" || a.Headers["x-long"] != "" || a.Truncated {
+		t.Errorf("got %d %v %t", a.Status, a.Headers, a.Truncated)
 	}
 	if got, want := string(a.Body), `POST /a?b=c host=other.test type=application/json agent=kuberik x=y body={"d": 1}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -204,7 +204,7 @@ func TestFailures(t *testing.T) {
 					timeout = 300 * time.Millisecond
 				}
 				_, err := w.Do(t.Context(), namespace, tc.request, timeout)
-				var failure *outbound.NoAnswerError
+				var failure *outbound.NoResponseError
 				if !errors.As(err, &failure) || err.Error() != tc.want {
 					t.Errorf("got %T %v, want a failure: %s", err, err, tc.want)
 				}
@@ -408,8 +408,8 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := w.Do(ctx, namespace, v1alpha1.HTTPRequest{URL: hold.URL}, time.Minute)
-	var failure *outbound.NoAnswerError
-	if err == nil || errors.As(err, &failure) || err.Error() != givenUp {
+	var failure *outbound.NoResponseError
+	if err == nil || errors.As(err, &failure) || err.Error() != cancelled {
 		t.Errorf("got %T %v", err, err)
 	}
 }
@@ -549,7 +549,7 @@ func TestNamespacesKeepTheirConnections(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	ask := func(ns, serverName string) string {
+	get := func(ns, serverName string) string {
 		t.Helper()
 		api, _, err := w.HTTPClient(t.Context(), ns, outbound.Access{
 			Host: server.Listener.Addr().String(), TLS: &v1alpha1.TLS{ServerName: serverName},
@@ -565,11 +565,11 @@ func TestNamespacesKeepTheirConnections(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		return string(body)
 	}
-	first := ask("quiet", "")
+	first := get("quiet", "")
 	for i := range 1000 {
-		ask("loud", fmt.Sprintf("host-%d.test", i))
+		get("loud", fmt.Sprintf("host-%d.test", i))
 	}
-	if ask("quiet", "") != first {
+	if get("quiet", "") != first {
 		t.Error("the idle connection of another namespace was closed")
 	}
 	deadline := time.Now().Add(10 * time.Second)
@@ -653,7 +653,7 @@ func TestLive(t *testing.T) {
 		_, got := c.Do(t.Context(), namespace, v1alpha1.HTTPRequest{URL: "http://hello.test", HeadersFrom: []v1alpha1.HeaderFrom{
 			{Header: "A", SecretKeyRef: v1alpha1.KeyRef{Name: "token", Key: "token"}},
 		}}, time.Second)
-		var failure *outbound.NoAnswerError
+		var failure *outbound.NoResponseError
 		if text(got) != want || errors.As(got, &failure) {
 			t.Errorf("got %T %v, want %s", got, got, want)
 		}
@@ -680,15 +680,15 @@ func TestTimeout(t *testing.T) {
 		}
 	}
 	for _, in := range []*v1alpha1.Duration{nil, d("nonsense"), d("30s")} {
-		if got := outbound.Shortened("spec.timeout", in); got != "" {
+		if got := outbound.TimeoutNote("spec.timeout", in); got != "" {
 			t.Errorf("of %v it says %q", in, got)
 		}
 	}
-	if got, want := outbound.Shortened("spec.timeout", d("5m")), "; spec.timeout is 5m, of which 30s are used"; got != want {
+	if got, want := outbound.TimeoutNote("spec.timeout", d("5m")), "; spec.timeout is 5m, of which 30s are used"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for timeout, want := range map[time.Duration]string{
-		time.Nanosecond: "timed out after 1ns", time.Minute: givenUp, time.Hour: givenUp,
+		time.Nanosecond: "timed out after 1ns", time.Minute: cancelled, time.Hour: cancelled,
 	} {
 		ctx, cancel := outbound.WithTimeout(t.Context(), timeout)
 		if timeout == time.Nanosecond {
@@ -701,7 +701,7 @@ func TestTimeout(t *testing.T) {
 	}
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	if got := text(outbound.Cause(late, nil)); got != givenUp {
-		t.Errorf("deadline of the caller: got %q, want %q", got, givenUp)
+	if got := text(outbound.Cause(late, nil)); got != cancelled {
+		t.Errorf("deadline of the caller: got %q, want %q", got, cancelled)
 	}
 }

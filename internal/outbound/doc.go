@@ -1,14 +1,13 @@
-// Package outbound makes the requests that users ask the controller to make: to the endpoint of a check, to a Prometheus, to an API
-// that answers for a gate.
+// Package outbound sends the requests that users configure: to the endpoint of a check, to Prometheus, to the API of a gate.
 //
-// Who may write a check chooses the URL, and the controller stands where its author may not: inside the network, with Secrets at
-// hand. So every such request goes through here, and
+// Users who may write a check choose the URL, and the controller has access that they may lack: to the network and to Secrets. So every
+// such request goes through this package, and
 //
-//   - the address is judged when it is dialled, after the name was looked up, so that neither a redirect nor a name that changes its
-//     mind leads to this machine, to the link or to a metadata service;
-//   - a Secret is sent only to hosts that it names itself, in an annotation;
-//   - time, size and redirects are bounded, and there is no proxy that the environment could bring in;
-//   - an error is a sentence of ours, the same for the same state of affairs. It holds nothing of the answer, and nothing secret.
+//   - the address is checked when it is dialled, after the name was resolved, so that neither a redirect nor a changed DNS record leads
+//     to this machine, to the link or to a metadata service;
+//   - a Secret is sent only to the hosts in its annotation;
+//   - time, size and redirects are limited, and proxies of the environment are not used;
+//   - the text of an error is stable and contains neither the response nor secrets.
 //
-// The package decides nothing about the answer.
+// The package does not interpret responses.
 package outbound

@@ -17,27 +17,27 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// NoAnswerError is a request that got no answer. The other side, or the way to it, is at fault.
-type NoAnswerError struct{ message string }
+// NoResponseError is the error of a request without a response, because of the server or the network.
+type NoResponseError struct{ message string }
 
 // Error implements error.
-func (f *NoAnswerError) Error() string { return f.message }
+func (f *NoResponseError) Error() string { return f.message }
 
-// RefusedError is a request that is not made as it is written. Somebody has to change it, or a Secret, or the flags of the controller.
+// RefusedError is the error of a request that is not sent. The request, a Secret or the flags of the controller have to be changed.
 type RefusedError struct{ message string }
 
 // Error implements error.
 func (r *RefusedError) Error() string { return r.message }
 
-var errGivenUp = errors.New("the request was given up before there was an answer")
+var errCancelled = errors.New("the request was given up before there was an answer")
 
-// WithTimeout bounds a request. What Cause says of one that takes longer is a *NoAnswerError.
+// WithTimeout limits the time of a request. Cause returns a *NoResponseError if it takes longer.
 func WithTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, timeout, &NoAnswerError{"timed out after " + short(timeout)})
+	return context.WithTimeoutCause(ctx, timeout, &NoResponseError{"timed out after " + formatDuration(timeout)})
 }
 
-// short leaves out the zero units of a duration.
-func short(d time.Duration) string {
+// formatDuration formats a duration without its zero units.
+func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -48,18 +48,18 @@ func short(d time.Duration) string {
 	return s
 }
 
-// Cause finds out what stopped a request, in an error that an API client has returned: a *NoAnswerError, a *RefusedError, or that the
-// caller has given up. It is nil if the error is about something else, such as what the answer says.
+// Cause returns what stopped a request, from an error of an API client: a *NoResponseError, a *RefusedError, or that the context ended.
+// It returns nil for other errors, such as an unexpected response.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		var failure *NoAnswerError
+		var failure *NoResponseError
 		if errors.As(context.Cause(ctx), &failure) {
 			return failure
 		}
-		return errGivenUp
+		return errCancelled
 	}
 	var (
-		failure *NoAnswerError
+		failure *NoResponseError
 		refusal *RefusedError
 	)
 	switch {
@@ -71,12 +71,12 @@ func Cause(ctx context.Context, err error) error {
 	return nil
 }
 
-// explain turns what went wrong on the way into a sentence that is the same each time and quotes nothing of the answer.
+// explain returns an error with a stable text that quotes nothing of the response.
 func explain(ctx context.Context, err error) error {
 	if cause := Cause(ctx, err); cause != nil {
 		return cause
 	}
-	return &NoAnswerError{cmp.Or(certificate(err), lookup(err), connection(err), "answer is not valid HTTP, or its headers are too large")}
+	return &NoResponseError{cmp.Or(certificate(err), lookup(err), connection(err), "answer is not valid HTTP, or its headers are too large")}
 }
 
 func lookup(err error) string {
@@ -142,9 +142,9 @@ func certificate(err error) string {
 	return ""
 }
 
-const mostSubjects = 3
+const maxSubjects = 3
 
-// subjects are the hosts that a certificate is for.
+// subjects returns the hosts of a certificate.
 func subjects(c *x509.Certificate) string {
 	names := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
@@ -155,8 +155,8 @@ func subjects(c *x509.Certificate) string {
 	if len(names) == 0 {
 		return "no host"
 	}
-	if extra := len(names) - mostSubjects; extra > 0 {
-		names = append(names[:mostSubjects:mostSubjects], fmt.Sprintf("%d more", extra))
+	if extra := len(names) - maxSubjects; extra > 0 {
+		names = append(names[:maxSubjects:maxSubjects], fmt.Sprintf("%d more", extra))
 	}
 	for i, n := range names {
 		names[i] = version.Clean(n, 253)

@@ -19,17 +19,17 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// keyTime bounds the reading of one object. It is no part of the time that an endpoint has to answer.
-const keyTime = 10 * time.Second
+// keyReadTimeout is the timeout for reading a Secret or a ConfigMap. It does not count towards the timeout of the request.
+const keyReadTimeout = 10 * time.Second
 
-// Keys reads what requests are made with.
+// Keys reads the Secrets and ConfigMaps of requests.
 type Keys interface {
 	Secret(ctx context.Context, key types.NamespacedName) (*corev1.Secret, error)
 	ConfigMap(ctx context.Context, key types.NamespacedName) (*corev1.ConfigMap, error)
 }
 
-// Live reads keys from the API server each time they are used, so that what was rotated counts at once. The reader must not be a
-// cached one: it would watch every Secret there is.
+// Live returns Keys that read from the API server for each request, so that rotated keys are used immediately. The reader must not be
+// cached, because it would watch every Secret.
 func Live(reader client.Reader) Keys { return live{reader} }
 
 type live struct{ reader client.Reader }
@@ -46,21 +46,21 @@ func (l live) ConfigMap(ctx context.Context, key types.NamespacedName) (*corev1.
 	return &m, l.reader.Get(ctx, key, &m)
 }
 
-// vault reads the keys of one namespace for one request.
-type vault struct {
+// secretReader reads the Secrets and ConfigMaps of one namespace for one request.
+type secretReader struct {
 	keys      Keys
 	namespace string
 }
 
-func (v vault) secret(ctx context.Context, name string) (*corev1.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
+func (v secretReader) secret(ctx context.Context, name string) (*corev1.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyReadTimeout)
 	defer cancel()
 	s, err := v.keys.Secret(ctx, types.NamespacedName{Namespace: v.namespace, Name: name})
 	return s, missing(err, "Secret", name)
 }
 
-func (v vault) configMap(ctx context.Context, name string) (*corev1.ConfigMap, error) {
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
+func (v secretReader) configMap(ctx context.Context, name string) (*corev1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeout(ctx, keyReadTimeout)
 	defer cancel()
 	m, err := v.keys.ConfigMap(ctx, types.NamespacedName{Namespace: v.namespace, Name: name})
 	return m, missing(err, "ConfigMap", name)
@@ -78,15 +78,15 @@ func missing(err error, kind, name string) error {
 	return fmt.Errorf("reading %s %q: %w", kind, name, err)
 }
 
-// header is a header whose value is secret, and where it may be sent.
+// header is a header from a Secret, and the hosts that it may be sent to.
 type header struct {
 	name, value string
-	// secret is the name of the Secret, hosts the list in its annotation.
+	// secret is the name of the Secret, and hosts its annotation.
 	secret, hosts string
 }
 
-// headers reads the headers that come from Secrets.
-func (v vault) headers(ctx context.Context, from []v1alpha1.HeaderFrom) ([]header, error) {
+// headers reads the headers from Secrets.
+func (v secretReader) headers(ctx context.Context, from []v1alpha1.HeaderFrom) ([]header, error) {
 	var list []header
 	read := map[string]*corev1.Secret{}
 	for _, f := range from {
@@ -112,7 +112,7 @@ const maxSecretHeader = 8 << 10
 
 func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	ref := f.SecretKeyRef
-	// Most files of tokens end in a line break that is no part of the token.
+	// Most token files end with a line break that is not part of the token.
 	value := strings.TrimRight(string(s.Data[ref.Key]), "\r\n")
 	switch {
 	case value == "":
@@ -133,12 +133,12 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	}, nil
 }
 
-// allow returns why the value may not be sent with a request. What the request calls itself counts as much as where it goes: behind one
-// address there may be hosts of several owners, told apart by the Host header or by the name in the TLS handshake.
+// allow returns why the value may not be sent with a request. The Host header and the TLS server name have to be allowed too, because one
+// address may serve hosts of several owners.
 func (h header) allow(req *http.Request, serverName string) error {
 	to := authority(req.URL)
 	_, port := split(to)
-	called := []string{to}
+	names := []string{to}
 	for _, alias := range []string{req.Host, serverName} {
 		if alias == "" || strings.EqualFold(alias, req.URL.Host) || strings.EqualFold(alias, req.URL.Hostname()) {
 			continue
@@ -146,9 +146,9 @@ func (h header) allow(req *http.Request, serverName string) error {
 		if name, own := split(alias); own == "" {
 			alias = net.JoinHostPort(name, port)
 		}
-		called = append(called, alias)
+		names = append(names, alias)
 	}
-	for _, host := range called {
+	for _, host := range names {
 		if !permitted(h.hosts, req.URL.Scheme, host) {
 			return h.refuse(req.URL.Scheme, host)
 		}
@@ -179,15 +179,15 @@ func MaySend(s *corev1.Secret, to *url.URL) error {
 	return nil
 }
 
-// authority is the host of a URL with its port.
+// authority returns the host of a URL with its port.
 func authority(u *url.URL) string {
 	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// permitted reports whether an annotation allows a host and port. An entry without a port is for all ports; one that begins with "*." is
-// for every name that has one label in its place. Without TLS only an entry http://host:port counts: that a Secret goes out in clear
-// text is for its owner to decide, not for whoever writes the URL.
+// permitted reports whether an annotation allows a host and port. An entry without a port allows all ports; one that begins with "*."
+// allows every name with one label in its place. Without TLS, only an entry http://host:port counts, because the owner of a Secret, and
+// not the author of the URL, decides whether it is sent in clear text.
 func permitted(annotation, scheme, host string) bool {
 	name, port := split(host)
 	for entry := range strings.SplitSeq(strings.ToLower(annotation), ",") {
@@ -212,7 +212,7 @@ func belongs(name, suffix string) bool {
 	return ok && err != nil && label != "" && rest == suffix
 }
 
-// split takes host and port apart, and brings the host to one spelling.
+// split returns the normalized host and the port.
 func split(host string) (name, port string) {
 	switch {
 	case strings.HasPrefix(host, "["):
@@ -226,14 +226,14 @@ func split(host string) (name, port string) {
 	return strings.TrimSuffix(strings.ToLower(name), "."), port
 }
 
-// validName reports whether a name can stand in a request as that of a header.
+// validName reports whether a text is a valid name of a header.
 func validName(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool {
 		return r >= 0x7f || r <= ' ' || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
 	}) < 0
 }
 
-// validValue reports whether a value can stand in a request as that of a header.
+// validValue reports whether a text is a valid value of a header.
 func validValue(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
@@ -241,8 +241,8 @@ func validValue(s string) bool {
 // maxAuthorities is the maximum size of a certificate bundle, in bytes. The public authorities of Mozilla take about 220 KiB.
 const maxAuthorities = 256 << 10
 
-// authorities reads the certificates that a server may be signed by, as PEM. There are none if the system's are to be used.
-func (v vault) authorities(ctx context.Context, from *v1alpha1.CAFrom) (pem []byte, err error) {
+// authorities reads the certificate authorities of a server as PEM; nil for those of the system.
+func (v secretReader) authorities(ctx context.Context, from *v1alpha1.CAFrom) (pem []byte, err error) {
 	switch {
 	case from == nil:
 		return nil, nil

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// Policy says which addresses may be called. The zero value allows all but those that lead to this machine, to its link or to a
-// metadata service; private networks are allowed, since that is where the services of a cluster are.
+// Policy selects the addresses that may be dialled. The zero value denies those that lead to this machine, to its link or to a metadata
+// service. It allows private networks, because the services of a cluster are there.
 type Policy struct {
-	// AllowNetworks may be called although they are refused by default.
+	// AllowNetworks are allowed although they are denied by default.
 	AllowNetworks []netip.Prefix
-	// RefuseNetworks may not be called. Where an address is in both lists, the narrower network decides.
+	// RefuseNetworks are denied. If an address is in both lists, the narrower network decides.
 	RefuseNetworks []netip.Prefix
 }
 
-// ParseNetworks reads a list of networks with commas between them. A single address is a network of its own.
+// ParseNetworks parses a comma-separated list of networks and addresses.
 func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for entry := range strings.SplitSeq(list, ",") {
@@ -39,13 +39,13 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// kind is why an address is refused by default.
+// kind is a kind of addresses that are denied by default.
 type kind struct {
 	name     string
 	networks []netip.Prefix
 }
 
-// refused lists what is refused by default. The first that fits names the reason.
+// refused lists the kinds that are denied by default. The first match is the reason.
 var refused = []kind{
 	{"unspecified", networks("0.0.0.0/8", "::/128")},
 	{"loopback", networks("127.0.0.0/8", "::1/128")},
@@ -55,7 +55,7 @@ var refused = []kind{
 	{"multicast", networks("224.0.0.0/4", "ff00::/8")},
 	{"broadcast", networks("255.255.255.255/32")},
 	{"reserved", networks("240.0.0.0/4")},
-	// Each network chooses for itself where in these the IPv4 address stands, so nobody can tell where they lead.
+	// The position of the IPv4 address in these depends on the network, so their destination is unknown.
 	{"translated", networks("64:ff9b:1::/48")},
 }
 
@@ -67,19 +67,19 @@ func networks(list ...string) []netip.Prefix {
 	return all
 }
 
-// Check returns why an address may not be called. The error is a *RefusedError.
+// Check returns an error if an address may not be dialled. The error is a *RefusedError.
 func (p Policy) Check(addr netip.Addr) error {
 	addr = addr.WithZone("")
 	if !addr.IsValid() {
 		return &RefusedError{"an address that is none may not be called"}
 	}
-	for _, leads := range destinations(addr) {
-		why, final := p.judge(leads)
+	for _, destination := range destinations(addr) {
+		why, final := p.refusal(destination)
 		if why == "" {
 			continue
 		}
-		if leads != addr.Unmap() {
-			why = "leads to " + leads.String() + ", " + why
+		if destination != addr.Unmap() {
+			why = "leads to " + destination.String() + ", " + why
 		}
 		message := fmt.Sprintf("address %s may not be called (%s)", addr.Unmap(), why)
 		if !final {
@@ -90,8 +90,8 @@ func (p Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
-// judge returns why an address is refused, and whether the operator has said so.
-func (p Policy) judge(addr netip.Addr) (why string, final bool) {
+// refusal returns why an address is denied, and whether the operator denies it.
+func (p Policy) refusal(addr netip.Addr) (why string, final bool) {
 	allowed, denied := narrowest(p.AllowNetworks, addr), narrowest(p.RefuseNetworks, addr)
 	switch {
 	case denied >= 0 && denied >= allowed:
@@ -107,7 +107,7 @@ func (p Policy) judge(addr netip.Addr) (why string, final bool) {
 	return "", false
 }
 
-// narrowest is the length of the longest prefix that contains the address, -1 if none does.
+// narrowest returns the length of the longest prefix that contains the address; -1 if none does.
 func narrowest(list []netip.Prefix, addr netip.Addr) int {
 	longest := -1
 	for _, n := range list {
@@ -122,24 +122,24 @@ func narrowest(list []netip.Prefix, addr netip.Addr) int {
 	return longest
 }
 
-// tunnel is a way of writing an IPv4 address as an IPv6 address that routers and translators know.
+// tunnel is a standard form of an IPv6 address that contains an IPv4 address.
 type tunnel struct {
 	prefix netip.Prefix
-	// at is where the IPv4 address stands, and flipped whether its bits are inverted.
-	at      int
-	flipped bool
+	// at is the position of the IPv4 address, and inverted is set if its bits are inverted.
+	at       int
+	inverted bool
 }
 
 var tunnels = []tunnel{
-	{prefix: netip.MustParsePrefix("::/96"), at: 12},                    // IPv4-compatible
-	{prefix: netip.MustParsePrefix("::ffff:0:0:0/96"), at: 12},          // IPv4-translated
-	{prefix: netip.MustParsePrefix("64:ff9b::/96"), at: 12},             // NAT64
-	{prefix: netip.MustParsePrefix("2002::/16"), at: 2},                 // 6to4
-	{prefix: netip.MustParsePrefix("2001::/32"), at: 4},                 // Teredo, its server
-	{prefix: netip.MustParsePrefix("2001::/32"), at: 12, flipped: true}, // Teredo, its client
+	{prefix: netip.MustParsePrefix("::/96"), at: 12},                     // IPv4-compatible
+	{prefix: netip.MustParsePrefix("::ffff:0:0:0/96"), at: 12},           // IPv4-translated
+	{prefix: netip.MustParsePrefix("64:ff9b::/96"), at: 12},              // NAT64
+	{prefix: netip.MustParsePrefix("2002::/16"), at: 2},                  // 6to4
+	{prefix: netip.MustParsePrefix("2001::/32"), at: 4},                  // Teredo, its server
+	{prefix: netip.MustParsePrefix("2001::/32"), at: 12, inverted: true}, // Teredo, its client
 }
 
-// destinations are the address itself and every IPv4 address that it may be delivered to.
+// destinations returns the address and every IPv4 address that it may lead to.
 func destinations(addr netip.Addr) []netip.Addr {
 	addr = addr.Unmap()
 	list := []netip.Addr{addr}
@@ -153,7 +153,7 @@ func destinations(addr netip.Addr) []netip.Addr {
 		}
 		inner := [4]byte(bytes[t.at : t.at+4])
 		for i := range inner {
-			if t.flipped {
+			if t.inverted {
 				inner[i] ^= 0xff
 			}
 		}
@@ -166,12 +166,12 @@ func destinations(addr netip.Addr) []netip.Addr {
 	return list
 }
 
-// Dialer dials the addresses that the policy allows. It judges an address after the name was looked up, each time it is dialled.
+// Dialer returns a dialer for the addresses that the policy allows. It checks each address after its name was resolved.
 func (p Policy) Dialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{Timeout: timeout, ControlContext: p.control}
 }
 
-// control judges an address that is about to be dialled.
+// control checks an address before it is dialled.
 func (p Policy) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	dialled, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -199,7 +199,7 @@ func TestShort(t *testing.T) {
 		10 * time.Second: "10s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", time.Hour + time.Second: "1h0m1s", 100 * time.Minute: "1h40m",
 		20 * time.Second: "20s", 10 * time.Minute: "10m", 300 * time.Millisecond: "300ms",
 	} {
-		if got := short(d); got != want {
+		if got := formatDuration(d); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 
 const (
 	redacted = "[redacted]"
-	// shortestSecret is the length from which a value is taken for a secret: a shorter one is part of too many words.
-	shortestSecret = 4
+	// minSecret is the minimum length of a redacted value, because shorter ones are part of too many words.
+	minSecret = 4
 )
 
 var (
@@ -22,20 +22,20 @@ var (
 	query    = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s?#"'<>]*)[?#][^\s"'<>]*`)
 )
 
-// Redactor takes secrets out of texts. The zero value knows none, and takes out what URLs carry beside host and path.
+// Redactor removes secrets from texts. The zero value removes only the user, the query and the fragment of URLs.
 type Redactor struct {
 	replacer *strings.Replacer
 }
 
-// NewRedactor takes out these values, as they are and in the forms that they are sent and quoted in.
+// NewRedactor returns a Redactor that removes values, also in the encodings in which they are sent and quoted.
 func NewRedactor(values ...string) *Redactor {
 	var forms []string
 	for _, v := range values {
-		if len(strings.TrimSpace(v)) >= shortestSecret {
+		if len(strings.TrimSpace(v)) >= minSecret {
 			forms = append(forms, spellings(v)...)
 		}
 	}
-	// Of two forms that begin at the same place the longer one has to go, or its end would stay.
+	// The longer of two forms comes first, because otherwise its end would stay.
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
 	var pairs []string
 	for _, f := range slices.Compact(forms) {
@@ -44,7 +44,7 @@ func NewRedactor(values ...string) *Redactor {
 	return &Redactor{replacer: strings.NewReplacer(pairs...)}
 }
 
-// spellings are the forms in which a value may turn up in a text.
+// spellings returns the encodings in which a value may appear in a text.
 func spellings(v string) []string {
 	raw := []byte(v)
 	forms := []string{
@@ -56,10 +56,10 @@ func spellings(v string) []string {
 	if quoted, err := json.Marshal(v); err == nil {
 		forms = append(forms, string(quoted[1:len(quoted)-1]))
 	}
-	return slices.DeleteFunc(forms, func(f string) bool { return len(f) < shortestSecret })
+	return slices.DeleteFunc(forms, func(f string) bool { return len(f) < minSecret })
 }
 
-// Text is the text without secrets, and without user, query and fragment of the URLs in it.
+// Text returns the text without secrets, and without the user, the query and the fragment of URLs.
 func (r *Redactor) Text(s string) string {
 	if r.replacer != nil {
 		s = r.replacer.Replace(s)
@@ -68,17 +68,17 @@ func (r *Redactor) Text(s string) string {
 	return query.ReplaceAllString(s, "$1")
 }
 
-// String keeps a Redactor from being printed with what it knows.
+// String keeps the values from being printed.
 func (r *Redactor) String() string { return "Redactor" }
 
 // GoString is String.
 func (r *Redactor) GoString() string { return r.String() }
 
-// error redacts what a person will read of an error of this package.
+// error redacts the text of an error of this package.
 func (r *Redactor) error(err error) error {
 	switch e := err.(type) { //nolint:errorlint // they come from explain, which wraps nothing
-	case *NoAnswerError:
-		return &NoAnswerError{r.Text(e.message)}
+	case *NoResponseError:
+		return &NoResponseError{r.Text(e.message)}
 	case *RefusedError:
 		return &RefusedError{r.Text(e.message)}
 	}

@@ -120,7 +120,7 @@ func TestForms(t *testing.T) {
 		_, err := client.Do(t.Context(), "demo", v1alpha1.HTTPRequest{URL: raw}, 5*time.Second)
 		var (
 			refusal *RefusedError
-			failure *NoAnswerError
+			failure *NoResponseError
 		)
 		switch {
 		case errors.As(err, &refusal):
@@ -183,23 +183,23 @@ func TestRebinding(t *testing.T) {
 		return []netip.Addr{addr[private]}
 	})
 	client := New(Options{Keys: &outboundtest.Keys{}, Resolver: resolver, Policy: Policy{AllowNetworks: []netip.Prefix{netip.PrefixFrom(addr[public], 32)}}})
-	ask := func(url string, follow bool) string {
+	get := func(url string, follow bool) string {
 		_, err := client.Do(t.Context(), "demo", v1alpha1.HTTPRequest{URL: fmt.Sprintf(url, port), FollowRedirects: follow}, 5*time.Second)
 		return message(err)
 	}
 	const refused = "address 127.0.0.1 may not be called (loopback); allow it with --allow-networks"
-	if got := ask("http://rebind.example:%s/", false); got != "" {
+	if got := get("http://rebind.example:%s/", false); got != "" {
 		t.Errorf("first: %s", got)
 	}
-	if got := ask("http://rebind.example:%s/", false); got != refused {
+	if got := get("http://rebind.example:%s/", false); got != refused {
 		t.Errorf("second: got %q, want %q", got, refused)
 	}
 	lookups.Store(0)
-	if got := ask("http://rebind2.example:%s/moved", true); got != refused {
+	if got := get("http://rebind2.example:%s/moved", true); got != refused {
 		t.Errorf("redirected to itself: got %q, want %q", got, refused)
 	}
 	outside.Close()
-	if got := ask("http://both.example:%s/", false); got == "" {
+	if got := get("http://both.example:%s/", false); got == "" {
 		t.Error("fell back from a public address to a private one")
 	}
 	if n := privateHits.Load(); n != 0 {

@@ -24,12 +24,12 @@ const (
 	// maxIdle and maxIdlePerHost limit the idle connections of one transport, and maxIdleTime how long they stay open.
 	maxIdle, maxIdlePerHost = 8, 2
 	maxIdleTime             = 45 * time.Second
-	// dialTime ends what nothing else ends.
-	dialTime   = time.Minute
-	maxHeaders = 64 << 10
+	// dialTimeout is the longest time to establish a connection.
+	dialTimeout = time.Minute
+	maxHeaders  = 64 << 10
 )
 
-// security is how the other side of a connection has to prove itself.
+// security configures the verification of a server.
 type security struct {
 	authorities []byte
 	serverName  string
@@ -40,8 +40,8 @@ func (s security) size() int { return 1 + len(s.authorities)>>15 }
 
 // transportKey identifies a transport. Requests of one namespace with the same key share connections.
 type transportKey struct {
-	security [sha256.Size]byte
-	kept     bool
+	security  [sha256.Size]byte
+	keepAlive bool
 }
 
 // transports caches transports by namespace.
@@ -53,7 +53,7 @@ type transports struct {
 }
 
 func newTransports(policy Policy, resolver *net.Resolver) *transports {
-	dialer := policy.Dialer(dialTime)
+	dialer := policy.Dialer(dialTimeout)
 	dialer.Resolver = resolver
 	return &transports{
 		dialer: dialer,
@@ -62,18 +62,18 @@ func newTransports(policy Policy, resolver *net.Resolver) *transports {
 	}
 }
 
-// get returns the transport for a namespace. Only that of an API client keeps connections: a check that did would go on asking the
-// pods that were there before the release, for as long as these are left running.
-func (t *transports) get(namespace string, s security, kept bool) (*http.Transport, error) {
+// get returns the transport for a namespace. Only that of an API client keeps connections alive. A check that did would continue to reach
+// the pods of the previous release.
+func (t *transports) get(namespace string, s security, keepAlive bool) (*http.Transport, error) {
 	hash := sha256.New()
 	hash.Write([]byte(s.serverName + "\x00"))
 	hash.Write(s.authorities)
-	key := transportKey{security: [sha256.Size]byte(hash.Sum(nil)), kept: kept}
+	key := transportKey{security: [sha256.Size]byte(hash.Sum(nil)), keepAlive: keepAlive}
 	if transport, ok := t.cache.Get(namespace, key); ok {
 		return transport, nil
 	}
 	// Made without the lock: parsing a large certificate bundle must not delay the requests of other namespaces.
-	transport, err := t.make(s, kept)
+	transport, err := t.make(s, keepAlive)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (t *transports) get(namespace string, s security, kept bool) (*http.Transpo
 	return transport, nil
 }
 
-func (t *transports) make(s security, kept bool) (*http.Transport, error) {
+func (t *transports) make(s security, keepAlive bool) (*http.Transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: s.serverName}
 	if s.authorities != nil {
 		var err error
@@ -94,18 +94,18 @@ func (t *transports) make(s security, kept bool) (*http.Transport, error) {
 			return nil, err
 		}
 	}
-	// With HTTP/2 a connection outlives the requests that time out on it, and so one that leads nowhere would be tried again.
+	// With HTTP/2, a broken connection would be used again after a timeout.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:       nil, // whoever sets the environment of the controller does not know whom it will call
+		Proxy:       nil, // the environment of the controller must not redirect the requests of users
 		DialContext: t.dial,
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return t.dialTLS(ctx, config, network, addr)
 		},
 		Protocols:              &protocols,
-		DisableKeepAlives:      !kept,
-		DisableCompression:     true, // what is small on the wire should not be large here
+		DisableKeepAlives:      !keepAlive,
+		DisableCompression:     true, // a small response must not become large in memory
 		MaxIdleConns:           maxIdle,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        maxIdleTime,
@@ -168,11 +168,11 @@ func (c *certificatePools) forget(key [sha256.Size]byte) {
 	}
 }
 
-// requestKey is where a request hands its own context on to the dialling.
+// requestKey is the context key of the context of a request.
 type requestKey struct{}
 
-// dialContext ends when the request does that asked for the connection. The transport itself would go on dialling, for a later
-// request to use, and so collect attempts to reach a host that never answers.
+// dialContext returns the context of the request that needs a connection. By default, a transport continues to dial for later requests,
+// and would collect attempts to reach a host that never responds.
 func dialContext(ctx context.Context) context.Context {
 	if request, ok := ctx.Value(requestKey{}).(context.Context); ok {
 		return request

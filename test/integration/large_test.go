@@ -71,7 +71,7 @@ func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 	app := w.Kustomization("app", map[string]string{"VERSION": "app"})
 	w.Policy("app", "1.0.0")
 	ro := w.Rollout("app")
-	const message = "its inventory has 5001 objects, and at most 5000 are judged: split it"
+	const message = "its inventory has 5001 objects, and at most 5000 are evaluated: split it"
 	awaitMessage(w, w.Check("app", v1alpha1.HealthClassKustomization, app.Name), message)
 	w.Await(ro, "waits for the workloads", func() error {
 		if len(ro.Status.Targets) != 1 || ro.Status.Targets[0].Applied || !strings.Contains(ro.Status.Targets[0].Message, message) {
@@ -89,8 +89,8 @@ func TestLargeInventoriesHoldTheRelease(t *testing.T) {
 	w.Kustomization("holder", nil)
 	w.Apply("holder", env.Inventory("v1", w.Namespace+"_bomb_kustomize.toolkit.fluxcd.io_Kustomization"))
 	awaitMessage(w, w.Check("holder", v1alpha1.HealthClassKustomization, "holder"),
-		"Kustomization "+w.Namespace+"/bomb cannot be judged: it holds more than 50000 objects and lists")
-	awaitMessage(w, w.Check("bomb", v1alpha1.HealthClassKustomization, "bomb"), "Kustomization bomb cannot be judged: it holds more than 50000 objects and lists")
+		"Kustomization "+w.Namespace+"/bomb cannot be evaluated: it holds more than 50000 objects and lists")
+	awaitMessage(w, w.Check("bomb", v1alpha1.HealthClassKustomization, "bomb"), "Kustomization bomb cannot be evaluated: it holds more than 50000 objects and lists")
 }
 
 // TestLargeJobTemplateIsNotRun: the template is not even cached.

@@ -51,7 +51,7 @@ func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) m
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, list[bad].Reason, list[bad].Message
 	}
 	if g.Spec.HTTP != nil {
-		c.Message += outbound.Shortened("spec.http.timeout", g.Spec.HTTP.Timeout)
+		c.Message += outbound.TimeoutNote("spec.http.timeout", g.Spec.HTTP.Timeout)
 	}
 	return c
 }

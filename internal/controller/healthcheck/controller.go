@@ -26,33 +26,33 @@ import (
 )
 
 const (
-	// Workers is how many probes of checks that call out there are at once, and share how many of one namespace. Most of a probe is
-	// waiting, and a source that never answers must not keep those of others from being asked.
+	// Workers is how many probes of external checks run at the same time, and share how many of one namespace. Probes mostly wait, and a
+	// source that never responds must not delay others.
 	Workers = 256
 	share   = 32
-	// insideWorkers and insideShare are the same for checks that read the cluster only, which wait for no other.
-	insideWorkers = 64
-	insideShare   = 16
+	// clusterWorkers and clusterShare are the same for checks that read from the cluster only.
+	clusterWorkers = 64
+	clusterShare   = 16
 )
 
-// Class is a class of checks that Kuberik answers for.
+// Class is a class of checks that Kuberik evaluates.
 type Class struct {
 	health.Traits
-	// Checker that asks.
+	// Checker of the class.
 	Checker health.Checker
 }
 
 // Options of the controller.
 type Options struct {
-	// Classes that Kuberik answers for.
+	// Classes that Kuberik evaluates.
 	Classes map[string]Class
 	// CrossNamespaces lets Rollouts select checks of other namespaces that share theirs.
 	CrossNamespaces bool
-	// Budget of the expressions of each namespace. Default: one of its own.
+	// Budget of the expressions of each namespace. Defaults to a new one.
 	Budget *fair.Budget
 }
 
-// Controller keeps the status of HealthChecks.
+// Controller reconciles HealthChecks.
 type Controller struct {
 	client  client.Client
 	cross   bool
@@ -60,22 +60,22 @@ type Controller struct {
 	clock   clock.PassiveClock
 	streaks *streaks
 	budget  *fair.Budget
-	// probes are the reconciles that are under way.
+	// probes are the active reconciles.
 	probes kube.ActiveReconciles
 	// messages limits writes that change messages only.
 	messages kube.Messages
-	// awake runs while the process does.
-	awake *observed.Clock
+	// processClock shows whether the process was stopped.
+	processClock *observed.Clock
 }
 
-// New makes the controller.
+// New returns a Controller.
 func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 	if o.Budget == nil {
 		o.Budget = &fair.Budget{}
 	}
 	return &Controller{
 		client: c, classes: o.Classes, cross: o.CrossNamespaces, clock: clk, streaks: newStreaks(), budget: o.Budget,
-		awake: observed.NewClock(stoodStill),
+		processClock: observed.NewClock(maxGap),
 	}
 }
 
@@ -85,45 +85,44 @@ func New(c client.Client, clk clock.PassiveClock, o Options) *Controller {
 //+kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch
 //+kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
 
-// Register adds two controllers to a manager: one for the checks that call out, and one for all others.
+// Register adds two controllers to a manager: one for external checks, and one for all others.
 func (c *Controller) Register(mgr ctrl.Manager) error {
-	if err := mgr.Add(manager.RunnableFunc(c.stayAwake)); err != nil {
+	if err := mgr.Add(manager.RunnableFunc(c.runProcessClock)); err != nil {
 		return err
 	}
-	calling := ctrl.NewControllerManagedBy(mgr).
+	externalChecks := ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck-outside").
 		WithOptions(kube.FairOptions(Workers, share))
-	if err := c.complete(mgr, calling, true); err != nil {
+	if err := c.complete(mgr, externalChecks, true); err != nil {
 		return err
 	}
-	reading := ctrl.NewControllerManagedBy(mgr).
+	clusterChecks := ctrl.NewControllerManagedBy(mgr).
 		Named("healthcheck").
 		Owns(&batchv1.Job{}).
-		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.ofKustomization)).
-		WithOptions(kube.FairOptions(insideWorkers, insideShare))
-	return c.complete(mgr, reading, false)
+		Watches(flux.NewKustomization(), handler.EnqueueRequestsFromMapFunc(c.requestsForKustomization)).
+		WithOptions(kube.FairOptions(clusterWorkers, clusterShare))
+	return c.complete(mgr, clusterChecks, false)
 }
 
-// complete adds what the two controllers have in common. Each leaves the checks of the other alone. A check whose class is changed is one
-// of the other's from then on.
-func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, outside bool) error {
-	mine := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].External == outside }
+// complete builds one of the two controllers. Each ignores the checks of the other.
+func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, external bool) error {
+	handles := func(check *v1alpha1.HealthCheck) bool { return c.classes[health.Class(check)].External == external }
 	return b.
-		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.ObjectsMatching(mine))).
+		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.ObjectsMatching(handles))).
 		Watches(&v1alpha1.HealthCheck{}, &c.probes).
 		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
-			return c.ofRollout(ctx, ro, mine)
+			return c.requestsForRollout(ctx, ro, handles)
 		})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.HealthCheck](
 			func(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
-				if !mine(check) {
+				if !handles(check) {
 					return ctrl.Result{}, nil
 				}
 				return c.Reconcile(ctx, check)
 			})))
 }
 
-// Reconcile brings the status of one check up to date.
+// Reconcile evaluates one check.
 func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
 	if !check.DeletionTimestamp.IsZero() {
 		c.streaks.forget(check)
@@ -147,36 +146,36 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	ctx, end := c.probes.Begin(ctx, check)
 	defer end()
 	gaps := c.gaps()
-	report, hard, err := c.probe(ctx, kind.Checker, health.Subject{Now: now, Check: check, Release: subject(check, releases)})
+	report, expensive, err := c.probe(ctx, kind.Checker, health.CheckInput{Now: now, Check: check, Release: releaseToCheck(check, releases)})
 	switch {
 	case ctx.Err() != nil:
-		return ctrl.Result{}, nil // what was asked is not what is wanted any more
+		return ctrl.Result{}, nil // the check or the deployment has changed
 	case c.gaps() != gaps:
-		return kube.Finish(again, nil) // what timed out may have been answered while the process stood still
+		return kube.Finish(retryDelay, nil) // a timeout may have passed while the process was stopped
 	}
-	c.streaks.stoodStill(gaps)
+	c.streaks.setGaps(gaps)
 	if err != nil {
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}
-	verdict := c.judge(kind, check, releases, report)
+	verdict := c.evaluate(kind, check, releases, report)
 	if err := c.write(ctx, check, verdict, kind.Binding == health.ByRevision); err != nil {
 		return kube.Finish(0, err)
 	}
-	return kube.Finish(spread(c.streaks.pause(check, report, hard, c.clock.Now())), nil)
+	return kube.Finish(spread(c.streaks.pause(check, report, expensive, c.clock.Now())), nil)
 }
 
-// judge says what a probe amounts to, and for which deployments.
-func (c *Controller) judge(kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report) verdict {
+// evaluate returns the result of a probe, and the deployments that it is for.
+func (c *Controller) evaluate(kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report) verdict {
 	if !kind.PerDeployment {
-		return c.streaks.judge(check, releases, r, c.clock.Now())
+		return c.streaks.count(check, releases, r, c.clock.Now())
 	}
 	once := check.DeepCopy()
 	once.Spec.FailureThreshold, once.Spec.SuccessThreshold = 1, 1
 	var about []health.Release
-	if s := subject(check, releases); s.Token != "" {
+	if s := releaseToCheck(check, releases); s.Token != "" {
 		about = append(about, s)
 	}
-	v := c.streaks.judge(once, about, r, c.clock.Now())
+	v := c.streaks.count(once, about, r, c.clock.Now())
 	for _, d := range deployments(check, releases) {
 		if slices.Contains(check.Status.Deployments, d) && !slices.Contains(v.About, d) {
 			v.About = append(v.About, d)
@@ -185,11 +184,11 @@ func (c *Controller) judge(kind Class, check *v1alpha1.HealthCheck, releases []h
 	return v
 }
 
-// probe asks, for as long as the check allows. A source that does not answer in time is one that could not be asked. It is hard on the
-// controller if it took all that time, or if its expression took more steps than one may.
-func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.Subject) (report health.Report, hard bool, err error) {
+// probe runs a check within its timeout. It reports that the probe was expensive if it took the whole timeout, or if an expression
+// exceeded its cost limit.
+func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.CheckInput) (report health.Report, expensive bool, err error) {
 	timeout := outbound.Timeout(s.Check.Spec.Timeout)
-	ctx, cancel := context.WithTimeout(ctx, timeout+grace)
+	ctx, cancel := context.WithTimeout(ctx, timeout+timeoutGrace)
 	defer cancel()
 	var meter fair.Meter
 	report, err = checker.Check(fair.WithMeter(ctx, &meter), s)
@@ -197,15 +196,14 @@ func (c *Controller) probe(ctx context.Context, checker health.Checker, s health
 	return report, c.clock.Since(s.Now) >= timeout || errors.Is(err, expr.ErrCost), err
 }
 
-// interval is how long to wait before the check is asked again. One that has no verdict yet is asked sooner, where asking costs nobody
-// outside the cluster anything.
+// interval returns the time until the next probe. It is shorter for a pending check that reads from the cluster only.
 func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	every := duration(check.Spec.Interval, defaultInterval)
 	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
-		every = max(d, shortest)
+		every = max(d, minInterval)
 	}
 	if t, ours := health.TraitsOf(check); report.State == v1alpha1.HealthPending && ours && !t.External {
-		return min(every, eager)
+		return min(every, pendingInterval)
 	}
 	return every
 }

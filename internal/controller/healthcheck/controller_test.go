@@ -100,7 +100,7 @@ func newWorld(tb testing.TB) *world {
 // unable cannot ask.
 type unable struct{}
 
-func (unable) Check(context.Context, health.Subject) (health.Report, error) {
+func (unable) Check(context.Context, health.CheckInput) (health.Report, error) {
 	return health.Report{}, errors.New("Secret ns/keys does not exist")
 }
 
@@ -179,7 +179,7 @@ type slow struct {
 	besides func()
 }
 
-func (s *slow) Check(context.Context, health.Subject) (health.Report, error) {
+func (s *slow) Check(context.Context, health.CheckInput) (health.Report, error) {
 	s.clock.move(s.takes)
 	if s.besides != nil {
 		s.besides()
@@ -229,7 +229,7 @@ func TestACheckThatIsHardOnTheControllerIsProbedLessAndLess(t *testing.T) {
 // greedy takes time for its expression.
 type greedy struct{ takes time.Duration }
 
-func (g greedy) Check(ctx context.Context, _ health.Subject) (health.Report, error) {
+func (g greedy) Check(ctx context.Context, _ health.CheckInput) (health.Report, error) {
 	fair.Charge(ctx, g.takes)
 	return health.Report{State: v1alpha1.HealthHealthy, Message: "well"}, nil
 }
@@ -295,7 +295,7 @@ func TestATimeoutThatIsNotUsedIsSaid(t *testing.T) {
 // stopping stands still during a probe, as a process does that gets SIGSTOP: the time-out has passed when it goes on.
 type stopping struct{ w *world }
 
-func (s stopping) Check(context.Context, health.Subject) (health.Report, error) {
+func (s stopping) Check(context.Context, health.CheckInput) (health.Report, error) {
 	s.w.clock.move(38 * time.Second)
 	return health.Report{State: v1alpha1.HealthUnhealthy, Message: "timed out after 10s"}, nil
 }
@@ -304,15 +304,15 @@ func (s stopping) Check(context.Context, health.Subject) (health.Report, error) 
 func TestAProbeDuringWhichTheProcessStoodStillCountsForNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.awake.Observe(w.clock.Now())
+	w.processClock.Observe(w.clock.Now())
 	http := w.classes["http"]
 	w.classes["http"] = Class{Checker: stopping{w}}
 	check, result, err := w.reconcile(t.Context(), w.check(1))
-	if err != nil || result.RequeueAfter != again || check.Status.Status != "" || w.store.writes.Load() != 0 {
+	if err != nil || result.RequeueAfter != retryDelay || check.Status.Status != "" || w.store.writes.Load() != 0 {
 		t.Fatalf("%+v, %v; it is %q", result, err, check.Status.Status)
 	}
 	w.classes["http"] = http
-	w.awake.Observe(w.clock.Now())
+	w.processClock.Observe(w.clock.Now())
 	if check, _, err = w.reconcile(t.Context(), check); err != nil || check.Status.Status != v1alpha1.HealthHealthy {
 		t.Errorf("the next probe: %q, %v", check.Status.Status, err)
 	}
@@ -373,7 +373,7 @@ func (w *world) all(b *testing.B, checks []*v1alpha1.HealthCheck, probing *atomi
 // chatty answers Healthy with another message each time.
 type chatty struct{ n int }
 
-func (c *chatty) Check(context.Context, health.Subject) (health.Report, error) {
+func (c *chatty) Check(context.Context, health.CheckInput) (health.Report, error) {
 	c.n++
 	return health.Report{State: v1alpha1.HealthHealthy, Message: fmt.Sprint("answered in ", c.n, "ms")}, nil
 }

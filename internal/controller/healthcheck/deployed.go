@@ -16,12 +16,12 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// mostDeployments bounds how many deployments a check speaks for.
-const mostDeployments = 50
+// maxDeployments is how many deployments a check covers.
+const maxDeployments = 50
 
-// deployed lists what Flux has applied of the Rollouts that select a check.
+// deployed returns the applied deployments of the Rollouts that select a check.
 func (c *Controller) deployed(ctx context.Context, check *v1alpha1.HealthCheck) ([]health.Release, error) {
-	selecting, err := c.selecting(ctx, check)
+	selecting, err := c.selectingRollouts(ctx, check)
 	if err != nil {
 		return nil, err
 	}
@@ -34,15 +34,15 @@ func (c *Controller) deployed(ctx context.Context, check *v1alpha1.HealthCheck) 
 	slices.SortFunc(list, func(a, b health.Release) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Rollout, b.Rollout))
 	})
-	return list[:min(len(list), mostDeployments)], nil
+	return list[:min(len(list), maxDeployments)], nil
 }
 
-// selecting lists the Rollouts that select a check.
-func (c *Controller) selecting(ctx context.Context, check *v1alpha1.HealthCheck) ([]*v1alpha1.Rollout, error) {
+// selectingRollouts returns the Rollouts that select a check.
+func (c *Controller) selectingRollouts(ctx context.Context, check *v1alpha1.HealthCheck) ([]*v1alpha1.Rollout, error) {
 	start := c.clock.Now()
-	// Every check looks at every Rollout, whose selectors may be of any form: with thousands of both, that is the work of a whole core.
+	// Every check reads every Rollout and its selector: with thousands of both, this takes a whole core.
 	defer func() { c.budget.Spend(check.Namespace, c.clock.Since(start), c.clock.Now()) }()
-	namespace, queries, err := c.reach(ctx, check)
+	namespace, queries, err := c.rolloutQueries(ctx, check)
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +62,9 @@ func (c *Controller) selecting(ctx context.Context, check *v1alpha1.HealthCheck)
 	return found, nil
 }
 
-// reach is where the Rollouts are that may select a check, with the labels of its namespace: in that namespace, and wherever a
-// Rollout looks beyond its own.
-func (c *Controller) reach(ctx context.Context, check *v1alpha1.HealthCheck) (map[string]string, []client.ListOption, error) {
+// rolloutQueries returns the queries for the Rollouts that may select a check, and the labels of its namespace: Rollouts of that namespace,
+// and those that select checks of other namespaces.
+func (c *Controller) rolloutQueries(ctx context.Context, check *v1alpha1.HealthCheck) (map[string]string, []client.ListOption, error) {
 	queries := []client.ListOption{client.InNamespace(check.Namespace)}
 	if !c.cross {
 		return nil, queries, nil
@@ -76,7 +76,7 @@ func (c *Controller) reach(ctx context.Context, check *v1alpha1.HealthCheck) (ma
 	return ns.Labels, append(queries, client.MatchingFields{kube.ByScope: kube.CrossNamespace}), nil
 }
 
-// applied reports whether the record of a Rollout has it that Flux has applied its last deployment everywhere.
+// applied reports whether Flux has applied the newest deployment of a Rollout on every target.
 func applied(ro *v1alpha1.Rollout) bool {
 	return len(ro.Status.Targets) > 0 && !slices.ContainsFunc(ro.Status.Targets, func(t v1alpha1.TargetStatus) bool { return !t.Applied })
 }
@@ -93,9 +93,8 @@ func released(ro *v1alpha1.Rollout) health.Release {
 	return r
 }
 
-// subject is the deployment that a check is asked about: one in flight that it has not spoken about yet, else one in flight, else
-// any.
-func subject(check *v1alpha1.HealthCheck, releases []health.Release) health.Release {
+// releaseToCheck returns the deployment to check: one in flight without a result, else one in flight, else any.
+func releaseToCheck(check *v1alpha1.HealthCheck, releases []health.Release) health.Release {
 	var chosen health.Release
 	rank := -1
 	for _, r := range releases {
@@ -113,7 +112,7 @@ func subject(check *v1alpha1.HealthCheck, releases []health.Release) health.Rele
 	return chosen
 }
 
-// deployments names deployments as the status of a check does.
+// deployments returns the entries of deployments in the status of a check.
 func deployments(check *v1alpha1.HealthCheck, releases []health.Release) []v1alpha1.CheckedDeployment {
 	var list []v1alpha1.CheckedDeployment
 	for _, r := range releases {
@@ -122,12 +121,12 @@ func deployments(check *v1alpha1.HealthCheck, releases []health.Release) []v1alp
 	return list
 }
 
-// newestDeployment is the time of the newest deployment in flight, of the Rollouts that select the check and have not started to
-// bake on it.
+// newestDeployment returns the time and the Rollout of the newest deployment in flight that has not started to bake, of the Rollouts that
+// select the check.
 func (c *Controller) newestDeployment(ctx context.Context, check *v1alpha1.HealthCheck) (time.Time, string, error) {
 	var newest time.Time
 	var name string
-	selecting, err := c.selecting(ctx, check)
+	selecting, err := c.selectingRollouts(ctx, check)
 	for _, ro := range selecting {
 		if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) || ro.Status.History[0].BakeStartTime != nil {
 			continue

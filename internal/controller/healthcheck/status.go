@@ -21,7 +21,7 @@ import (
 // reasonEvaluated means that the check is evaluated. The condition Healthy has the verdict.
 const reasonEvaluated = "Evaluated"
 
-// write stores a verdict, if it says something new.
+// write stores a result, if it differs from the status.
 func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r verdict, byRevision bool) error {
 	now := metav1.NewTime(c.clock.Now().Truncate(time.Second))
 	next := check.DeepCopy()
@@ -48,12 +48,12 @@ func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r v
 	return kube.PatchStatus(ctx, c.client, check, next)
 }
 
-// conditions of a check. Healthy carries the verdict. Ready says only that the check is evaluated: a Kustomization with wait: true that applies
+// conditions returns the conditions of a check. Healthy has the verdict. Ready says only that the check is evaluated: a Kustomization with wait: true that applies
 // the check must not wait for the health that the check reports.
 func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition {
 	healthy := metav1.Condition{
 		Type: v1alpha1.ConditionHealthy, Status: metav1.ConditionUnknown, Reason: string(r.State),
-		Message: version.Clean(r.Message, 900) + outbound.Shortened("spec.timeout", check.Spec.Timeout), ObservedGeneration: check.Generation,
+		Message: version.Clean(r.Message, 900) + outbound.TimeoutNote("spec.timeout", check.Spec.Timeout), ObservedGeneration: check.Generation,
 	}
 	switch r.State {
 	case v1alpha1.HealthHealthy:
@@ -67,8 +67,8 @@ func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition
 	return []metav1.Condition{healthy, ready}
 }
 
-// await says that nobody has reported on a check of a foreign class yet, until somebody does.
-func (c *Controller) await(ctx context.Context, check *v1alpha1.HealthCheck) error {
+// awaitReport sets the message of a check of a foreign class that has no report yet.
+func (c *Controller) awaitReport(ctx context.Context, check *v1alpha1.HealthCheck) error {
 	who := "the HealthCheck names no class, and no controller has reported on it"
 	if class := health.Class(check); class != "" {
 		who = "no controller of class " + class + " has reported on it"
@@ -79,14 +79,14 @@ func (c *Controller) await(ctx context.Context, check *v1alpha1.HealthCheck) err
 	return kube.PatchStatus(ctx, c.client, check, next)
 }
 
-// reset sets a check of a foreign class back to Pending when its verdict is older than a deployment in flight that it is selected
-// for, so that its controller reports anew. The time of its last error stays: another Rollout may not have seen it yet.
+// reset sets a check of a foreign class to Pending if its result is older than a deployment in flight of a Rollout that selects it, so
+// that its controller reports again. The time of the last error stays, because another Rollout may not have seen it yet.
 func (c *Controller) reset(ctx context.Context, check *v1alpha1.HealthCheck) error {
 	switch check.Status.Status {
 	case v1alpha1.HealthPending:
 		return nil
 	case "":
-		return c.await(ctx, check)
+		return c.awaitReport(ctx, check)
 	}
 	cutoff, rollout, err := c.newestDeployment(ctx, check)
 	if err != nil || rollout == "" || check.Status.LastChangeTime != nil && !check.Status.LastChangeTime.Time.Before(cutoff) {

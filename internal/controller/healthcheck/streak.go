@@ -15,37 +15,37 @@ import (
 
 const (
 	defaultInterval = 30 * time.Second
-	shortest        = 5 * time.Second
-	// eager is how soon a check that has no verdict is asked again, where nothing tells when it will have one.
-	eager = 2 * time.Second
-	// grace is what a probe may take beyond its time-out, to say what timed out.
-	grace = time.Second
-	// jitter spreads probes by up to this share of the interval.
+	minInterval     = 5 * time.Second
+	// pendingInterval is the interval of pending checks that read from the cluster only.
+	pendingInterval = 2 * time.Second
+	// timeoutGrace is how much longer than its timeout a probe may take, to report what timed out.
+	timeoutGrace = time.Second
+	// jitter is the share of the interval by which probes vary.
 	jitter = 0.1
 	// maxStreaks is how many checks have a streak, and maxStreaksOfNamespace how many of them one namespace has.
 	maxStreaks, maxStreaksOfNamespace = 65536, 8192
 )
 
-// streaks remembers how the last probes of each check went. It may be lost: then they are counted anew.
+// streaks counts the last equal results of each check. It is lost with the process.
 type streaks struct {
 	mu   sync.Mutex
 	list *fair.Cache[types.UID, *streak]
-	// gaps is how often the process has stood still.
+	// gaps is how often the process was stopped.
 	gaps int
 }
 
-// streak is how the last probes of one check went.
+// streak counts the last equal results of one check.
 type streak struct {
 	// next is the earliest time of the next probe.
 	next       time.Time
 	generation int64
-	// about are the deployments, or the revision, that the probes were about.
+	// about and revision are the deployments, or the revision, of the probes.
 	about        []v1alpha1.CheckedDeployment
 	revision     string
 	passes, fail int32
-	// hard is how many probes in a row were hard on the controller.
-	hard int32
-	// gaps is how often the process had stood still when the last of them was made.
+	// expensive is how many probes in a row were expensive.
+	expensive int32
+	// gaps is how often the process had been stopped at the last probe.
 	gaps int
 }
 
@@ -53,7 +53,7 @@ func newStreaks() *streaks {
 	return &streaks{list: fair.NewCache[types.UID, *streak](maxStreaks, maxStreaksOfNamespace, nil)}
 }
 
-// add starts a new streak of a check. The streaks of deleted checks are evicted some time.
+// add starts a new streak of a check. Streaks of deleted checks are evicted later.
 func (s *streaks) add(check *v1alpha1.HealthCheck, k *streak) {
 	s.list.Add(check.Namespace, check.UID, k, 1)
 }
@@ -62,8 +62,8 @@ func (s *streaks) get(check *v1alpha1.HealthCheck) (*streak, bool) {
 	return s.list.Get(check.Namespace, check.UID)
 }
 
-// stoodStill notes how often the process has stood still. Probes before and after that are not in a row.
-func (s *streaks) stoodStill(gaps int) {
+// setGaps stores how often the process was stopped. Probes before and after a stop are not in a row.
+func (s *streaks) setGaps(gaps int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gaps = gaps
@@ -71,8 +71,8 @@ func (s *streaks) stoodStill(gaps int) {
 
 func (s *streaks) forget(check *v1alpha1.HealthCheck) { s.list.Remove(check.Namespace, check.UID) }
 
-// due is how long until the check has to be probed; 0 is now. Whatever may change its verdict makes it due. Checks that find a
-// revision are told by Flux when to look, and cost no request outside the cluster.
+// due returns the time until the next probe; 0 if it is due. Every change that may change the result makes it due. Checks of a revision
+// are triggered by Flux, and send no request outside of the cluster.
 func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, byRevision bool, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, by
 	case byRevision:
 		return 0
 	case !known && check.Status.ObservedGeneration == check.Generation && covers(check.Status.Deployments, about):
-		// The program has just started, with thousands of others waiting.
+		// The process has just started, and thousands of checks are due.
 		soon := wait.Jitter(time.Second, interval(check, health.Report{State: health.Normal(check.Status.Status)}).Seconds())
 		s.add(check, &streak{next: now.Add(soon), generation: check.Generation, about: about})
 		return soon
@@ -92,23 +92,23 @@ func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, by
 	return max(0, last.next.Sub(now))
 }
 
-// earliest is how long after a probe the next one may be, and spread how long after it will be if nothing happens.
+// earliest returns the shortest time between two probes, and spread a random time around the interval.
 func earliest(every time.Duration) time.Duration {
 	return time.Duration(float64(every) * (1 - jitter/2))
 }
 
 func spread(every time.Duration) time.Duration { return wait.Jitter(earliest(every), jitter) }
 
-// verdict is what the probes of a check amount to.
+// verdict is the result of a check.
 type verdict struct {
 	health.Report
-	// About are the deployments that it speaks for.
+	// About are the deployments that it covers.
 	About []v1alpha1.CheckedDeployment
 }
 
-// judge counts a probe and says what the check amounts to. A state is left only after as many probes in a row as its threshold asks
-// for, all about the same deployments.
-func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, r health.Report, now time.Time) verdict {
+// count counts a probe and returns the result of the check. The state changes only after as many probes in a row as the threshold, all of
+// them for the same deployments.
+func (s *streaks) count(check *v1alpha1.HealthCheck, releases []health.Release, r health.Report, now time.Time) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	about := deployments(check, releases)
@@ -121,7 +121,7 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 		k.passes, k.fail, k.gaps = 0, 0, s.gaps
 	}
 	k.next = now.Add(earliest(interval(check, r)))
-	r = settle(r, check.Spec.NoData)
+	r = applyNoData(r, check.Spec.NoData)
 	switch r.State {
 	case v1alpha1.HealthHealthy:
 		k.passes, k.fail = k.passes+1, 0
@@ -137,9 +137,9 @@ func (s *streaks) judge(check *v1alpha1.HealthCheck, releases []health.Release, 
 	return undecided(check, r)
 }
 
-// pause is how long after a probe the check is asked again. One that was hard on the controller, more often than it takes to be
-// Unhealthy, is asked less and less often until an answer comes, or until what it is about changes.
-func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, hard bool, now time.Time) time.Duration {
+// pause returns the time until the next probe. After more expensive probes than the failure threshold, the pause grows until a probe is
+// not expensive, or until the deployment changes.
+func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, expensive bool, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, ok := s.get(check)
@@ -147,18 +147,17 @@ func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, hard bool,
 	switch {
 	case !ok:
 		return every
-	case !hard:
-		k.hard = 0
+	case !expensive:
+		k.expensive = 0
 		return every
 	}
-	k.hard++
-	every = fair.Backoff(every, k.hard-max(1, check.Spec.FailureThreshold))
+	k.expensive++
+	every = fair.Backoff(every, k.expensive-max(1, check.Spec.FailureThreshold))
 	k.next = now.Add(earliest(every))
 	return every
 }
 
-// undecided leaves the check as it is until the threshold is reached. What it speaks for does not change either. What it was by
-// another spec, or for another revision, it is not any more.
+// undecided returns the previous result until the threshold is reached, or Pending if the spec or the revision has changed.
 func undecided(check *v1alpha1.HealthCheck, r health.Report) verdict {
 	decided := check.Status.Status == v1alpha1.HealthHealthy || check.Status.Status == v1alpha1.HealthUnhealthy
 	if !decided || check.Status.ObservedGeneration != check.Generation || r.Revision != check.Status.ObservedRevision {
@@ -172,8 +171,8 @@ func undecided(check *v1alpha1.HealthCheck, r health.Report) verdict {
 	return verdict{r, check.Status.Deployments}
 }
 
-// settle says what no data means.
-func settle(r health.Report, noData v1alpha1.NoData) health.Report {
+// applyNoData replaces the state NoData as spec.noData says.
+func applyNoData(r health.Report, noData v1alpha1.NoData) health.Report {
 	if r.State != health.NoData {
 		return r
 	}

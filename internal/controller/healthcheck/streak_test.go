@@ -114,13 +114,13 @@ func play(check *v1alpha1.HealthCheck, probes string) string {
 			s = newStreaks()
 			continue
 		case 'S':
-			s.stoodStill(s.gaps + 1)
+			s.setGaps(s.gaps + 1)
 			continue
 		}
 		r := health.Report{State: map[rune]v1alpha1.HealthState{
 			'p': v1alpha1.HealthHealthy, 'f': v1alpha1.HealthUnhealthy, 'w': v1alpha1.HealthPending, 'n': health.NoData,
 		}[p], Message: string(p), Revision: fmt.Sprint(revision)}
-		take(check, s.judge(check, []health.Release{deployed("web", fmt.Sprint(token), true)}, r, start.Add(time.Duration(i)*time.Minute)))
+		take(check, s.count(check, []health.Release{deployed("web", fmt.Sprint(token), true)}, r, start.Add(time.Duration(i)*time.Minute)))
 		got.WriteString(map[v1alpha1.HealthState]string{
 			v1alpha1.HealthHealthy: "P", v1alpha1.HealthUnhealthy: "F", v1alpha1.HealthPending: "W",
 		}[check.Status.Status])
@@ -134,11 +134,11 @@ func TestAVerdictSpeaksForANewDeploymentOnlyOnceTheThresholdIsReached(t *testing
 	old, next := deployed("web", "1", true), deployed("web", "2", true)
 	check := aCheck("http", spoken(v1alpha1.HealthHealthy, old), func(check *v1alpha1.HealthCheck) { check.Spec.SuccessThreshold = 2 })
 	s, passes := newStreaks(), health.Report{State: v1alpha1.HealthHealthy, Message: "answered 200"}
-	take(check, s.judge(check, []health.Release{next}, passes, start))
+	take(check, s.count(check, []health.Release{next}, passes, start))
 	if check.Status.Status != v1alpha1.HealthHealthy || *check.Status.Message != "as it was" || check.Status.Deployments[0].Token != "1" {
 		t.Errorf("after one pass: %+v", check.Status)
 	}
-	take(check, s.judge(check, []health.Release{next}, passes, start))
+	take(check, s.count(check, []health.Release{next}, passes, start))
 	if check.Status.Status != v1alpha1.HealthHealthy || *check.Status.Message != "answered 200" || check.Status.Deployments[0].Token != "2" {
 		t.Errorf("after two: %+v", check.Status)
 	}
@@ -156,16 +156,16 @@ func TestACheckIsDueOnItsIntervalAndWhenItsVerdictMayChange(t *testing.T) {
 		after    time.Duration
 		want     time.Duration
 	}{
-		"at once":                           {passes, nil, []health.Release{old}, 0, 28500 * time.Millisecond},
-		"in the middle":                     {passes, nil, []health.Release{old}, 10 * time.Second, 18500 * time.Millisecond},
-		"a little early":                    {passes, nil, []health.Release{old}, 28500 * time.Millisecond, 0},
-		"long after":                        {passes, nil, []health.Release{old}, time.Hour, 0},
-		"a new deployment":                  {passes, nil, []health.Release{next}, time.Second, 0},
-		"another Rollout":                   {passes, nil, []health.Release{old, other}, time.Second, 0},
-		"a Rollout is gone":                 {passes, nil, nil, time.Second, 27500 * time.Millisecond},
-		"another spec":                      {passes, func(check *v1alpha1.HealthCheck) { check.Generation++ }, []health.Release{old}, time.Second, 0},
-		"waiting asks others no sooner":     {health.Report{State: v1alpha1.HealthPending}, nil, []health.Release{old}, time.Second, 27500 * time.Millisecond},
-		"waiting for the threshold neither": {passes, func(check *v1alpha1.HealthCheck) { check.Status.Status = v1alpha1.HealthPending }, []health.Release{old}, time.Second, 27500 * time.Millisecond},
+		"at once":                                {passes, nil, []health.Release{old}, 0, 28500 * time.Millisecond},
+		"in the middle":                          {passes, nil, []health.Release{old}, 10 * time.Second, 18500 * time.Millisecond},
+		"a little early":                         {passes, nil, []health.Release{old}, 28500 * time.Millisecond, 0},
+		"long after":                             {passes, nil, []health.Release{old}, time.Hour, 0},
+		"a new deployment":                       {passes, nil, []health.Release{next}, time.Second, 0},
+		"another Rollout":                        {passes, nil, []health.Release{old, other}, time.Second, 0},
+		"a Rollout is gone":                      {passes, nil, nil, time.Second, 27500 * time.Millisecond},
+		"another spec":                           {passes, func(check *v1alpha1.HealthCheck) { check.Generation++ }, []health.Release{old}, time.Second, 0},
+		"an external check is not probed sooner": {health.Report{State: v1alpha1.HealthPending}, nil, []health.Release{old}, time.Second, 27500 * time.Millisecond},
+		"waiting for the threshold neither":      {passes, func(check *v1alpha1.HealthCheck) { check.Status.Status = v1alpha1.HealthPending }, []health.Release{old}, time.Second, 27500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +173,7 @@ func TestACheckIsDueOnItsIntervalAndWhenItsVerdictMayChange(t *testing.T) {
 			if got := s.due(check, []health.Release{old}, false, start); got != 0 {
 				t.Errorf("a check that was never probed: %s", got)
 			}
-			take(check, s.judge(check, []health.Release{old}, c.report, start))
+			take(check, s.count(check, []health.Release{old}, c.report, start))
 			if c.change != nil {
 				c.change(check)
 			}
@@ -200,11 +200,11 @@ func TestARestartSpreadsProbes(t *testing.T) {
 			t.Fatalf("waits %s", wait)
 		}
 		halves[min(1, int(wait/(16*time.Second)))]++
-		if again := s.due(check, release, false, start.Add(wait/2)); again != wait-wait/2 {
-			t.Errorf("was told to wait %s, and after half of it %s", wait, again)
+		if retryDelay := s.due(check, release, false, start.Add(wait/2)); retryDelay != wait-wait/2 {
+			t.Errorf("was told to wait %s, and after half of it %s", wait, retryDelay)
 		}
-		if again := s.due(check, release, false, start.Add(wait)); again != 0 {
-			t.Errorf("waited %s as told, and is told to wait %s more", wait, again)
+		if retryDelay := s.due(check, release, false, start.Add(wait)); retryDelay != 0 {
+			t.Errorf("waited %s as told, and is told to wait %s more", wait, retryDelay)
 		}
 	}
 	if halves[0] < 60 || halves[1] < 60 {
@@ -226,7 +226,7 @@ func TestProbesAreSpread(t *testing.T) {
 	for range 100 {
 		d := spread(30 * time.Second)
 		if d < earliest(30*time.Second) || d > 32*time.Second {
-			t.Errorf("asked again after %s", d)
+			t.Errorf("probed again after %s", d)
 		}
 		different[d] = true
 	}
@@ -241,12 +241,12 @@ func TestStreaksOfDeletedChecksAreEvicted(t *testing.T) {
 	t.Parallel()
 	s, passes := newStreaks(), health.Report{State: v1alpha1.HealthHealthy}
 	quiet := aCheck("http")
-	s.judge(quiet, nil, passes, start)
+	s.count(quiet, nil, passes, start)
 	check := aCheck("http")
 	check.Namespace = "loud"
 	for i := range 2 * maxStreaks {
 		check.UID = types.UID(fmt.Sprint(i))
-		s.judge(check, nil, passes, start.Add(time.Duration(i)*10*time.Second))
+		s.count(check, nil, passes, start.Add(time.Duration(i)*10*time.Second))
 	}
 	if size := s.list.Size(); size != maxStreaksOfNamespace+1 {
 		t.Errorf("there are %d streaks, want %d", size, maxStreaksOfNamespace+1)
@@ -308,7 +308,7 @@ func TestSubjectIsADeploymentThatWaitsForAVerdict(t *testing.T) {
 		"of an earlier deployment":  {[]health.Release{deployed("a", "0", true), b}, []health.Release{a, b}, "a"},
 		"spoken of beats not going": {[]health.Release{a}, []health.Release{done, a}, "a"},
 	} {
-		if got := subject(aCheck("http", spoken(v1alpha1.HealthHealthy, c.spoken...)), c.releases); got.Rollout != c.want {
+		if got := releaseToCheck(aCheck("http", spoken(v1alpha1.HealthHealthy, c.spoken...)), c.releases); got.Rollout != c.want {
 			t.Errorf("%s: got %q, want %q", name, got.Rollout, c.want)
 		}
 	}

@@ -13,29 +13,29 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// Indexes that the controller needs.
+// Indexes returns the indexes that the controller needs.
 func Indexes() []kube.Index {
 	return []kube.Index{kube.IndexOf(&v1alpha1.HealthCheck{}, kube.ByKustomization, func(check *v1alpha1.HealthCheck) []string {
-		if key, err := kustomization.Subject(check); err == nil && health.Class(check) == v1alpha1.HealthClassKustomization {
+		if key, err := kustomization.KeyOf(check); err == nil && health.Class(check) == v1alpha1.HealthClassKustomization {
 			return []string{key.String()}
 		}
 		return nil
 	})}
 }
 
-// ofKustomization reaches the checks that look at a Kustomization.
-func (c *Controller) ofKustomization(ctx context.Context, o client.Object) []reconcile.Request {
+// requestsForKustomization returns requests for the checks of a Kustomization.
+func (c *Controller) requestsForKustomization(ctx context.Context, o client.Object) []reconcile.Request {
 	all := func(*v1alpha1.HealthCheck) bool { return true }
 	return c.list(ctx, all, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
 }
 
-// ofRollout reaches those checks that a Rollout may select: each of its deployments asks for a verdict of its own.
-func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout, those func(*v1alpha1.HealthCheck) bool) []reconcile.Request {
+// requestsForRollout returns requests for the checks that a Rollout may select, because each deployment needs its own result.
+func (c *Controller) requestsForRollout(ctx context.Context, ro *v1alpha1.Rollout, filter func(*v1alpha1.HealthCheck) bool) []reconcile.Request {
 	if ro.Spec.HealthCheckSelector == nil || len(ro.Status.History) == 0 {
 		return nil
 	}
 	selected := func(check *v1alpha1.HealthCheck) bool {
-		return ro.Spec.HealthCheckSelector.Selector.Matches(check.Labels) && those(check)
+		return ro.Spec.HealthCheckSelector.Selector.Matches(check.Labels) && filter(check)
 	}
 	var opts []client.ListOption
 	if !c.cross || ro.Spec.HealthCheckSelector.NamespaceSelector == nil {
@@ -44,7 +44,7 @@ func (c *Controller) ofRollout(ctx context.Context, ro *v1alpha1.Rollout, those 
 	return c.list(ctx, selected, opts...)
 }
 
-func (c *Controller) list(ctx context.Context, those func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {
+func (c *Controller) list(ctx context.Context, filter func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.HealthCheckList
 	if err := c.client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "listing HealthChecks")
@@ -52,7 +52,7 @@ func (c *Controller) list(ctx context.Context, those func(*v1alpha1.HealthCheck)
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if check := &list.Items[i]; those(check) {
+		if check := &list.Items[i]; filter(check) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(check)})
 		}
 	}

@@ -254,7 +254,7 @@ func cutoff(ro *v1alpha1.Rollout) time.Time {
 
 // aboutRevision reports whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
 func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
-	key, err := kustomization.Subject(check)
+	key, err := kustomization.KeyOf(check)
 	if err != nil {
 		return false, nil //nolint:nilerr // the check itself reports what is wrong with it
 	}

@@ -7,10 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -90,27 +87,6 @@ func Tag(ctx context.Context, reference, tag string) error {
 		return fmt.Errorf("reading %q: %w", reference, err)
 	}
 	return remote.Tag(from.Context().Tag(tag), found, remote.WithContext(ctx))
-}
-
-// Folder reads the files of a folder for Manifests.
-func Folder(dir string) (map[string]string, error) {
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(dir, path)
-		files[filepath.ToSlash(relative)] = string(data)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading folder %q: %w", dir, err)
-	}
-	return files, nil
 }
 
 func push(ctx context.Context, reference string, image v1.Image, annotations map[string]string) (string, error) {

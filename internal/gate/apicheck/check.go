@@ -122,7 +122,7 @@ func isTemporary(status int) bool { return status >= 500 || status == http.Statu
 // noAnswer returns the verdict for a request without an answer, and whether to retry it.
 func noAnswer(err error) (v gate.Verdict, again bool) {
 	var (
-		noAnswer *outbound.NoAnswerError
+		noAnswer *outbound.NoResponseError
 		refused  *outbound.RefusedError
 	)
 	switch {
@@ -140,8 +140,8 @@ func closed(reason, message string) gate.Verdict {
 }
 
 // evaluate returns the verdict for an answer.
-func evaluate(ctx context.Context, success *expr.Success, a outbound.Answer, r expr.Release) gate.Verdict {
-	outcome, message, err := success.Check(ctx, expr.Answer{Status: a.Status, Headers: a.Headers, Body: a.Body, Truncated: a.Truncated}, r)
+func evaluate(ctx context.Context, success *expr.Success, a outbound.Response, r expr.Release) gate.Verdict {
+	outcome, message, err := success.Check(ctx, expr.Response(a), r)
 	switch {
 	case err != nil:
 		return closed(ReasonExpressionFailed, err.Error())

@@ -51,7 +51,7 @@ func New(objects client.Reader, out ClientFactory, keys outbound.Keys, condition
 }
 
 // Check reads the monitor, the monitors or the query of a check.
-func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+func (c *Checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
 	d := s.Check.Spec.Datadog
 	if d == nil {
 		return health.Report{}, errors.New("spec.datadog is missing")

@@ -18,7 +18,7 @@ import (
 )
 
 // check runs a check and fails the test if the report or the error contains a key.
-func (f *fake) check(s health.Subject) (health.Report, error) {
+func (f *fake) check(s health.CheckInput) (health.Report, error) {
 	f.Helper()
 	r, err := f.Check(f.Context(), s)
 	if text := fmt.Sprint(r, err); strings.Contains(text, testAPIKey) || strings.Contains(text, testAppKey) {
@@ -547,14 +547,14 @@ func TestARateLimitStopsRequests(t *testing.T) {
 	if err == nil {
 		t.Fatal("got no error, want the rate limit")
 	}
-	later := func(s health.Subject, d time.Duration) health.Subject {
+	later := func(s health.CheckInput, d time.Duration) health.CheckInput {
 		s.Now = now.Add(d)
 		return s
 	}
 	shared := subject(byID())
 	shared.Check.Namespace, shared.Check.Spec.Datadog.SecretRef.Name = "other", "keys"
 	id := int64(5)
-	for what, s := range map[string]health.Subject{
+	for what, s := range map[string]health.CheckInput{
 		"the same check": later(first, 29*time.Second), "another monitor": later(
 			subject(v1alpha1.DatadogCheck{MonitorID: &id}), 2*time.Second,
 		),

@@ -23,7 +23,7 @@ const (
 )
 
 // newContractFake returns a fake Datadog for a situation. Its responses contain the keys.
-func newContractFake(t *testing.T, d v1alpha1.DatadogCheck, s healthtest.Situation, answers map[healthtest.Situation]any) (health.Checker, health.Subject) {
+func newContractFake(t *testing.T, d v1alpha1.DatadogCheck, s healthtest.Situation, answers map[healthtest.Situation]any) (health.Checker, health.CheckInput) {
 	t.Helper()
 	f := newFake(t)
 	f.secret("shop", "datadog", canary, canary)
@@ -87,7 +87,7 @@ func TestContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			healthtest.Run(t, healthtest.Harness{
-				Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+				Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.CheckInput) {
 					t.Helper()
 					return newContractFake(t, tc.check, s, tc.answers)
 				},
@@ -129,7 +129,7 @@ func (c objectReader) Get(ctx context.Context, _ client.ObjectKey, o client.Obje
 
 func TestContractOfDatadogMonitors(t *testing.T) {
 	t.Parallel()
-	healthtest.Run(t, healthtest.Harness{Timeout: silentTimeout, Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+	healthtest.Run(t, healthtest.Harness{Timeout: silentTimeout, Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.CheckInput) {
 		t.Helper()
 		checker, subject := newContractFake(
 			t, v1alpha1.DatadogCheck{MonitorRef: &corev1.LocalObjectReference{Name: "errors"}}, s, nil,

@@ -168,12 +168,12 @@ func (f *fake) respondWithStatus(code int, headers ...string) {
 }
 
 // subject returns a subject with a check.
-func subject(d v1alpha1.DatadogCheck) health.Subject {
+func subject(d v1alpha1.DatadogCheck) health.CheckInput {
 	if d.MonitorRef == nil && d.SecretRef == nil {
 		d.SecretRef = &corev1.LocalObjectReference{Name: "datadog"}
 	}
 	class := v1alpha1.HealthClassDatadog
-	return health.Subject{Now: now, Check: &v1alpha1.HealthCheck{
+	return health.CheckInput{Now: now, Check: &v1alpha1.HealthCheck{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "check"},
 		Spec:       v1alpha1.HealthCheckSpec{Class: &class, Datadog: &d},
 	}}

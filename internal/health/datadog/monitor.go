@@ -27,7 +27,7 @@ const (
 )
 
 // monitor reads one monitor.
-func (c *Checker) monitor(ctx context.Context, s health.Subject, a account, id int64) (health.Report, error) {
+func (c *Checker) monitor(ctx context.Context, s health.CheckInput, a account, id int64) (health.Report, error) {
 	name := fmt.Sprintf("monitor %d", id)
 	got, err := c.send(ctx, a, s.Now, request{
 		queryKey:   queryKey{endpoint: "monitor", text: name, token: s.Release.Token},
@@ -55,7 +55,7 @@ func (c *Checker) monitor(ctx context.Context, s health.Subject, a account, id i
 }
 
 // monitors reads the monitors that have all tags. The report is NoData if there is none.
-func (c *Checker) monitors(ctx context.Context, s health.Subject, a account, tags []string) (health.Report, error) {
+func (c *Checker) monitors(ctx context.Context, s health.CheckInput, a account, tags []string) (health.Report, error) {
 	joined := strings.Join(slices.Compact(slices.Sorted(slices.Values(tags))), ",")
 	got, err := c.send(ctx, a, s.Now, request{
 		queryKey:   queryKey{endpoint: "monitors", text: joined, token: s.Release.Token},

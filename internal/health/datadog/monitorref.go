@@ -24,7 +24,7 @@ const maxStatusAge = 15 * time.Minute
 var MonitorKind = schema.GroupVersionKind{Group: "datadoghq.com", Version: "v1alpha1", Kind: "DatadogMonitor"}
 
 // monitorRef reads the status of a DatadogMonitor.
-func (c *Checker) monitorRef(ctx context.Context, s health.Subject, name string) (health.Report, error) {
+func (c *Checker) monitorRef(ctx context.Context, s health.CheckInput, name string) (health.Report, error) {
 	monitor := &unstructured.Unstructured{}
 	monitor.SetGroupVersionKind(MonitorKind)
 	err := c.objects.Get(ctx, types.NamespacedName{Namespace: s.Check.Namespace, Name: name}, monitor)
@@ -41,7 +41,7 @@ func (c *Checker) monitorRef(ctx context.Context, s health.Subject, name string)
 }
 
 // statusReport returns the report for the status of a DatadogMonitor.
-func statusReport(monitor *unstructured.Unstructured, s health.Subject) monitorReport {
+func statusReport(monitor *unstructured.Unstructured, s health.CheckInput) monitorReport {
 	name := "DatadogMonitor " + monitor.GetName()
 	status, _, _ := unstructured.NestedMap(monitor.Object, "status") //nolint:errcheck // an invalid field is ignored
 	updated, ok := timeField(status, "monitorStateLastUpdateTime")

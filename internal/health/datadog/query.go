@@ -37,7 +37,7 @@ type timeRange struct {
 
 // queryRange returns the time range of a query, which does not start before the deployment, and the window of the
 // check.
-func queryRange(d *v1alpha1.DatadogCheck, s health.Subject) (timeRange, time.Duration) {
+func queryRange(d *v1alpha1.DatadogCheck, s health.CheckInput) (timeRange, time.Duration) {
 	window := defaultWindow
 	if d.Window != nil {
 		if v, err := d.Window.Parse(); err == nil && v > 0 {
@@ -53,7 +53,7 @@ func queryRange(d *v1alpha1.DatadogCheck, s health.Subject) (timeRange, time.Dur
 
 // query runs the query of a check and evaluates its success expression.
 func (c *Checker) query(
-	ctx context.Context, s health.Subject, a account, d *v1alpha1.DatadogCheck,
+	ctx context.Context, s health.CheckInput, a account, d *v1alpha1.DatadogCheck,
 ) (health.Report, error) {
 	success, err := c.conditions.Compile(ctx, s.Check.Namespace, d.Success, expr.SeriesList)
 	if err != nil {

@@ -49,7 +49,7 @@ const (
 type Harness struct {
 	// Play puts the source in a situation and returns a checker for it, with its input. In the situation Silent, the timeout of
 	// the check is Timeout. It is called once for each subtest.
-	Play func(t *testing.T, s Situation) (health.Checker, health.Subject)
+	Play func(t *testing.T, s Situation) (health.Checker, health.CheckInput)
 	// Cannot maps situations that do not exist for the provider to the reason.
 	Cannot map[Situation]string
 	// Timeout is that of a check. Defaults to 1s.
@@ -76,7 +76,7 @@ func Run(t *testing.T, h Harness) {
 		{NoData, health.NoData}, {Slow, v1alpha1.HealthHealthy}, {Silent, h.Unanswered}, {Failing, h.Unanswered},
 	}
 	for _, v := range verdicts {
-		h.in(t, string(v.in), v.in, func(t *testing.T, c health.Checker, s health.Subject) {
+		h.in(t, string(v.in), v.in, func(t *testing.T, c health.Checker, s health.CheckInput) {
 			t.Helper()
 			h.says(t, c, s, v.want)
 		})
@@ -90,7 +90,7 @@ func Run(t *testing.T, h Harness) {
 	h.in(t, "many at once", Healthy, h.concurrent)
 }
 
-func (h Harness) in(t *testing.T, name string, s Situation, check func(*testing.T, health.Checker, health.Subject)) {
+func (h Harness) in(t *testing.T, name string, s Situation, check func(*testing.T, health.Checker, health.CheckInput)) {
 	t.Helper()
 	t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 		if why := h.Cannot[s]; why != "" {
@@ -102,7 +102,7 @@ func (h Harness) in(t *testing.T, name string, s Situation, check func(*testing.
 }
 
 // check runs a check once and tests what holds for every report.
-func (h Harness) check(ctx context.Context, t *testing.T, c health.Checker, s health.Subject) (health.Report, error) {
+func (h Harness) check(ctx context.Context, t *testing.T, c health.Checker, s health.CheckInput) (health.Report, error) {
 	t.Helper()
 	before := s.Check.DeepCopy()
 	report, err := c.Check(ctx, s)
@@ -119,7 +119,7 @@ func (h Harness) check(ctx context.Context, t *testing.T, c health.Checker, s he
 }
 
 // checkFields tests that a report has only the fields that a checker fills in.
-func (h Harness) checkFields(t *testing.T, s health.Subject, report health.Report) {
+func (h Harness) checkFields(t *testing.T, s health.CheckInput, report health.Report) {
 	t.Helper()
 	switch report.State {
 	case v1alpha1.HealthHealthy, v1alpha1.HealthUnhealthy, v1alpha1.HealthPending, health.NoData:
@@ -152,7 +152,7 @@ func (h Harness) checkText(t *testing.T, what, text string) {
 	}
 }
 
-func (h Harness) says(t *testing.T, c health.Checker, s health.Subject, want v1alpha1.HealthState) {
+func (h Harness) says(t *testing.T, c health.Checker, s health.CheckInput, want v1alpha1.HealthState) {
 	t.Helper()
 	report, err := h.check(t.Context(), t, c, s)
 	switch {
@@ -165,7 +165,7 @@ func (h Harness) says(t *testing.T, c health.Checker, s health.Subject, want v1a
 	}
 }
 
-func (h Harness) stable(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) stable(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	first, firstErr := h.check(t.Context(), t, c, s)
 	s.Now = s.Now.Add(time.Minute)
@@ -182,7 +182,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-func (h Harness) ends(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) ends(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	start := time.Now()
 	// The controller does not wait longer either.
@@ -197,7 +197,7 @@ func (h Harness) ends(t *testing.T, c health.Checker, s health.Subject) {
 	}
 }
 
-func (h Harness) cancelled(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) cancelled(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	long := v1alpha1.Duration("5m")
 	s.Check = s.Check.DeepCopy()
@@ -213,7 +213,7 @@ func (h Harness) cancelled(t *testing.T, c health.Checker, s health.Subject) {
 	checkUndecided(t, report, err)
 }
 
-func (h Harness) cancelledBefore(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) cancelledBefore(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -230,7 +230,7 @@ func checkUndecided(t *testing.T, report health.Report, err error) {
 	}
 }
 
-func (h Harness) claims(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) claims(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	for _, revision := range []string{"main@sha1:0001", "main@sha1:0002", ""} {
 		s.Release.Revision = revision
@@ -240,7 +240,7 @@ func (h Harness) claims(t *testing.T, c health.Checker, s health.Subject) {
 	}
 }
 
-func (h Harness) nothingDeployed(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) nothingDeployed(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	s.Release = health.Release{}
 	if report, err := h.check(t.Context(), t, c, s); err == nil && report.Revision != h.Revision {
@@ -248,7 +248,7 @@ func (h Harness) nothingDeployed(t *testing.T, c health.Checker, s health.Subjec
 	}
 }
 
-func (h Harness) concurrent(t *testing.T, c health.Checker, s health.Subject) {
+func (h Harness) concurrent(t *testing.T, c health.Checker, s health.CheckInput) {
 	t.Helper()
 	reports := make([]health.Report, concurrency)
 	var group sync.WaitGroup

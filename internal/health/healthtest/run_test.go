@@ -30,7 +30,7 @@ type checker struct {
 	calls     *atomic.Int64
 }
 
-func (c checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+func (c checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
 	n := c.calls.Add(1)
 	if c.situation == healthtest.Silent {
 		if err := c.silence(ctx, s); err != nil || c.fault == "silence is golden" {
@@ -70,7 +70,7 @@ func (c checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 }
 
 // silence waits for an answer that does not come.
-func (c checker) silence(ctx context.Context, s health.Subject) error {
+func (c checker) silence(ctx context.Context, s health.CheckInput) error {
 	timeout := c.timeout
 	if d, err := s.Check.Spec.Timeout.Parse(); err == nil {
 		timeout = d
@@ -103,14 +103,14 @@ func harness(fault string) healthtest.Harness {
 	const timeout = 300 * time.Millisecond
 	return healthtest.Harness{
 		Canary: canary, Timeout: timeout,
-		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.CheckInput) {
 			t.Helper()
 			d := v1alpha1.Duration(timeout.String())
 			check := &v1alpha1.HealthCheck{Spec: v1alpha1.HealthCheckSpec{Timeout: &d}}
 			if fault == "a cancelled probe fails" && s == healthtest.Silent {
-				return judging{checker{s, timeout, fault, new(atomic.Int64)}}, health.Subject{Check: check}
+				return judging{checker{s, timeout, fault, new(atomic.Int64)}}, health.CheckInput{Check: check}
 			}
-			return checker{s, timeout, fault, new(atomic.Int64)}, health.Subject{Check: check}
+			return checker{s, timeout, fault, new(atomic.Int64)}, health.CheckInput{Check: check}
 		},
 	}
 }
@@ -118,7 +118,7 @@ func harness(fault string) healthtest.Harness {
 // judging takes the end of its context for an answer.
 type judging struct{ checker }
 
-func (j judging) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+func (j judging) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
 	if err := j.silence(ctx, s); err != nil {
 		return health.Report{}, err
 	}

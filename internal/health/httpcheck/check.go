@@ -19,7 +19,7 @@ type Checker struct {
 }
 
 // Check requests the endpoint of a check and evaluates the answer.
-func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+func (c Checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
 	spec := s.Check.Spec.HTTP
 	if spec == nil {
 		return health.Report{}, errors.New("spec.http is missing")
@@ -28,16 +28,16 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	if err != nil {
 		return health.Report{}, err
 	}
-	answer, err := c.Client.Do(ctx, s.Check.Namespace, spec.HTTPRequest, outbound.Timeout(s.Check.Spec.Timeout))
-	var noAnswer *outbound.NoAnswerError
+	response, err := c.Client.Do(ctx, s.Check.Namespace, spec.HTTPRequest, outbound.Timeout(s.Check.Spec.Timeout))
+	var noResponse *outbound.NoResponseError
 	switch {
-	case errors.As(err, &noAnswer):
-		return health.Report{State: v1alpha1.HealthUnhealthy, Message: noAnswer.Error()}, nil
+	case errors.As(err, &noResponse):
+		return health.Report{State: v1alpha1.HealthUnhealthy, Message: noResponse.Error()}, nil
 	case err != nil:
 		return health.Report{}, err
 	}
 	outcome, message, err := success.Check(ctx,
-		expr.Answer{Status: answer.Status, Headers: answer.Headers, Body: answer.Body, Truncated: answer.Truncated},
+		expr.Response(response),
 		expr.ReleaseOf(s.Release))
 	if err != nil {
 		return health.Report{}, err

@@ -46,9 +46,9 @@ func newFixture(tb testing.TB) fixture {
 	return b
 }
 
-func input(spec v1alpha1.HTTPCheck, timeout time.Duration) health.Subject {
+func input(spec v1alpha1.HTTPCheck, timeout time.Duration) health.CheckInput {
 	d := v1alpha1.Duration(timeout.String())
-	return health.Subject{
+	return health.CheckInput{
 		Now: time.Now(),
 		Check: &v1alpha1.HealthCheck{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "hello"},
@@ -120,7 +120,7 @@ func TestVerdicts(t *testing.T) {
 			}
 		})
 	}
-	if got := format(newFixture(t).Check(t.Context(), health.Subject{Check: &v1alpha1.HealthCheck{}})); got != "error: spec.http is missing" {
+	if got := format(newFixture(t).Check(t.Context(), health.CheckInput{Check: &v1alpha1.HealthCheck{}})); got != "error: spec.http is missing" {
 		t.Errorf("without a field: %s", got)
 	}
 }
@@ -270,7 +270,7 @@ func TestContract(t *testing.T) {
 			healthtest.Pending: "every answer, and a missing one, is Healthy or Unhealthy",
 			healthtest.NoData:  "every answer, and a missing one, is Healthy or Unhealthy",
 		},
-		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.CheckInput) {
 			t.Helper()
 			b := newFixture(t)
 			server := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -53,7 +53,7 @@ func TestChecksOfANamespaceReadAFewObjectsAtOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for range 16 {
 			group.Go(func() {
-				if _, err := c.Check(t.Context(), health.Subject{Check: check("app")}); err != nil {
+				if _, err := c.Check(t.Context(), health.CheckInput{Check: check("app")}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -81,13 +81,13 @@ func (b bombs) Get(ctx context.Context, key client.ObjectKey, obj client.Object,
 // Whoever may write the status of a Kustomization can make its inventory as long as the API server allows.
 func TestAnInventoryThatIsTooLargeHoldsTheRelease(t *testing.T) {
 	t.Parallel()
-	many := applied(slices.Repeat([]string{"ns_a__ConfigMap"}, mostObjects+1))
+	many := applied(slices.Repeat([]string{"ns_a__ConfigMap"}, maxObjects+1))
 	for says, c := range map[string]Checker{
-		"its inventory has 5001 objects, and at most 5000 are judged: split it": checker(t, []client.Object{many}, nil),
-		"it holds more than 50000 objects and lists":                            {Live: bombs{all: true}},
+		"its inventory has 5001 objects, and at most 5000 are evaluated: split it": checker(t, []client.Object{many}, nil),
+		"it holds more than 50000 objects and lists":                               {Live: bombs{all: true}},
 	} {
-		report, err := c.Check(t.Context(), health.Subject{Check: check("app")})
-		if err != nil || report.State != v1alpha1.HealthPending || !strings.Contains(report.Message, "Kustomization app cannot be judged: "+says) {
+		report, err := c.Check(t.Context(), health.CheckInput{Check: check("app")})
+		if err != nil || report.State != v1alpha1.HealthPending || !strings.Contains(report.Message, "Kustomization app cannot be evaluated: "+says) {
 			t.Errorf("%s: %q, %v", report.State, report.Message, err)
 		}
 		reason, message, err := c.RolledOut(t.Context(), &flux.KustomizationState{Namespace: "ns", Name: "app", Revision: flux.Revision(many)})
@@ -114,12 +114,12 @@ func TestWorkloadsOfAnotherRevisionSayNothing(t *testing.T) {
 func TestAnObjectThatIsTooLargeHoldsTheRelease(t *testing.T) {
 	t.Parallel()
 	for id, says := range map[string]string{
-		web:                         "Deployment ns/web cannot be judged: it holds more than 50000 objects and lists",
+		web:                         "Deployment ns/web cannot be evaluated: it holds more than 50000 objects and lists",
 		"other_web_apps_Deployment": "Deployment other/web does not exist, or lacks the labels",
 	} {
 		cluster := checker(t, []client.Object{applied([]string{id})}, nil)
 		c := Checker{Live: bombs{Reader: cluster.Live}}
-		report, err := c.Check(t.Context(), health.Subject{Check: check("app")})
+		report, err := c.Check(t.Context(), health.CheckInput{Check: check("app")})
 		if err != nil || report.State != v1alpha1.HealthPending || !strings.HasPrefix(report.Message, says) {
 			t.Errorf("%s: %s: %q, %v", id, report.State, report.Message, err)
 		}

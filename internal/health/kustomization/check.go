@@ -18,17 +18,17 @@ import (
 	"github.com/kuberik/kuberik/internal/outbound"
 )
 
-// Checker judges Kustomizations.
+// Checker evaluates Kustomizations.
 type Checker struct {
-	// Live reads the Kustomization and the objects of its inventory, from the API server: no cache holds an inventory.
+	// Live reads the Kustomization and the objects of its inventory from the API server, because no cache holds inventories.
 	Live client.Reader
-	// Reads bounds how many Kustomizations and objects of inventories of one namespace are in memory at the same time. Default: no bound.
+	// Reads limits how many Kustomizations and objects of one namespace are in memory at the same time. Defaults to no limit.
 	Reads *fair.Slots
 }
 
-// Subject names the Kustomization of a check, in the namespace of the check. A Kustomization of another namespace is refused:
-// its state is not for everybody to see.
-func Subject(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
+// KeyOf returns the key of the Kustomization of a check. It has to be in the namespace of the check, because not everybody may see
+// the state of another namespace.
+func KeyOf(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
 	key, annotated := annotation(check)
 	if ref := check.Spec.Kustomization; ref != nil {
 		field := types.NamespacedName{Namespace: cmp.Or(ref.Namespace, check.Namespace), Name: ref.Name}
@@ -56,9 +56,9 @@ func annotation(check *v1alpha1.HealthCheck) (types.NamespacedName, bool) {
 	return types.NamespacedName{Namespace: check.Namespace, Name: value}, ok
 }
 
-// Check judges the Kustomization of a check.
-func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
-	key, err := Subject(s.Check)
+// Check evaluates the Kustomization of a check.
+func (c Checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
+	key, err := KeyOf(s.Check)
 	if err != nil {
 		return pending(err.Error()), nil
 	}
@@ -66,14 +66,14 @@ func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, er
 	slow := fmt.Errorf("the API server took longer than %s to answer", timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, slow)
 	defer cancel()
-	report, err := c.ask(ctx, key, s.Check)
+	report, err := c.evaluateKustomization(ctx, key, s.Check)
 	if err != nil && errors.Is(context.Cause(ctx), slow) {
 		return health.Report{}, slow
 	}
 	return report, err
 }
 
-func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
+func (c Checker) evaluateKustomization(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
 	k, problem, err := c.read(ctx, key)
 	switch {
 	case err != nil:
@@ -81,7 +81,7 @@ func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alp
 	case problem != "":
 		return pending(problem), nil
 	}
-	report, err := c.judge(ctx, k)
+	report, err := c.evaluate(ctx, k)
 	if k.Progress == flux.Reapplying && report.State == v1alpha1.HealthHealthy && !healthy(check, k.Revision) {
 		// The reconcile before this one may have failed, so that the objects are those of an earlier version.
 		report = pending("Kustomization " + k.Name + ": " + k.Message)
@@ -90,7 +90,7 @@ func (c Checker) ask(ctx context.Context, key types.NamespacedName, check *v1alp
 	return report, err
 }
 
-// read reads a Kustomization with its inventory, or returns why it cannot be judged.
+// read reads a Kustomization with its inventory, or returns why it cannot be evaluated.
 func (c Checker) read(ctx context.Context, key types.NamespacedName) (k *flux.KustomizationState, problem string, err error) {
 	done, err := c.Reads.Take(ctx, key.Namespace)
 	if err != nil {
@@ -101,14 +101,14 @@ func (c Checker) read(ctx context.Context, key types.NamespacedName) (k *flux.Ku
 	var large *kube.TooManyValuesError
 	switch {
 	case errors.As(err, &large):
-		return nil, "Kustomization " + key.Name + " cannot be judged: " + large.Error(), nil
+		return nil, "Kustomization " + key.Name + " cannot be evaluated: " + large.Error(), nil
 	case err != nil:
 		return nil, "", err
 	case k == nil:
 		return nil, "Kustomization " + key.Name + " does not exist", nil
-	case len(k.Inventory) > mostObjects:
-		return nil, fmt.Sprintf("Kustomization %s cannot be judged: its inventory has %d objects, and at most %d are judged: split it",
-			key.Name, len(k.Inventory), mostObjects), nil
+	case len(k.Inventory) > maxObjects:
+		return nil, fmt.Sprintf("Kustomization %s cannot be evaluated: its inventory has %d objects, and at most %d are evaluated: split it",
+			key.Name, len(k.Inventory), maxObjects), nil
 	}
 	return k, "", nil
 }
@@ -118,7 +118,7 @@ func healthy(check *v1alpha1.HealthCheck, revision string) bool {
 	return check.Status.Status == v1alpha1.HealthHealthy && check.Status.ObservedRevision == revision
 }
 
-func (c Checker) judge(ctx context.Context, k *flux.KustomizationState) (health.Report, error) {
+func (c Checker) evaluate(ctx context.Context, k *flux.KustomizationState) (health.Report, error) {
 	switch {
 	case k.Deleting:
 		return pending("Kustomization " + k.Name + " is being deleted"), nil
@@ -138,7 +138,7 @@ func (c Checker) judge(ctx context.Context, k *flux.KustomizationState) (health.
 	return c.inventory(ctx, k, expressions)
 }
 
-// remote judges a Kustomization whose objects are in another cluster, which only Flux can see.
+// remote evaluates a Kustomization whose objects are in another cluster, which only Flux can read.
 func remote(k *flux.KustomizationState) health.Report {
 	if k.HealthChecked {
 		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready in its cluster"}

@@ -199,7 +199,7 @@ func TestCheckJudgesAKustomizationAndItsInventory(t *testing.T) {
 			if c.k != nil {
 				objs = append(objs, c.k)
 			}
-			report, err := checker(t, objs, c.broken).Check(t.Context(), health.Subject{Now: time.Now(), Check: check("app")})
+			report, err := checker(t, objs, c.broken).Check(t.Context(), health.CheckInput{Now: time.Now(), Check: check("app")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,7 +259,7 @@ func TestAHealthyCheckStaysHealthyWhileFluxReconcilesAgain(t *testing.T) {
 	for revision, want := range map[string]v1alpha1.HealthState{flux.Revision(k): v1alpha1.HealthHealthy, "another": v1alpha1.HealthPending} {
 		asked := check("app")
 		asked.Status.Status, asked.Status.ObservedRevision = v1alpha1.HealthHealthy, revision
-		report, err := checker(t, []client.Object{k, deployment(func(*appsv1.Deployment) {})}, nil).Check(t.Context(), health.Subject{Check: asked})
+		report, err := checker(t, []client.Object{k, deployment(func(*appsv1.Deployment) {})}, nil).Check(t.Context(), health.CheckInput{Check: asked})
 		if err != nil || report.State != want {
 			t.Errorf("healthy for %q: %s: %q, %v", revision, report.State, report.Message, err)
 		}
@@ -270,8 +270,8 @@ func remotely(k *kustomizev1.Kustomization) {
 	k.Spec.KubeConfig = &meta.KubeConfigReference{SecretRef: &meta.SecretKeyReference{Name: "other"}}
 }
 
-// TestD21AnErrorIsNoVerdict: what could not be asked is neither good nor bad.
-func TestD21WhatCannotBeAskedIsAnErrorAndNoVerdict(t *testing.T) {
+// TestFailedReadIsAnErrorWithoutResult checks that an object that cannot be read is neither healthy nor unhealthy.
+func TestFailedReadIsAnErrorWithoutResult(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]map[string]error{
 		"the Kustomization": {"app": errors.New("away")}, "an object": {"web": apierrors.NewInternalError(errors.New("away"))},
@@ -279,7 +279,7 @@ func TestD21WhatCannotBeAskedIsAnErrorAndNoVerdict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := checker(t, []client.Object{applied([]string{web})}, broken).Check(t.Context(), health.Subject{Now: time.Now(), Check: check("app")})
+			report, err := checker(t, []client.Object{applied([]string{web})}, broken).Check(t.Context(), health.CheckInput{Now: time.Now(), Check: check("app")})
 			if err == nil || report.State != "" {
 				t.Errorf("%s: %v", report.State, err)
 			}
@@ -290,11 +290,11 @@ func TestD21WhatCannotBeAskedIsAnErrorAndNoVerdict(t *testing.T) {
 func TestSubjectStaysInItsNamespace(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{"app": "ns/app", "ns/app": "ns/app", "": "", "other/app": "", "a/b/c": "", "/": "", "ns/": ""} {
-		key, err := Subject(check(value))
+		key, err := KeyOf(check(value))
 		if got := key.String(); (err == nil) != (want != "") || err == nil && got != want {
 			t.Errorf("%q: %s, %v", value, got, err)
 		}
-		report, err := checker(t, nil, nil).Check(t.Context(), health.Subject{Check: check(value)})
+		report, err := checker(t, nil, nil).Check(t.Context(), health.CheckInput{Check: check(value)})
 		if err != nil || report.State != v1alpha1.HealthPending {
 			t.Errorf("%q: %s, %v", value, report.State, err)
 		}
@@ -323,7 +323,7 @@ func TestSubjectPrefersTheField(t *testing.T) {
 			if c.annotation == "" {
 				hc.Annotations = nil
 			}
-			key, err := Subject(hc)
+			key, err := KeyOf(hc)
 			switch {
 			case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
 				t.Errorf("got %v, want an error that says %q", err, c.says)
@@ -345,7 +345,7 @@ func TestEveryObjectOfABigInventoryIsRead(t *testing.T) {
 			objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: fmt.Sprintf("c%d", i), Labels: owned()}})
 		}
 	}
-	report, err := checker(t, append(objs, applied(ids)), nil).Check(t.Context(), health.Subject{Check: check("app")})
+	report, err := checker(t, append(objs, applied(ids)), nil).Check(t.Context(), health.CheckInput{Check: check("app")})
 	if err != nil || report.State != v1alpha1.HealthUnhealthy || report.Message != "ConfigMap ns/c150 does not exist" {
 		t.Errorf("%s: %q, %v", report.State, report.Message, err)
 	}

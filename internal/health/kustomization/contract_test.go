@@ -44,7 +44,7 @@ func TestContract(t *testing.T) {
 	healthtest.Run(t, healthtest.Harness{
 		Timeout: timeout, Revision: flux.Revision(applied([]string{web})),
 		Cannot: map[healthtest.Situation]string{healthtest.NoData: "a Kustomization that is missing is waited for"},
-		Play: func(t *testing.T, situation healthtest.Situation) (health.Checker, health.Subject) {
+		Play: func(t *testing.T, situation healthtest.Situation) (health.Checker, health.CheckInput) {
 			t.Helper()
 			k, p := applied([]string{web}), played{}
 			switch situation {
@@ -62,7 +62,7 @@ func TestContract(t *testing.T) {
 			p.Reader = checker(t, []client.Object{k, deployment(func(*appsv1.Deployment) {})}, nil).Live
 			asked := check("app")
 			asked.Spec.Timeout = new(v1alpha1.Duration(timeout.String()))
-			return Checker{Live: p}, health.Subject{Now: time.Now(), Check: asked, Release: health.Release{Rollout: "app", Token: "t"}}
+			return Checker{Live: p}, health.CheckInput{Now: time.Now(), Check: asked, Release: health.Release{Rollout: "app", Token: "t"}}
 		},
 	})
 }

@@ -82,7 +82,7 @@ func TestExpressionsOfTheKustomizationJudgeItsObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			objs := []client.Object{expressed(t, c.expressions), aWidget(t, c.metadata, c.status)}
-			report, err := checker(t, objs, nil).Check(t.Context(), health.Subject{Check: check("app")})
+			report, err := checker(t, objs, nil).Check(t.Context(), health.CheckInput{Check: check("app")})
 			if err != nil || report.State != c.state || !strings.Contains(report.Message, c.says) {
 				t.Errorf("%s: %q, %v", report.State, report.Message, err)
 			}
@@ -92,7 +92,7 @@ func TestExpressionsOfTheKustomizationJudgeItsObjects(t *testing.T) {
 
 func TestAnObjectWithExpressionsThatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
-	report, err := checker(t, []client.Object{expressed(t, phases)}, nil).Check(t.Context(), health.Subject{Check: check("app")})
+	report, err := checker(t, []client.Object{expressed(t, phases)}, nil).Check(t.Context(), health.CheckInput{Check: check("app")})
 	if err != nil || report.State != v1alpha1.HealthUnhealthy || report.Message != "Widget ns/w does not exist" {
 		t.Errorf("%s: %q, %v", report.State, report.Message, err)
 	}

@@ -20,27 +20,27 @@ import (
 
 const (
 	parallelReads = 8
-	// Reads is how many objects of the inventories of one namespace are in memory at the same time, whatever number of checks read them.
-	Reads     = 8
-	mostNamed = 3
-	// mostObjects is how many objects of one inventory are judged.
-	mostObjects = 5000
+	// Reads is how many objects of the inventories of one namespace are in memory at the same time.
+	Reads    = 8
+	maxNamed = 3
+	// maxObjects is how many objects an inventory may have.
+	maxObjects = 5000
 )
 
-// finding is what one object of the inventory amounts to.
-type finding struct {
+// objectHealth is the health of one object of the inventory.
+type objectHealth struct {
 	state   v1alpha1.HealthState
 	message string
 }
 
-// inventory judges every object that Flux applied. The worst of them decides.
+// inventory evaluates every object that Flux applied, and reports the worst.
 func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expressions *flux.Evaluator) (health.Report, error) {
-	findings, err := c.findAll(ctx, k, k.Inventory, expressions)
+	findings, err := c.checkObjects(ctx, k, k.Inventory, expressions)
 	if err != nil {
 		return health.Report{}, err
 	}
 	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthUnknown, v1alpha1.HealthPending} {
-		if message := name(findings, state); message != "" {
+		if message := joinMessages(findings, state); message != "" {
 			if state == v1alpha1.HealthUnknown {
 				state = v1alpha1.HealthPending
 			}
@@ -52,8 +52,8 @@ func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expr
 	}, nil
 }
 
-// name lists the first objects in a state, in a stable order.
-func name(findings []finding, state v1alpha1.HealthState) string {
+// joinMessages returns the messages of the first objects in a state, in a stable order.
+func joinMessages(findings []objectHealth, state v1alpha1.HealthState) string {
 	var messages []string
 	for _, f := range findings {
 		if f.state == state {
@@ -61,29 +61,29 @@ func name(findings []finding, state v1alpha1.HealthState) string {
 		}
 	}
 	slices.Sort(messages)
-	if extra := len(messages) - mostNamed; extra > 0 {
-		messages = append(messages[:mostNamed:mostNamed], fmt.Sprintf("and %d more", extra))
+	if extra := len(messages) - maxNamed; extra > 0 {
+		messages = append(messages[:maxNamed:maxNamed], fmt.Sprintf("and %d more", extra))
 	}
 	return strings.Join(messages, "; ")
 }
 
-// fine is the finding of an object that holds nothing up.
-var fine = finding{state: v1alpha1.HealthHealthy}
+// healthyObject is the health of an object that blocks nothing.
+var healthyObject = objectHealth{state: v1alpha1.HealthHealthy}
 
-// leftOut reports whether objects of a kind are not judged. A Secret has no state, and is not read. An object of ours is about releases:
-// it may be the one that waits for this very check.
-func leftOut(o flux.Object) bool {
+// isExcluded reports whether objects of a kind are not evaluated. A Secret has no state and is not read. An object of Kuberik may itself
+// wait for this check.
+func isExcluded(o flux.Object) bool {
 	return o.Group == "" && o.Kind == "Secret" || o.Group == v1alpha1.GroupVersion.Group || strings.HasSuffix(o.Group, "."+v1alpha1.GroupVersion.Group)
 }
 
-// find judges one object.
-func (c Checker) find(ctx context.Context, k *flux.KustomizationState, o flux.Object, expressions *flux.Evaluator) (finding, error) {
-	if leftOut(o) {
-		return fine, nil
+// checkObject evaluates one object.
+func (c Checker) checkObject(ctx context.Context, k *flux.KustomizationState, o flux.Object, expressions *flux.Evaluator) (objectHealth, error) {
+	if isExcluded(o) {
+		return healthyObject, nil
 	}
 	done, err := c.Reads.Take(ctx, k.Namespace)
 	if err != nil {
-		return finding{}, err
+		return objectHealth{}, err
 	}
 	defer done()
 	label := o.String()
@@ -95,105 +95,105 @@ func (c Checker) find(ctx context.Context, k *flux.KustomizationState, o flux.Ob
 	case err == nil && k.Owns(obj):
 		return present(ctx, label, o, obj, expressions)
 	case errors.As(err, &large):
-		return unjudged(k, o, large), nil
+		return tooLarge(k, o, large), nil
 	case err == nil || apierrors.IsNotFound(err):
 		return absent(k, o, err == nil), nil
 	case apierrors.IsForbidden(err):
-		return finding{v1alpha1.HealthUnknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
+		return objectHealth{v1alpha1.HealthUnknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
 	case apimeta.IsNoMatchError(err):
-		return finding{v1alpha1.HealthUnknown, label + ": its kind is not installed"}, nil
+		return objectHealth{v1alpha1.HealthUnknown, label + ": its kind is not installed"}, nil
 	}
-	return finding{}, fmt.Errorf("reading %s: %w", label, err)
+	return objectHealth{}, fmt.Errorf("reading %s: %w", label, err)
 }
 
-// unjudged is the finding of an object that is too large to be read. Elsewhere it may be one of another Kustomization.
-func unjudged(k *flux.KustomizationState, o flux.Object, why error) finding {
+// tooLarge returns the health of an object that is too large to be read. In another namespace it may belong to another Kustomization.
+func tooLarge(k *flux.KustomizationState, o flux.Object, why error) objectHealth {
 	if o.Namespace != k.Namespace {
 		return absent(k, o, true)
 	}
-	return finding{v1alpha1.HealthUnknown, o.String() + " cannot be judged: " + why.Error()}
+	return objectHealth{v1alpha1.HealthUnknown, o.String() + " cannot be evaluated: " + why.Error()}
 }
 
-// absent judges an object that does not exist, or that Flux has not applied for this Kustomization. Outside the namespace of the
-// Kustomization both look the same, since whoever writes an inventory could otherwise find out what exists elsewhere.
-func absent(k *flux.KustomizationState, o flux.Object, exists bool) finding {
+// absent evaluates an object that does not exist, or that Flux has not applied for this Kustomization. In other namespaces both have the
+// same message, because users who can write an inventory could otherwise find out what exists there.
+func absent(k *flux.KustomizationState, o flux.Object, exists bool) objectHealth {
 	label := o.String()
 	switch {
 	case o.Group == "batch" && o.Kind == "Job" && (!exists || o.Namespace != k.Namespace):
-		return fine // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
+		return healthyObject // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
 	case o.Namespace != k.Namespace:
-		return finding{v1alpha1.HealthUnknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
+		return objectHealth{v1alpha1.HealthUnknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
 	case exists && !flux.IsWorkload(o.GroupKind()):
-		return fine // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
+		return healthyObject // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
 	case exists:
-		return finding{v1alpha1.HealthUnknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
+		return objectHealth{v1alpha1.HealthUnknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
 			": flux reconcile kustomization " + k.Name + " --namespace " + k.Namespace}
 	}
-	return finding{v1alpha1.HealthUnhealthy, label + " does not exist"}
+	return objectHealth{v1alpha1.HealthUnhealthy, label + " does not exist"}
 }
 
-// present judges an object that Flux has applied.
-func present(ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
+// present evaluates an object that Flux has applied.
+func present(ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator) (objectHealth, error) {
 	switch skipped := flux.SkipMarker(obj); {
 	case skipped != "" && flux.IsWorkload(o.GroupKind()):
-		return finding{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: remove " + skipped}, nil
+		return objectHealth{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: remove " + skipped}, nil
 	case skipped != "":
-		return fine, nil // Flux does not wait for it either
+		return healthyObject, nil // Flux does not wait for it either
 	case obj.GetDeletionTimestamp() != nil:
-		return finding{v1alpha1.HealthPending, label + " is being deleted" + finalizers(obj)}, nil
+		return objectHealth{v1alpha1.HealthPending, label + " is being deleted" + finalizers(obj)}, nil
 	case expressions.Handles(o.GroupKind()):
-		return express(ctx, label, obj, expressions)
+		return evaluateExpressions(ctx, label, obj, expressions)
 	}
-	return judge(label, obj), nil
+	return evaluateStatus(label, obj), nil
 }
 
-// finalizers says what a deletion waits for.
+// finalizers returns what a deletion waits for, for a message.
 func finalizers(obj *unstructured.Unstructured) string {
 	if list := obj.GetFinalizers(); len(list) > 0 {
-		return ", and waits for " + strings.Join(list[:min(len(list), mostNamed)], ", ")
+		return ", and waits for " + strings.Join(list[:min(len(list), maxNamed)], ", ")
 	}
 	return ""
 }
 
-// express goes by the expressions that the Kustomization has for the kind of the object.
-func express(ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator) (finding, error) {
+// evaluateExpressions evaluates an object with the healthCheckExprs of the Kustomization.
+func evaluateExpressions(ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator) (objectHealth, error) {
 	result, err := expressions.Evaluate(ctx, obj)
 	switch {
 	case ctx.Err() != nil:
-		return finding{}, ctx.Err()
+		return objectHealth{}, ctx.Err()
 	case err != nil:
-		return finding{v1alpha1.HealthUnknown, label + ": " + err.Error()}, nil //nolint:nilerr // no verdict is the finding
+		return objectHealth{v1alpha1.HealthUnknown, label + ": " + err.Error()}, nil //nolint:nilerr // the error is the result
 	case result == status.CurrentStatus:
-		return finding{state: v1alpha1.HealthHealthy}, nil
+		return objectHealth{state: v1alpha1.HealthHealthy}, nil
 	case result == status.FailedStatus:
-		return finding{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" + said(obj)}, nil
+		return objectHealth{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" + readyMessage(obj)}, nil
 	}
-	return finding{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" + said(obj)}, nil
+	return objectHealth{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" + readyMessage(obj)}, nil
 }
 
-// AggregationLabel on a ClusterRole adds its rules to what the controller may read to judge health.
+// AggregationLabel on a ClusterRole grants its rules to the controller, for reading the health of objects.
 const AggregationLabel = "rbac.kuberik.com/aggregate-to-health-reader"
 
-// judge applies kstatus, the convention that Flux itself goes by.
-func judge(label string, obj *unstructured.Unstructured) finding {
+// evaluateStatus evaluates an object with kstatus, as Flux does.
+func evaluateStatus(label string, obj *unstructured.Unstructured) objectHealth {
 	result, err := status.Compute(obj)
 	if err != nil {
-		return finding{v1alpha1.HealthUnknown, label + ": " + err.Error()}
+		return objectHealth{v1alpha1.HealthUnknown, label + ": " + err.Error()}
 	}
 	switch result.Status {
 	case status.CurrentStatus:
-		return finding{state: v1alpha1.HealthHealthy}
+		return objectHealth{state: v1alpha1.HealthHealthy}
 	case status.FailedStatus:
 		if stalled := condition(obj, "Stalled"); stalled != nil && stalled["status"] == "True" {
-			return finding{v1alpha1.HealthUnhealthy, label + " is stalled: " + result.Message}
+			return objectHealth{v1alpha1.HealthUnhealthy, label + " is stalled: " + result.Message}
 		}
-		return finding{v1alpha1.HealthUnhealthy, label + ": " + result.Message}
+		return objectHealth{v1alpha1.HealthUnhealthy, label + ": " + result.Message}
 	}
-	return finding{v1alpha1.HealthPending, label + ": " + result.Message}
+	return objectHealth{v1alpha1.HealthPending, label + ": " + result.Message}
 }
 
-// said is the message of the condition Ready of an object, if it has one.
-func said(obj *unstructured.Unstructured) string {
+// readyMessage returns the message of the condition Ready of an object; empty if there is none.
+func readyMessage(obj *unstructured.Unstructured) string {
 	if message, ok := condition(obj, "Ready")["message"].(string); ok && message != "" {
 		return ": " + message
 	}

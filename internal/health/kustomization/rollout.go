@@ -30,29 +30,29 @@ func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) 
 		return v1alpha1.ReasonWorkloadsUnknown, "Kustomization " + k.Name +
 			" is applied to another cluster, where Kuberik does not see its workloads: set spec.wait: true, so that Flux waits for them", nil
 	}
-	findings, err := c.findAll(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.IsWorkload(o.GroupKind()) }), &flux.Evaluator{})
+	findings, err := c.checkObjects(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.IsWorkload(o.GroupKind()) }), &flux.Evaluator{})
 	if err != nil {
 		return "", "", err
 	}
-	if message := name(findings, v1alpha1.HealthUnknown); message != "" {
+	if message := joinMessages(findings, v1alpha1.HealthUnknown); message != "" {
 		return v1alpha1.ReasonWorkloadsUnknown, message, nil
 	}
 	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthPending} {
-		if message := name(findings, state); message != "" {
+		if message := joinMessages(findings, state); message != "" {
 			return v1alpha1.ReasonWorkloadsNotReady, message, nil
 		}
 	}
 	return "", "", nil
 }
 
-// findAll judges objects, a few at once.
-func (c Checker) findAll(ctx context.Context, k *flux.KustomizationState, objects []flux.Object, expressions *flux.Evaluator) ([]finding, error) {
-	findings := make([]finding, len(objects))
+// checkObjects evaluates objects, a few at a time.
+func (c Checker) checkObjects(ctx context.Context, k *flux.KustomizationState, objects []flux.Object, expressions *flux.Evaluator) ([]objectHealth, error) {
+	findings := make([]objectHealth, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)
 	for i, o := range objects {
 		group.Go(func() (err error) {
-			findings[i], err = c.find(ctx, k, o, expressions)
+			findings[i], err = c.checkObject(ctx, k, o, expressions)
 			return err
 		})
 	}

@@ -25,7 +25,7 @@ type Checker struct {
 }
 
 // Check runs the query of a check and evaluates its success expression.
-func (c Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
+func (c Checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
 	spec := s.Check.Spec.Prometheus
 	if spec == nil {
 		return health.Report{}, errors.New("spec.prometheus is missing")
@@ -62,7 +62,7 @@ var errAddress = errors.New(
 	"spec.prometheus.address is not a URL: use one such as http://prometheus.monitoring.svc:9090")
 
 // query runs the query for the time of the check.
-func (c Checker) query(ctx context.Context, s health.Subject) (model.Value, error) {
+func (c Checker) query(ctx context.Context, s health.CheckInput) (model.Value, error) {
 	spec := s.Check.Spec.Prometheus
 	address, err := url.Parse(spec.Address)
 	if err != nil || address.Hostname() == "" || address.Scheme != "http" && address.Scheme != "https" {

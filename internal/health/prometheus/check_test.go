@@ -41,9 +41,9 @@ func newChecker(t *testing.T, hosts ...string) prometheus.Checker {
 	return prometheus.Checker{Client: client, Conditions: expr.NewCache(8<<20, 8<<20)}
 }
 
-func subject(spec v1alpha1.PrometheusCheck, timeout time.Duration) health.Subject {
+func subject(spec v1alpha1.PrometheusCheck, timeout time.Duration) health.CheckInput {
 	d := v1alpha1.Duration(timeout.String())
-	return health.Subject{
+	return health.CheckInput{
 		Now: time.Now(),
 		Check: &v1alpha1.HealthCheck{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "errors"},
@@ -174,7 +174,7 @@ func TestReports(t *testing.T) {
 			}
 		})
 	}
-	got := reportText(newChecker(t).Check(t.Context(), health.Subject{Check: &v1alpha1.HealthCheck{}}))
+	got := reportText(newChecker(t).Check(t.Context(), health.CheckInput{Check: &v1alpha1.HealthCheck{}}))
 	if got != "error: spec.prometheus is missing" {
 		t.Errorf("without spec.prometheus: got %s", got)
 	}
@@ -288,7 +288,7 @@ func TestContract(t *testing.T) {
 	healthtest.Run(t, healthtest.Harness{
 		Canary: canary,
 		Cannot: map[healthtest.Situation]string{healthtest.Pending: "a query either has a result or not"},
-		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.Subject) {
+		Play: func(t *testing.T, s healthtest.Situation) (health.Checker, health.CheckInput) {
 			t.Helper()
 			address := outboundtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 				token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")

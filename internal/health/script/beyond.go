@@ -18,24 +18,24 @@ var standards = sync.OnceValues(func() (policy.Evaluator, error) {
 	return policy.NewEvaluator(policy.DefaultChecks(), nil)
 })
 
-// confined returns an error if a pod reaches beyond its namespace: what the baseline Pod Security Standard refuses, a node that the scheduler
-// has not chosen, and the priority of the system.
-func confined(t *corev1.PodTemplateSpec) error {
+// checkConfined returns an error if a pod reaches beyond its namespace: if the baseline Pod Security Standard denies it, if it names a node,
+// or if it has a system priority.
+func checkConfined(t *corev1.PodTemplateSpec) error {
 	evaluator, err := standards()
 	if err != nil {
 		return fmt.Errorf("preparing the Pod Security Standards: %w", err)
 	}
 	baseline := api.LevelVersion{Level: api.LevelBaseline, Version: api.LatestVersion()}
 	result := policy.AggregateCheckResults(evaluator.EvaluatePod(baseline, &t.ObjectMeta, &t.Spec))
-	wishes := result.ForbiddenDetail()
+	violation := result.ForbiddenDetail()
 	switch {
 	case !result.Allowed:
 	case t.Spec.NodeName != "":
-		wishes = "nodeName"
+		violation = "nodeName"
 	case strings.HasPrefix(t.Spec.PriorityClassName, "system-"):
-		wishes = "priorityClassName " + t.Spec.PriorityClassName
+		violation = "priorityClassName " + t.Spec.PriorityClassName
 	default:
 		return nil
 	}
-	return errors.New("the pod reaches beyond its namespace: " + version.Clean(wishes, maxCause))
+	return errors.New("the pod reaches beyond its namespace: " + version.Clean(violation, maxCause))
 }

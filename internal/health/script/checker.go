@@ -20,15 +20,15 @@ import (
 
 // Options of a Checker.
 type Options struct {
-	// Client makes and deletes Jobs, and reads them; its reads may come from a cache.
+	// Client creates, deletes and reads Jobs. It may read from a cache.
 	Client client.Client
-	// Live reads pods, events, and Jobs before another is made, from the API server.
+	// Live reads from the API server: pods, events, and Jobs before another one is created.
 	Live client.Reader
-	// Logs of the containers. Without, what a script printed is not shown.
+	// Logs reads the logs of containers. Optional: without it, messages do not quote them.
 	Logs LogReader
 }
 
-// Checker judges checks of class script.
+// Checker evaluates checks of class script.
 type Checker struct {
 	Options
 	memory *memory
@@ -36,26 +36,26 @@ type Checker struct {
 
 var _ health.Checker = (*Checker)(nil)
 
-// New makes a Checker.
+// New returns a Checker.
 func New(o Options) *Checker { return &Checker{Options: o, memory: newMemory()} }
 
-// Check reports on the run for the deployment of the subject, and starts one if none has been started.
-func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, error) {
-	q, err := ask(s)
+// Check returns the result of the run for the deployment, and starts a run if there is none.
+func (c *Checker) Check(ctx context.Context, s health.CheckInput) (health.Report, error) {
+	q, err := newEvaluation(s)
 	switch {
 	case err != nil:
 		return health.Report{}, err
 	case ctx.Err() != nil:
 		return health.Report{}, ctx.Err()
 	case s.Release.Token == "":
-		_, err := jobOf(q.script) // a mistake shows before the first deployment
-		return pending(waits), err
+		_, err := jobOf(q.script) // report mistakes before the first deployment
+		return pending(waitsForDeployment), err
 	}
 	ctx, cancel := context.WithTimeout(ctx, outbound.Timeout(s.Check.Spec.Timeout))
 	defer cancel()
-	p, err := c.look(ctx, q, false)
-	if err == nil && (p.start.number > 0 || p.unsure) {
-		p, err = c.look(ctx, q, true) // a cache may lag, and a run must not be started twice
+	p, err := c.planRuns(ctx, q, false)
+	if err == nil && (p.start.number > 0 || p.mayBeStale) {
+		p, err = c.planRuns(ctx, q, true) // a cache may lag, and a run must not be started twice
 	}
 	if err != nil {
 		return health.Report{}, err
@@ -69,11 +69,11 @@ func (c *Checker) Check(ctx context.Context, s health.Subject) (health.Report, e
 	return p.report, err
 }
 
-// look reads what there is, from the cache or live from the API server, and plans.
-func (c *Checker) look(ctx context.Context, q question, live bool) (plan, error) {
-	// Recalled before the Jobs are listed: a run that another caller starts in between is in neither, so it is not taken for deleted.
-	known, trouble := c.memory.recall(q), map[types.UID]string{}
-	var w world
+// planRuns reads the Jobs, from the cache or live from the API server, and returns the plan.
+func (c *Checker) planRuns(ctx context.Context, q evaluation, live bool) (plan, error) {
+	// Read before the Jobs are listed, so that a run that another caller starts in between does not count as deleted.
+	known, problem := c.memory.get(q), map[types.UID]string{}
+	var w observedRuns
 	jobs, err := c.jobs(ctx, q, live)
 	if err != nil {
 		return plan{}, err
@@ -81,32 +81,32 @@ func (c *Checker) look(ctx context.Context, q question, live bool) (plan, error)
 	for i := range jobs {
 		job := &jobs[i]
 		switch {
-		case q.answers(job):
+		case q.matches(job):
 			r := runOf(job)
 			var err error
-			if r.outcome, err = c.judge(ctx, job, known); err != nil {
+			if r.outcome, err = c.evaluateJob(ctx, job, known); err != nil {
 				return plan{}, err
 			}
-			if r.phase == going {
-				trouble[job.UID] = r.trouble
+			if r.phase == running {
+				problem[job.UID] = r.problem
 			}
 			w.runs = append(w.runs, r)
-		case q.ours(job):
+		case q.owns(job):
 			w.others = append(w.others, job)
-			w.overtaken = w.overtaken || q.overtaken(job)
+			w.superseded = w.superseded || q.superseded(job)
 		}
 	}
-	c.memory.keep(q, w.runs, trouble)
+	c.memory.update(q, w.runs, problem)
 	if r, ok := known.missing(w.runs); ok {
 		w.runs = append(w.runs, r)
-	} else if r, ok := q.told(); ok && len(w.runs) == 0 {
+	} else if r, ok := q.fromStatus(); ok && len(w.runs) == 0 {
 		w.runs = append(w.runs, r)
 	}
 	return q.plan(w), nil
 }
 
-// jobs lists the Jobs that have the label of the check, with what is read of them. The cache holds nothing else.
-func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Job, error) {
+// jobs returns the trimmed Jobs with the label of the check.
+func (c *Checker) jobs(ctx context.Context, q evaluation, live bool) ([]batchv1.Job, error) {
 	ofCheck := []client.ListOption{client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}}
 	if !live {
 		var list batchv1.JobList
@@ -117,7 +117,7 @@ func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Jo
 	}
 	var found []batchv1.Job
 	pages := 0
-	for list, err := range kube.Pages[batchv1.JobList](ctx, c.Live, atOnce, ofCheck...) {
+	for list, err := range kube.Pages[batchv1.JobList](ctx, c.Live, pageSize, ofCheck...) {
 		if err != nil {
 			return nil, fmt.Errorf("listing Jobs: %w", err)
 		}
@@ -128,16 +128,16 @@ func (c *Checker) jobs(ctx context.Context, q question, live bool) ([]batchv1.Jo
 			}
 		}
 		found = append(found, list.Items...)
-		if pages++; pages == mostPages && list.Continue != "" {
+		if pages++; pages == maxPages && list.Continue != "" {
 			return nil, fmt.Errorf("more than %d Jobs have the label %s=%s: delete those that are not needed",
-				atOnce*mostPages, LabelCheck, version.LabelValue(q.Check.Name))
+				pageSize*maxPages, LabelCheck, version.LabelValue(q.Check.Name))
 		}
 	}
 	return found, nil
 }
 
-// start makes the Job of a run. If it exists, somebody was faster.
-func (c *Checker) start(ctx context.Context, q question, r run) error {
+// start creates the Job of a run. It may exist already.
+func (c *Checker) start(ctx context.Context, q evaluation, r run) error {
 	job, err := c.render(q, r)
 	if err != nil {
 		return err
@@ -150,24 +150,24 @@ func (c *Checker) start(ctx context.Context, q question, r run) error {
 	}
 	if err == nil {
 		log.FromContext(ctx).Info("Started a script", "job", job.Name, "rollout", q.rollout(), "version", q.Release.Tag)
-		c.memory.began(q, r)
+		c.memory.started(q, r)
 	}
 	return err
 }
 
-// adopt reads a Job that exists, and takes nobody else's.
-func (c *Checker) adopt(ctx context.Context, q question, job *batchv1.Job) error {
+// adopt reads an existing Job, and returns an error if it belongs to something else.
+func (c *Checker) adopt(ctx context.Context, q evaluation, job *batchv1.Job) error {
 	key := client.ObjectKeyFromObject(job)
 	if err := c.Live.Get(ctx, key, job); err != nil {
 		return fmt.Errorf("reading Job %q: %w", key.Name, err)
 	}
-	if !q.answers(job) {
+	if !q.matches(job) {
 		return fmt.Errorf("the Job %s exists and is not a run of this check: delete it", key.Name)
 	}
 	return nil
 }
 
-// remove deletes a Job and its pods. If that fails, nothing is judged differently, and it is tried again next time.
+// remove deletes a Job and its pods. Errors are logged only, because the next check tries again.
 func (c *Checker) remove(ctx context.Context, job *batchv1.Job) {
 	err := c.Client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &job.UID})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
@@ -175,13 +175,13 @@ func (c *Checker) remove(ctx context.Context, job *batchv1.Job) {
 	}
 }
 
-// refusal is why the API server does not take a Job.
+// refusal is the error of the API server for a Job.
 type refusal struct{ cause error }
 
 func (r refusal) Error() string { return "the Job cannot be created: " + reason(r.cause.Error()) }
 func (r refusal) Unwrap() error { return r.cause }
 
-// reason leaves out which object is forbidden: its name may be another each time.
+// reason removes the name of the forbidden object, which may differ each time.
 func reason(message string) string {
 	if _, why, ok := strings.Cut(message, " is forbidden: "); ok {
 		message = why

@@ -125,8 +125,8 @@ func (p printed) Tail(context.Context, types.NamespacedName, string) (string, er
 	return string(p), nil
 }
 
-// world is a namespace with a check of a deployment.
-type world struct {
+// fixture is a namespace with a check of a deployment.
+type fixture struct {
 	*testing.T
 	*cluster
 	*script.Checker
@@ -134,7 +134,7 @@ type world struct {
 	release health.Release
 }
 
-func (c *cluster) world(t *testing.T, s v1alpha1.ScriptCheck) *world {
+func (c *cluster) fixture(t *testing.T, s v1alpha1.ScriptCheck) *fixture {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "shop-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
@@ -145,7 +145,7 @@ func (c *cluster) world(t *testing.T, s v1alpha1.ScriptCheck) *world {
 		Spec:       v1alpha1.HealthCheckSpec{Class: new(v1alpha1.HealthClassScript), Script: &s},
 	}
 	must(t, c.admin.Create(t.Context(), check))
-	w := &world{T: t, cluster: c, check: check, release: health.Release{
+	w := &fixture{T: t, cluster: c, check: check, release: health.Release{
 		Namespace: ns.Name, Rollout: "hello", Tag: "1.0.0", Token: "ro/1/0", DeployedAt: time.Now().Truncate(time.Second), InFlight: true,
 	}}
 	w.Checker = w.another()
@@ -155,11 +155,11 @@ func (c *cluster) world(t *testing.T, s v1alpha1.ScriptCheck) *world {
 }
 
 // another is a Checker that knows nothing of the others, as after a crash.
-func (w *world) another() *script.Checker {
+func (w *fixture) another() *script.Checker {
 	return script.New(script.Options{Client: w.checker, Live: w.checker, Logs: printed("first\nlast\n")})
 }
 
-func (w *world) eventually(what string, check func() error) {
+func (w *fixture) eventually(what string, check func() error) {
 	w.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -176,16 +176,16 @@ func (w *world) eventually(what string, check func() error) {
 	}
 }
 
-func (w *world) ask(c *script.Checker) (health.Report, error) {
-	return c.Check(w.Context(), health.Subject{Now: time.Now(), Check: w.check, Release: w.release})
+func (w *fixture) runCheck(c *script.Checker) (health.Report, error) {
+	return c.Check(w.Context(), health.CheckInput{Now: time.Now(), Check: w.check, Release: w.release})
 }
 
 // says waits for a report, or an error if the state is empty, whose text matches.
-func (w *world) says(state v1alpha1.HealthState, pattern string) {
+func (w *fixture) says(state v1alpha1.HealthState, pattern string) {
 	w.Helper()
 	want := regexp.MustCompile("^" + pattern + "$")
 	w.eventually(string(state)+" "+pattern, func() error {
-		report, err := w.ask(w.Checker)
+		report, err := w.runCheck(w.Checker)
 		text := report.Message
 		if err != nil {
 			report.State, text = "", err.Error()
@@ -198,7 +198,7 @@ func (w *world) says(state v1alpha1.HealthState, pattern string) {
 }
 
 // jobs are the Jobs there are, by the numbers of their runs.
-func (w *world) jobs() map[string]*batchv1.Job {
+func (w *fixture) jobs() map[string]*batchv1.Job {
 	w.Helper()
 	var list batchv1.JobList
 	must(w.T, w.admin.List(w.Context(), &list, client.InNamespace(w.check.Namespace)))
@@ -214,7 +214,7 @@ func (w *world) jobs() map[string]*batchv1.Job {
 }
 
 // numbers waits until there are just the Jobs with these numbers.
-func (w *world) numbers(want ...string) {
+func (w *fixture) numbers(want ...string) {
 	w.Helper()
 	w.eventually("Jobs "+strings.Join(want, ", "), func() error {
 		var got []string
@@ -230,7 +230,7 @@ func (w *world) numbers(want ...string) {
 }
 
 // pod waits for the pod of a Job.
-func (w *world) pod(number string) *corev1.Pod {
+func (w *fixture) pod(number string) *corev1.Pod {
 	w.Helper()
 	var list corev1.PodList
 	w.eventually("the pod of Job "+number, func() error {
@@ -295,7 +295,7 @@ func TestCluster(t *testing.T) {
 	c := start(t)
 	for name, test := range map[string]struct {
 		script v1alpha1.ScriptCheck
-		run    func(*world)
+		run    func(*fixture)
 	}{
 		"success":              {image(), success},
 		"failure":              {failing(), failure},
@@ -317,13 +317,13 @@ func TestCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test.run(c.world(t, test.script))
+			test.run(c.fixture(t, test.script))
 		})
 	}
 }
 
 // success: an image meets what a restricted namespace asks for, and each new Checker finds the run that there is.
-func success(w *world) {
+func success(w *fixture) {
 	w.says(v1alpha1.HealthHealthy, job("1")+" completed")
 	for range 3 {
 		w.Checker = w.another()
@@ -332,19 +332,19 @@ func success(w *world) {
 	w.numbers("1")
 }
 
-func failure(w *world) {
+func failure(w *fixture) {
 	w.says(v1alpha1.HealthUnhealthy, job("1")+` failed with exit code 3: first \| last`)
 	w.numbers("1")
 }
 
-func deadline(w *world) {
+func deadline(w *fixture) {
 	w.says(v1alpha1.HealthPending, job("1")+" waits: no node takes the pod: 0/1 nodes are available: .*")
 	w.says(v1alpha1.HealthUnhealthy, job("1")+" did not end within 4s: no node takes the pod: 0/1 nodes are available: .*")
 	w.Checker = w.another()
 	w.says(v1alpha1.HealthUnhealthy, job("1")+" did not end within 4s")
 }
 
-func quota(w *world) {
+func quota(w *fixture) {
 	must(w.T, w.plane.Apply(w.Context(), fmt.Appendf(nil, `
 apiVersion: v1
 kind: ResourceQuota
@@ -360,14 +360,14 @@ spec: {hard: {count/jobs.batch: "0"}}
 		return nil
 	})
 	w.says("", "the Job cannot be created: exceeded quota: none, requested: count/jobs.batch=1, used: count/jobs.batch=0, limited: count/jobs.batch=0")
-	if _, err := w.ask(w.Checker); !apierrors.IsForbidden(err) {
+	if _, err := w.runCheck(w.Checker); !apierrors.IsForbidden(err) {
 		w.Errorf("the cause is lost: %v", err)
 	}
 	must(w.T, w.admin.Delete(w.Context(), none))
 	w.says(v1alpha1.HealthHealthy, job("1")+" completed")
 }
 
-func admission(w *world) {
+func admission(w *fixture) {
 	must(w.T, w.plane.Apply(w.Context(), fmt.Appendf(nil, `
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -398,12 +398,12 @@ spec:
 }
 
 // podDenied: the Job is let in, its pod is not. Only events of the Job tell.
-func podDenied(w *world) {
+func podDenied(w *fixture) {
 	w.says(v1alpha1.HealthPending, job("1")+` waits: no pod can be made: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false.*`)
 }
 
 // bound: another token is another run, and what is left of the earlier one goes, even if it is running.
-func bound(w *world) {
+func bound(w *fixture) {
 	w.says(v1alpha1.HealthPending, job("1")+" is running")
 	first := w.jobs()["1"]
 	earlier := w.release
@@ -430,7 +430,7 @@ func bound(w *world) {
 	w.release, w.Checker = earlier, w.another()
 	w.says(v1alpha1.HealthPending, "a later deployment has begun")
 	if now := w.jobs()["1"]; now.UID != second.UID {
-		w.Error("a question that is out of date has replaced the run")
+		w.Error("an outdated evaluation has replaced the run")
 	}
 
 	// Another Rollout that selects the check has its own runs.
@@ -444,11 +444,11 @@ func bound(w *world) {
 }
 
 // interval: run after run, of which few are kept, and never without a verdict once there is one.
-func interval(w *world) {
+func interval(w *fixture) {
 	w.check.Spec.Interval = new(v1alpha1.Duration("1s"))
 	w.says(v1alpha1.HealthHealthy, job("1")+" completed")
 	w.eventually("three runs", func() error {
-		report, err := w.ask(w.Checker)
+		report, err := w.runCheck(w.Checker)
 		must(w.T, err)
 		if report.State != v1alpha1.HealthHealthy {
 			w.Fatalf("between two runs it is %s: %s", report.State, report.Message)
@@ -467,7 +467,7 @@ func interval(w *world) {
 
 // eviction: a pod that is taken away says nothing about the deployment; one that is taken away again and again, that something is
 // wrong.
-func eviction(w *world) {
+func eviction(w *fixture) {
 	for attempt := range 3 {
 		number := fmt.Sprint(attempt + 1)
 		w.says(v1alpha1.HealthPending, job(number)+" is running")
@@ -495,7 +495,7 @@ func eviction(w *world) {
 }
 
 // pod3 names the pod of the third Job.
-func (w *world) pod3() *corev1.Pod {
+func (w *fixture) pod3() *corev1.Pod {
 	w.Helper()
 	var list corev1.PodList
 	must(w.T, w.admin.List(w.Context(), &list, client.InNamespace(w.check.Namespace),
@@ -506,7 +506,7 @@ func (w *world) pod3() *corev1.Pod {
 	return &list.Items[0]
 }
 
-func imagePull(w *world) {
+func imagePull(w *fixture) {
 	w.says(v1alpha1.HealthPending, job("1")+" is running")
 	for _, state := range []corev1.ContainerStateWaiting{
 		{Reason: "ErrImagePull", Message: "unauthorized"},
@@ -524,7 +524,7 @@ func imagePull(w *world) {
 }
 
 // deleted: a Job that somebody deletes while it runs is started again, but not for ever.
-func deleted(w *world) {
+func deleted(w *fixture) {
 	for _, number := range []string{"1", "2", "3"} {
 		w.says(v1alpha1.HealthPending, job(number)+" is running")
 		how := client.PropagationPolicy(metav1.DeletePropagationBackground)
@@ -538,13 +538,13 @@ func deleted(w *world) {
 }
 
 // atOnce: however many ask for the first time, in however many processes, one Job is made.
-func atOnce(w *world) {
+func atOnce(w *fixture) {
 	var group sync.WaitGroup
 	for range 4 {
 		checker := w.another()
 		for range 4 {
 			group.Go(func() {
-				if _, err := w.ask(checker); err != nil {
+				if _, err := w.runCheck(checker); err != nil {
 					w.Error(err)
 				}
 			})
@@ -556,7 +556,7 @@ func atOnce(w *world) {
 }
 
 // notOurs: a Job that happens to have the name, or was put there, has no say.
-func notOurs(w *world) {
+func notOurs(w *fixture) {
 	w.says(v1alpha1.HealthHealthy, job("1")+" completed")
 	forged := w.jobs()["1"].DeepCopy()
 	must(w.T, w.admin.Delete(w.Context(), forged.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationBackground)))
@@ -571,7 +571,7 @@ func notOurs(w *world) {
 }
 
 // remembered: the verdict outlives its Job, in the process and in the status of the check.
-func remembered(w *world) {
+func remembered(w *fixture) {
 	w.says(v1alpha1.HealthHealthy, job("1")+" completed")
 	must(w.T, w.admin.Delete(w.Context(), w.jobs()["1"], client.PropagationPolicy(metav1.DeletePropagationBackground)))
 	w.numbers()
@@ -591,7 +591,7 @@ func remembered(w *world) {
 }
 
 // landed: nothing runs when nobody waits for a verdict.
-func landed(w *world) {
+func landed(w *fixture) {
 	w.release.InFlight = false
 	w.says(v1alpha1.HealthPending, "waits for a deployment")
 	w.release.InFlight = true
@@ -606,7 +606,7 @@ func landed(w *world) {
 }
 
 // edited: a script that is edited while a release waits for it runs anew.
-func edited(w *world) {
+func edited(w *fixture) {
 	w.says(v1alpha1.HealthUnhealthy, job("1")+".*")
 	first := w.jobs()["1"].UID
 	w.check.Spec.Script = new(image())
@@ -618,7 +618,7 @@ func edited(w *world) {
 }
 
 // orphans: a check that is deleted takes its runs with it.
-func orphans(w *world) {
+func orphans(w *fixture) {
 	w.says(v1alpha1.HealthPending, job("1")+" is running")
 	must(w.T, w.admin.Delete(w.Context(), w.check.DeepCopy()))
 	w.numbers()

@@ -48,10 +48,10 @@ func TestContract(t *testing.T) {
 	healthtest.Run(t, healthtest.Harness{
 		Timeout: timeout,
 		Cannot:  map[healthtest.Situation]string{healthtest.NoData: "a run ends well or it does not"},
-		Play: func(t *testing.T, situation healthtest.Situation) (health.Checker, health.Subject) {
+		Play: func(t *testing.T, situation healthtest.Situation) (health.Checker, health.CheckInput) {
 			t.Helper()
-			s := subject(func(s *health.Subject) { s.Check.Spec.Timeout = new(v1alpha1.Duration(timeout.String())) })
-			job, err := New(Options{}).render(asked(t, s), run{number: 1, attempt: 1})
+			s := subject(func(s *health.CheckInput) { s.Check.Spec.Timeout = new(v1alpha1.Duration(timeout.String())) })
+			job, err := New(Options{}).render(evaluationOf(t, s), run{number: 1, attempt: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +122,7 @@ func TestRunStartedByAnotherCall(t *testing.T) {
 	}
 	o.during = func() { o.during = check } // the second list, which is the one read past the cache
 	check()
-	if want := asked(t, s).name(1); o.job == nil || o.job.Name != want {
+	if want := evaluationOf(t, s).name(1); o.job == nil || o.job.Name != want {
 		t.Errorf("the Job is %v, want %s", o.job, want)
 	}
 }

@@ -1,24 +1,22 @@
-// Package script judges a deployment by a Job: exit code 0 is healthy.
+// Package script evaluates a deployment with a Job: exit code 0 is healthy.
 //
-// A run belongs to one deployment, and to the script as it was written then. Its Job has a name that follows from both, so that a
-// crash, or a second controller, finds the Job instead of starting another. All that has to be remembered stands on the Jobs; what
-// is lost with the process is how often a Job was deleted by others, and the verdict of a Job that is gone, unless the status of
-// the check still has it.
+// A run belongs to one deployment and one version of the script. The name of its Job is derived from both, so that after a crash, or
+// with a second controller, the Job is found instead of started again. The state is stored on the Jobs. With the process, only the
+// number of deleted Jobs and the results of deleted Jobs are lost, unless the status of the check has the result.
 //
-//	no Job ──create──▶ going ──▶ passed ──▶ Healthy      (runs: Interval goes round again after the interval)
-//	                     │  └───▶ failed ──▶ Unhealthy
-//	                     └─▶ interrupted (evicted, preempted, deleted) ──▶ another Job, at most 3 in a row, then Unhealthy
+//	no Job ──create──▶ running ──▶ passed ──▶ Healthy     (with runs: Interval, again after the interval)
+//	                      │  └───▶ failed ──▶ Unhealthy
+//	                      └─▶ interrupted (evicted, preempted, deleted) ──▶ another Job, at most 3 in a row
 //
-// While runs of an Interval follow each other, the verdict of the last that ended stands.
+// With runs: Interval, the result of the last finished run counts while the next one runs.
 //
-// # Who may do what
+// # Permissions
 //
-// Whoever may create HealthChecks of this class may thereby run pods in the namespace of the check, with its Secrets, and as each of
-// its service accounts if spec.script.serviceAccountName or a jobTemplate says so. Grant it as you would grant the creation of Jobs.
-// Nobody gets further than the namespace: what is made from an image meets the restricted Pod Security Standard and has no token
-// unless a service account is named, and a jobTemplate that the baseline Pod Security Standard refuses is refused here too. The image
-// is run as user 65532 whatever it says itself, since many images that are good for a script say root.
+// Users who may create HealthChecks of this class may run pods in the namespace of the check, with its Secrets, and with each of its
+// service accounts if spec.script.serviceAccountName or a jobTemplate says so. Grant it like the creation of Jobs. The pods do not
+// reach beyond the namespace: a pod of an image meets the restricted Pod Security Standard and has no token unless a service account
+// is named, and a jobTemplate has to meet the baseline Pod Security Standard. The image runs as user 65532, because many suitable
+// images use root.
 //
-// The last lines of a script that failed are shown in the status of the check, to everybody who may read it: a script should not
-// print what is secret.
+// The status of the check shows the last lines of a failed script to everybody who may read it, so a script should not print secrets.
 package script

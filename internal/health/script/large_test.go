@@ -15,7 +15,7 @@ import (
 // TestALargeScriptIsNeitherCachedNorRun: an object may have a megabyte and a half, and whoever may write HealthChecks hundreds of them.
 func TestALargeScriptIsNeitherCachedNorRun(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", mostScript)
+	long := strings.Repeat("x", maxScript)
 	for name, c := range map[string]struct {
 		script v1alpha1.ScriptCheck
 		large  bool
@@ -32,7 +32,7 @@ func TestALargeScriptIsNeitherCachedNorRun(t *testing.T) {
 				if cached {
 					TrimCheck(check)
 				}
-				_, err := ask(health.Subject{Check: check})
+				_, err := newEvaluation(health.CheckInput{Check: check})
 				if refused := err != nil && strings.Contains(err.Error(), "spec.script is larger than 64 KiB"); refused != c.large {
 					t.Errorf("cached %v: %v", cached, err)
 				}

@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	mostLines = 5
-	maxLines  = 512
-	// maxLog bounds what is read of a log, whose lines may have any length.
+	maxLogLines = 5
+	maxLogText  = 512
+	// maxLog is how many bytes of a log are read, because lines may be long.
 	maxLog  = 16 << 10
 	logTime = 5 * time.Second
 )
 
-// LogReader reads the last lines that a container wrote.
+// LogReader reads the last lines of containers.
 type LogReader interface {
 	Tail(ctx context.Context, pod types.NamespacedName, container string) (string, error)
 }
@@ -32,7 +32,7 @@ type LogReader interface {
 // Logs reads logs through the API server.
 type Logs struct{ pods corev1client.PodsGetter }
 
-// NewLogs makes a LogReader that calls the API server with a client.
+// NewLogs returns a LogReader that uses a client of the API server.
 func NewLogs(config *rest.Config, c *http.Client) (*Logs, error) {
 	pods, err := corev1client.NewForConfigAndClient(config, c)
 	if err != nil {
@@ -43,13 +43,13 @@ func NewLogs(config *rest.Config, c *http.Client) (*Logs, error) {
 
 // Tail reads the last lines of a container.
 func (l *Logs) Tail(ctx context.Context, pod types.NamespacedName, container string) (string, error) {
-	lines, limit := int64(mostLines), int64(maxLog)
+	lines, limit := int64(maxLogLines), int64(maxLog)
 	options := &corev1.PodLogOptions{Container: container, TailLines: &lines, LimitBytes: &limit}
 	data, err := l.pods.Pods(pod.Namespace).GetLogs(pod.Name, options).DoRaw(ctx)
 	return string(data), err
 }
 
-// lastLines is what the container that failed wrote last. Nothing depends on it, so it may be missing.
+// lastLines returns the last lines of the container that failed; empty if they cannot be read.
 func (c *Checker) lastLines(ctx context.Context, pod *corev1.Pod) string {
 	if pod == nil || len(pod.Spec.Containers) == 0 {
 		return ""
@@ -67,7 +67,7 @@ func (c *Checker) lastLines(ctx context.Context, pod *corev1.Pod) string {
 		}
 	}
 	if text == "" && exit != nil {
-		text = exit.Message // what the kubelet kept of the log, see the render of an image
+		text = exit.Message // the end of the log, see TerminationMessagePolicy
 	}
 	return tidy(text)
 }
@@ -75,17 +75,17 @@ func (c *Checker) lastLines(ctx context.Context, pod *corev1.Pod) string {
 // colours are the escape sequences of terminals.
 var colours = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[@-~]")
 
-// tidy makes the end of a log fit to be shown: its last lines, the older ones dropped where all do not fit.
+// tidy returns the last lines of a log for a message, at most maxLogText bytes.
 func tidy(text string) string {
 	var kept []string
 	size := 0
 	lines := strings.Split(colours.ReplaceAllString(text, ""), "\n")
-	for i := len(lines) - 1; i >= 0 && len(kept) < mostLines; i-- {
-		line := strings.TrimSpace(version.Clean(lines[i], maxLines))
+	for i := len(lines) - 1; i >= 0 && len(kept) < maxLogLines; i-- {
+		line := strings.TrimSpace(version.Clean(lines[i], maxLogText))
 		if line == "" {
 			continue
 		}
-		if size += len(line) + len(separator); size > maxLines+len(separator) {
+		if size += len(line) + len(separator); size > maxLogText+len(separator) {
 			break
 		}
 		kept = append([]string{line}, kept...)

@@ -15,42 +15,42 @@ import (
 // size 1, and 1 more for each of its Jobs.
 const maxRecords, maxRecordsOfNamespace = 16384, 2048
 
-// memory knows what the Jobs do not say any more: that there was one, how it ended, and why one that ended late had not begun. It
-// may be lost.
+// memory stores what the Jobs may not show any more: that there was a Job, its outcome, and why it did not start. It is lost with the
+// process.
 type memory struct {
 	mu      sync.Mutex
-	records *fair.Cache[string, record]
+	records *fair.Cache[string, memoryEntry]
 }
 
 func newMemory() *memory {
-	return &memory{records: fair.NewCache[string, record](maxRecords, maxRecordsOfNamespace, nil)}
+	return &memory{records: fair.NewCache[string, memoryEntry](maxRecords, maxRecordsOfNamespace, nil)}
 }
 
-// record is about the runs of one question, for one check and one Rollout.
-type record struct {
+// memoryEntry describes the runs of one evaluation, for one check and one Rollout.
+type memoryEntry struct {
 	id string
-	// last run that was seen, without its Job, and when.
+	// last is the last run that was seen, without its Job, and seen is when.
 	last run
 	seen time.Time
-	// ended holds what ended Jobs amount to.
+	// ended are the outcomes of Jobs that have ended.
 	ended map[types.UID]outcome
-	// trouble is what kept a Job from starting.
-	trouble map[types.UID]string
+	// problem holds the reasons why Jobs did not start, by UID.
+	problem map[types.UID]string
 }
 
-func (m *memory) recall(q question) record {
+func (m *memory) get(q evaluation) memoryEntry {
 	r, _ := m.records.Get(q.Check.Namespace, q.key())
 	if r.id != q.id() {
-		return record{id: q.id()}
+		return memoryEntry{id: q.id()}
 	}
 	return r
 }
 
-// keep replaces what is known of a question.
-func (m *memory) keep(q question, runs []run, trouble map[types.UID]string) {
-	next := record{id: q.id(), seen: q.Now, ended: map[types.UID]outcome{}, trouble: trouble}
+// update replaces the entry of an evaluation.
+func (m *memory) update(q evaluation, runs []run, problem map[types.UID]string) {
+	next := memoryEntry{id: q.id(), seen: q.Now, ended: map[types.UID]outcome{}, problem: problem}
 	for _, r := range runs {
-		if r.job != nil && r.phase != going {
+		if r.job != nil && r.phase != running {
 			next.ended[r.job.UID] = r.outcome
 		}
 		if r.number >= next.last.number {
@@ -66,38 +66,38 @@ func (m *memory) keep(q question, runs []run, trouble map[types.UID]string) {
 	m.add(q, next)
 }
 
-func (m *memory) add(q question, r record) {
-	m.records.Add(q.Check.Namespace, q.key(), r, 1+len(r.ended)+len(r.trouble))
+func (m *memory) add(q evaluation, r memoryEntry) {
+	m.records.Add(q.Check.Namespace, q.key(), r, 1+len(r.ended)+len(r.problem))
 }
 
-// began notes a run that was just started.
-func (m *memory) began(q question, r run) {
+// started adds a run that was just started.
+func (m *memory) started(q evaluation, r run) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known, _ := m.records.Get(q.Check.Namespace, q.key())
 	if known.id != q.id() {
-		known = record{id: q.id()}
+		known = memoryEntry{id: q.id()}
 	}
 	known.last, known.seen = r, q.Now
 	m.add(q, known)
 }
 
-// missing is the last run that was seen, if its Job is gone.
-func (r record) missing(runs []run) (run, bool) {
+// missing returns the last run that was seen, if its Job was deleted.
+func (r memoryEntry) missing(runs []run) (run, bool) {
 	for _, there := range runs {
 		if there.number >= r.last.number {
 			return run{}, false
 		}
 	}
 	last := r.last
-	if last.number > 0 && last.phase == going {
-		last.gone, last.outcome = true, outcome{phase: interrupted, report: pending("its Job was deleted"), at: r.seen}
+	if last.number > 0 && last.phase == running {
+		last.deleted, last.outcome = true, outcome{phase: interrupted, report: pending("its Job was deleted"), at: r.seen}
 	}
 	return last, last.number > 0
 }
 
-// told is the verdict that the status of a check has kept, where it is for nothing but the deployment.
-func (q question) told() (run, bool) {
+// fromStatus returns the result in the status of the check, if it is for this deployment only.
+func (q evaluation) fromStatus() (run, bool) {
 	st, name := q.Check.Status, q.Release.Rollout
 	if q.Release.Namespace != q.Check.Namespace {
 		name = q.rollout()

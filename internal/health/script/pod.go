@@ -11,11 +11,11 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// maxCause bounds what is shown of a message of Kubernetes.
+// maxCause is the maximum length of a quoted message of Kubernetes.
 const maxCause = 384
 
-// trouble is what keeps a pod from running its containers.
-func trouble(pod *corev1.Pod) string {
+// podProblem returns why a pod does not run its containers; empty if it does.
+func podProblem(pod *corev1.Pod) string {
 	for _, c := range pod.Status.Conditions {
 		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse {
 			continue
@@ -29,7 +29,7 @@ func trouble(pod *corev1.Pod) string {
 	}
 	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if w := s.State.Waiting; w != nil {
-			if text := stuck(s.Image, w); text != "" {
+			if text := waitingReason(s.Image, w); text != "" {
 				return text
 			}
 		}
@@ -37,9 +37,8 @@ func trouble(pod *corev1.Pod) string {
 	return ""
 }
 
-// stuck returns why a container does not start. A kubelet that tries again and again changes the reason to and fro: that is one state
-// of affairs.
-func stuck(image string, w *corev1.ContainerStateWaiting) string {
+// waitingReason returns why a container does not start. A kubelet that retries alternates between reasons, which give one message.
+func waitingReason(image string, w *corev1.ContainerStateWaiting) string {
 	switch w.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
 		_, why, _ := strings.Cut(w.Message, "ErrImagePull: ")
@@ -64,8 +63,8 @@ func detail(what, why string) string {
 	return what + ": " + why
 }
 
-// culprit is the pod that made a Job fail: the newest that failed, else the newest.
-func culprit(pods []corev1.Pod) *corev1.Pod {
+// failedPod returns the pod that made a Job fail: the newest failed one, else the newest.
+func failedPod(pods []corev1.Pod) *corev1.Pod {
 	if len(pods) == 0 {
 		return nil
 	}
@@ -73,10 +72,10 @@ func culprit(pods []corev1.Pod) *corev1.Pod {
 	return &pods[max(i, 0)]
 }
 
-// takenAway are reasons of pods that failed because of their node.
-var takenAway = []string{"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"}
+// disruptionReasons are reasons of pods that failed because of their node.
+var disruptionReasons = []string{"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"}
 
-// disrupted returns why a pod was taken away, if it was.
+// disrupted returns why a pod was evicted; empty if it was not.
 func disrupted(pod *corev1.Pod) string {
 	if pod == nil {
 		return ""
@@ -86,16 +85,16 @@ func disrupted(pod *corev1.Pod) string {
 			return detail("its pod was evicted or preempted", cmp.Or(c.Message, c.Reason))
 		}
 	}
-	if slices.Contains(takenAway, pod.Status.Reason) {
+	if slices.Contains(disruptionReasons, pod.Status.Reason) {
 		return detail("its pod was evicted or preempted", cmp.Or(pod.Status.Message, pod.Status.Reason))
 	}
 	if pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0 && pod.Status.Reason != batchv1.JobReasonDeadlineExceeded {
-		return detail("its node refused the pod", cmp.Or(pod.Status.Message, pod.Status.Reason)) // nothing of it has run
+		return detail("its node refused the pod", cmp.Or(pod.Status.Message, pod.Status.Reason)) // no container has run
 	}
 	return ""
 }
 
-// terminated is the first container of a pod that failed, and how.
+// terminated returns the first container of a pod that failed, and its state.
 func terminated(pod *corev1.Pod) (name string, exit *corev1.ContainerStateTerminated) {
 	if pod == nil {
 		return "", nil

@@ -21,18 +21,18 @@ const (
 	defaultDeadline    = 5 * time.Minute
 	defaultInterpreter = "/bin/sh"
 	container          = "script"
-	nobody             = 65532
+	nonRootUser        = 65532
 
-	// killGrace is how long a script may clean up when its time is over; slack, how much later the whole Job ends. Where the kubelet
-	// ends the pod, it and its log are still there to be read; where Kubernetes ends the Job, they are gone.
+	// killGrace is how many seconds a script may clean up after its deadline, and slack how much later the Job ends. If the kubelet ends
+	// the pod, its log can still be read; if Kubernetes ends the Job, the pod is deleted.
 	killGrace = 5
 	slack     = 30 * time.Second
-	// keep is how long an ended Job stays that nobody looks after any more.
-	keep = time.Hour
+	// finishedTTL is how long a finished Job stays if nothing deletes it.
+	finishedTTL = time.Hour
 )
 
-// render makes the Job of a run.
-func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
+// render returns the Job of a run.
+func (c *Checker) render(q evaluation, r run) (*batchv1.Job, error) {
 	t, err := jobOf(q.script)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
 		}},
 	}, Spec: t.Spec}
 	job.Spec.Template.Labels = merge(t.Spec.Template.Labels, q.labels())
-	ttl := int32(max(keep+q.every, seconds(t.Spec.TTLSecondsAfterFinished)) / time.Second) // at most some years
+	ttl := int32(max(finishedTTL+q.runInterval, seconds(t.Spec.TTLSecondsAfterFinished)) / time.Second) // at most some years
 	job.Spec.TTLSecondsAfterFinished = &ttl
 	pod := &job.Spec.Template.Spec
 	for _, list := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
@@ -57,7 +57,7 @@ func (c *Checker) render(q question, r run) (*batchv1.Job, error) {
 	return job, nil
 }
 
-// jobOf returns the Job of a script without what a run adds.
+// jobOf returns the Job of a script without the fields of a run.
 func jobOf(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	if s.JobTemplate != nil {
 		return fromTemplate(s)
@@ -65,7 +65,7 @@ func jobOf(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	return fromImage(s)
 }
 
-// fromImage makes a Job of an image. Its pod meets the restricted Pod Security Standard, whatever the script says.
+// fromImage returns the Job of an image. Its pod always meets the restricted Pod Security Standard.
 func fromImage(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	deadline := defaultDeadline
 	if s.ActiveDeadline != nil {
@@ -87,10 +87,10 @@ func fromImage(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 			AutomountServiceAccountToken:  new(s.ServiceAccountName != ""),
 			EnableServiceLinks:            new(false),
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: new(true), RunAsUser: new(int64(nobody)), RunAsGroup: new(int64(nobody)),
+				RunAsNonRoot: new(true), RunAsUser: new(int64(nonRootUser)), RunAsGroup: new(int64(nonRootUser)),
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
-			Containers: []corev1.Container{theContainer(s)},
+			Containers: []corev1.Container{scriptContainer(s)},
 			Volumes: []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{
 				EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: resource.NewQuantity(128<<20, resource.BinarySI)},
 			}}},
@@ -98,7 +98,7 @@ func fromImage(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	}}, nil
 }
 
-func theContainer(s *v1alpha1.ScriptCheck) corev1.Container {
+func scriptContainer(s *v1alpha1.ScriptCheck) corev1.Container {
 	c := corev1.Container{
 		Name: container, Image: s.Image, Command: s.Command, Args: s.Args, Env: slices.Clone(s.Env), Resources: resources(s),
 		SecurityContext: &corev1.SecurityContext{
@@ -130,8 +130,8 @@ func resources(s *v1alpha1.ScriptCheck) corev1.ResourceRequirements {
 	}
 }
 
-// env puts what a run is about before the variables of the user, which may refer to it and cannot replace it.
-func (q question) env(theirs []corev1.EnvVar) []corev1.EnvVar {
+// env adds the variables of a run before those of the user, which may refer to them and cannot replace them.
+func (q evaluation) env(theirs []corev1.EnvVar) []corev1.EnvVar {
 	r := q.Release
 	var list []corev1.EnvVar
 	for _, v := range [][2]string{
@@ -140,9 +140,9 @@ func (q question) env(theirs []corev1.EnvVar) []corev1.EnvVar {
 	} {
 		list = append(list, corev1.EnvVar{Name: v[0], Value: literal(version.Clean(v[1], maxCause))})
 	}
-	ours := list
+	owns := list
 	for _, v := range theirs {
-		if !slices.ContainsFunc(ours, func(o corev1.EnvVar) bool { return o.Name == v.Name }) {
+		if !slices.ContainsFunc(owns, func(o corev1.EnvVar) bool { return o.Name == v.Name }) {
 			list = append(list, v)
 		}
 	}
@@ -152,7 +152,7 @@ func (q question) env(theirs []corev1.EnvVar) []corev1.EnvVar {
 // literal keeps Kubernetes from expanding $(NAME) and $$ in a text.
 func literal(s string) string { return strings.ReplaceAll(s, "$", "$$") }
 
-// failOnDisruption makes a Job say that its pod was taken away: the pod itself may be gone when somebody looks.
+// failOnDisruption makes a Job report that its pod was evicted, because the pod may be deleted soon.
 func failOnDisruption() *batchv1.PodFailurePolicy {
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
 		Action:          batchv1.PodFailurePolicyActionFailJob,
@@ -164,12 +164,12 @@ func onDisruption(job *batchv1.Job) bool {
 	return apiequality.Semantic.DeepEqual(job.Spec.PodFailurePolicy, failOnDisruption())
 }
 
-func merge(theirs, ours map[string]string) map[string]string {
+func merge(theirs, owns map[string]string) map[string]string {
 	all := maps.Clone(theirs)
 	if all == nil {
 		all = map[string]string{}
 	}
-	maps.Copy(all, ours)
+	maps.Copy(all, owns)
 	return all
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/kuberik/kuberik/internal/health"
 )
 
-func rendered(t *testing.T, s *v1alpha1.ScriptCheck, edits ...func(*health.Subject)) *batchv1.Job {
+func rendered(t *testing.T, s *v1alpha1.ScriptCheck, edits ...func(*health.CheckInput)) *batchv1.Job {
 	t.Helper()
 	job, err := render(t, Options{}, s, edits...)
 	if err != nil {
@@ -27,18 +27,18 @@ func rendered(t *testing.T, s *v1alpha1.ScriptCheck, edits ...func(*health.Subje
 	return job
 }
 
-func render(t *testing.T, o Options, s *v1alpha1.ScriptCheck, edits ...func(*health.Subject)) (*batchv1.Job, error) {
+func render(t *testing.T, o Options, s *v1alpha1.ScriptCheck, edits ...func(*health.CheckInput)) (*batchv1.Job, error) {
 	t.Helper()
 	subject := subject(edits...)
 	subject.Check.Spec.Script = s
-	return New(o).render(asked(t, subject), run{number: 1, attempt: 2})
+	return New(o).render(evaluationOf(t, subject), run{number: 1, attempt: 2})
 }
 
 func template(text string) *v1alpha1.ScriptCheck {
 	return &v1alpha1.ScriptCheck{JobTemplate: &runtime.RawExtension{Raw: []byte(text)}}
 }
 
-func ours() []corev1.EnvVar {
+func owns() []corev1.EnvVar {
 	return []corev1.EnvVar{
 		{Name: "KUBERIK_VERSION", Value: "1.2.3"}, {Name: "KUBERIK_DIGEST", Value: "sha256:" + strings.Repeat("a", 64)},
 		{Name: "KUBERIK_REVISION", Value: "main@sha1:abc"}, {Name: "KUBERIK_ROLLOUT", Value: "hello"},
@@ -73,7 +73,7 @@ func TestImage(t *testing.T) {
 		},
 		Owner:   metav1.OwnerReference{APIVersion: "kuberik.com/v1alpha1", Kind: "HealthCheck", Name: "smoke", UID: "check-uid", Controller: new(true)},
 		Command: []string{"/bin/sh", "-c"}, Args: []string{"echo $$KUBERIK_VERSION $$(date) $$$$", "script", "one"},
-		Env:     append(ours(), corev1.EnvVar{Name: "A", Value: "$(KUBERIK_VERSION)-a"}, corev1.EnvVar{Name: "HOME", Value: "/tmp"}),
+		Env:     append(owns(), corev1.EnvVar{Name: "A", Value: "$(KUBERIK_VERSION)-a"}, corev1.EnvVar{Name: "HOME", Value: "/tmp"}),
 		Backoff: 0, TTL: 3600, Deadline: 330, PodDeadline: 300,
 	}
 	got := gist{
@@ -114,7 +114,7 @@ func TestImageFields(t *testing.T) {
 	if env := home.Spec.Template.Spec.Containers[0].Env; env[len(env)-1].Value != "/work" || len(env) != 6 {
 		t.Errorf("env is %v", env)
 	}
-	often := rendered(t, &v1alpha1.ScriptCheck{Image: "x", Runs: v1alpha1.ScriptInterval}, func(s *health.Subject) {
+	often := rendered(t, &v1alpha1.ScriptCheck{Image: "x", Runs: v1alpha1.ScriptInterval}, func(s *health.CheckInput) {
 		s.Check.Spec.Interval = new(v1alpha1.Duration("2h"))
 	})
 	if ttl := *often.Spec.TTLSecondsAfterFinished; ttl != 3*3600 {
@@ -127,7 +127,7 @@ func TestImageFields(t *testing.T) {
 
 // TestForeignText: what an image says of itself is not expanded by Kubernetes, and has no control characters.
 func TestForeignText(t *testing.T) {
-	job := rendered(t, &v1alpha1.ScriptCheck{Image: "x"}, func(s *health.Subject) { s.Release.Revision = "$(KUBERIK_VERSION)\x1b[31m$$\n" })
+	job := rendered(t, &v1alpha1.ScriptCheck{Image: "x"}, func(s *health.CheckInput) { s.Release.Revision = "$(KUBERIK_VERSION)\x1b[31m$$\n" })
 	if got := job.Spec.Template.Spec.Containers[0].Env[2].Value; got != "$$(KUBERIK_VERSION)[31m$$$$ " {
 		t.Errorf("the revision is %q", got)
 	}
@@ -154,10 +154,10 @@ func TestTemplate(t *testing.T) {
 	case pod.SecurityContext != nil || pod.Containers[0].SecurityContext != nil || pod.AutomountServiceAccountToken != nil:
 		t.Error("the security of the pod is not what was written")
 	}
-	if diff := cmp.Diff(ours(), pod.InitContainers[0].Env); diff != "" {
+	if diff := cmp.Diff(owns(), pod.InitContainers[0].Env); diff != "" {
 		t.Errorf("env of the init container (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(append(ours(), corev1.EnvVar{Name: "B", Value: "b"}), pod.Containers[0].Env); diff != "" {
+	if diff := cmp.Diff(append(owns(), corev1.EnvVar{Name: "B", Value: "b"}), pod.Containers[0].Env); diff != "" {
 		t.Errorf("env (-want +got):\n%s", diff)
 	}
 	own := rendered(t, template(`{"spec": {"backoffLimit": 2, "activeDeadlineSeconds": 7, "ttlSecondsAfterFinished": 7200,
@@ -217,7 +217,7 @@ func TestTemplateRefused(t *testing.T) {
 			if got := fmt.Sprint(err); got != c.want && (!strings.HasPrefix(c.want, beyond) || !strings.HasPrefix(got, c.want)) {
 				t.Errorf("\n got: %s\nwant: %s", got, c.want)
 			}
-			early := subject(func(s *health.Subject) { s.Check.Spec.Script, s.Release = template(c.raw), health.Release{} })
+			early := subject(func(s *health.CheckInput) { s.Check.Spec.Script, s.Release = template(c.raw), health.Release{} })
 			if _, refused := New(Options{}).Check(t.Context(), early); fmt.Sprint(refused) != fmt.Sprint(err) {
 				t.Errorf("before the first deployment: %v", refused)
 			}
@@ -293,7 +293,7 @@ func FuzzJobRender(f *testing.F) {
 		if deadline != "" {
 			s.ActiveDeadline = new(v1alpha1.Duration(deadline))
 		}
-		job, err := render(t, Options{}, s, func(s *health.Subject) { s.Release.Revision = revision })
+		job, err := render(t, Options{}, s, func(s *health.CheckInput) { s.Release.Revision = revision })
 		if err != nil {
 			if _, bad := v1alpha1.Duration(deadline).Parse(); bad == nil {
 				t.Fatal(err)
@@ -304,7 +304,7 @@ func FuzzJobRender(f *testing.F) {
 		if broken := unrestricted(pod); broken != nil {
 			t.Fatalf("not restricted: %v", broken)
 		}
-		if err := confined(&job.Spec.Template); err != nil {
+		if err := checkConfined(&job.Spec.Template); err != nil {
 			t.Fatal(err)
 		}
 		known := map[string]string{}
@@ -337,7 +337,7 @@ func FuzzJobTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := confined(&job.Spec.Template); err != nil {
+		if err := checkConfined(&job.Spec.Template); err != nil {
 			t.Fatal(err)
 		}
 		data, err := json.Marshal(job.Spec.Template.Spec)

@@ -39,32 +39,32 @@ const (
 	maxJobName      = 63 // the Job controller makes it the value of a label
 )
 
-// question is what a run answers: whether one deployment is well, by one script.
-type question struct {
-	health.Subject
+// evaluation is the evaluation of one deployment by one script. It may need several runs.
+type evaluation struct {
+	health.CheckInput
 	script *v1alpha1.ScriptCheck
-	// definition is a hash of the script: who edits it asks another question.
+	// definition is a hash of the script. An edited script is another evaluation.
 	definition string
-	// every is how long after the end of a run the next begins; 0 is never.
-	every time.Duration
+	// runInterval is the time from the end of a run to the start of the next; 0 if there is none.
+	runInterval time.Duration
 }
 
-func ask(s health.Subject) (question, error) {
-	q := question{Subject: s, script: s.Check.Spec.Script}
+func newEvaluation(s health.CheckInput) (evaluation, error) {
+	q := evaluation{CheckInput: s, script: s.Check.Spec.Script}
 	if q.script == nil {
 		return q, errors.New("class script needs the field script")
 	}
 	fields, template, err := encode(q.script)
 	switch {
 	case large(fields, template):
-		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image", mostScript>>10)
+		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image", maxScript>>10)
 	case err != nil:
 		return q, fmt.Errorf("reading the script: %w", err)
 	}
 	q.definition = hash(string(fields), string(template))
 	if q.script.Runs == v1alpha1.ScriptInterval {
-		if q.every = defaultInterval; s.Check.Spec.Interval != nil {
-			q.every, err = s.Check.Spec.Interval.Parse()
+		if q.runInterval = defaultInterval; s.Check.Spec.Interval != nil {
+			q.runInterval, err = s.Check.Spec.Interval.Parse()
 		}
 	}
 	return q, err
@@ -75,21 +75,21 @@ func hash(parts ...string) string {
 	return hex.EncodeToString(sum[:])[:10]
 }
 
-// rollout names the Rollout. A check may be selected by several, and each has its own runs.
-func (q question) rollout() string { return q.Release.Namespace + "/" + q.Release.Rollout }
+// rollout returns the namespace and the name of the Rollout. Each Rollout that selects the check has its own runs.
+func (q evaluation) rollout() string { return q.Release.Namespace + "/" + q.Release.Rollout }
 
-// key names what is remembered, id the question.
-func (q question) key() string { return string(q.Check.UID) + "/" + q.rollout() }
-func (q question) id() string  { return hash(q.key(), q.Release.Token, q.definition) }
+// key identifies the check and the Rollout in memory; id identifies the evaluation.
+func (q evaluation) key() string { return string(q.Check.UID) + "/" + q.rollout() }
+func (q evaluation) id() string  { return hash(q.key(), q.Release.Token, q.definition) }
 
-// name of the Job of a run. It is the same for whoever asks the same.
-func (q question) name(number int) string {
+// name returns the name of the Job of a run, which is the same for equal evaluations.
+func (q evaluation) name(number int) string {
 	suffix := "-" + q.id() + "-" + strconv.Itoa(number)
 	name := strings.ReplaceAll(q.Check.Name, ".", "-")
 	return strings.TrimRight(name[:min(len(name), maxJobName-len(suffix))], "-") + suffix
 }
 
-func (q question) labels() map[string]string {
+func (q evaluation) labels() map[string]string {
 	return map[string]string{
 		LabelCheck:                     version.LabelValue(q.Check.Name),
 		v1alpha1.LabelRollout:          version.LabelValue(q.Release.Rollout),
@@ -97,7 +97,7 @@ func (q question) labels() map[string]string {
 	}
 }
 
-func (q question) annotations(number, attempt int) map[string]string {
+func (q evaluation) annotations(number, attempt int) map[string]string {
 	return map[string]string{
 		annotationRollout:  q.rollout(),
 		annotationToken:    q.Release.Token,
@@ -108,50 +108,50 @@ func (q question) annotations(number, attempt int) map[string]string {
 	}
 }
 
-// ours reports whether a Job was made for the check and the Rollout; answers, whether for the question.
-func (q question) ours(job *batchv1.Job) bool {
+// owns reports whether a Job belongs to the check and the Rollout. matches reports whether it belongs to the evaluation.
+func (q evaluation) owns(job *batchv1.Job) bool {
 	return metav1.IsControlledBy(job, q.Check) && job.Labels[LabelCheck] == version.LabelValue(q.Check.Name) &&
 		job.Annotations[annotationRollout] == q.rollout()
 }
 
-func (q question) answers(job *batchv1.Job) bool {
-	return q.ours(job) && job.Annotations[annotationToken] == q.Release.Token && job.Annotations[annotationScript] == q.definition
+func (q evaluation) matches(job *batchv1.Job) bool {
+	return q.owns(job) && job.Annotations[annotationToken] == q.Release.Token && job.Annotations[annotationScript] == q.definition
 }
 
-// overtaken reports whether a Job is for a later deployment: then the question is out of date.
-func (q question) overtaken(job *batchv1.Job) bool {
+// superseded reports whether a Job is for a later deployment, so that the evaluation is out of date.
+func (q evaluation) superseded(job *batchv1.Job) bool {
 	at, err := time.Parse(time.RFC3339Nano, job.Annotations[annotationDeployed])
 	return err == nil && at.After(q.Release.DeployedAt)
 }
 
-// phase is how far a run has come.
+// phase is the phase of a run.
 type phase int
 
 const (
-	going phase = iota
+	running phase = iota
 	passed
 	failed
 	interrupted
 )
 
-// outcome is what a run amounts to.
+// outcome is the result of a run.
 type outcome struct {
 	phase  phase
 	report health.Report
-	// at is when it ended; zero if it has not, or nobody knows.
+	// at is when the run ended; zero if it has not, or if unknown.
 	at time.Time
-	// trouble is what keeps it from starting.
-	trouble string
+	// problem is why the run does not start; empty if it does.
+	problem string
 }
 
-// run is one Job of a question.
+// run is one Job of an evaluation.
 type run struct {
-	// job is nil if it is gone.
+	// job is nil if it was deleted.
 	job *batchv1.Job
-	// number counts the Jobs of a question, attempt those in a row of which all before were interrupted.
+	// number counts the Jobs of an evaluation, and attempt the Jobs since the last one that was not interrupted.
 	number, attempt int
-	// gone is whether the Job was deleted before it ended.
-	gone bool
+	// deleted is set if the Job was deleted before it ended.
+	deleted bool
 	outcome
 }
 
@@ -167,13 +167,13 @@ func count(job *batchv1.Job, annotation string) int {
 	return max(n, 1)
 }
 
-// mostScript is how large spec.script may be, as JSON. It is in memory all the time.
-const mostScript = 64 << 10
+// maxScript is the maximum size of spec.script as JSON, because the cache holds it.
+const maxScript = 64 << 10
 
-// tooLarge stands in the cache for a script that is larger than that.
+// tooLarge replaces larger scripts in the cache.
 var tooLarge = runtime.RawExtension{Raw: []byte(`"too large"`)}
 
-// encode returns the fields of a script as JSON, and the jobTemplate by itself, which may not be JSON.
+// encode returns the fields of a script as JSON, and separately the jobTemplate, which may be invalid.
 func encode(s *v1alpha1.ScriptCheck) (fields, template []byte, err error) {
 	rest := *s
 	if rest.JobTemplate != nil {
@@ -183,12 +183,12 @@ func encode(s *v1alpha1.ScriptCheck) (fields, template []byte, err error) {
 	return fields, template, err
 }
 
-// large reports whether a script is larger than it may be.
+// large reports whether a script is larger than maxScript.
 func large(fields, template []byte) bool {
-	return bytes.Equal(template, tooLarge.Raw) || len(template) > mostScript || len(fields) > mostScript
+	return bytes.Equal(template, tooLarge.Raw) || len(template) > maxScript || len(fields) > maxScript
 }
 
-// TrimCheck takes a script that is too large out of a HealthCheck, before it is cached. What is not a HealthCheck stays as it is.
+// TrimCheck removes a script that is too large from a HealthCheck, before it is cached. It does not change other kinds.
 func TrimCheck(o any) {
 	check, ok := o.(*v1alpha1.HealthCheck)
 	if !ok || check.Spec.Script == nil {
@@ -200,7 +200,7 @@ func TrimCheck(o any) {
 	}
 }
 
-// Trim keeps of the spec of a Job only what is read of one that exists, before it is cached. What is not a Job stays as it is.
+// Trim removes the fields of a Job that are not read, before it is cached. It does not change other kinds.
 func Trim(o any) {
 	if job, ok := o.(*batchv1.Job); ok {
 		kube.TrimLabels(job)

@@ -13,11 +13,10 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// fromTemplate reads a jobTemplate. What it does not say gets a default, what it says of security stays, and what reaches beyond
-// the namespace is refused.
+// fromTemplate returns the Job of a jobTemplate, with defaults. It returns an error for a pod that reaches beyond its namespace.
 func fromTemplate(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	var t batchv1.JobTemplateSpec
-	if field := besides(s); field != "" {
+	if field := conflictingField(s); field != "" {
 		return t, fmt.Errorf("%s does not go with jobTemplate: write it into the template", field)
 	}
 	if err := decode(s.JobTemplate.Raw, &t); err != nil {
@@ -26,7 +25,7 @@ func fromTemplate(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	if t.Spec.Selector != nil || t.Spec.ManualSelector != nil {
 		return t, errors.New("jobTemplate: leave out selector and manualSelector: Kubernetes writes them")
 	}
-	if err := confined(&t.Spec.Template); err != nil {
+	if err := checkConfined(&t.Spec.Template); err != nil {
 		return t, fmt.Errorf("jobTemplate: %w", err)
 	}
 	pod := &t.Spec.Template.Spec
@@ -45,8 +44,8 @@ func fromTemplate(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	return t, nil
 }
 
-// besides is a field that is given beside a jobTemplate, and would do nothing.
-func besides(s *v1alpha1.ScriptCheck) string {
+// conflictingField returns a field that is set next to a jobTemplate and would have no effect.
+func conflictingField(s *v1alpha1.ScriptCheck) string {
 	given := []struct {
 		name  string
 		given bool
@@ -63,13 +62,13 @@ func besides(s *v1alpha1.ScriptCheck) string {
 	return ""
 }
 
-// decode reads a template and takes no field that it does not know: a misspelt one would be left out in silence.
+// decode parses a template. It returns an error for unknown fields, because misspelt ones would have no effect.
 func decode(raw []byte, t *batchv1.JobTemplateSpec) error {
 	var fields map[string]any
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return fmt.Errorf("jobTemplate: %s", version.Clean(err.Error(), maxCause))
 	}
-	// The first says which field has the wrong type, the second which field is none.
+	// The first reports fields of the wrong type, the second unknown fields.
 	if err := json.Unmarshal(raw, t); err != nil {
 		return fmt.Errorf("jobTemplate: %s", version.Clean(err.Error(), maxCause))
 	}

@@ -10,8 +10,8 @@ import (
 // NoData is the state of a source that returns no data. spec.noData of the check says what it means.
 const NoData v1alpha1.HealthState = "NoData"
 
-// Subject is the input of a Checker.
-type Subject struct {
+// CheckInput is the input of a Checker.
+type CheckInput struct {
 	// Now is the time of the check.
 	Now time.Time
 	// Check is the check to run.
@@ -38,5 +38,5 @@ type Release struct {
 // NoData) and a stable Message without secrets; the caller fills in the other fields. An error means that the check could not
 // run, for example because a Secret is missing: the check is then Pending, with the error as its message.
 type Checker interface {
-	Check(ctx context.Context, s Subject) (Report, error)
+	Check(ctx context.Context, s CheckInput) (Report, error)
 }

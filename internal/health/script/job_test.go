@@ -126,7 +126,7 @@ func TestJudge(t *testing.T) {
 		pods    []corev1.Pod
 		events  []corev1.Event
 		logs    LogReader
-		trouble string
+		problem string
 		phase   phase
 		want    string
 	}{
@@ -142,7 +142,7 @@ func TestJudge(t *testing.T) {
 			},
 			want: "Job smoke-1 waits: no pod can be made: exceeded quota: few",
 		},
-		"its time is over": {job: job(), trouble: "no node takes the pod", want: "Job smoke-1 waits: no node takes the pod"},
+		"its time is over": {job: job(), problem: "no node takes the pod", want: "Job smoke-1 waits: no node takes the pod"},
 		"pulling":          {job: job(), pods: []corev1.Pod{aPod(corev1.PodPending, waiting("ContainerCreating", ""))}, want: "Job smoke-1 is starting"},
 		"running":          {job: job(), pods: []corev1.Pod{aPod(corev1.PodRunning)}, logs: lines, want: "Job smoke-1 is running"},
 		"somebody else's pod": {
@@ -227,7 +227,7 @@ func TestJudge(t *testing.T) {
 			phase: failed, want: "Job smoke-1 did not end within 1h30m",
 		},
 		"deadline, and its pod is gone": {
-			job: job(late), trouble: "no node takes the pod", phase: failed, want: "Job smoke-1 did not end within 5m: no node takes the pod",
+			job: job(late), problem: "no node takes the pod", phase: failed, want: "Job smoke-1 did not end within 5m: no node takes the pod",
 		},
 		"taken away": {
 			job:   job(condition(batchv1.JobFailed, batchv1.JobReasonPodFailurePolicy, "Pod shop/x has condition DisruptionTarget")),
@@ -262,20 +262,20 @@ func TestJudge(t *testing.T) {
 		},
 	}
 	states := map[phase]v1alpha1.HealthState{
-		going: v1alpha1.HealthPending, interrupted: v1alpha1.HealthPending, passed: v1alpha1.HealthHealthy, failed: v1alpha1.HealthUnhealthy,
+		running: v1alpha1.HealthPending, interrupted: v1alpha1.HealthPending, passed: v1alpha1.HealthHealthy, failed: v1alpha1.HealthUnhealthy,
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			checker := New(Options{Live: &shelf{pods: c.pods, events: c.events}, Logs: c.logs})
-			known := record{trouble: map[types.UID]string{"job-uid": c.trouble}}
-			o, err := checker.judge(t.Context(), c.job, known)
+			known := memoryEntry{problem: map[types.UID]string{"job-uid": c.problem}}
+			o, err := checker.evaluateJob(t.Context(), c.job, known)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if o.phase != c.phase || o.report.Message != c.want || o.report.State != states[c.phase] {
 				t.Errorf("\n got: %d %s %s\nwant: %d %s", o.phase, o.report.State, o.report.Message, c.phase, c.want)
 			}
-			if ended := c.phase != going; o.at.IsZero() == ended {
+			if ended := c.phase != running; o.at.IsZero() == ended {
 				t.Errorf("it ended at %s", o.at)
 			}
 		})
@@ -287,11 +287,11 @@ func TestJudgedOnce(t *testing.T) {
 	live := &shelf{err: errors.New("gone fishing")}
 	checker := New(Options{Live: live})
 	broken := job(condition(batchv1.JobFailed, "", "x"))
-	if o, err := checker.judge(t.Context(), broken, record{}); err == nil {
+	if o, err := checker.evaluateJob(t.Context(), broken, memoryEntry{}); err == nil {
 		t.Errorf("pods that cannot be read make %+v", o)
 	}
 	known := outcome{phase: failed, report: pending("as before")}
-	o, err := checker.judge(t.Context(), broken, record{ended: map[types.UID]outcome{"job-uid": known}})
+	o, err := checker.evaluateJob(t.Context(), broken, memoryEntry{ended: map[types.UID]outcome{"job-uid": known}})
 	if err != nil || o.report.Message != "as before" || live.reads != 1 {
 		t.Errorf("it is %+v, %v, after %d reads", o, err, live.reads)
 	}
@@ -322,7 +322,7 @@ func TestTidy(t *testing.T) {
 func FuzzTidy(f *testing.F) {
 	f.Add("a\nb\x1b[0m")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := tidy(text); len(got) > maxLines || !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x1b\x00") {
+		if got := tidy(text); len(got) > maxLogText || !utf8.ValidString(got) || strings.ContainsAny(got, "\n\r\x1b\x00") {
 			t.Fatalf("%q becomes %q", text, got)
 		}
 	})
@@ -369,8 +369,8 @@ func TestATrimmedJobIsJudgedTheSame(t *testing.T) {
 	if !*trimmed.Spec.Suspend {
 		t.Error("it is not suspended")
 	}
-	if allowed(trimmed) != allowed(whole) || onDisruption(trimmed) != onDisruption(whole) {
-		t.Errorf("it may take %s instead of %s", allowed(trimmed), allowed(whole))
+	if deadlineText(trimmed) != deadlineText(whole) || onDisruption(trimmed) != onDisruption(whole) {
+		t.Errorf("it may take %s instead of %s", deadlineText(trimmed), deadlineText(whole))
 	}
 	Trim(&corev1.Pod{})
 }
@@ -422,15 +422,15 @@ func TestJobsAreReadAFewAtOnce(t *testing.T) {
 		shelf.jobs = append(shelf.jobs, *j)
 	}
 	c := New(Options{Live: shelf, Client: shelf})
-	q := question{Subject: health.Subject{Check: &v1alpha1.HealthCheck{}}}
+	q := evaluation{CheckInput: health.CheckInput{Check: &v1alpha1.HealthCheck{}}}
 	found, err := c.jobs(t.Context(), q, true)
 	if err != nil || len(found) != 50 || found[0].Annotations["large"] != "" || len(found[0].Spec.Template.Spec.Containers) > 0 {
 		t.Errorf("%v: found %d Jobs", err, len(found))
 	}
-	if shelf.most != atOnce {
+	if shelf.most != pageSize {
 		t.Errorf("it reads %d Jobs at once", shelf.most)
 	}
-	for len(shelf.jobs) <= atOnce*mostPages {
+	for len(shelf.jobs) <= pageSize*maxPages {
 		shelf.jobs = append(shelf.jobs, *job())
 	}
 	if _, err := c.jobs(t.Context(), q, true); err == nil || !strings.Contains(err.Error(), "more than 512 Jobs have the label kuberik.com/health-check") {
@@ -455,7 +455,7 @@ func TestPodsAreReadAFewAtOnce(t *testing.T) {
 	if err != nil || len(found) != 25 || found[0].Name != "pod-48" || found[0].Annotations != nil || found[0].Status.Phase != corev1.PodFailed {
 		t.Errorf("%v: found %d pods: %v", err, len(found), found)
 	}
-	if shelf.most != atOnce {
+	if shelf.most != pageSize {
 		t.Errorf("it reads %d pods at once", shelf.most)
 	}
 }

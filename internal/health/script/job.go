@@ -18,8 +18,8 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// judge says what a Job amounts to. What an ended one does is found out once: its pods and their logs do not stay for ever.
-func (c *Checker) judge(ctx context.Context, job *batchv1.Job, known record) (outcome, error) {
+// evaluateJob returns the outcome of a Job. That of a Job that has ended is determined once, because its pods and logs are deleted some time.
+func (c *Checker) evaluateJob(ctx context.Context, job *batchv1.Job, known memoryEntry) (outcome, error) {
 	if o, ok := known.ended[job.UID]; ok {
 		return o, nil
 	}
@@ -28,7 +28,7 @@ func (c *Checker) judge(ctx context.Context, job *batchv1.Job, known record) (ou
 	case end == nil && !job.DeletionTimestamp.IsZero():
 		return outcome{phase: interrupted, at: job.DeletionTimestamp.Time, report: pending("Job " + job.Name + " was deleted")}, nil
 	case end == nil:
-		return c.watch(ctx, job, known.trouble[job.UID])
+		return c.evaluateRunning(ctx, job, known.problem[job.UID])
 	case end.Type == batchv1.JobComplete:
 		report := health.Report{State: v1alpha1.HealthHealthy, Message: "Job " + job.Name + " completed"}
 		return outcome{phase: passed, at: end.LastTransitionTime.Time, report: report}, nil
@@ -37,30 +37,30 @@ func (c *Checker) judge(ctx context.Context, job *batchv1.Job, known record) (ou
 	if err != nil {
 		return outcome{}, err
 	}
-	return c.post(ctx, job, end, pods, known.trouble[job.UID]), nil
+	return c.evaluateFailed(ctx, job, end, pods, known.problem[job.UID]), nil
 }
 
-// watch says how far a Job is that has not ended. What kept it from starting before still did if its pod is gone: its time is over.
-func (c *Checker) watch(ctx context.Context, job *batchv1.Job, before string) (outcome, error) {
+// evaluateRunning returns the outcome of a Job that has not ended. If its pod was deleted, the last problem still applies.
+func (c *Checker) evaluateRunning(ctx context.Context, job *batchv1.Job, before string) (outcome, error) {
 	switch {
 	case job.Spec.Suspend != nil && *job.Spec.Suspend:
-		return wait(job, "is suspended", ""), nil
+		return pendingOutcome(job, "is suspended", ""), nil
 	case job.Status.StartTime.IsZero():
-		return wait(job, "waits for Kubernetes to start it", ""), nil
+		return pendingOutcome(job, "waits for Kubernetes to start it", ""), nil
 	}
 	pods, err := c.pods(ctx, job)
 	switch {
 	case err != nil:
 		return outcome{}, err
 	case len(pods) == 0:
-		return wait(job, "is starting", cmp.Or(c.denied(ctx, job), before)), nil
+		return pendingOutcome(job, "is starting", cmp.Or(c.podCreationError(ctx, job), before)), nil
 	case pods[0].Status.Phase == corev1.PodPending:
-		return wait(job, "is starting", trouble(&pods[0])), nil
+		return pendingOutcome(job, "is starting", podProblem(&pods[0])), nil
 	}
-	return wait(job, "is running", trouble(&pods[0])), nil
+	return pendingOutcome(job, "is running", podProblem(&pods[0])), nil
 }
 
-// ended is the condition that says how a Job ended.
+// ended returns the condition of a Job that has ended; nil if it has not.
 func ended(job *batchv1.Job) *batchv1.JobCondition {
 	for i := range job.Status.Conditions {
 		if c := &job.Status.Conditions[i]; c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
@@ -70,35 +70,35 @@ func ended(job *batchv1.Job) *batchv1.JobCondition {
 	return nil
 }
 
-// wait is the outcome of a Job that goes on. What is in its way, if something is, says more than how far it is.
-func wait(job *batchv1.Job, stage, trouble string) outcome {
-	if trouble != "" {
-		stage = "waits: " + trouble
+// pendingOutcome returns the outcome of a Job that has not ended, with its problem or its stage.
+func pendingOutcome(job *batchv1.Job, stage, problem string) outcome {
+	if problem != "" {
+		stage = "waits: " + problem
 	}
-	return outcome{phase: going, trouble: trouble, report: pending("Job " + job.Name + " " + stage)}
+	return outcome{phase: running, problem: problem, report: pending("Job " + job.Name + " " + stage)}
 }
 
-// atOnce is how many pods or Jobs are read at once, and mostPages how often: whoever may create them decides how many have the labels of a
-// Job or of a check, and how large they are.
+// pageSize is how many pods or Jobs are read at once, and maxPages how often. Users decide how many objects have the labels of a Job or of
+// a check, and how large they are.
 const (
-	atOnce    = 8
-	mostPages = 64
+	pageSize = 8
+	maxPages = 64
 )
 
-// pods of a Job, the newest first, with what is read of them.
+// pods returns the trimmed pods of a Job, the newest first.
 func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, error) {
 	var found []corev1.Pod
 	pages, ofJob := 0, client.MatchingLabels{batchv1.ControllerUidLabel: string(job.UID)}
-	for list, err := range kube.Pages[corev1.PodList](ctx, c.Live, atOnce, client.InNamespace(job.Namespace), ofJob) {
+	for list, err := range kube.Pages[corev1.PodList](ctx, c.Live, pageSize, client.InNamespace(job.Namespace), ofJob) {
 		if err != nil {
 			return nil, fmt.Errorf("listing the pods of Job %q: %w", job.Name, err)
 		}
 		for i := range list.Items {
 			if p := &list.Items[i]; metav1.IsControlledBy(p, job) {
-				found = append(found, slim(p))
+				found = append(found, trimPod(p))
 			}
 		}
-		if pages++; pages == mostPages {
+		if pages++; pages == maxPages {
 			break
 		}
 	}
@@ -108,8 +108,8 @@ func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, err
 	return found, nil
 }
 
-// slim is what is read of a pod.
-func slim(p *corev1.Pod) corev1.Pod {
+// trimPod returns the fields of a pod that are read.
+func trimPod(p *corev1.Pod) corev1.Pod {
 	s := corev1.Pod{Status: p.Status}
 	s.Namespace, s.Name, s.CreationTimestamp, s.DeletionTimestamp = p.Namespace, p.Name, p.CreationTimestamp, p.DeletionTimestamp
 	for i := range p.Spec.Containers {
@@ -118,21 +118,21 @@ func slim(p *corev1.Pod) corev1.Pod {
 	return s
 }
 
-// denied is why the Job controller cannot make a pod: a quota or an admission policy. Only its events say so.
-func (c *Checker) denied(ctx context.Context, job *batchv1.Job) string {
+// podCreationError returns why the Job controller cannot create a pod, such as a quota or an admission policy, from its events.
+func (c *Checker) podCreationError(ctx context.Context, job *batchv1.Job) string {
 	var list corev1.EventList
 	about := client.MatchingFields{"involvedObject.uid": string(job.UID), "reason": "FailedCreate"}
-	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(atOnce)); err != nil || len(list.Items) == 0 {
-		return "" // it is only help for the reader
+	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(pageSize)); err != nil || len(list.Items) == 0 {
+		return "" // the message is optional
 	}
 	latest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
 	return "no pod can be made: " + reason(strings.TrimPrefix(latest.Message, "Error creating: "))
 }
 
-// post returns why a Job failed. A pod that was taken away says nothing about the deployment.
-func (c *Checker) post(ctx context.Context, job *batchv1.Job, end *batchv1.JobCondition, pods []corev1.Pod, trouble string) outcome {
+// evaluateFailed returns why a Job failed. An evicted pod says nothing about the deployment.
+func (c *Checker) evaluateFailed(ctx context.Context, job *batchv1.Job, end *batchv1.JobCondition, pods []corev1.Pod, problem string) outcome {
 	at := end.LastTransitionTime.Time
-	pod := culprit(pods)
+	pod := failedPod(pods)
 	why := ""
 	if end.Reason != batchv1.JobReasonDeadlineExceeded {
 		why = disrupted(pod)
@@ -140,23 +140,23 @@ func (c *Checker) post(ctx context.Context, job *batchv1.Job, end *batchv1.JobCo
 	if why != "" || end.Reason == batchv1.JobReasonPodFailurePolicy && onDisruption(job) {
 		return outcome{phase: interrupted, at: at, report: pending("Job " + job.Name + ": " + cmp.Or(why, "its pod was taken from its node"))}
 	}
-	message := "Job " + job.Name + " " + cause(job, end, pod, trouble)
+	message := "Job " + job.Name + " " + cause(job, end, pod, problem)
 	if lines := c.lastLines(ctx, pod); lines != "" {
 		message += ": " + lines
 	}
 	return outcome{phase: failed, at: at, report: health.Report{State: v1alpha1.HealthUnhealthy, Message: message}}
 }
 
-// cause says what made a Job fail.
+// cause returns why a Job failed.
 func cause(job *batchv1.Job, end *batchv1.JobCondition, pod *corev1.Pod, before string) string {
 	if end.Reason == batchv1.JobReasonDeadlineExceeded || pod != nil && pod.Status.Reason == batchv1.JobReasonDeadlineExceeded {
 		if pod != nil {
-			before = cmp.Or(trouble(pod), before)
+			before = cmp.Or(podProblem(pod), before)
 		}
 		if before != "" {
-			return "did not end within " + allowed(job) + ": " + before
+			return "did not end within " + deadlineText(job) + ": " + before
 		}
-		return "did not end within " + allowed(job)
+		return "did not end within " + deadlineText(job)
 	}
 	if _, exit := terminated(pod); exit != nil {
 		if exit.Reason == "OOMKilled" {
@@ -167,8 +167,8 @@ func cause(job *batchv1.Job, end *batchv1.JobCondition, pod *corev1.Pod, before 
 	return "failed: " + reason(cmp.Or(end.Message, end.Reason))
 }
 
-// allowed is how long a run may take.
-func allowed(job *batchv1.Job) string {
+// deadlineText returns the deadline of a run as text.
+func deadlineText(job *batchv1.Job) string {
 	seconds := job.Spec.Template.Spec.ActiveDeadlineSeconds
 	if seconds == nil {
 		seconds = job.Spec.ActiveDeadlineSeconds
