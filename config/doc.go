@@ -3,8 +3,8 @@ package config
 
 import "embed"
 
-// Install holds what has to be there before the controller starts, in folders: crd, rbac and policy. The Deployment of the
-// controller, in the folder manager, is left to those who have a cluster that runs containers.
+// Install holds what has to be there before the controller starts, in folders: crd, rbac and policy. The Deployment of
+// the controller, in the folder manager, is left to those who have a cluster that runs containers.
 //
 //go:embed crd/*.yaml rbac/*.yaml policy/*.yaml
 var Install embed.FS

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// Annotations that people set on a Rollout. Each is used once: the status write that acts on it also records that it was
-// handled, and then it is removed.
+// Annotations that people set on a Rollout. Each is used once: the status write that acts on it also records that it
+// was handled, and then it is removed.
 const (
 	// AnnotationForceDeploy holds the tag of a known release. The controller deploys it at once and skips gates and
 	// health.

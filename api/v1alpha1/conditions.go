@@ -1,7 +1,7 @@
 package v1alpha1
 
-// Condition types. Ready, Reconciling and Stalled follow kstatus, so that kubectl wait, Flux and kube-state-metrics interpret
-// them correctly.
+// Condition types. Ready, Reconciling and Stalled follow kstatus, so that kubectl wait, Flux and kube-state-metrics
+// interpret them correctly.
 const (
 	// ConditionReady is True while the Rollout works as intended, including while a release waits, is deployed or bakes.
 	// It is False when the newest release has failed or is paused, when the spec is invalid, and when a write failed.

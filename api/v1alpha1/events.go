@@ -16,7 +16,8 @@ const (
 	EventBakeTimeCancelled = "BakeTimeCancelled"
 	// EventPaused means that a check failed and spec.onFailure is Pause.
 	//
-	// To do: retry the release, let it fail with the annotation rollout.kuberik.com/unblock-failed, or deploy another version manually.
+	// To do: retry the release, let it fail with the annotation rollout.kuberik.com/unblock-failed, or deploy another
+	// version manually.
 	EventPaused = "Paused"
 	// EventApprovalRequested means that nothing but an approval holds the release.
 	//
@@ -39,7 +40,8 @@ const (
 	//
 	// To do: read the message.
 	EventQuarantineIgnored = "QuarantineIgnored"
-	// EventQuarantineLifted means that a person lifted the quarantine of a release, which may be deployed automatically again.
+	// EventQuarantineLifted means that a person lifted the quarantine of a release, which may be deployed automatically
+	// again.
 	EventQuarantineLifted = "QuarantineLifted"
 	// EventLiftQuarantineIgnored means that the release is not quarantined, or that the request gives no reason.
 	//

@@ -51,7 +51,8 @@ const (
 	InitialDeploymentSkipGates InitialDeployment = "SkipGates"
 )
 
-// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the one that runs.
+// OnDowngrade defines what happens when the ImagePolicy selects a release that is lower, in its own order, than the one
+// that runs.
 // +kubebuilder:validation:Enum=Hold;Follow
 type OnDowngrade string
 

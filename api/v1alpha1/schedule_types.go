@@ -10,7 +10,8 @@ const (
 	KindClusterRolloutSchedule = "ClusterRolloutSchedule"
 )
 
-// Labels of a gate that was created by a schedule. A value that is too long for a label is shortened and ends in a hash.
+// Labels of a gate that was created by a schedule. A value that is too long for a label is shortened and ends in a
+// hash.
 const (
 	// LabelScheduleName is the name of the schedule.
 	LabelScheduleName = "gate.kuberik.com/schedule-name"

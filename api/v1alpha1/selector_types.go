@@ -25,8 +25,8 @@ var errSelectorTooLarge = fmt.Errorf(
 	"the selector is too large: at most %d matchLabels, and at most %d matchExpressions with at most %d values altogether",
 	maxSelectorEntries, maxSelectorEntries, maxSelectorValues)
 
-// LabelSelector selects objects by label, like the type of the same name in Kubernetes. Unlike that type, it has bounds,
-// since the controller compares it with the labels of many objects.
+// LabelSelector selects objects by label, like the type of the same name in Kubernetes. Unlike that type, it has
+// bounds, since the controller compares it with the labels of many objects.
 // +structType=atomic
 // +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.map(e, has(e.values) ? size(e.values) : 0).sum() <= 256",message="the matchExpressions have more than 256 values altogether"
 type LabelSelector struct {
@@ -116,8 +116,8 @@ func (s *LabelSelector) Parse() (labels.Selector, error) {
 	return metav1.LabelSelectorAsSelector(converted)
 }
 
-// Matches reports whether the selector selects labels. It costs much less than Parse, because it does not check the form
-// of keys and values. A nil selector, and one that is larger than its bounds, selects nothing.
+// Matches reports whether the selector selects labels. It costs much less than Parse, because it does not check the
+// form of keys and values. A nil selector, and one that is larger than its bounds, selects nothing.
 func (s *LabelSelector) Matches(set map[string]string) bool {
 	if s == nil || s.TooLarge() {
 		return false

@@ -13,7 +13,8 @@ import (
 func cluster() (*rest.Config, error) {
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
-		return nil, fmt.Errorf("no cluster to work on: run it in a pod (config/manager), or name a kubeconfig with --kubeconfig or KUBECONFIG (%w)", err)
+		return nil, fmt.Errorf("no cluster to work on: run it in a pod (config/manager), or name a kubeconfig with "+
+			"--kubeconfig or KUBECONFIG (%w)", err)
 	}
 	return cfg, nil
 }

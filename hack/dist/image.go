@@ -34,8 +34,8 @@ func images(ctx context.Context, s dist.Source, out string) error {
 	return nil
 }
 
-// checkImages builds the images of this machine's architecture in this folder and in a copy of it, and requires them to be the same and
-// to work.
+// checkImages builds the images of this machine's architecture in this folder and in a copy of it, and requires them to
+// be the same and to work.
 func checkImages(ctx context.Context, s dist.Source, _ string) error {
 	work, err := os.MkdirTemp("", "kuberik-image-check-*")
 	if err != nil {

@@ -72,8 +72,8 @@ func (p *PolicyVerifier) addShipped(data []byte) error {
 	}
 }
 
-// VerifiedSince returns since when the API server verifies the users of Approvals and Overrides. If it does not, why says
-// what is missing.
+// VerifiedSince returns since when the API server verifies the users of Approvals and Overrides. If it does not, why
+// says what is missing.
 func (p *PolicyVerifier) VerifiedSince(ctx context.Context) (since time.Time, why string, err error) {
 	for _, name := range policyNames() {
 		at, ok, err := p.enforced(ctx, name)
@@ -81,7 +81,8 @@ func (p *PolicyVerifier) VerifiedSince(ctx context.Context) (since time.Time, wh
 		case err != nil:
 			return since, "", err
 		case !ok:
-			return since, "the ValidatingAdmissionPolicy " + name + ", which verifies their users, is not in force as it is shipped: " +
+			return since, "the ValidatingAdmissionPolicy " + name + ", which verifies their users, is not in force as it is " +
+				"shipped: " +
 				"apply config/policy", nil
 		case at.After(since):
 			since = at
@@ -90,8 +91,8 @@ func (p *PolicyVerifier) VerifiedSince(ctx context.Context) (since time.Time, wh
 	return since, "", nil
 }
 
-// enforced reports whether a policy is in force as it is shipped, and since when. A binding of the same name has to deny
-// in every namespace.
+// enforced reports whether a policy is in force as it is shipped, and since when. A binding of the same name has to
+// deny in every namespace.
 func (p *PolicyVerifier) enforced(ctx context.Context, name string) (since time.Time, ok bool, err error) {
 	var policy admissionv1.ValidatingAdmissionPolicy
 	var binding admissionv1.ValidatingAdmissionPolicyBinding
@@ -131,11 +132,13 @@ func lastWritten(o client.Object) (last time.Time, known bool) {
 
 // matchesShipped compares the fields that decide; the API server sets defaults in others.
 func matchesShipped(is, shipped admissionv1.ValidatingAdmissionPolicySpec) bool {
-	if is.FailurePolicy == nil || *is.FailurePolicy != admissionv1.Fail || is.MatchConstraints == nil || is.ParamKind != nil ||
+	if is.FailurePolicy == nil || *is.FailurePolicy != admissionv1.Fail || is.MatchConstraints == nil ||
+		is.ParamKind != nil ||
 		len(is.MatchConditions) > 0 || len(is.MatchConstraints.ExcludeResourceRules) > 0 {
 		return false
 	}
-	return slices.EqualFunc(is.Validations, shipped.Validations, func(a, b admissionv1.Validation) bool { return a.Expression == b.Expression }) &&
+	return slices.EqualFunc(is.Validations, shipped.Validations,
+		func(a, b admissionv1.Validation) bool { return a.Expression == b.Expression }) &&
 		slices.Equal(is.Variables, shipped.Variables) &&
 		unrestricted(is.MatchConstraints) &&
 		slices.EqualFunc(is.MatchConstraints.ResourceRules, shipped.MatchConstraints.ResourceRules, sameRule)
@@ -143,18 +146,21 @@ func matchesShipped(is, shipped admissionv1.ValidatingAdmissionPolicySpec) bool 
 
 func sameRule(a, b admissionv1.NamedRuleWithOperations) bool {
 	everywhere := a.Scope == nil || *a.Scope == admissionv1.AllScopes
-	return everywhere && len(a.ResourceNames) == 0 && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.APIVersions, b.APIVersions) &&
+	return everywhere && len(a.ResourceNames) == 0 && slices.Equal(a.APIGroups, b.APIGroups) &&
+		slices.Equal(a.APIVersions, b.APIVersions) &&
 		slices.Equal(a.Resources, b.Resources) && slices.Equal(a.Operations, b.Operations)
 }
 
 // unrestricted reports whether constraints match every namespace and every object.
 func unrestricted(m *admissionv1.MatchResources) bool {
-	return m == nil || (m.NamespaceSelector == nil || len(m.NamespaceSelector.MatchLabels)+len(m.NamespaceSelector.MatchExpressions) == 0) &&
+	return m == nil || (m.NamespaceSelector == nil ||
+		len(m.NamespaceSelector.MatchLabels)+len(m.NamespaceSelector.MatchExpressions) == 0) &&
 		(m.ObjectSelector == nil || len(m.ObjectSelector.MatchLabels)+len(m.ObjectSelector.MatchExpressions) == 0)
 }
 
 // denies reports whether a binding makes a policy deny requests in every namespace.
 func denies(is admissionv1.ValidatingAdmissionPolicyBindingSpec, policy string) bool {
 	return is.PolicyName == policy && is.ParamRef == nil && slices.Contains(is.ValidationActions, admissionv1.Deny) &&
-		(is.MatchResources == nil || unrestricted(is.MatchResources) && len(is.MatchResources.ResourceRules)+len(is.MatchResources.ExcludeResourceRules) == 0)
+		(is.MatchResources == nil || unrestricted(is.MatchResources) &&
+			len(is.MatchResources.ResourceRules)+len(is.MatchResources.ExcludeResourceRules) == 0)
 }

@@ -53,14 +53,17 @@ type Reader struct {
 // Indexes returns the indexes that a Reader needs in the cache.
 func Indexes() []kube.Index {
 	return []kube.Index{
-		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease, func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseRef.Name} }),
-		kube.IndexOf(&v1alpha1.Override{}, kube.ByRelease, func(o *v1alpha1.Override) []string { return []string{o.Spec.ReleaseRef.Name} }),
-		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout, func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutRef.Name} }),
+		kube.IndexOf(&v1alpha1.Approval{}, kube.ByRelease,
+			func(a *v1alpha1.Approval) []string { return []string{a.Spec.ReleaseRef.Name} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRelease,
+			func(o *v1alpha1.Override) []string { return []string{o.Spec.ReleaseRef.Name} }),
+		kube.IndexOf(&v1alpha1.Override{}, kube.ByRollout,
+			func(o *v1alpha1.Override) []string { return []string{o.Spec.RolloutRef.Name} }),
 	}
 }
 
-// Mismatch returns why an Approval or an Override, of a kind and with a spec.releaseRef.uid, does not refer to the Release that has
-// this name now; empty if it does.
+// Mismatch returns why an Approval or an Override, of a kind and with a spec.releaseRef.uid, does not refer to the
+// Release that has this name now; empty if it does.
 func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) string {
 	at := o.GetCreationTimestamp()
 	switch {
@@ -76,7 +79,8 @@ func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) s
 // Releases lists the Release objects of a Rollout.
 func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
-	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return nil, fmt.Errorf("listing Releases: %w", err)
 	}
 	var owned []*v1alpha1.Release
@@ -88,7 +92,8 @@ func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]
 	return owned, nil
 }
 
-// RolloutFor returns the key of the Rollout whose Release an Approval names. Found is false if the Release does not exist.
+// RolloutFor returns the key of the Rollout whose Release an Approval names. Found is false if the Release does not
+// exist.
 func RolloutFor(ctx context.Context, from client.Reader, a *v1alpha1.Approval) (key client.ObjectKey, found bool) {
 	var rel v1alpha1.Release
 	if err := from.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.ReleaseRef.Name}, &rel); err != nil {
@@ -118,7 +123,8 @@ func (r Reader) Read(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1al
 func (r Reader) approvals(ctx context.Context, rel *v1alpha1.Release, since time.Time) ([]gate.Approval, error) {
 	var found []gate.Approval
 	read := 0
-	for list, err := range pages[v1alpha1.ApprovalList](ctx, r, rel.Namespace, kube.ByRelease, kube.SelectRelease, rel.Name) {
+	for list, err := range pages[v1alpha1.ApprovalList](ctx, r, rel.Namespace, kube.ByRelease, kube.SelectRelease,
+		rel.Name) {
 		if err != nil {
 			return nil, fmt.Errorf("listing Approvals: %w", err)
 		}
@@ -144,7 +150,8 @@ func given(a *v1alpha1.Approval, rel *v1alpha1.Release, since time.Time) gate.Ap
 	case g.At.Before(since):
 		g.UntrustedReason = "it was given before the policy that proves who gave it was in force; give it again"
 	case maybeOlder(a, a.Spec.ReleaseRef.UID, rel):
-		g.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it again, or set releaseRef.uid"
+		g.UntrustedReason = "it was given in the second in which the Release was created, and may be older; give it " +
+			"again, or set releaseRef.uid"
 	}
 	return g
 }
@@ -153,14 +160,18 @@ func given(a *v1alpha1.Approval, rel *v1alpha1.Release, since time.Time) gate.Ap
 func tooMany(rel *v1alpha1.Release) gate.Approval {
 	return gate.Approval{
 		Release: version.Identity(rel.Spec.Version), Decision: v1alpha1.Approve,
-		UntrustedReason: fmt.Sprintf("Release %s has more than %d Approvals, so none of them counts: delete some", rel.Name, MaxApprovals),
+		UntrustedReason: fmt.Sprintf("Release %s has more than %d Approvals, so none of them counts: delete some", rel.Name,
+			MaxApprovals),
 	}
 }
 
-func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, since time.Time) ([]release.Override, error) {
+func (r Reader) overrides(
+	ctx context.Context, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, since time.Time,
+) ([]release.Override, error) {
 	var found []release.Override
 	read := 0
-	for list, err := range pages[v1alpha1.OverrideList](ctx, r, ro.Namespace, kube.ByRollout, kube.SelectRolloutName, ro.Name) {
+	for list, err := range pages[v1alpha1.OverrideList](ctx, r, ro.Namespace, kube.ByRollout, kube.SelectRolloutName,
+		ro.Name) {
 		if err != nil {
 			return nil, fmt.Errorf("listing Overrides: %w", err)
 		}
@@ -170,7 +181,8 @@ func (r Reader) overrides(ctx context.Context, ro *v1alpha1.Rollout, releases []
 			}
 		}
 		if read += len(list.Items); read > MaxOverrides {
-			distrust(found, fmt.Sprintf("Rollout %s has more than %d Overrides, so none of them counts: delete some", ro.Name, MaxOverrides))
+			distrust(found, fmt.Sprintf("Rollout %s has more than %d Overrides, so none of them counts: delete some", ro.Name,
+				MaxOverrides))
 			break
 		}
 	}
@@ -196,7 +208,8 @@ func made(o *v1alpha1.Override, releases []*v1alpha1.Release, since time.Time) (
 		UntrustedReason: untrustedReason(o, releases[at], since),
 		Release:         version.Identity(releases[at].Spec.Version),
 		UsedOverride: v1alpha1.UsedOverride{
-			Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass, ExpiresAt: o.Spec.ExpiresAt,
+			Name: o.Name, UID: string(o.UID), User: o.Spec.User, Reason: o.Spec.Reason, Bypass: o.Spec.Bypass,
+			ExpiresAt: o.Spec.ExpiresAt,
 		},
 	}, true
 }
@@ -209,13 +222,14 @@ func untrustedReason(o *v1alpha1.Override, rel *v1alpha1.Release, since time.Tim
 	case o.Spec.ExpiresAt.After(o.CreationTimestamp.Add(maxOverride)):
 		return "it is for longer than a day"
 	case maybeOlder(o, o.Spec.ReleaseRef.UID, rel):
-		return "it was made in the second in which the Release was created, and may be older; make it again, or set releaseRef.uid"
+		return "it was made in the second in which the Release was created, and may be older; make it again, or set " +
+			"releaseRef.uid"
 	}
 	return ""
 }
 
-// pages lists objects of a namespace by an index of the cache, or page by page by the equivalent field selector of the API
-// server. Of the pages, only the current one is in memory.
+// pages lists objects of a namespace by an index of the cache, or page by page by the equivalent field selector of the
+// API server. Of the pages, only the current one is in memory.
 func pages[T any, L interface {
 	*T
 	client.ObjectList

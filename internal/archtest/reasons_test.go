@@ -46,7 +46,7 @@ var (
 	// fieldName matches the name or the path of a field, which starts in lower case.
 	fieldName = regexp.MustCompile(`^[a-z]+([.][a-z]|[A-Z])`)
 	// reasonFuncs are the functions that take a reason, and the index of that argument.
-	reasonFuncs = map[string]int{"condition": 2, "setProblem": 0, "notCounted": 0, "Eventf": 3}
+	reasonFuncs = map[string]int{"condition": 2, "setProblem": 0, "notCounted": 0, "notice": 0, "Eventf": 3}
 	// reasonTypes are the types with a reason that may be set by position, and the index of that field.
 	reasonTypes = map[string]int{"Event": 1, "Notice": 0, "statusEvent": 1}
 )

@@ -15,7 +15,8 @@ func newDemo(program string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run three releases through a local cluster, live",
-		Long: "Starts a local cluster with Flux and Kuberik on it and takes three releases of an application through it. The second\n" +
+		Long: "Starts a local cluster with Flux and Kuberik on it and takes three releases of an application through it. " +
+			"The second\n" +
 			"one is bad and is stopped. Nothing but this machine is used; everything is removed at the end.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -23,8 +24,10 @@ func newDemo(program string) *cobra.Command {
 			return exit.With(exit.No, demo.Run(c.Context(), o))
 		},
 	}
-	c.Flags().BoolVar(&o.Once, "once", false, "end when the releases are through; exit 0 only if all of it really happened")
-	c.Flags().BoolVar(&o.KillController, "kill-controller", false, "kill the controller again and again meanwhile, and start it anew")
+	c.Flags().BoolVar(&o.Once, "once", false, "end when the releases are through; exit 0 only if all of it really "+
+		"happened")
+	c.Flags().BoolVar(&o.KillController, "kill-controller", false,
+		"kill the controller again and again meanwhile, and start it anew")
 	c.Flags().DurationVar(&o.Timeout, "timeout", 0, "how long the story may take (default 4m)")
 	c.AddCommand(newDemoPush())
 	return c
@@ -45,7 +48,8 @@ func newDemoPush() *cobra.Command {
 			if err := demo.Push(c.Context(), config, args[0]); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "Pushed %s. The demo shows what becomes of it; so does: kubectl get ro,rel -A\n", args[0])
+			_, err = fmt.Fprintf(c.OutOrStdout(), "Pushed %s. The demo shows what becomes of it; so does: kubectl get ro,rel "+
+				"-A\n", args[0])
 			return err
 		},
 	}

@@ -44,7 +44,8 @@ Start with:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.With(exit.Usage, err, c.CommandPath()+" --help lists the flags")
 	})
-	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupAct, Title: "Act:"}, &cobra.Group{ID: groupRun, Title: "Run:"})
+	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupAct, Title: "Act:"},
+		&cobra.Group{ID: groupRun, Title: "Run:"})
 	add := func(group string, verbs ...*cobra.Command) {
 		for _, v := range verbs {
 			v.GroupID = group
@@ -52,7 +53,8 @@ Start with:
 		}
 	}
 	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewTree(p), see.NewHistory(p))
-	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p), act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),
+	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p),
+		act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),
 		act.NewQuarantine(p), act.NewLift(p), act.NewSuspend(p), act.NewResume(p), act.NewReconcile(p))
 	add(groupRun, newDemo(p.Path), newDevplane(), newVersion())
 	finish(root, p.Program)
@@ -64,8 +66,8 @@ Start with:
 	return root
 }
 
-// finish prepares every verb below a command: arguments that are wrong have the code of usage, and texts show how people
-// call the program.
+// finish prepares every verb below a command: arguments that are wrong have the code of usage, and texts show how
+// people call the program.
 func finish(c *cobra.Command, program string) {
 	if program != "kuberik" {
 		c.Long, c.Example = asProgram(c.Long, program), asProgram(c.Example, program)

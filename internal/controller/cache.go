@@ -19,8 +19,8 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// caches returns the cache options. The cache keeps only the fields that are read, and only the Jobs of script checks, so that other
-// fields, annotations, finalizers and owner references of tenants use no memory.
+// caches returns the cache options. The cache keeps only the fields that are read, and only the Jobs of script checks,
+// so that other fields, annotations, finalizers and owner references of tenants use no memory.
 func caches(namespaces []string) (cache.Options, error) {
 	checkJobs, err := labels.Parse(script.LabelCheck)
 	if err != nil {

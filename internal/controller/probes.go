@@ -29,7 +29,8 @@ const patience = 500 * time.Millisecond
 // addProbes says when the program is alive and when it is ready. A replica that does not lead is ready.
 func (s Settings) addProbes(mgr ctrl.Manager) error {
 	c := caching{cache: mgr.GetCache(), scheme: mgr.GetScheme(), elected: mgr.Elected()}
-	if err := errors.Join(mgr.AddHealthzCheck("healthz", healthz.Ping), mgr.AddReadyzCheck("caches", c.ready)); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("healthz", healthz.Ping),
+		mgr.AddReadyzCheck("caches", c.ready)); err != nil {
 		return err
 	}
 	if s.LeaderElection {
@@ -113,7 +114,8 @@ func (c caching) ready(r *http.Request) error {
 // watched lists the kinds that the controllers watch in every installation.
 func watched() []client.Object {
 	return slices.Concat(flux.TargetKinds(), flux.SourceKinds(), []client.Object{
-		&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.RolloutGate{}, &v1alpha1.HealthCheck{}, &v1alpha1.Approval{}, &v1alpha1.Override{},
+		&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.RolloutGate{}, &v1alpha1.HealthCheck{}, &v1alpha1.Approval{},
+		&v1alpha1.Override{},
 		&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{}, &environments.Environment{},
 	})
 }

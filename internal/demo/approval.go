@@ -31,7 +31,9 @@ func (w attempt) name() string { return w.by + "-" + w.tag }
 func (w attempt) approval() *v1alpha1.Approval {
 	return &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{Namespace: production, Name: w.name()},
-		Spec:       v1alpha1.ApprovalSpec{ReleaseRef: v1alpha1.ReleaseReference{Name: w.release, UID: w.uid}, Decision: v1alpha1.Approve, User: w.user},
+		Spec: v1alpha1.ApprovalSpec{
+			ReleaseRef: v1alpha1.ReleaseReference{Name: w.release, UID: w.uid}, Decision: v1alpha1.Approve, User: w.user,
+		},
 	}
 }
 

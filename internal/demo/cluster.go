@@ -111,7 +111,8 @@ func build(ctx context.Context, o Options, n display) (*demoCluster, error) {
 		},
 	} {
 		if err := part(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("preparing the demo (logs are in %s): %w", w.plane.Logs(), err), w.close(ctx, true))
+			return nil, errors.Join(fmt.Errorf("preparing the demo (logs are in %s): %w", w.plane.Logs(), err),
+				w.close(ctx, true))
 		}
 	}
 	return w, nil

@@ -96,8 +96,8 @@ func (p *namespaceState) notDeployed(v v1alpha1.VersionInfo, events []eventsv1.E
 	return ", never deployed; nobody was asked to approve it"
 }
 
-// approvalRequests describes for which release approval was requested. The status forgets requests that are over, and an event
-// may be lost when the controller is killed.
+// approvalRequests describes for which release approval was requested. The status forgets requests that are over, and
+// an event may be lost when the controller is killed.
 func (p *namespaceState) approvalRequests(events []eventsv1.Event) string {
 	requested := p.rollout.Status.ApprovalRequested
 	switch {

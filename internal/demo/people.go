@@ -70,7 +70,8 @@ func Push(ctx context.Context, config *rest.Config, tag string) error {
 	// The registry of a demo is on this machine. Any other object of that name belongs to somebody else.
 	host, _, err := net.SplitHostPort(strings.TrimSuffix(repository.Spec.Image, "/"+app))
 	if err != nil || !net.ParseIP(host).IsLoopback() {
-		return fmt.Errorf("the cluster that KUBECONFIG names is not that of a demo: its images are in %s", repository.Spec.Image)
+		return fmt.Errorf("the cluster that KUBECONFIG names is not that of a demo: its images are in %s",
+			repository.Spec.Image)
 	}
 	return push(ctx, c, repository.Spec.Image, tag)
 }
@@ -87,7 +88,8 @@ func (w *demoCluster) approve(ctx context.Context, a attempt) error {
 
 // allow makes the change calendar accept a version.
 func (w *demoCluster) allow(ctx context.Context, tag string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, w.calendar()+"?"+url.Values{"tag": {tag}}.Encode(), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, w.calendar()+"?"+url.Values{"tag": {tag}}.Encode(),
+		http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -105,7 +107,8 @@ func (w *demoCluster) allow(ctx context.Context, tag string) error {
 // unblock lets staging deploy the next version after a failure, as alice.
 func (w *demoCluster) unblock(ctx context.Context) error {
 	rollout := &v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Namespace: staging, Name: app}}
-	return merge(ctx, w.userClients[approver], rollout, fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
+	return merge(ctx, w.userClients[approver], rollout,
+		fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationUnblockFailed))
 }
 
 func merge(ctx context.Context, c client.Client, o client.Object, patch string) error {

@@ -80,7 +80,8 @@ func (s scenario) steps() []step {
 		pushing(broken, author+" publishes the next version; its pods will become ready, but it does not work", both(
 			in(staging, fails(broken)), in(production, waitsAt(broken, quarantined, unapproved)))),
 		pushing(fixed, author+" publishes a version that mends it", both(
-			in(staging, waitsFor(fixed, v1alpha1.ReasonPreviousFailed)), in(production, waitsAt(fixed, notAllowed, notStaged, unapproved)))),
+			in(staging, waitsFor(fixed, v1alpha1.ReasonPreviousFailed)),
+			in(production, waitsAt(fixed, notAllowed, notStaged, unapproved)))),
 		unblocking(approver+" lets the next version follow the failed one in staging", both(
 			in(staging, becomes(fixed, v1alpha1.ReleaseAvailable)), in(production, waitsAt(fixed, notAllowed, unapproved)))),
 		allowing(fixed, s.calendar, waitsAt(fixed, unapproved)),
@@ -140,7 +141,8 @@ func unblocking(title string, unmet func(snapshot) string) step {
 	return step{
 		title: title, unmet: unmet,
 		command: func(snapshot) string {
-			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, staging, v1alpha1.AnnotationUnblockFailed)
+			return fmt.Sprintf("kubectl --as %s annotate rollout %s -n %s %s=true", approver, app, staging,
+				v1alpha1.AnnotationUnblockFailed)
 		},
 		act: func(ctx context.Context, s scenario, _ snapshot) error { return s.actors.unblock(ctx) },
 	}
@@ -265,7 +267,8 @@ func unexpected(now snapshot) string {
 	for i, p := range now.namespaceStates() {
 		for _, e := range p.rollout.Status.History {
 			if e.Version.Tag != broken && ptr.Deref(e.BakeStatus, "") == string(v1alpha1.BakeFailed) {
-				return fmt.Sprintf("%s failed in %s: %s", e.Version.Tag, namespaces()[i], ptr.Deref(e.BakeStatusMessage, "no reason is given"))
+				return fmt.Sprintf("%s failed in %s: %s", e.Version.Tag, namespaces()[i],
+					ptr.Deref(e.BakeStatusMessage, "no reason is given"))
 			}
 		}
 	}

@@ -93,8 +93,8 @@ func (s *screen) draw() {
 	}
 }
 
-// size returns the style and the height for the current terminal. The last column is left free: a terminal that does not wrap
-// would overwrite it with what ends the line.
+// size returns the style and the height for the current terminal. The last column is left free: a terminal that does
+// not wrap would overwrite it with what ends the line.
 func (s *screen) size() (view.Style, int) {
 	width, height, err := term.GetSize(int(s.out.Fd()))
 	if err != nil {

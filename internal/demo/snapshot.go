@@ -241,10 +241,12 @@ func (s *snapshot) overview() []string {
 		e := p.environment
 		ready := readiness(e)
 		rows = append(rows, []string{
-			e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, string(e.Status.CurrentState), string(ready.Status), ready.Message,
+			e.Namespace, e.Name, e.Spec.Name, e.Spec.Environment, e.Status.CurrentTag, string(e.Status.CurrentState),
+			string(ready.Status), ready.Message,
 		})
 	}
-	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"}, rows, view.Style{})
+	return view.Table([]string{"NAMESPACE", "NAME", "APPLICATION", "ENVIRONMENT", "VERSION", "STATE", "READY", "STATUS"},
+		rows, view.Style{})
 }
 
 // finalState returns the final state.
@@ -317,7 +319,8 @@ func (s *snapshots) onChange(ctx context.Context, before, after any) {
 	switch after := after.(type) {
 	case *v1alpha1.Rollout:
 		old, _ := before.(*v1alpha1.Rollout)
-		for _, c := range slices.Concat(view.Changes(withoutUnevaluated(old), withoutUnevaluated(after)), newApprovalRequests(old, after)) {
+		for _, c := range slices.Concat(view.Changes(withoutUnevaluated(old), withoutUnevaluated(after)),
+			newApprovalRequests(old, after)) {
 			s.showChange(after.Namespace, c)
 		}
 	case *appsv1.Deployment:
@@ -332,8 +335,8 @@ func (s *snapshots) onChange(ctx context.Context, before, after any) {
 	s.refresh(ctx)
 }
 
-// showChange shows a change in a namespace. What a release waits for is shown once, as most of it stays when one blocker is
-// gone.
+// showChange shows a change in a namespace. What a release waits for is shown once, as most of it stays when one
+// blocker is gone.
 func (s *snapshots) showChange(namespace string, c view.Change) {
 	c.Text = namespace + ": " + c.Text
 	if c.Tone == view.Held {

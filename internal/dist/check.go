@@ -96,7 +96,8 @@ func checkOne(p Program, image v1.Image) error {
 	if size > maxImageSize {
 		problems = append(problems, fmt.Errorf("it has %d MiB, at most %d are allowed", size>>20, maxImageSize>>20))
 	}
-	return errors.Join(append(problems, eachFile(image, func(h *tar.Header, _ io.Reader) error { return checkFile(p, h) }))...)
+	return errors.Join(append(problems,
+		eachFile(image, func(h *tar.Header, _ io.Reader) error { return checkFile(p, h) }))...)
 }
 
 // checkFile reports a file that does not belong into the image of a program, or that somebody may change.

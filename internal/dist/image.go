@@ -53,8 +53,9 @@ func ImageTargets() []Target { return []Target{{"linux", "amd64"}, {"linux", "ar
 // accounts are the files that name the user of the program for tools that look it up.
 func accounts() map[string][]byte {
 	return map[string][]byte{
-		"etc/passwd": fmt.Appendf(nil, "root:x:0:0:root:/:/sbin/nologin\nkuberik:x:%[1]d:%[1]d:kuberik:/:/sbin/nologin\n", UserID),
-		"etc/group":  fmt.Appendf(nil, "root:x:0:\nkuberik:x:%d:\n", UserID),
+		"etc/passwd": fmt.Appendf(nil, "root:x:0:0:root:/:/sbin/nologin\nkuberik:x:%[1]d:%[1]d:kuberik:/:/sbin/nologin\n",
+			UserID),
+		"etc/group": fmt.Appendf(nil, "root:x:0:\nkuberik:x:%d:\n", UserID),
 	}
 }
 
@@ -153,7 +154,8 @@ func (s Source) labels(p Program) map[string]string {
 	return labels
 }
 
-// pack makes a tar archive: sorted, owned by root, dated, and writable by nobody. Nothing but a program in the root is executable.
+// pack makes a tar archive: sorted, owned by root, dated, and writable by nobody. Nothing but a program in the root is
+// executable.
 func pack(files map[string][]byte, created time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	archive := tar.NewWriter(&out)

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Start runs the program of an unpacked image as its user, with the image as its root folder and nothing in its environment. It needs to
-// be root: ok is false if it is not.
+// Start runs the program of an unpacked image as its user, with the image as its root folder and nothing in its
+// environment. It needs to be root: ok is false if it is not.
 func Start(ctx context.Context, dir, program string, args ...string) (out string, ok bool, err error) {
 	if os.Getuid() != 0 {
 		return "", false, nil

@@ -76,8 +76,8 @@ func (t Target) env() []string {
 	return []string{"CGO_ENABLED=0", "GOOS=" + t.OS, "GOARCH=" + t.Arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0"}
 }
 
-// Flags are the arguments of go build. They leave out paths, symbols and the state of the checkout, so that two machines build the
-// same bytes.
+// Flags are the arguments of go build. They leave out paths, symbols and the state of the checkout, so that two
+// machines build the same bytes.
 func (s Source) Flags() []string {
 	return []string{
 		"-trimpath", "-buildvcs=false",

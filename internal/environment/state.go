@@ -80,7 +80,8 @@ func Interval(spec environments.EnvironmentSpec) (time.Duration, error) {
 	case text == nil:
 		field, text = "spec.requeueInterval", spec.RequeueInterval
 	case spec.RequeueInterval != nil && *spec.RequeueInterval != *text:
-		return minInterval, fmt.Errorf("spec.interval is %s and spec.requeueInterval is %s: remove spec.requeueInterval", *text, *spec.RequeueInterval)
+		return minInterval, fmt.Errorf("spec.interval is %s and spec.requeueInterval is %s: remove spec.requeueInterval",
+			*text, *spec.RequeueInterval)
 	}
 	if text == nil {
 		return defaultInterval, nil

@@ -12,9 +12,10 @@ import (
 // maxCompared is the maximum number of values that compared names.
 const maxCompared = 3
 
-// compared returns the numbers and booleans of the body that the condition refers to, as in ": body.errors is 12"; empty
-// if there are none. It is for the message of a condition that does not hold. Text of the body and headers are left out,
-// since they may repeat what was sent, such as a token. Numbers are rounded, so that the message seldom changes.
+// compared returns the numbers and booleans of the body that the condition refers to, as in ": body.errors is 12";
+// empty if there are none. It is for the message of a condition that does not hold. Text of the body and headers are
+// left out, since they may repeat what was sent, such as a token. Numbers are rounded, so that the message seldom
+// changes.
 func (p *Program) compared(ctx context.Context, a Response) string {
 	paths := p.bodyPaths()
 	if len(paths) == 0 || a.Truncated {

@@ -18,8 +18,8 @@ import (
 const (
 	// MaxLength is the maximum length of a condition in bytes.
 	MaxLength = 2048
-	// MaxCost is the maximum cost of an evaluation in steps, which take about 25ms. The Kubernetes API server allows its own
-	// rules four times as many.
+	// MaxCost is the maximum cost of an evaluation in steps, which take about 25ms. The Kubernetes API server allows its
+	// own rules four times as many.
 	MaxCost = 250_000
 	// maxEstimate is the maximum estimated cost over lists and strings of typicalSize, which are seldom all that large.
 	maxEstimate = 1_000_000
@@ -81,7 +81,8 @@ func compile(source string, v Vars, checkType func(*cel.Type) error) (*Program, 
 		return nil, err
 	}
 	program, err := env.Program(checked,
-		cel.CostLimit(MaxCost), cel.CostTracking(costEstimator{}), cel.InterruptCheckFrequency(interruptFrequency), cel.CustomDecorator(limitSize),
+		cel.CostLimit(MaxCost), cel.CostTracking(costEstimator{}), cel.InterruptCheckFrequency(interruptFrequency),
+		cel.CustomDecorator(limitSize),
 		cel.EvalOptions(cel.OptTrackCost))
 	if err != nil {
 		return nil, fmt.Errorf("the condition cannot be evaluated")
@@ -115,8 +116,8 @@ func check(env *cel.Env, source string) (*cel.Ast, error) {
 // uses reports whether the condition uses a variable.
 func (p *Program) uses(name string) bool { return p.variables[name] }
 
-// Eval reports whether the condition holds. The error is ErrCost if a limit is exceeded, wraps that of the context if it
-// has ended, and otherwise says which data the condition lacks.
+// Eval reports whether the condition holds. The error is ErrCost if a limit is exceeded, wraps that of the context if
+// it has ended, and otherwise says which data the condition lacks.
 func (p *Program) Eval(ctx context.Context, v Values) (bool, error) {
 	result, err := p.eval(ctx, v)
 	if err != nil {

@@ -46,7 +46,8 @@ func describeType(t ref.Type) string {
 	}
 }
 
-// safeError returns the cause of a failed evaluation. Errors of the interpreter may quote the data, so they are replaced.
+// safeError returns the cause of a failed evaluation. Errors of the interpreter may quote the data, so they are
+// replaced.
 func (p *Program) safeError(err error) error {
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {

@@ -20,11 +20,12 @@ const (
 )
 
 // Bounds returns the options that limit a program of another environment than that of conditions. They limit the number
-// of steps and the size of each step: the interpreter counts a step only afterwards, and a single step can use all memory.
-// A program that calls a function without such a limit is rejected.
+// of steps and the size of each step: the interpreter counts a step only afterwards, and a single step can use all
+// memory. A program that calls a function without such a limit is rejected.
 func Bounds(steps uint64) []cel.ProgramOption {
 	return []cel.ProgramOption{
-		cel.CostLimit(steps), cel.CostTracking(costEstimator{}), cel.EvalOptions(cel.OptTrackCost), cel.InterruptCheckFrequency(interruptFrequency),
+		cel.CostLimit(steps), cel.CostTracking(costEstimator{}), cel.EvalOptions(cel.OptTrackCost),
+		cel.InterruptCheckFrequency(interruptFrequency),
 		cel.CustomDecorator(limitSizeOrReject),
 	}
 }
@@ -46,7 +47,8 @@ func limitSizeOrReject(i interpreter.Interpretable) (interpreter.Interpretable, 
 		return i, nil
 	}
 	if denied[c.Function()] {
-		return nil, fmt.Errorf("the function %s is not evaluated by Kuberik, because the size of its result has no bound", c.Function())
+		return nil, fmt.Errorf("the function %s is not evaluated by Kuberik, because the size of its result has no bound",
+			c.Function())
 	}
 	if with, ok := setFunctions[c.Function()]; ok && len(c.Args()) == 2 {
 		return compare{c, limitPairs(with)}, nil

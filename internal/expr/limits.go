@@ -57,7 +57,8 @@ func checkDepth(tree *ast.AST) error {
 			}
 		}
 		if loops > maxLoops || literals > maxLiterals {
-			return fmt.Errorf("the condition has more than %d loops, or more than %d lists, within each other", maxLoops, maxLiterals)
+			return fmt.Errorf("the condition has more than %d loops, or more than %d lists, within each other", maxLoops,
+				maxLiterals)
 		}
 	}
 	return nil
@@ -81,7 +82,8 @@ func checkCalls(tree *ast.AST) (err error) {
 			err = checkCall(e.AsCall())
 		case ast.SelectKind:
 			s := e.AsSelect()
-			if o := s.Operand(); !bindsRelease && o.Kind() == ast.IdentKind && o.AsIdent() == "release" && !releaseFields[s.FieldName()] {
+			if o := s.Operand(); !bindsRelease && o.Kind() == ast.IdentKind && o.AsIdent() == "release" &&
+				!releaseFields[s.FieldName()] {
 				err = fmt.Errorf("release has no field %s: it has tag, digest, revision, rollout and namespace", s.FieldName())
 			}
 		}
@@ -106,8 +108,8 @@ func checkCall(c ast.CallExpr) error {
 
 var errPatternNotLiteral = errors.New("matches needs a pattern in quotes")
 
-// checkPattern limits a regular expression. Matching takes at most the size of its program times the length of the text,
-// but a short pattern such as a{1000} may have a large program.
+// checkPattern limits a regular expression. Matching takes at most the size of its program times the length of the
+// text, but a short pattern such as a{1000} may have a large program.
 func checkPattern(v ref.Val) error {
 	text, ok := v.(types.String)
 	if !ok || len(text) > maxPattern {
@@ -124,8 +126,8 @@ func checkPattern(v ref.Val) error {
 	return nil
 }
 
-// checkEstimate rejects conditions whose estimated cost over data of typicalSize is too high. The cost over larger data is
-// limited during evaluation.
+// checkEstimate rejects conditions whose estimated cost over data of typicalSize is too high. The cost over larger data
+// is limited during evaluation.
 func checkEstimate(env *cel.Env, checked *cel.Ast) error {
 	estimate, err := env.EstimateCost(checked, sizeEstimator{})
 	if err != nil {
@@ -152,8 +154,9 @@ func (sizeEstimator) EstimateCallCost(string, string, *checker.AstNode, []checke
 
 // stringFunctions are functions that take time linear in the length of strings and have no cost in the library.
 var stringFunctions = map[string]bool{
-	"charAt": true, "indexOf": true, "lastIndexOf": true, "lowerAscii": true, "upperAscii": true, "split": true, "substring": true,
-	"trim": true, "reverse": true, "strings.quote": true,
+	"charAt": true, "indexOf": true, "lastIndexOf": true, "lowerAscii": true, "upperAscii": true, "split": true,
+	"substring": true,
+	"trim":      true, "reverse": true, "strings.quote": true,
 }
 
 // costEstimator returns the actual cost of library functions.
@@ -213,8 +216,8 @@ type activation struct {
 // Parent implements interpreter.Activation.
 func (*activation) Parent() interpreter.Activation { return nil }
 
-// ResolveName implements interpreter.Activation. The interpreter resolves "#interrupted" in each iteration of a
-// loop. Returning true ends only that loop: an outer loop continues, as after any error in its body. So it aborts instead.
+// ResolveName implements interpreter.Activation. The interpreter resolves "#interrupted" in each iteration of a loop.
+// Returning true ends only that loop: an outer loop continues, as after any error in its body. So it aborts instead.
 func (r *activation) ResolveName(name string) (any, bool) {
 	if name == "#interrupted" {
 		if r.iterations++; r.iterations%interruptFrequency == 0 && r.ctx.Err() != nil {
@@ -256,7 +259,8 @@ func limitSize(i interpreter.Interpretable) (interpreter.Interpretable, error) {
 	return i, nil
 }
 
-// add limits the length of a sum of lists and copies it: the interpreter keeps a tree of sums, and walks it for each item.
+// add limits the length of a sum of lists and copies it: the interpreter keeps a tree of sums, and walks it for each
+// item.
 type add struct{ interpreter.InterpretableCall }
 
 // Eval implements interpreter.Interpretable.

@@ -49,8 +49,8 @@ type Success struct {
 	ranges    []statusRange
 }
 
-// CompileSuccess compiles spec.success. If it is empty, the status code has to be in one of the expected ranges, such as "204" or
-// "200-299", which is the default.
+// CompileSuccess compiles spec.success. If it is empty, the status code has to be in one of the expected ranges, such
+// as "204" or "200-299", which is the default.
 func (c *Cache) CompileSuccess(
 	ctx context.Context, namespace, condition string, expected []string,
 ) (*Success, error) {
@@ -75,8 +75,8 @@ func (c *Cache) CompileSuccess(
 	return s, nil
 }
 
-// Check returns the outcome for an answer, with a message that quotes no text of it. The error wraps ErrCost, or that of
-// the context if it has ended; neither says anything about the answer.
+// Check returns the outcome for an answer, with a message that quotes no text of it. The error wraps ErrCost, or that
+// of the context if it has ended; neither says anything about the answer.
 func (s *Success) Check(ctx context.Context, a Response, r Release) (Outcome, string, error) {
 	if s.condition == nil {
 		return s.checkStatus(a)
@@ -106,8 +106,8 @@ func (s *Success) checkStatus(a Response) (Outcome, string, error) {
 	return Unsuccessful, fmt.Sprintf("answered %d, expected %s", a.Status, strings.Join(s.expected, ", ")), nil
 }
 
-// evalResponse reports whether a condition over HTTPResponse holds. The body is parsed only if the condition uses it, which
-// fails with errTruncated or errMalformed. Other errors are those of Eval.
+// evalResponse reports whether a condition over HTTPResponse holds. The body is parsed only if the condition uses it,
+// which fails with errTruncated or errMalformed. Other errors are those of Eval.
 func (p *Program) evalResponse(ctx context.Context, a Response, r Release) (bool, error) {
 	var body any
 	if p.uses("body") {

@@ -19,22 +19,23 @@ const MaxValue = 64 << 10
 // errValueSize is returned if the text of a Value is longer than MaxValue.
 var errValueSize = fmt.Errorf("the result of the expression is larger than %d KiB", MaxValue>>10)
 
-// Value is a compiled expression over release that produces text, such as the body of a request. It is safe for concurrent
-// use.
+// Value is a compiled expression over release that produces text, such as the body of a request. It is safe for
+// concurrent use.
 type Value struct{ program *Program }
 
 // isValue checks that a type can be written as text.
 func isValue(t *cel.Type) error {
 	switch t.Kind() {
-	case types.StringKind, types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.ListKind, types.MapKind, types.NullTypeKind,
+	case types.StringKind, types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.ListKind, types.MapKind,
+		types.NullTypeKind,
 		types.DynKind:
 		return nil
 	}
 	return errNoValue(t)
 }
 
-// Text returns the result of the expression: a string as it is, and everything else as JSON. It fails with ErrCost, with
-// the error of the context, or if the result is too large or has no JSON.
+// Text returns the result of the expression: a string as it is, and everything else as JSON. It fails with ErrCost,
+// with the error of the context, or if the result is too large or has no JSON.
 func (v *Value) Text(ctx context.Context, r Release) (string, error) {
 	result, err := v.program.eval(ctx, Values{"release": r.value()})
 	if err != nil {
@@ -62,7 +63,8 @@ func (v *Value) Text(ctx context.Context, r Release) (string, error) {
 	return string(text), nil
 }
 
-// toNative converts a value to a Go value for JSON. It subtracts the size from left, and fails if left becomes negative.
+// toNative converts a value to a Go value for JSON. It subtracts the size from left, and fails if left becomes
+// negative.
 func toNative(v ref.Val, left *int) (any, error) {
 	if *left--; *left < 0 {
 		return nil, errValueSize
@@ -114,7 +116,8 @@ func mapToNative(m traits.Mapper, left *int) (any, error) {
 }
 
 func errNoValue(t ref.Type) error {
-	return fmt.Errorf("the expression has to be text, a number, true or false, a list or a map, and is %s", describeType(t))
+	return fmt.Errorf("the expression has to be text, a number, true or false, a list or a map, and is %s",
+		describeType(t))
 }
 
 // valueError replaces "condition" by "expression" in the message of an error.

@@ -85,7 +85,8 @@ type Series struct {
 	Points []float64
 }
 
-// OfSeries returns the values for a condition over SeriesList. It leaves out series without points, which have no last value.
+// OfSeries returns the values for a condition over SeriesList. It leaves out series without points, which have no last
+// value.
 func OfSeries(series []Series, r Release) Values {
 	list := make([]any, 0, len(series))
 	for _, s := range series {

@@ -17,8 +17,8 @@ const (
 	sweepFrom = 1024
 )
 
-// Budget counts the time that the evaluation of expressions takes, by namespace. The zero value is ready to use. It may be used by many
-// at once.
+// Budget counts the time that the evaluation of expressions takes, by namespace. The zero value is ready to use. It may
+// be used by many at once.
 type Budget struct {
 	mu       sync.Mutex
 	accounts map[string]account

@@ -7,9 +7,9 @@ import (
 
 // Cache caches values by namespace and key. It is safe for concurrent use.
 //
-// The values of one namespace have at most a share of the total size. If those of all namespaces are too large together,
-// the namespace with the largest values in total loses some. So no namespace can evict the values of another one that
-// caches less. Within a namespace, the value that was not used for the longest time is evicted first.
+// The values of one namespace have at most a share of the total size. If those of all namespaces are too large
+// together, the namespace with the largest values in total loses some. So no namespace can evict the values of another
+// one that caches less. Within a namespace, the value that was not used for the longest time is evicted first.
 type Cache[K comparable, V any] struct {
 	mu           sync.Mutex
 	total, share int
@@ -32,8 +32,9 @@ type cacheItem[K comparable, V any] struct {
 	size      int
 }
 
-// NewCache returns a Cache for a total size and a share of each namespace. The unit of sizes is that of Add. The function
-// evicted is called for each value that is evicted or removed, but not for those that Add replaces. It may be nil.
+// NewCache returns a Cache for a total size and a share of each namespace. The unit of sizes is that of Add. The
+// function evicted is called for each value that is evicted or removed, but not for those that Add replaces. It may be
+// nil.
 func NewCache[K comparable, V any](total, share int, evicted func(namespace string, key K, value V)) *Cache[K, V] {
 	if evicted == nil {
 		evicted = func(string, K, V) {}

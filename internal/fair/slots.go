@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// Slots bounds how many pieces of work of one namespace are done at the same time. It may be used by many at once. A nil Slots has no bound.
+// Slots bounds how many pieces of work of one namespace are done at the same time. It may be used by many at once. A
+// nil Slots has no bound.
 type Slots struct {
 	mu   sync.Mutex
 	each int

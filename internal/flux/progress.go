@@ -19,7 +19,8 @@ import (
 // Revision identifies the state of a Kustomization: its name, generation, last handled reconcile request and last
 // applied revision. A health report about a Kustomization is valid for one Revision only.
 func Revision(k *kustomizev1.Kustomization) string {
-	request, revision := truncate(k.Status.GetLastHandledReconcileRequest(), maxText), truncate(k.Status.LastAppliedRevision, maxText)
+	request, revision := truncate(k.Status.GetLastHandledReconcileRequest(), maxText),
+		truncate(k.Status.LastAppliedRevision, maxText)
 	return fmt.Sprintf("%s/%d/%s/%s", k.Name, k.Generation, request, revision)
 }
 

@@ -54,7 +54,8 @@ type Reader struct {
 	Pages *fair.Slots
 }
 
-// pageSize is how many Flux objects of a live list are in memory whole: each may take what the API server allows, which is about 1.5 MB.
+// pageSize is how many Flux objects of a live list are in memory whole: each may take what the API server allows, which
+// is about 1.5 MB.
 const pageSize = 10
 
 // TargetKinds returns an empty object of each kind that can be a target of a Rollout.
@@ -106,7 +107,8 @@ func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (T
 	return objects, nil
 }
 
-// liveTargetObjects is TargetObjects without indexes: it lists the namespace, page by page, and leaves out what belongs to other Rollouts.
+// liveTargetObjects is TargetObjects without indexes: it lists the namespace, page by page, and leaves out what belongs
+// to other Rollouts.
 func (r Reader) liveTargetObjects(ctx context.Context, namespace, rollout string) (TargetObjects, error) {
 	var objects TargetObjects
 	done, err := r.Pages.Take(ctx, namespace)
@@ -123,7 +125,9 @@ func (r Reader) liveTargetObjects(ctx context.Context, namespace, rollout string
 }
 
 // addRepositories adds the OCIRepositories of a Rollout and returns their keys.
-func (r Reader) addRepositories(ctx context.Context, namespace, rollout string, objects *TargetObjects) (map[string]bool, error) {
+func (r Reader) addRepositories(
+	ctx context.Context, namespace, rollout string, objects *TargetObjects,
+) (map[string]bool, error) {
 	sources := map[string]bool{}
 	for list, err := range kube.Pages[sourcev1.OCIRepositoryList](ctx, r, pageSize, client.InNamespace(namespace)) {
 		if err != nil {
@@ -140,7 +144,9 @@ func (r Reader) addRepositories(ctx context.Context, namespace, rollout string, 
 }
 
 // addKustomizations adds the Kustomizations of a Rollout and those whose source is one of its OCIRepositories.
-func (r Reader) addKustomizations(ctx context.Context, namespace, rollout string, sources map[string]bool, objects *TargetObjects) error {
+func (r Reader) addKustomizations(
+	ctx context.Context, namespace, rollout string, sources map[string]bool, objects *TargetObjects,
+) error {
 	for list, err := range kube.Pages[kustomizev1.KustomizationList](ctx, r, pageSize, client.InNamespace(namespace)) {
 		if err != nil {
 			return fmt.Errorf("listing Kustomizations: %w", err)

@@ -125,7 +125,8 @@ func Targets(objects TargetObjects, desired Desired) []release.Target {
 	}
 	for i := range targets {
 		if objects.large() {
-			targets[i].Problem = fmt.Sprintf("more than %d Flux objects take their version from Rollout %s: use more than one Rollout", mostObjects, desired.Rollout)
+			targets[i].Problem = fmt.Sprintf("more than %d Flux objects take their version from Rollout %s: use more than "+
+				"one Rollout", mostObjects, desired.Rollout)
 			targets[i].Reached, targets[i].Applied = false, false
 		}
 	}

@@ -27,10 +27,11 @@ const (
 // conditionTypes are the conditions that Kuberik reads.
 var conditionTypes = []string{meta.ReadyCondition, meta.StalledCondition, sourcev1.ArtifactInStorageCondition}
 
-// Trim removes the fields of a Flux object that Kuberik does not read, and bounds the others, before the object is cached: users who may
-// write Flux objects may write a megabyte into every field. The inventory and the healthCheckExprs of a Kustomization are read from the
-// API server when they are needed. Versions are written with patches, so that trimmed fields are not lost. Of the managed fields, Trim
-// keeps the owners of the fields that a Rollout writes. Trim does not change objects of other kinds.
+// Trim removes the fields of a Flux object that Kuberik does not read, and bounds the others, before the object is
+// cached: users who may write Flux objects may write a megabyte into every field. The inventory and the
+// healthCheckExprs of a Kustomization are read from the API server when they are needed. Versions are written with
+// patches, so that trimmed fields are not lost. Of the managed fields, Trim keeps the owners of the fields that a
+// Rollout writes. Trim does not change objects of other kinds.
 func Trim(o any) {
 	object, ok := o.(client.Object)
 	if !ok {
@@ -38,15 +39,19 @@ func Trim(o any) {
 	}
 	switch o := o.(type) {
 	case *kustomizev1.Kustomization:
-		kube.KeepOwners(o, relevantOwners(o, func(field string) bool { return o.Annotations[fromAnnotation(field)] != "" }), substitutePath...)
+		kube.KeepOwners(o, relevantOwners(o, func(field string) bool { return o.Annotations[fromAnnotation(field)] != "" }),
+			substitutePath...)
 		o.Spec, o.Status = trimmedSpec(o), trimmedStatus(&o.Status)
 	case *sourcev1.OCIRepository:
-		kube.KeepOwners(o, relevantOwners(o, func(field string) bool { return field == fieldTag || field == fieldDigest }), refPath...)
+		kube.KeepOwners(o, relevantOwners(o, func(field string) bool { return field == fieldTag || field == fieldDigest }),
+			refPath...)
 		trimRepository(o)
 	case *imagev1.ImagePolicy:
 		trimPolicy(o)
 	case *imagev1.ImageRepository:
-		o.Spec = imagev1.ImageRepositorySpec{Image: truncate(o.Spec.Image, maxText), Insecure: o.Spec.Insecure, SecretRef: trimmedRef(o.Spec.SecretRef)}
+		o.Spec = imagev1.ImageRepositorySpec{
+			Image: truncate(o.Spec.Image, maxText), Insecure: o.Spec.Insecure, SecretRef: trimmedRef(o.Spec.SecretRef),
+		}
 		o.Status = imagev1.ImageRepositoryStatus{}
 	default:
 		return
@@ -59,7 +64,8 @@ func trimmedSpec(k *kustomizev1.Kustomization) kustomizev1.KustomizationSpec {
 	kept := kustomizev1.KustomizationSpec{
 		Suspend: k.Spec.Suspend, Wait: k.Spec.Wait || len(k.Spec.HealthChecks) > 0,
 		SourceRef: kustomizev1.CrossNamespaceSourceReference{
-			APIVersion: truncate(ref.APIVersion, maxText), Kind: truncate(ref.Kind, maxText), Name: truncate(ref.Name, maxText), Namespace: truncate(ref.Namespace, maxText),
+			APIVersion: truncate(ref.APIVersion, maxText), Kind: truncate(ref.Kind, maxText), Name: truncate(ref.Name, maxText),
+			Namespace: truncate(ref.Namespace, maxText),
 		},
 	}
 	if k.Spec.KubeConfig != nil {
@@ -88,11 +94,14 @@ func trimmedStatus(s *kustomizev1.KustomizationStatus) kustomizev1.Kustomization
 func trimRepository(repo *sourcev1.OCIRepository) {
 	spec := sourcev1.OCIRepositorySpec{URL: truncate(repo.Spec.URL, maxText), Suspend: repo.Spec.Suspend}
 	if ref := repo.Spec.Reference; ref != nil {
-		spec.Reference = &sourcev1.OCIRepositoryRef{Tag: truncate(ref.Tag, maxText), Digest: truncate(ref.Digest, maxText), SemVer: truncate(ref.SemVer, maxText)}
+		spec.Reference = &sourcev1.OCIRepositoryRef{
+			Tag: truncate(ref.Tag, maxText), Digest: truncate(ref.Digest, maxText), SemVer: truncate(ref.SemVer, maxText),
+		}
 	}
 	status := sourcev1.OCIRepositoryStatus{
-		ReconcileRequestStatus: trimmedRequest(repo.Status.ReconcileRequestStatus), ObservedGeneration: repo.Status.ObservedGeneration,
-		Conditions: trimmedConditions(repo.Status.Conditions),
+		ReconcileRequestStatus: trimmedRequest(repo.Status.ReconcileRequestStatus),
+		ObservedGeneration:     repo.Status.ObservedGeneration,
+		Conditions:             trimmedConditions(repo.Status.Conditions),
 	}
 	if artifact := repo.Status.Artifact; artifact != nil {
 		status.Artifact = &meta.Artifact{Revision: truncate(artifact.Revision, maxText)}
@@ -102,14 +111,19 @@ func trimRepository(repo *sourcev1.OCIRepository) {
 
 func trimPolicy(p *imagev1.ImagePolicy) {
 	spec := imagev1.ImagePolicySpec{Policy: p.Spec.Policy}
-	spec.ImageRepositoryRef.Namespace, spec.ImageRepositoryRef.Name = truncate(p.Spec.ImageRepositoryRef.Namespace, maxText), truncate(p.Spec.ImageRepositoryRef.Name, maxText)
+	spec.ImageRepositoryRef.Namespace, spec.ImageRepositoryRef.Name = truncate(p.Spec.ImageRepositoryRef.Namespace,
+		maxText), truncate(p.Spec.ImageRepositoryRef.Name, maxText)
 	if p.Spec.Policy.SemVer != nil {
 		spec.Policy.SemVer = &imagev1.SemVerPolicy{Range: truncate(p.Spec.Policy.SemVer.Range, maxText)}
 	}
 	if f := p.Spec.FilterTags; f != nil {
-		spec.FilterTags = &imagev1.TagFilter{Pattern: truncate(f.Pattern, maxPattern), Extract: truncate(f.Extract, maxPattern)}
+		spec.FilterTags = &imagev1.TagFilter{
+			Pattern: truncate(f.Pattern, maxPattern), Extract: truncate(f.Extract, maxPattern),
+		}
 	}
-	status := imagev1.ImagePolicyStatus{Conditions: trimmedConditions(p.Status.Conditions), LatestRef: p.Status.LatestRef.DeepCopy()}
+	status := imagev1.ImagePolicyStatus{
+		Conditions: trimmedConditions(p.Status.Conditions), LatestRef: p.Status.LatestRef.DeepCopy(),
+	}
 	if ref := status.LatestRef; ref != nil {
 		ref.Name, ref.Tag, ref.Digest = truncate(ref.Name, maxText), truncate(ref.Tag, maxText), truncate(ref.Digest, maxText)
 	}
@@ -144,8 +158,8 @@ func trimmedConditions(all []metav1.Condition) []metav1.Condition {
 	return kept
 }
 
-// truncate returns a copy of a text that is at most limit bytes long. A hash keeps different texts different. A truncated text does not
-// change again.
+// truncate returns a copy of a text that is at most limit bytes long. A hash keeps different texts different. A
+// truncated text does not change again.
 func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return strings.Clone(text)

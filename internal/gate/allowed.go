@@ -7,9 +7,9 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// BindDigests returns status.allowedVersions of a gate: the digest of each tag that the spec lists without a digest. It is the
-// first digest of the tag that Kuberik discovered, so that a tag that is pushed again does not pass. Known lists the releases
-// of the Rollout in the order of their discovery.
+// BindDigests returns status.allowedVersions of a gate: the digest of each tag that the spec lists without a digest. It
+// is the first digest of the tag that Kuberik discovered, so that a tag that is pushed again does not pass. Known lists
+// the releases of the Rollout in the order of their discovery.
 func BindDigests(g *v1alpha1.RolloutGate, known []v1alpha1.VersionInfo) []v1alpha1.AllowedVersion {
 	if g.Spec.AllowedVersions == nil {
 		return nil
@@ -61,13 +61,16 @@ func evaluateAllowed(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) 
 	other := slices.IndexFunc(list, func(entry string) bool { return strings.HasPrefix(entry, release.Tag+"@") })
 	switch bare := slices.Contains(list, release.Tag); {
 	case release.Digest != "" && slices.Contains(list, with), bare && bound == release.Digest:
-		return Verdict{Gate: g.Name, State: v1alpha1.GateOpen, Reason: ReasonAllowed, Message: "the gate lists " + release.Tag}
+		return Verdict{
+			Gate: g.Name, State: v1alpha1.GateOpen, Reason: ReasonAllowed, Message: "the gate lists " + release.Tag,
+		}
 	case bare && bound == "":
 		v.State, v.Reason, v.ClearedBy = v1alpha1.GatePending, ReasonDigestUnrecorded, "the controller of Kuberik"
 		v.Message = "the gate lists " + release.Tag + ", and the digest that it stands for is not recorded yet"
 	case bare:
 		v.Reason, v.ClearedBy = ReasonOtherDigest, addsDigest(with)
-		v.Message = "the gate lists " + release.Tag + " for " + short(bound) + ", the first digest of the tag; " + pushedAgain(release)
+		v.Message = "the gate lists " + release.Tag + " for " + short(bound) + ", the first digest of the tag; " +
+			pushedAgain(release)
 	case other >= 0:
 		v.Reason, v.ClearedBy = ReasonOtherDigest, addsDigest(with)
 		_, digest, _ := strings.Cut(list[other], "@")

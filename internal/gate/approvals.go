@@ -51,7 +51,8 @@ func evaluateApprovals(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity
 		switch why := discountedReason(policy, a, authors, c.Now); {
 		case why != "" && a.Decision != v1alpha1.Approve && eligible(policy, a):
 			v.Reason = ReasonUnverified
-			v.Message = release.Tag + " was rejected in the name of " + a.User + ", who is not verified any more: create the Approval again, or delete it"
+			v.Message = release.Tag + " was rejected in the name of " + a.User +
+				", who is not verified any more: create the Approval again, or delete it"
 			v.ClearedBy = a.User + ", or whoever may delete Approvals"
 			return v
 		case why != "":
@@ -61,7 +62,8 @@ func evaluateApprovals(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity
 		default:
 			return Verdict{
 				Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonRejected, Since: a.At,
-				Message: release.Tag + " is rejected by " + a.User, ClearedBy: a.User + ", by approving it after all or deleting the Approval that rejects it",
+				Message: release.Tag + " is rejected by " + a.User, ClearedBy: a.User +
+					", by approving it after all or deleting the Approval that rejects it",
 			}
 		}
 	}
@@ -100,7 +102,8 @@ func notEligible(from v1alpha1.Approvers, a Approval) string {
 	case len(a.Groups) == 0:
 		return a.User + "'s Approval names no group; add groups: [" + groups + "]"
 	}
-	return a.User + "'s Approval names groups: [" + strings.Join(a.Groups, ", ") + "], and the gate asks for members of " + groups
+	return a.User + "'s Approval names groups: [" + strings.Join(a.Groups, ", ") + "], and the gate asks for members of " +
+		groups
 }
 
 // cannotCount returns why no Approval can be counted, as a message and a reason.
@@ -111,16 +114,20 @@ func cannotCount(g *v1alpha1.RolloutGate, c Context, authors string, read bool) 
 	case g.Spec.Approvals == nil || g.Spec.Approvals.AllowAuthor:
 		return "", ""
 	case strings.HasSuffix(authors, "…"):
-		return "the image lists more authors than are read (128 bytes), and authors may not approve: shorten the list in its annotation " +
+		return "the image lists more authors than are read (128 bytes), and authors may not approve: shorten the list in " +
+			"its annotation " +
 			"com.kuberik.author, or set spec.approvals.allowAuthor", ReasonAuthorUnknown
 	case !read:
-		return "the image was not read yet, so nobody knows who made it, and authors may not approve (spec.approvals.allowAuthor)", ReasonAuthorUnknown
+		return "the image was not read yet, so nobody knows who made it, and authors may not approve " +
+			"(spec.approvals.allowAuthor)", ReasonAuthorUnknown
 	}
 	return "", ""
 }
 
 // requireApprovals opens a verdict if enough Approvals are given.
-func requireApprovals(v Verdict, release v1alpha1.ReleaseIdentity, policy v1alpha1.ApprovalPolicy, given []Approval) Verdict {
+func requireApprovals(
+	v Verdict, release v1alpha1.ReleaseIdentity, policy v1alpha1.ApprovalPolicy, given []Approval,
+) Verdict {
 	required := int(max(1, policy.Required))
 	var users []string
 	for _, a := range given {
@@ -155,17 +162,20 @@ func (c Context) authors(release v1alpha1.ReleaseIdentity) (string, bool) {
 	return c.Authors(release)
 }
 
-// latestByUser returns the last Approval of each user for a release at a gate, sorted by user. Of two in the same second,
-// the rejection is taken.
+// latestByUser returns the last Approval of each user for a release at a gate, sorted by user. Of two in the same
+// second, the rejection is taken.
 //
-// An Approval that does not count replaces neither a rejection nor an approval that counts: somebody who forgot to name a
-// group can approve again.
-func latestByUser(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1alpha1.ReleaseIdentity, all []Approval) []Approval {
+// An Approval that does not count replaces neither a rejection nor an approval that counts: somebody who forgot to name
+// a group can approve again.
+func latestByUser(
+	g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, release v1alpha1.ReleaseIdentity, all []Approval,
+) []Approval {
 	approvals := slices.DeleteFunc(slices.Clone(all), func(a Approval) bool {
 		return a.Release != release || a.Gate != "" && a.Gate != g.Name
 	})
 	slices.SortFunc(approvals, func(a, b Approval) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)), cmp.Compare(a.UntrustedReason, b.UntrustedReason),
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(weight(policy, a), weight(policy, b)),
+			cmp.Compare(a.UntrustedReason, b.UntrustedReason),
 			slices.Compare(a.Groups, b.Groups))
 	})
 	last := map[string]Approval{}
@@ -179,8 +189,8 @@ func latestByUser(g *v1alpha1.RolloutGate, policy v1alpha1.ApprovalPolicy, relea
 	return slices.SortedFunc(maps.Values(last), func(a, b Approval) int { return cmp.Compare(a.User, b.User) })
 }
 
-// weight orders Approvals of the same second: rejections before approvals, and those that count before others. A rejection
-// of a user who is not verified any more still counts, since ignoring it would deploy a rejected release.
+// weight orders Approvals of the same second: rejections before approvals, and those that count before others. A
+// rejection of a user who is not verified any more still counts, since ignoring it would deploy a rejected release.
 func weight(p v1alpha1.ApprovalPolicy, a Approval) int {
 	w := 0
 	if a.Decision != v1alpha1.Approve {
@@ -198,9 +208,9 @@ func hasCount(weight int) bool { return weight%2 == 1 }
 // serviceAccountPrefix is the prefix of the user name of every service account.
 const serviceAccountPrefix = "system:serviceaccount:"
 
-// eligible reports whether the policy counts Approvals of a user. One person may own many service accounts, so a service
-// account counts only if the policy names it or one of its groups. The groups system:* do not count, since Kubernetes adds
-// every service account to them.
+// eligible reports whether the policy counts Approvals of a user. One person may own many service accounts, so a
+// service account counts only if the policy names it or one of its groups. The groups system:* do not count, since
+// Kubernetes adds every service account to them.
 func eligible(p v1alpha1.ApprovalPolicy, a Approval) bool {
 	machine := strings.HasPrefix(a.User, serviceAccountPrefix)
 	if p.From == nil {

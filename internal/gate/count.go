@@ -19,8 +19,8 @@ type CountResult struct {
 	Until time.Time
 }
 
-// CountApproval returns whether a manual gate counts an Approval, given all Approvals of c. The Approval has to be for this
-// gate or for all gates.
+// CountApproval returns whether a manual gate counts an Approval, given all Approvals of c. The Approval has to be for
+// this gate or for all gates.
 func CountApproval(g *v1alpha1.RolloutGate, a Approval, c Context) CountResult {
 	if message := countsNone(g); message != "" {
 		return CountResult{Reason: ReasonCountsNone, Message: message}

@@ -73,8 +73,9 @@ type Verdict struct {
 // Open reports whether the release may pass.
 func (v Verdict) Open() bool { return v.State == v1alpha1.GateOpen }
 
-// Refuses reports whether the gate rejects this release in particular: a person rejected it, allowedVersions does not list
-// it, or it failed upstream. The gate stays closed for the release until a person acts, and may be open for a later one.
+// Refuses reports whether the gate rejects this release in particular: a person rejected it, allowedVersions does not
+// list it, or it failed upstream. The gate stays closed for the release until a person acts, and may be open for a
+// later one.
 func (v Verdict) Refuses() bool {
 	switch v.Reason {
 	case ReasonRejected, ReasonNotAllowed, "QuarantinedUpstream", "RolledBackUpstream":
@@ -91,7 +92,8 @@ type Context struct {
 	Approvals []Approval
 	// UnverifiedReason says why the users of Approvals are not verified; empty if they are.
 	UnverifiedReason string
-	// Authors returns the authors of a release according to its image, and whether the image was read. Nil if no image was.
+	// Authors returns the authors of a release according to its image, and whether the image was read. Nil if no image
+	// was.
 	Authors func(v1alpha1.ReleaseIdentity) (authors string, read bool)
 }
 
@@ -127,8 +129,8 @@ func (s Set) Admits(release v1alpha1.ReleaseIdentity) bool {
 	return true
 }
 
-// Closed returns the verdicts that are not open, sorted by gate. Those that wait for an approval come last: nobody has to
-// approve a release that other gates hold.
+// Closed returns the verdicts that are not open, sorted by gate. Those that wait for an approval come last: nobody has
+// to approve a release that other gates hold.
 func (s Set) Closed(release v1alpha1.ReleaseIdentity) []Verdict {
 	var closed, awaiting []Verdict
 	for _, g := range s.Gates {
@@ -152,8 +154,8 @@ func IsScheduled(g *v1alpha1.RolloutGate) bool {
 // scheduleDue is the annotated reason of a gate that is closed until its schedule is evaluated again.
 const scheduleDue = "the schedule is about to be evaluated again"
 
-// ExpireSchedule returns the gate as it is at a time. If a schedule opened it until a time that has passed, it is closed
-// until the schedule is evaluated again.
+// ExpireSchedule returns the gate as it is at a time. If a schedule opened it until a time that has passed, it is
+// closed until the schedule is evaluated again.
 func ExpireSchedule(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGate {
 	until := scheduledUntil(g)
 	if until.IsZero() || until.After(now) || g.Spec.Passing == nil || !*g.Spec.Passing {
@@ -166,8 +168,8 @@ func ExpireSchedule(g *v1alpha1.RolloutGate, now time.Time) *v1alpha1.RolloutGat
 	return due
 }
 
-// CloseBySchedule returns the gate as a schedule that is closed now, for a reason and until a time, would set it. A zero
-// time is without end. A gate that is closed already stays as it is.
+// CloseBySchedule returns the gate as a schedule that is closed now, for a reason and until a time, would set it. A
+// zero time is without end. A gate that is closed already stays as it is.
 func CloseBySchedule(g *v1alpha1.RolloutGate, reason string, until time.Time) *v1alpha1.RolloutGate {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return g
@@ -197,8 +199,8 @@ func scheduledUntil(g *v1alpha1.RolloutGate) time.Time {
 	return until
 }
 
-// notPassing returns the verdict of a gate that spec.passing closes. A schedule that sets spec.passing annotates the reason
-// and the end.
+// notPassing returns the verdict of a gate that spec.passing closes. A schedule that sets spec.passing annotates the
+// reason and the end.
 func notPassing(g *v1alpha1.RolloutGate) Verdict {
 	v := Verdict{
 		Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNotPassing,
@@ -206,7 +208,8 @@ func notPassing(g *v1alpha1.RolloutGate) Verdict {
 		ClearedBy: "whoever may set spec.passing of the gate",
 	}
 	if reason := g.Annotations[v1alpha1.AnnotationGateReason]; reason != "" {
-		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "whoever may edit the schedule", scheduledUntil(g)
+		v.Reason, v.Message, v.ClearedBy, v.Until = ReasonScheduleClosed, reason, "whoever may edit the schedule",
+			scheduledUntil(g)
 		switch {
 		case reason == scheduleDue:
 			v.ClearedBy = "the controller of Kuberik"
@@ -217,8 +220,9 @@ func notPassing(g *v1alpha1.RolloutGate) Verdict {
 	return v
 }
 
-// evaluateStatic evaluates the fields that close a gate of any class: spec.passing, and spec.allowedVersions without the
-// tag. With spec.approvals, an approval is an alternative to allowedVersions. It returns the verdict, and whether it is closed.
+// evaluateStatic evaluates the fields that close a gate of any class: spec.passing, and spec.allowedVersions without
+// the tag. With spec.approvals, an approval is an alternative to allowedVersions. It returns the verdict, and whether
+// it is closed.
 func evaluateStatic(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity) (Verdict, bool) {
 	if g.Spec.Passing != nil && !*g.Spec.Passing {
 		return notPassing(g), true

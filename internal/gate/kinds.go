@@ -21,8 +21,8 @@ func kinds() []kind {
 	}
 }
 
-// environmentClearedBy maps the reason of an Environment's verdict to who or what can open its gate. For other reasons, it is
-// the release becoming Available upstream.
+// environmentClearedBy maps the reason of an Environment's verdict to who or what can open its gate. For other reasons,
+// it is the release becoming Available upstream.
 var environmentClearedBy = map[string]string{
 	"QuarantinedUpstream": "a newer release, or whoever lifts the quarantine upstream",
 	"RolledBackUpstream":  "a newer release, or the release becoming Available upstream again",
@@ -46,8 +46,8 @@ func evaluateEnvironment(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdenti
 	return v
 }
 
-// Class returns the class of a gate: spec.class, or the one that its fields imply. A gate that an Environment owns always has the class
-// environment, so that editing spec.class does not open it.
+// Class returns the class of a gate: spec.class, or the one that its fields imply. A gate that an Environment owns
+// always has the class environment, so that editing spec.class does not open it.
 func Class(g *v1alpha1.RolloutGate) string {
 	owner := metav1.GetControllerOf(g)
 	switch {

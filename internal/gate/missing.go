@@ -35,8 +35,8 @@ func Placeholder(ro *v1alpha1.Rollout, kind, name string, uid types.UID) *v1alph
 	}
 }
 
-// Limit returns the first MaxGates gates of a Rollout by name. If there are more, it adds a placeholder for the others, so
-// that no release passes.
+// Limit returns the first MaxGates gates of a Rollout by name. If there are more, it adds a placeholder for the others,
+// so that no release passes.
 func Limit(ro *v1alpha1.Rollout, all []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
 	slices.SortFunc(all, func(a, b *v1alpha1.RolloutGate) int { return strings.Compare(a.Name, b.Name) })
 	if len(all) <= MaxGates {
@@ -45,12 +45,13 @@ func Limit(ro *v1alpha1.Rollout, all []*v1alpha1.RolloutGate) []*v1alpha1.Rollou
 	return append(all[:MaxGates:MaxGates], Placeholder(ro, kindMore, "more", ro.UID))
 }
 
-// MissingRequired returns a placeholder for each name in spec.requiredGates that is not among the gates of the Rollout. A
-// gate that is being deleted does not count as one of them.
+// MissingRequired returns a placeholder for each name in spec.requiredGates that is not among the gates of the Rollout.
+// A gate that is being deleted does not count as one of them.
 func MissingRequired(ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate) []*v1alpha1.RolloutGate {
 	var list []*v1alpha1.RolloutGate
 	for _, name := range ro.Spec.RequiredGates {
-		if !slices.ContainsFunc(present, func(g *v1alpha1.RolloutGate) bool { return g.Name == name && g.DeletionTimestamp.IsZero() }) {
+		if !slices.ContainsFunc(present,
+			func(g *v1alpha1.RolloutGate) bool { return g.Name == name && g.DeletionTimestamp.IsZero() }) {
 			g := Placeholder(ro, kindRollout, ro.Name, ro.UID)
 			g.Name = name
 			list = append(list, g)
@@ -72,8 +73,9 @@ func evaluateMissing(g *v1alpha1.RolloutGate) Verdict {
 	case kindRollout:
 		return Verdict{
 			Gate: g.Name, State: v1alpha1.GateClosed, Reason: ReasonNoGate,
-			Message:   "spec.requiredGates lists this gate, and no RolloutGate " + g.Name + " for this Rollout exists",
-			ClearedBy: "creating the RolloutGate with rolloutRef.name: " + owner.Name + ", or removing it from spec.requiredGates",
+			Message: "spec.requiredGates lists this gate, and no RolloutGate " + g.Name + " for this Rollout exists",
+			ClearedBy: "creating the RolloutGate with rolloutRef.name: " + owner.Name +
+				", or removing it from spec.requiredGates",
 		}
 	}
 	return Verdict{

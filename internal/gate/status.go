@@ -8,8 +8,8 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// evaluateStatus returns a function that evaluates a gate by the verdict in its status. The verdict has to be for the tag and
-// the digest of the release and for the current spec, and must not have expired.
+// evaluateStatus returns a function that evaluates a gate by the verdict in its status. The verdict has to be for the
+// tag and the digest of the release and for the current spec, and must not have expired.
 func evaluateStatus(clearedBy string) func(*v1alpha1.RolloutGate, v1alpha1.ReleaseIdentity, Context) Verdict {
 	return func(g *v1alpha1.RolloutGate, release v1alpha1.ReleaseIdentity, c Context) Verdict {
 		if g.Status.ObservedGeneration == g.Generation {

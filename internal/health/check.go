@@ -10,7 +10,8 @@ func Class(check *v1alpha1.HealthCheck) string {
 	return *check.Spec.Class
 }
 
-// Deployment returns the entry of a deployment in the status of a check, for those who write that status and those who read it.
+// Deployment returns the entry of a deployment in the status of a check, for those who write that status and those who
+// read it.
 func Deployment(check *v1alpha1.HealthCheck, namespace, rollout, token string) v1alpha1.CheckedDeployment {
 	if namespace != check.Namespace {
 		rollout = namespace + "/" + rollout

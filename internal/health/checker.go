@@ -34,9 +34,10 @@ type Release struct {
 	InFlight bool
 }
 
-// Checker checks the health of a deployment with one kind of source. Its report has a State (Healthy, Unhealthy, Pending or
-// NoData) and a stable Message without secrets; the caller fills in the other fields. An error means that the check could not
-// run, for example because a Secret is missing: the check is then Pending, with the error as its message.
+// Checker checks the health of a deployment with one kind of source. Its report has a State (Healthy, Unhealthy,
+// Pending or NoData) and a stable Message without secrets; the caller fills in the other fields. An error means that
+// the check could not run, for example because a Secret is missing: the check is then Pending, with the error as its
+// message.
 type Checker interface {
 	Check(ctx context.Context, s CheckInput) (Report, error)
 }

@@ -14,9 +14,10 @@ import (
 // again is how long to wait before the installation is checked again.
 const again = 5 * time.Second
 
-// Await waits until the cluster has everything, or ctx ends. Meanwhile it logs what is missing, and answers the probes at an address:
-// alive, and not ready for that reason. So a pod that comes before the CustomResourceDefinitions waits for them and does not crash. The
-// address "0" stands for no probes. If the API server does not answer at first, Await returns that error.
+// Await waits until the cluster has everything, or ctx ends. Meanwhile it logs what is missing, and answers the probes
+// at an address: alive, and not ready for that reason. So a pod that comes before the CustomResourceDefinitions waits
+// for them and does not crash. The address "0" stands for no probes. If the API server does not answer at first, Await
+// returns that error.
 func (c *Checker) Await(ctx context.Context, probes string) error {
 	missing := c.Check(ctx)
 	if missing == nil || !errors.Is(missing, ErrMissing) {

@@ -32,9 +32,10 @@ var ErrMissing = errors.New("the installation is not complete")
 
 // fluxKinds lists the kinds of Flux that the controller cannot start without, by the component that they belong to.
 var fluxKinds = map[string][]schema.GroupVersionKind{
-	"source-controller":          {{Group: "source.toolkit.fluxcd.io", Version: "v1", Kind: "OCIRepository"}},
-	"kustomize-controller":       {{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Kind: "Kustomization"}},
-	"image-reflector-controller": {{Group: "image.toolkit.fluxcd.io", Version: "v1", Kind: "ImagePolicy"}, {Group: "image.toolkit.fluxcd.io", Version: "v1", Kind: "ImageRepository"}},
+	"source-controller":    {{Group: "source.toolkit.fluxcd.io", Version: "v1", Kind: "OCIRepository"}},
+	"kustomize-controller": {{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Kind: "Kustomization"}},
+	"image-reflector-controller": {{Group: "image.toolkit.fluxcd.io", Version: "v1", Kind: "ImagePolicy"},
+		{Group: "image.toolkit.fluxcd.io", Version: "v1", Kind: "ImageRepository"}},
 }
 
 // Checker checks one cluster.
@@ -62,7 +63,8 @@ func New(cfg *rest.Config) (*Checker, error) {
 	return &Checker{objects: objects, discovery: found, needs: v1alpha1.SchemaVersion}, nil
 }
 
-// Check returns an error that wraps ErrMissing and names everything that is missing, or another error if the API server does not say.
+// Check returns an error that wraps ErrMissing and names everything that is missing, or another error if the API server
+// does not say.
 func (c *Checker) Check(ctx context.Context) error {
 	var missing []string
 	for _, part := range []func(context.Context) ([]string, error){c.kubernetes, c.schemas, c.flux} {
@@ -84,7 +86,8 @@ func (c *Checker) kubernetes(context.Context) ([]string, error) {
 		return nil, err
 	}
 	if minor, known := minorOf(info); known && minor < minMinor {
-		return []string{fmt.Sprintf("Kubernetes is %s, and at least 1.%d is needed: upgrade the cluster", info.GitVersion, minMinor)}, nil
+		return []string{fmt.Sprintf("Kubernetes is %s, and at least 1.%d is needed: upgrade the cluster", info.GitVersion,
+			minMinor)}, nil
 	}
 	return nil, nil
 }
@@ -104,7 +107,9 @@ func (c *Checker) schemas(ctx context.Context) (missing []string, err error) {
 	var absent, old []string
 	for _, name := range names {
 		crd := &metav1.PartialObjectMetadata{}
-		crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+		crd.SetGroupVersionKind(schema.GroupVersionKind{
+			Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition",
+		})
 		switch err := c.objects.Get(ctx, client.ObjectKey{Name: name}, crd); {
 		case apierrors.IsNotFound(err):
 			absent = append(absent, name)
@@ -115,10 +120,12 @@ func (c *Checker) schemas(ctx context.Context) (missing []string, err error) {
 		}
 	}
 	if len(absent) > 0 {
-		missing = append(missing, "the CustomResourceDefinitions "+strings.Join(absent, ", ")+" are not installed: apply crds.yaml of this version")
+		missing = append(missing, "the CustomResourceDefinitions "+strings.Join(absent, ", ")+" are not installed: apply "+
+			"crds.yaml of this version")
 	}
 	if len(old) > 0 {
-		missing = append(missing, fmt.Sprintf("the schemas of %s are older than version %d, which this program needs: apply crds.yaml of this version",
+		missing = append(missing, fmt.Sprintf("the schemas of %s are older than version %d, which this program needs: "+
+			"apply crds.yaml of this version",
 			strings.Join(old, ", "), c.needs))
 	}
 	return missing, nil
@@ -133,7 +140,8 @@ func versionOf(crd *metav1.PartialObjectMetadata) int {
 	return n
 }
 
-// definitions lists the names of the CustomResourceDefinitions, which their files are named after: <group>_<plural>.yaml.
+// definitions lists the names of the CustomResourceDefinitions, which their files are named after:
+// <group>_<plural>.yaml.
 func definitions() ([]string, error) {
 	files, err := fs.Glob(config.Install, "crd/*.yaml")
 	if err != nil {
@@ -157,7 +165,8 @@ func (c *Checker) flux(context.Context) (missing []string, err error) {
 				return nil, err
 			}
 			if !served {
-				missing = append(missing, fmt.Sprintf("Flux's %s is not installed, or older than Flux 2.7 (there is no %s in %s): run flux install "+
+				missing = append(missing, fmt.Sprintf("Flux's %s is not installed, or older than Flux 2.7 (there is no %s in "+
+					"%s): run flux install "+
 					"--components-extra=image-reflector-controller", component, kind.Kind, kind.GroupVersion()))
 				break
 			}

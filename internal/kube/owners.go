@@ -47,8 +47,8 @@ func KeepOwners(o metav1.Object, keep func(field string, w Owner) bool, path ...
 	o.SetManagedFields(kept)
 }
 
-// RetainTrimmedOwners undoes changes of the owner references of next if the cached object before has lost some of them to
-// Trim. A merge patch replaces the whole list, so it would remove the owners that the cache does not hold.
+// RetainTrimmedOwners undoes changes of the owner references of next if the cached object before has lost some of them
+// to Trim. A merge patch replaces the whole list, so it would remove the owners that the cache does not hold.
 func RetainTrimmedOwners(before, next metav1.Object) {
 	if before.GetAnnotations()[AnnotationTrimmed] == trimmedOwners {
 		next.SetOwnerReferences(before.GetOwnerReferences())

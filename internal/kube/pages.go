@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Pages lists objects in pages of at most size, so that only one page at a time is in memory whole. It ends after the first
-// error. The reader has to be the API server: a cache ignores what comes after the first page.
+// Pages lists objects in pages of at most size, so that only one page at a time is in memory whole. It ends after the
+// first error. The reader has to be the API server: a cache ignores what comes after the first page.
 func Pages[T any, L interface {
 	*T
 	client.ObjectList
@@ -24,7 +24,8 @@ func Pages[T any, L interface {
 	return func(yield func(L, error) bool) {
 		for token := ""; ; {
 			list := L(new(T)) // the caller may keep the page before
-			if err := server.List(ctx, list, append(slices.Clone(opts), client.Limit(size), client.Continue(token))...); err != nil {
+			if err := server.List(ctx, list,
+				append(slices.Clone(opts), client.Limit(size), client.Continue(token))...); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -35,8 +36,8 @@ func Pages[T any, L interface {
 	}
 }
 
-// informerPage is the number of objects that an informer lists at once. An object may have 1.5 MiB, and several times that
-// in memory.
+// informerPage is the number of objects that an informer lists at once. An object may have 1.5 MiB, and several times
+// that in memory.
 const informerPage = 20
 
 // NewInformer is the type of the function that creates the informers of a cache.

@@ -35,8 +35,8 @@ const (
 	sweepFrom = 1024
 )
 
-// Messages limits how often the status of an object is written because of a change of messages only. A message may quote
-// what a server answers, which may differ each time. The zero value is ready to use.
+// Messages limits how often the status of an object is written because of a change of messages only. A message may
+// quote what a server answers, which may differ each time. The zero value is ready to use.
 type Messages struct {
 	mu sync.Mutex
 	// paid is the time up to which the writes of an object have used its share.

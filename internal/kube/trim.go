@@ -36,8 +36,8 @@ const maxName = 253
 
 // Trim removes what Kuberik does not read from an object before it is cached: managed fields, finalizers, and most
 // annotations. It replaces fields of the spec that are larger than the schema allows: objects that were stored before
-// the schema had a limit may have such fields, and the replaced ones are refused like the original. Cached objects are written only as patches against the cached object, which do not contain the removed
-// fields.
+// the schema had a limit may have such fields, and the replaced ones are refused like the original. Cached objects are
+// written only as patches against the cached object, which do not contain the removed fields.
 func Trim(o any) (any, error) {
 	if m, err := meta.Accessor(o); err == nil {
 		m.SetManagedFields(nil)

@@ -77,8 +77,8 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// checkClearText returns an error if a request would send credentials without TLS, unless that is allowed. Credentials are
-// in a header, or in the body of a request for a token.
+// checkClearText returns an error if a request would send credentials without TLS, unless that is allowed. Credentials
+// are in a header, or in the body of a request for a token.
 func (l *limiter) checkClearText(req *http.Request) error {
 	hasCredentials := req.Header.Get("Authorization") != "" || req.Body != nil && req.Body != http.NoBody
 	if req.URL.Scheme == "https" || !hasCredentials {

@@ -31,19 +31,21 @@ type Access struct {
 	FollowRedirects bool
 	// MaxBody is how many bytes of a response are read. Defaults to 4 MiB.
 	MaxBody int64
-	// MaxValues is how many objects and lists the JSON of a response may have: an empty object has two bytes, and takes hundreds in
-	// memory. Defaults to no limit.
+	// MaxValues is how many objects and lists the JSON of a response may have: an empty object has two bytes, and takes
+	// hundreds in memory. Defaults to no limit.
 	MaxValues int
 }
 
-// HTTPClient returns a client for the library of an API. It calls one host only, sends the secret headers with each request, and reads
-// at most MaxBody bytes of a response. The caller limits the time with WithTimeout and gets the error from Cause. Texts of the library
-// about a response have to be redacted with the Redactor.
+// HTTPClient returns a client for the library of an API. It calls one host only, sends the secret headers with each
+// request, and reads at most MaxBody bytes of a response. The caller limits the time with WithTimeout and gets the
+// error from Cause. Texts of the library about a response have to be redacted with the Redactor.
 func (c *Client) HTTPClient(ctx context.Context, namespace string, a Access) (*http.Client, *Redactor, error) {
 	return c.client(ctx, namespace, a, true)
 }
 
-func (c *Client) client(ctx context.Context, namespace string, a Access, keepAlive bool) (*http.Client, *Redactor, error) {
+func (c *Client) client(
+	ctx context.Context, namespace string, a Access, keepAlive bool,
+) (*http.Client, *Redactor, error) {
 	from := secretReader{keys: c.keys, namespace: namespace}
 	secrets, err := from.headers(ctx, a.HeadersFrom)
 	if err != nil {
@@ -62,7 +64,9 @@ func (c *Client) client(ctx context.Context, namespace string, a Access, keepAli
 	}
 	redactor := redactorOf(secrets, a.HeadersFrom)
 	return &http.Client{
-		Transport:     &restrictedTransport{next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor, access: a},
+		Transport: &restrictedTransport{
+			next: transport, host: a.Host, serverName: s.serverName, secrets: secrets, redactor: redactor, access: a,
+		},
 		CheckRedirect: redirects(a.FollowRedirects),
 	}, redactor, nil
 }
@@ -107,8 +111,8 @@ func (g *restrictedTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	return resp, nil
 }
 
-// sameHost reports whether a URL has the allowed host. Without a port, the default ports of both schemes are allowed, because a redirect
-// may lead from one to the other.
+// sameHost reports whether a URL has the allowed host. Without a port, the default ports of both schemes are allowed,
+// because a redirect may lead from one to the other.
 func sameHost(allowed string, u *url.URL) bool {
 	name, port := split(allowed)
 	host, hostPort := split(authority(u))

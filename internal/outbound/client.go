@@ -82,7 +82,8 @@ func TimeoutNote(field string, d *v1alpha1.Duration) string {
 type Response struct {
 	// Status is the status code.
 	Status int
-	// Headers by their lower-case names. Values of the same name are joined by commas. Very many and very long headers are left out.
+	// Headers by their lower-case names. Values of the same name are joined by commas. Very many and very long headers are
+	// left out.
 	Headers map[string]string
 	// Body has at most MaxBody bytes.
 	Body []byte
@@ -90,9 +91,12 @@ type Response struct {
 	Truncated bool
 }
 
-// Do sends a request with the Secrets and ConfigMaps of a namespace. The error is a *NoResponseError if there was no response, a
-// *RefusedError if the request has to be changed, and another one if the context ended or a Secret could not be read.
-func (c *Client) Do(ctx context.Context, namespace string, r v1alpha1.HTTPRequest, timeout time.Duration) (Response, error) {
+// Do sends a request with the Secrets and ConfigMaps of a namespace. The error is a *NoResponseError if there was no
+// response, a *RefusedError if the request has to be changed, and another one if the context ended or a Secret could
+// not be read.
+func (c *Client) Do(
+	ctx context.Context, namespace string, r v1alpha1.HTTPRequest, timeout time.Duration,
+) (Response, error) {
 	u, err := parse(r.URL)
 	if err != nil {
 		return Response{}, err
@@ -126,7 +130,8 @@ func send(client *http.Client, req *http.Request) (Response, error) {
 		return Response{}, err
 	}
 	return Response{
-		Status: resp.StatusCode, Headers: flatten(resp.Header), Body: body[:min(len(body), MaxBody)], Truncated: len(body) > MaxBody,
+		Status: resp.StatusCode, Headers: flatten(resp.Header), Body: body[:min(len(body), MaxBody)],
+		Truncated: len(body) > MaxBody,
 	}, nil
 }
 
@@ -151,7 +156,8 @@ func parse(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// validHost reports whether a host has only ASCII characters, because similar or folded letters would defeat comparisons.
+// validHost reports whether a host has only ASCII characters, because similar or folded letters would defeat
+// comparisons.
 func validHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
@@ -172,7 +178,9 @@ func request(ctx context.Context, u *url.URL, r v1alpha1.HTTPRequest) (*http.Req
 		return nil, &RefusedError{"the URL cannot be read"}
 	}
 	if r.HeadersTooLarge() {
-		return nil, &RefusedError{"headers is too large: at most 32 headers, each with a name of at most 128 characters and a value of at most 2048"}
+		return nil, &RefusedError{
+			"headers is too large: at most 32 headers, each with a name of at most 128 characters and a value of at most 2048",
+		}
 	}
 	req.Header.Set("User-Agent", "kuberik/"+buildinfo.Version)
 	if r.Body != "" {
@@ -181,7 +189,10 @@ func request(ctx context.Context, u *url.URL, r v1alpha1.HTTPRequest) (*http.Req
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		value := r.Headers[name]
 		if !validName(name) || !validValue(value) {
-			return nil, &RefusedError{"the header " + strconv.Quote(name) + " cannot be sent: its name or its value has characters that a header cannot have"}
+			return nil, &RefusedError{
+				"the header " + strconv.Quote(name) + " cannot be sent: its name or its value has characters that a header " +
+					"cannot have",
+			}
 		}
 		if strings.EqualFold(name, "Host") {
 			req.Host = value

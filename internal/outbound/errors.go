@@ -23,7 +23,8 @@ type NoResponseError struct{ message string }
 // Error implements error.
 func (f *NoResponseError) Error() string { return f.message }
 
-// RefusedError is the error of a request that is not sent. The request, a Secret or the flags of the controller have to be changed.
+// RefusedError is the error of a request that is not sent. The request, a Secret or the flags of the controller have to
+// be changed.
 type RefusedError struct{ message string }
 
 // Error implements error.
@@ -48,8 +49,8 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// Cause returns what stopped a request, from an error of an API client: a *NoResponseError, a *RefusedError, or that the context ended.
-// It returns nil for other errors, such as an unexpected response.
+// Cause returns what stopped a request, from an error of an API client: a *NoResponseError, a *RefusedError, or that
+// the context ended. It returns nil for other errors, such as an unexpected response.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		var failure *NoResponseError
@@ -76,7 +77,9 @@ func explain(ctx context.Context, err error) error {
 	if cause := Cause(ctx, err); cause != nil {
 		return cause
 	}
-	return &NoResponseError{cmp.Or(certificate(err), lookup(err), connection(err), "answer is not valid HTTP, or its headers are too large")}
+	return &NoResponseError{
+		cmp.Or(certificate(err), lookup(err), connection(err), "answer is not valid HTTP, or its headers are too large"),
+	}
 }
 
 func lookup(err error) string {

@@ -19,7 +19,8 @@ import (
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
 
-// keyReadTimeout is the timeout for reading a Secret or a ConfigMap. It does not count towards the timeout of the request.
+// keyReadTimeout is the timeout for reading a Secret or a ConfigMap. It does not count towards the timeout of the
+// request.
 const keyReadTimeout = 10 * time.Second
 
 // Keys reads the Secrets and ConfigMaps of requests.
@@ -28,8 +29,8 @@ type Keys interface {
 	ConfigMap(ctx context.Context, key types.NamespacedName) (*corev1.ConfigMap, error)
 }
 
-// Live returns Keys that read from the API server for each request, so that rotated keys are used immediately. The reader must not be
-// cached, because it would watch every Secret.
+// Live returns Keys that read from the API server for each request, so that rotated keys are used immediately. The
+// reader must not be cached, because it would watch every Secret.
 func Live(reader client.Reader) Keys { return live{reader} }
 
 type live struct{ reader client.Reader }
@@ -107,7 +108,8 @@ func (v secretReader) headers(ctx context.Context, from []v1alpha1.HeaderFrom) (
 	return list, nil
 }
 
-// maxSecretHeader is the maximum length of a header from a Secret, in bytes. The redactor keeps several encodings of each.
+// maxSecretHeader is the maximum length of a header from a Secret, in bytes. The redactor keeps several encodings of
+// each.
 const maxSecretHeader = 8 << 10
 
 func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
@@ -125,7 +127,9 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	case strings.EqualFold(f.Header, "Host"):
 		return header{}, &RefusedError{"the header Host cannot come from a Secret"}
 	case !validValue(f.Prefix + value):
-		return header{}, &RefusedError{fmt.Sprintf("key %s of Secret %s cannot be sent as a header: it has a control character in it", ref.Key, ref.Name)}
+		return header{}, &RefusedError{
+			fmt.Sprintf("key %s of Secret %s cannot be sent as a header: it has a control character in it", ref.Key, ref.Name),
+		}
 	}
 	return header{
 		name: f.Header, value: f.Prefix + value, secret: ref.Name,
@@ -133,8 +137,8 @@ func headerFrom(f v1alpha1.HeaderFrom, s *corev1.Secret) (header, error) {
 	}, nil
 }
 
-// allow returns why the value may not be sent with a request. The Host header and the TLS server name have to be allowed too, because one
-// address may serve hosts of several owners.
+// allow returns why the value may not be sent with a request. The Host header and the TLS server name have to be
+// allowed too, because one address may serve hosts of several owners.
 func (h header) allow(req *http.Request, serverName string) error {
 	to := authority(req.URL)
 	_, port := split(to)
@@ -185,9 +189,9 @@ func authority(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// permitted reports whether an annotation allows a host and port. An entry without a port allows all ports; one that begins with "*."
-// allows every name with one label in its place. Without TLS, only an entry http://host:port counts, because the owner of a Secret, and
-// not the author of the URL, decides whether it is sent in clear text.
+// permitted reports whether an annotation allows a host and port. An entry without a port allows all ports; one that
+// begins with "*." allows every name with one label in its place. Without TLS, only an entry http://host:port counts,
+// because the owner of a Secret, and not the author of the URL, decides whether it is sent in clear text.
 func permitted(annotation, scheme, host string) bool {
 	name, port := split(host)
 	for entry := range strings.SplitSeq(strings.ToLower(annotation), ",") {
@@ -238,7 +242,8 @@ func validValue(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
-// maxAuthorities is the maximum size of a certificate bundle, in bytes. The public authorities of Mozilla take about 220 KiB.
+// maxAuthorities is the maximum size of a certificate bundle, in bytes. The public authorities of Mozilla take about
+// 220 KiB.
 const maxAuthorities = 256 << 10
 
 // authorities reads the certificate authorities of a server as PEM; nil for those of the system.

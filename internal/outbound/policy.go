@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Policy selects the addresses that may be dialled. The zero value denies those that lead to this machine, to its link or to a metadata
-// service. It allows private networks, because the services of a cluster are there.
+// Policy selects the addresses that may be dialled. The zero value denies those that lead to this machine, to its link
+// or to a metadata service. It allows private networks, because the services of a cluster are there.
 type Policy struct {
 	// AllowNetworks are allowed although they are denied by default.
 	AllowNetworks []netip.Prefix
@@ -51,7 +51,8 @@ var refused = []kind{
 	{"loopback", networks("127.0.0.0/8", "::1/128")},
 	{"link-local", networks("169.254.0.0/16", "fe80::/10")},
 	// Azure, Alibaba, Oracle; the range that AWS keeps for itself; Google.
-	{"metadata", networks("168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128")},
+	{"metadata", networks("168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32",
+		"fd20:ce::254/128")},
 	{"multicast", networks("224.0.0.0/4", "ff00::/8")},
 	{"broadcast", networks("255.255.255.255/32")},
 	{"reserved", networks("240.0.0.0/4")},

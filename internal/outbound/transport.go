@@ -62,8 +62,8 @@ func newTransports(policy Policy, resolver *net.Resolver) *transports {
 	}
 }
 
-// get returns the transport for a namespace. Only that of an API client keeps connections alive. A check that did would continue to reach
-// the pods of the previous release.
+// get returns the transport for a namespace. Only that of an API client keeps connections alive. A check that did would
+// continue to reach the pods of the previous release.
 func (t *transports) get(namespace string, s security, keepAlive bool) (*http.Transport, error) {
 	hash := sha256.New()
 	hash.Write([]byte(s.serverName + "\x00"))
@@ -171,8 +171,8 @@ func (c *certificatePools) forget(key [sha256.Size]byte) {
 // requestKey is the context key of the context of a request.
 type requestKey struct{}
 
-// dialContext returns the context of the request that needs a connection. By default, a transport continues to dial for later requests,
-// and would collect attempts to reach a host that never responds.
+// dialContext returns the context of the request that needs a connection. By default, a transport continues to dial for
+// later requests, and would collect attempts to reach a host that never responds.
 func dialContext(ctx context.Context) context.Context {
 	if request, ok := ctx.Value(requestKey{}).(context.Context); ok {
 		return request

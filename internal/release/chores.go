@@ -116,8 +116,8 @@ func noted(value string) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
 }
 
-// identify fills in the digest of a release that became known by its tag alone, once the ImagePolicy reports it. Where a person asks for the
-// release and a target needs the digest, the answer of the registry does.
+// identify fills in the digest of a release that became known by its tag alone, once the ImagePolicy reports it. Where
+// a person asks for the release and a target needs the digest, the answer of the registry does.
 func identify(s *situation) []Action {
 	p := s.Policy
 	if p.Digest != "" && s.illegal == "" && s.knownByTag(p.Tag) {
@@ -132,8 +132,8 @@ func identify(s *situation) []Action {
 	return nil
 }
 
-// identifyHead fills in the digest of a deployment that was decided by its tag alone and is not handed over yet. That is stored before it is
-// handed over, so that the record and the Flux objects never name different content.
+// identifyHead fills in the digest of a deployment that was decided by its tag alone and is not handed over yet. That
+// is stored before it is handed over, so that the record and the Flux objects never name different content.
 func identifyHead(s *situation) (Decision, bool) {
 	h := s.deploying()
 	if h == nil || h.Version.Digest != "" || s.wasHandedOver() {
@@ -162,8 +162,8 @@ func (s *situation) knownByTag(tag string) bool {
 	return i >= 0 && s.status.AvailableReleases[i].Digest == ""
 }
 
-// registered is the digest of a tag in the registry, if a target needs one and the registry was asked; empty if not. It is the one that the tag
-// stood for when its image was read.
+// registered is the digest of a tag in the registry, if a target needs one and the registry was asked; empty if not. It
+// is the one that the tag stood for when its image was read.
 func (s *situation) registered(tag string) string {
 	d := s.detailsByTag(tag)
 	needs := slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Form.HasDigest() })
@@ -182,8 +182,8 @@ func (s *situation) detailsByTag(tag string) *Details {
 	return &s.Details[i]
 }
 
-// discover makes the tag that the policy selected a release, once. The same tag with another digest is another release. Text
-// that is no legal tag or digest never becomes one.
+// discover makes the tag that the policy selected a release, once. The same tag with another digest is another release.
+// Text that is no legal tag or digest never becomes one.
 func discover(s *situation) []Action {
 	p := s.Policy
 	if p.Tag == "" || s.illegal != "" {
@@ -246,8 +246,8 @@ func teaches(v *v1alpha1.VersionInfo, d *Details) bool {
 	return *v != before
 }
 
-// notePin records that a person pinned the version that was deployed already, and when the pin was removed. Without that, automation would
-// deploy what the pin was set against as soon as it is gone.
+// notePin records that a person pinned the version that was deployed already, and when the pin was removed. Without
+// that, automation would deploy what the pin was set against as soon as it is gone.
 func notePin(s *situation) []Action {
 	h := s.head()
 	if h == nil || s.Spec.Suspend || pinNoted(h) == (s.pinned() == h.Version.Tag) {
@@ -266,15 +266,18 @@ func notePin(s *situation) []Action {
 	return []Action{Amend{e}}
 }
 
-// pinNoted reports whether the record has it that the version is pinned: it was deployed by the pin, or the pin came afterwards.
+// pinNoted reports whether the record has it that the version is pinned: it was deployed by the pin, or the pin came
+// afterwards.
 func pinNoted(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return e.UnpinnedTime == nil && (e.PinnedTime != nil || e.Cause == v1alpha1.CausePin)
 }
 
-// pinsHead reports whether the spec pins the version of the newest deployment, which need not be deployed again for that.
+// pinsHead reports whether the spec pins the version of the newest deployment, which need not be deployed again for
+// that.
 func (s *situation) pinsHead() bool {
 	wanted, h := s.pinned(), s.head()
-	return wanted != "" && h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled && (ByHand(h) || s.reachedFlux())
+	return wanted != "" && h != nil && h.Version.Tag == wanted && statusOf(h) != v1alpha1.BakeCancelled &&
+		(ByHand(h) || s.reachedFlux())
 }
 
 // markKnown notes the newest release that is known now: what a person chose a version against.
@@ -292,14 +295,16 @@ func trim(s *situation) []Action {
 		History:     min(len(s.status.History), maxHistory, max(limit(s.Spec.VersionHistoryLimit, 10), s.indispensable())),
 		Quarantined: newest(s.status.Quarantined, maxQuarantined, bytesOfList, quarantineTexts),
 	}
-	t.History = max(min(1, t.History), fit(s.status.History[:t.History], bytesOfHistory-t.History*mostOfFields, entryTexts))
+	t.History = max(min(1, t.History), fit(s.status.History[:t.History], bytesOfHistory-t.History*mostOfFields,
+		entryTexts))
 	if t.Releases == 0 && t.History == len(s.status.History) && len(t.Quarantined) == len(s.status.Quarantined) {
 		return nil
 	}
 	return []Action{t}
 }
 
-// indispensable counts the newest deployments that a decision may need: down to what runs, and to what could be rolled back to.
+// indispensable counts the newest deployments that a decision may need: down to what runs, and to what could be rolled
+// back to.
 func (s *situation) indispensable() int {
 	n := 1
 	for i := range s.status.History {
@@ -311,14 +316,16 @@ func (s *situation) indispensable() int {
 	return n
 }
 
-// droppable counts the oldest releases that retention does not keep: those that are old, or that were made at no known time,
-// beyond the minimum count. What may still be deployed, or a later decision may need, is kept, up to the bound of the status.
+// droppable counts the oldest releases that retention does not keep: those that are old, or that were made at no known
+// time, beyond the minimum count. What may still be deployed, or a later decision may need, is kept, up to the bound of
+// the status.
 func (s *situation) droppable() int {
 	known := s.status.AvailableReleases
 	most := len(known) - min(limit(s.Spec.AvailableReleasesMinCount, 30), maxReleases)
 	oldest := s.Now.Add(-time.Duration(limit(s.Spec.AvailableReleasesRetentionDays, 7)) * 24 * time.Hour)
 	n := 0
-	for n < min(most, s.firstNewer()) && !s.needed(known[n]) && (known[n].Created == nil || known[n].Created.Time.Before(oldest)) {
+	for n < min(most, s.firstNewer()) && !s.needed(known[n]) &&
+		(known[n].Created == nil || known[n].Created.Time.Before(oldest)) {
 		n++
 	}
 	return max(n, len(known)-len(newest(known, maxReleases, bytesOfReleases, versionTexts)))
@@ -337,12 +344,14 @@ func newest[T any](list []T, most, budget int, texts func(*T) []string) []T {
 	return list
 }
 
-// needed reports whether a release is what the ImagePolicy selects, part of the history, or the mark from which on releases are candidates.
+// needed reports whether a release is what the ImagePolicy selects, part of the history, or the mark from which on
+// releases are candidates.
 func (s *situation) needed(v v1alpha1.VersionInfo) bool {
 	p, selected := s.selected()
-	return selected && matches(p, v) || slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
-		return matches(e.Version, v) || e.NewestKnown != nil && version.Matches(*e.NewestKnown, version.Identity(v))
-	})
+	return selected && matches(p, v) ||
+		slices.ContainsFunc(s.status.History, func(e v1alpha1.DeploymentHistoryEntry) bool {
+			return matches(e.Version, v) || e.NewestKnown != nil && version.Matches(*e.NewestKnown, version.Identity(v))
+		})
 }
 
 func limit(v *int32, otherwise int) int {

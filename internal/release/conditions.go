@@ -56,7 +56,8 @@ func (s *situation) releasesUpdated() metav1.Condition {
 	}
 	message := "the ImagePolicy selects " + p.Tag + s.unknownAnnotations()
 	if version.NotYAMLString(p.Tag) {
-		message += fmt.Sprintf(`; YAML reads %s as something other than text: quote the variable, "${VARIABLE}", in the manifests`, p.Tag)
+		message += fmt.Sprintf(`; YAML reads %s as something other than text: quote the variable, "${VARIABLE}", `+
+			"in the manifests", p.Tag)
 	}
 	return condition(kind, true, v1alpha1.ReasonReleasesUpdated, message)
 }
@@ -67,8 +68,8 @@ const (
 	linkPrefix       = annotationPrefix + "link."
 )
 
-// unknownAnnotations names the annotations of the Rollout that look like ours and that nothing reads, each with the known one that is
-// nearest to it. Empty: there are none.
+// unknownAnnotations names the annotations of the Rollout that look like ours and that nothing reads, each with the
+// known one that is nearest to it. Empty: there are none.
 func (s *situation) unknownAnnotations() string {
 	var message strings.Builder
 	known := v1alpha1.OneShotAnnotations()
@@ -77,7 +78,8 @@ func (s *situation) unknownAnnotations() string {
 			continue
 		}
 		nearest := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(distance(key, a), distance(key, b)) })
-		message.WriteString("; the annotation " + key + " of the Rollout has no effect: the nearest one that has is " + nearest)
+		message.WriteString("; the annotation " + key + " of the Rollout has no effect: the nearest one that has is " +
+			nearest)
 	}
 	return message.String()
 }
@@ -119,7 +121,8 @@ func (s *situation) gatesPassing() metav1.Condition {
 	return s.gatesOf(s.firstCandidate(), s.blockingGates(s.firstCandidate()))
 }
 
-// gatesOf says of one release whether gates hold it. The reason tells a gate that is closed for every version from one that lists others.
+// gatesOf says of one release whether gates hold it. The reason tells a gate that is closed for every version from one
+// that lists others.
 func (s *situation) gatesOf(v v1alpha1.VersionInfo, shut []gate.Verdict) metav1.Condition {
 	kind := v1alpha1.ConditionGatesPassing
 	if len(shut) == 0 {
@@ -144,16 +147,19 @@ func (s *situation) deploymentBlocked() metav1.Condition {
 		}
 	}
 	if s.Spec.HealthCheckSelector == nil && s.Spec.BakeTime == nil {
-		return condition(kind, false, v1alpha1.ReasonHealthChecksHealthy, "nothing judges a release: it is Available as soon as Flux has applied it; "+
-			"set spec.healthCheckSelector, spec.bakeTime or both")
+		return condition(kind, false, v1alpha1.ReasonHealthChecksHealthy,
+			"nothing judges a release: it is Available as soon as Flux has applied it; "+
+				"set spec.healthCheckSelector, spec.bakeTime or both")
 	}
 	return condition(kind, false, v1alpha1.ReasonHealthChecksHealthy, "no selected check is unhealthy")
 }
 
 func (s *situation) bakeFailureDisabled() metav1.Condition {
 	h := s.head()
-	return condition(v1alpha1.ConditionBakeFailureDisabled, h != nil && h.Recovery && statusOf(h) == v1alpha1.BakeDeploying,
-		map[bool]string{true: v1alpha1.ReasonDeployedWithUnhealthyHealthChecks, false: v1alpha1.ReasonNormal}[h != nil && h.Recovery],
+	return condition(v1alpha1.ConditionBakeFailureDisabled, h != nil && h.Recovery &&
+		statusOf(h) == v1alpha1.BakeDeploying,
+		map[bool]string{true: v1alpha1.ReasonDeployedWithUnhealthyHealthChecks, false: v1alpha1.ReasonNormal}[h != nil &&
+			h.Recovery],
 		map[bool]string{true: "deployed while checks were unhealthy: they count once they have been healthy",
 			false: "checks count against the release"}[h != nil && h.Recovery])
 }
@@ -194,8 +200,8 @@ func (s *situation) available() metav1.Condition {
 	return condition(kind, reason == v1alpha1.ReasonAvailable, reason, message)
 }
 
-// halted reports whether automatic deployments wait for a person, and what that person can do. A gate that waits for people is not meant, nor what
-// a person asked for: suspend, a pin, or a version by hand.
+// halted reports whether automatic deployments wait for a person, and what that person can do. A gate that waits for
+// people is not meant, nor what a person asked for: suspend, a pin, or a version by hand.
 func (s *situation) halted() metav1.Condition {
 	kind := v1alpha1.ConditionHalted
 	b := s.blockedBy(slices.Concat(failures(), impassable(), setUp(), []string{v1alpha1.ReasonPaused})...)
@@ -208,10 +214,12 @@ func (s *situation) halted() metav1.Condition {
 	return condition(kind, false, v1alpha1.ReasonNormal, "automatic deployments do not wait for a person")
 }
 
-// impassable lists the reasons for which a release does not go out before a person acts, or before something newer is pushed.
+// impassable lists the reasons for which a release does not go out before a person acts, or before something newer is
+// pushed.
 func impassable() []string {
 	return []string{
-		v1alpha1.ReasonTagMoved, v1alpha1.ReasonNoDigest, v1alpha1.ReasonSuperseded, v1alpha1.ReasonDowngrade, v1alpha1.ReasonNotNewer,
+		v1alpha1.ReasonTagMoved, v1alpha1.ReasonNoDigest, v1alpha1.ReasonSuperseded, v1alpha1.ReasonDowngrade,
+		v1alpha1.ReasonNotNewer,
 		v1alpha1.ReasonQuarantined, v1alpha1.ReasonWorkloadsUnknown, v1alpha1.ReasonIllegalTag,
 	}
 }
@@ -219,7 +227,8 @@ func impassable() []string {
 // setUp lists the reasons that say what is wrong with the spec, the ImagePolicy or the Flux objects.
 func setUp() []string {
 	return []string{
-		v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonNoTargets, v1alpha1.ReasonTargetOverridden,
+		v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonImagePolicyNotFound, v1alpha1.ReasonNoTargets,
+		v1alpha1.ReasonTargetOverridden,
 		v1alpha1.ReasonTargetSuspended, v1alpha1.ReasonTargetMisconfigured,
 	}
 }
@@ -229,7 +238,8 @@ func (s *situation) reconciling() metav1.Condition {
 	if b := s.blockedBy(v1alpha1.ReasonWriteFailed); b != nil {
 		return condition(v1alpha1.ConditionReconciling, true, b.Reason, b.Message)
 	}
-	return condition(v1alpha1.ConditionReconciling, false, v1alpha1.ReasonNormal, "nothing that failed is being tried again")
+	return condition(v1alpha1.ConditionReconciling, false, v1alpha1.ReasonNormal,
+		"nothing that failed is being tried again")
 }
 
 // stalled reports whether the Rollout has failed in a way that does not pass by itself.
@@ -248,8 +258,8 @@ func (s *situation) stalled() metav1.Condition {
 	return condition(kind, false, v1alpha1.ReasonNormal, "nothing has failed for good")
 }
 
-// ready summarises the others. A release that waits, is deployed or bakes leaves it True: a Kustomization that applies the Rollout and waits
-// for what it applies must not wait for the bake, or for itself.
+// ready summarises the others. A release that waits, is deployed or bakes leaves it True: a Kustomization that applies
+// the Rollout and waits for what it applies must not wait for the bake, or for itself.
 func (s *situation) ready() metav1.Condition {
 	kind := v1alpha1.ConditionReady
 	for _, c := range []metav1.Condition{s.reconciling(), s.stalled()} {

@@ -19,8 +19,8 @@
 //	         └─────────┘
 //
 // Decide takes an Observation and returns a Decision, Project turns both into the next status, and Events compares two
-// statuses. The controller, the command line and the simulation call the same functions. The package has no client and no
-// clock: the time is a field of the Observation, and data that could not be read is a value that holds the release.
+// statuses. The controller, the command line and the simulation call the same functions. The package has no client and
+// no clock: the time is a field of the Observation, and data that could not be read is a value that holds the release.
 //
 // The order of the rules in Rules is their precedence: the first that applies decides.
 package release

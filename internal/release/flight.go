@@ -13,7 +13,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// awaitPerson leaves a paused release to a person, who retries it, replaces it, or lets it fail. What runs is still kept as it is.
+// awaitPerson leaves a paused release to a person, who retries, replaces or fails it. Targets are still restored.
 func awaitPerson(s *situation) (Decision, bool) {
 	h := s.at(stagePaused)
 	if h == nil {
@@ -21,7 +21,9 @@ func awaitPerson(s *situation) (Decision, bool) {
 	}
 	if s.unblocked() {
 		d := s.fail(h, v1alpha1.OnFailureHalt, "Failed by a person while it was paused", h.FailedHealthChecks)
-		d.Actions = append(d.Actions, Handle{v1alpha1.AnnotationUnblockFailed, s.Annotations[v1alpha1.AnnotationUnblockFailed]})
+		d.Actions = append(d.Actions, Handle{
+			v1alpha1.AnnotationUnblockFailed, s.Annotations[v1alpha1.AnnotationUnblockFailed],
+		})
 		return d, true
 	}
 	if s.targetsDiffer(h) || s.targetsDrifted() {
@@ -30,7 +32,7 @@ func awaitPerson(s *situation) (Decision, bool) {
 	return Decision{Blocked: s.paused(h)}, true
 }
 
-// paused is what a paused release waits for.
+// paused returns what a paused release waits for.
 func (s *situation) paused(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocker {
 	return []v1alpha1.Blocker{{
 		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPaused, Message: text(h.BakeStatusMessage), Since: h.PausedTime,
@@ -38,17 +40,18 @@ func (s *situation) paused(h *v1alpha1.DeploymentHistoryEntry) []v1alpha1.Blocke
 	}}
 }
 
-// restoreTargets puts back what runs where somebody changed it while a newer deployment is kept from Flux.
+// restoreTargets restores the running version on targets while a newer deployment is withheld.
 func restoreTargets(s *situation) (Decision, bool) {
 	if !s.targetsDrifted() {
 		return Decision{}, false
 	}
 	runs := s.running()
-	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs), Drift: s.showsOtherVersion(runs, nil)}}}, true
+	return Decision{Actions: []Action{Pin{Version: runs.Version, Token: Token(s.UID, runs),
+		Drift: s.showsOtherVersion(runs, nil)}}}, true
 }
 
-// holdUnreleasable keeps a version from Flux that may not go out any more, or deploys one that may in its place. What a person chose goes on
-// when it may go out again; what automation chose has its gates asked first.
+// holdUnreleasable withholds a version that may not be deployed any more, or replaces it. A version that a person chose
+// continues once it may be deployed again; automation evaluates its gates first.
 func holdUnreleasable(s *situation) (Decision, bool) {
 	h := s.deploying()
 	if h == nil {
@@ -63,13 +66,13 @@ func holdUnreleasable(s *situation) (Decision, bool) {
 	return Decision{Actions: []Action{Amend{s.resumedEntry(h)}}, Again: s.Now}, true
 }
 
-// isResumable reports whether a deployment that a person chose was held before it was handed over, and nothing holds it any more.
+// isResumable reports whether a manual deployment was withheld and nothing holds it any more.
 func (s *situation) isResumable(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return s.stage == stageWithheld && ByHand(h) && s.handoverProblem(h) == nil
 }
 
-// holdHandover keeps a version from Flux when a gate has closed between the decision and the first write. Nothing was touched
-// yet, so it can wait, or a release that is admitted can take its place. Once one target carries the version, the rest follow.
+// holdHandover withholds a version if a gate has closed between the decision and the first write. It waits, or another
+// release takes its place. Once one target has the version, the others follow.
 func holdHandover(s *situation) (Decision, bool) {
 	h := s.awaitsGates()
 	if h == nil {
@@ -90,7 +93,7 @@ func holdHandover(s *situation) (Decision, bool) {
 	return s.hold(h, gateBlockers(shut), s.again(shut), "Waits at a gate that closed before it was handed to Flux"), true
 }
 
-// handoverProblem returns why a deployment that no target carries yet must not be handed over any more; nil if it may be.
+// handoverProblem returns why a withheld deployment must not be handed over any more; nil if it may be.
 func (s *situation) handoverProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
 	if h == nil || s.wasHandedOver() {
 		return nil
@@ -100,13 +103,15 @@ func (s *situation) handoverProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha
 	}
 	b := s.identityProblem(h.Version)
 	if b != nil && b.Reason == v1alpha1.ReasonNoDigest && ByHand(h) {
-		return nil // the targets that can do without it take it
+		return nil // targets that need no digest get the version
 	}
 	return b
 }
 
-// hold keeps a deployment from Flux, or deploys one that is admitted in its place.
-func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.Blocker, again time.Time, why string) Decision {
+// hold withholds a deployment, or replaces it with a release that nothing holds.
+func (s *situation) hold(
+	h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.Blocker, again time.Time, why string,
+) Decision {
 	if d, ok := s.deployInstead(h); ok {
 		return d
 	}
@@ -120,7 +125,7 @@ func (s *situation) hold(h *v1alpha1.DeploymentHistoryEntry, blocked []v1alpha1.
 	return d
 }
 
-// deployInstead deploys a release that nothing holds in the place of one that is kept from Flux.
+// deployInstead replaces a withheld deployment with a release that nothing holds.
 func (s *situation) deployInstead(h *v1alpha1.DeploymentHistoryEntry) (Decision, bool) {
 	next, bypassed, ok := s.next()
 	if !ok || s.pinned() != "" || !s.mayReplace(h) || len(s.healthBlockersFor(next)) > 0 {
@@ -129,7 +134,7 @@ func (s *situation) deployInstead(h *v1alpha1.DeploymentHistoryEntry) (Decision,
 	return Decision{Actions: s.record(next, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
 }
 
-// mayReplace reports whether automation may replace a deployment that is kept from Flux: its own, and one that can never go out,
+// mayReplace reports whether automation may replace a withheld deployment: its own, and one that can never be deployed,
 // but no rollback while a failure stops automatic deployments.
 func (s *situation) mayReplace(h *v1alpha1.DeploymentHistoryEntry) bool {
 	if h.Cause == v1alpha1.CauseRollback && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer {
@@ -138,32 +143,18 @@ func (s *situation) mayReplace(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return h.Cause == v1alpha1.CauseAutomatic || s.handoverProblem(h) != nil
 }
 
-// closedGates lists the verdicts that hold a deployment and that nobody let it past. What an Override let it past holds it again once
-// the Override is over; another one has to be put on record first.
+// closedGates returns the verdicts that hold a deployment and are not bypassed. When an Override expires, its gates
+// hold the deployment again; a new Override has to be recorded first.
 func (s *situation) closedGates(h *v1alpha1.DeploymentHistoryEntry) []gate.Verdict {
 	list := s.activeOverrides(h)
 	return slices.DeleteFunc(s.gates().Closed(version.Identity(h.Version)), func(v gate.Verdict) bool {
-		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) && s.coveredByWildcard(h, v)
+		recorded := slices.Contains(h.BypassedGates, v.Gate) || slices.Contains(h.BypassedGates, everyGate) &&
+			s.coveredByWildcard(h, v)
 		return recorded && (!s.covered(h.Overrides, v) || s.covered(list, v))
 	})
 }
 
-// coveredByWildcard reports whether a gate is one of those that the word for all of them stands for: where Overrides went past gates, those that they
-// cover.
-func (s *situation) coveredByWildcard(h *v1alpha1.DeploymentHistoryEntry, v gate.Verdict) bool {
-	past := bypasses(h.Overrides, v1alpha1.BypassGates) || bypasses(h.Overrides, v1alpha1.BypassSchedules)
-	return !past || s.covered(h.Overrides, v)
-}
-
-// mayBypass reports whether gates do not count for a deployment that was decided already: a person bypasses them for it, or it is
-// the first and spec.initialDeployment skips them.
-func (s *situation) mayBypass(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) bool {
-	tag, ok := s.annotation(v1alpha1.AnnotationBypassGates)
-	return ok && tag == h.Version.Tag || s.running() == nil && s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates ||
-		s.overridesAllGates(h.Version, shut)
-}
-
-// resumeHandover lets a deployment that was kept from Flux go on, as if it had been decided now, past the gates that are still shut.
+// resumeHandover continues a withheld deployment as if it had been decided now, past the gates that are closed.
 func (s *situation) resumeHandover(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) Decision {
 	e := s.resumedEntry(h)
 	if len(shut) > 0 || len(s.healthBlockers()) > 0 {
@@ -180,7 +171,7 @@ func (s *situation) resumeHandover(h *v1alpha1.DeploymentHistoryEntry, shut []ga
 	return d
 }
 
-// resumedEntry is a deployment that was kept from Flux, as if it had been decided now.
+// resumedEntry returns a withheld deployment as if it had been decided now.
 func (s *situation) resumedEntry(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
 	e := *h.DeepCopy()
 	e.InterruptedTime, e.LastRetryTimestamp, e.Timestamp = nil, nil, *ceil(s.Now)
@@ -188,8 +179,7 @@ func (s *situation) resumedEntry(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.De
 	return e
 }
 
-// failOnCheck fails a release when a check is unhealthy because of it. A release that was deployed into an environment that was
-// red already is judged only once the checks have been green.
+// failOnCheck fails a release if it makes a check unhealthy. A recovery fails only after the checks have been healthy.
 func failOnCheck(s *situation) (Decision, bool) {
 	h := s.inFlightUnpaused()
 	if h == nil {
@@ -200,7 +190,8 @@ func failOnCheck(s *situation) (Decision, bool) {
 		if baking {
 			return !s.failsBake(r, h)
 		}
-		return h.Recovery || s.fluxCannotApply() || !s.failsDeployment(r, h) // what does not run yet is not to blame
+		// a version that does not run yet is not the cause
+		return h.Recovery || s.fluxCannotApply() || !s.failsDeployment(r, h)
 	})
 	if len(bad) == 0 {
 		return Decision{}, false
@@ -212,13 +203,14 @@ func failOnCheck(s *situation) (Decision, bool) {
 	return s.fail(h, s.Spec.OnFailure, message+describe(bad[0]), failed(bad)), true
 }
 
-// failsBake reports whether a check was unhealthy during a bake, and what it judges is the release.
+// failsBake reports whether a check was unhealthy during the bake, and evaluates this release.
 func (s *situation) failsBake(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
 	return !s.isOverwritten(h) && (r.State == v1alpha1.HealthUnhealthy || r.FailedSince(h.BakeStartTime.Time))
 }
 
-// failsDeployment reports whether a report is about the release that is being deployed. Evidence by revision counts once Flux has taken the
-// release up everywhere, evidence by time from the deployment on. What a retry had before it never counts.
+// failsDeployment reports whether a report is about the release that is being deployed. A report by revision counts
+// once every target has been reconciled, a report by time from the deployment on. Reports from before a retry never
+// count.
 func (s *situation) failsDeployment(r health.Report, h *v1alpha1.DeploymentHistoryEntry) bool {
 	cutoff := Cutoff(h)
 	if !r.ByRevision {
@@ -228,8 +220,8 @@ func (s *situation) failsDeployment(r health.Report, h *v1alpha1.DeploymentHisto
 	return r.Bad() && !old && !slices.ContainsFunc(s.Targets, func(t Target) bool { return !t.Reached })
 }
 
-// failOnTimeout fails a release whose bake has not started, or gone on, within deployTimeout. One that waits for nothing any more is in
-// time: that it was not seen earlier may be because nobody could look.
+// failOnTimeout fails a release if its bake has not started or continued within deployTimeout. A release that waits for
+// nothing any more does not fail, because the controller may have been unable to observe it.
 func failOnTimeout(s *situation) (Decision, bool) {
 	h := s.inFlightUnpaused()
 	deadline, waits := s.deadline(h), s.waits()
@@ -247,8 +239,8 @@ func failOnTimeout(s *situation) (Decision, bool) {
 	return s.fail(h, s.Spec.OnFailure, message, failed(notGood)), true
 }
 
-// deadline is when the wait for the bake to start or go on ends, if the cluster is observed until then; zero if it is not bounded or not
-// waiting, or while a mistake in the set-up holds the release.
+// deadline returns when the wait for the bake ends; zero without a limit or a wait, or if a wrong set-up holds the
+// release.
 func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
 	if h == nil || s.Spec.DeployTimeout == nil || NotSetUp(s.Targets) || s.stage == stageBaking {
 		return time.Time{}
@@ -256,8 +248,7 @@ func (s *situation) deadline(h *v1alpha1.DeploymentHistoryEntry) time.Time {
 	return s.Now.Add(duration(s.Spec.DeployTimeout) - s.elapsed(h))
 }
 
-// pinTargets hands the version to every target that does not carry it: the first time, to a target that came late, and when
-// somebody changed it.
+// pinTargets writes the version to every target that does not have it: at first, for a new target, and after drift.
 func pinTargets(s *situation) (Decision, bool) {
 	h := s.head()
 	if h == nil || !s.targetsDiffer(h) {
@@ -265,7 +256,9 @@ func pinTargets(s *situation) (Decision, bool) {
 	}
 	drift := s.showsOtherVersion(h, func(t Target) bool { return t.Asked })
 	d := Decision{
-		Actions: []Action{Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handedOver(h), Drift: drift}},
+		Actions: []Action{
+			Pin{Version: h.Version, Token: Token(s.UID, h), First: !ByHand(h) && !s.handedOver(h), Drift: drift},
+		},
 		Blocked: s.waits(), Again: s.deadline(s.inFlightUnpaused()),
 	}
 	if s.stage == stagePaused {
@@ -274,8 +267,7 @@ func pinTargets(s *situation) (Decision, bool) {
 	return d, true
 }
 
-// interruptBake stops the bake while a check has no verdict or Flux is at work, and starts it anew afterwards: a release is
-// Available only if it was healthy throughout.
+// interruptBake stops the bake while a check has no result or Flux has not settled, and starts it again afterwards.
 func interruptBake(s *situation) (Decision, bool) {
 	h := s.at(stageBaking, stageInterrupted)
 	if h == nil || s.stage == stageInterrupted && s.targetsDiffer(h) {
@@ -288,7 +280,7 @@ func interruptBake(s *situation) (Decision, bool) {
 	return s.interrupt(h, waits), true
 }
 
-// interrupt notes that a bake is interrupted, or starts it anew when nothing is waited for any more.
+// interrupt interrupts a bake, or starts it again if nothing is waited for any more.
 func (s *situation) interrupt(h *v1alpha1.DeploymentHistoryEntry, waits []v1alpha1.Blocker) Decision {
 	e := *h.DeepCopy()
 	switch {
@@ -304,8 +296,8 @@ func (s *situation) interrupt(h *v1alpha1.DeploymentHistoryEntry, waits []v1alph
 	return Decision{Actions: []Action{Amend{e}}, Blocked: waits, Again: s.Now}
 }
 
-// checkChanged reports whether a check had no verdict for a while between two looks: it has its state since another time than when it
-// was last looked at, or since the bake started.
+// checkChanged reports whether a check had no result for a while: its state is from another time than at the last
+// observation, or from after the start of the bake.
 func (s *situation) checkChanged(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(s.Health.Reports, func(r health.Report) bool {
 		seen, known := evidence(r), false
@@ -322,8 +314,8 @@ func (s *situation) checkChanged(h *v1alpha1.DeploymentHistoryEntry) bool {
 	})
 }
 
-// bakeStart is when a bake starts: now, but not before what the checks say, whose clock may have been ahead. A bake that starts
-// anew never has the start of the one before, by which a process knows it.
+// bakeStart returns when a bake starts: now, but not before the times of the checks, whose clocks may be ahead. A new
+// bake never has the start of the previous one, because the start identifies a bake.
 func (s *situation) bakeStart(h *v1alpha1.DeploymentHistoryEntry) *metav1.Time {
 	start := ceil(s.Now)
 	for _, r := range s.Health.Reports {
@@ -355,7 +347,7 @@ func awaitChecks(s *situation) (Decision, bool) {
 	return Decision{Blocked: waits, Again: s.deadline(h)}, true
 }
 
-// startBake starts the clock. Without a bake time there is nothing to wait for.
+// startBake starts the bake. It does not apply without a bake time.
 func startBake(s *situation) (Decision, bool) {
 	h := s.deploying()
 	if h == nil {
@@ -370,7 +362,7 @@ func startBake(s *situation) (Decision, bool) {
 	return Decision{Actions: []Action{Amend{e}}, Again: s.Now}, true
 }
 
-// finishBake makes a release Available when its bake time has passed.
+// finishBake makes a release Available after its bake time.
 func finishBake(s *situation) (Decision, bool) {
 	h := s.at(stageBaking, stageInterrupted)
 	if h == nil || s.elapsed(h) < duration(s.Spec.BakeTime) {
@@ -403,15 +395,18 @@ func (s *situation) succeed(e v1alpha1.DeploymentHistoryEntry, message string) D
 	return d
 }
 
-// isolatedSince reports whether a person has quarantined the release of a deployment after it was decided: they know more than its checks.
+// isolatedSince reports whether a person has quarantined the release of a deployment after it was decided: they know
+// more than its checks.
 func (s *situation) isolatedSince(e *v1alpha1.DeploymentHistoryEntry) bool {
 	q := quarantine(s.status.Quarantined, version.Identity(e.Version))
 	return q != nil && q.By != system && q.Since.After(e.Timestamp.Time)
 }
 
-// fail ends a deployment as spec.onFailure says. A failed release is quarantined by the same write. One that automation never
-// got to Flux is not handed over afterwards.
-func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFailure, message string, checks []v1alpha1.FailedHealthCheck) Decision {
+// fail ends a deployment as spec.onFailure says, and quarantines the release. A withheld automatic deployment is not
+// handed over afterwards.
+func (s *situation) fail(
+	h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFailure, message string, checks []v1alpha1.FailedHealthCheck,
+) Decision {
 	e := *h.DeepCopy()
 	e.FailedHealthChecks = checks
 	s.markWithheld(&e)
@@ -423,11 +418,12 @@ func (s *situation) fail(h *v1alpha1.DeploymentHistoryEntry, how v1alpha1.OnFail
 	e.PausedTime, e.BakeEndTime = nil, ceil(s.Now)
 	setStatus(&e, v1alpha1.BakeFailed, message)
 	return Decision{Again: s.Now, Rereads: true, Actions: []Action{Amend{e}, Isolate{v1alpha1.Quarantine{
-		ReleaseIdentity: version.Identity(e.Version), Reason: version.Clean(text(e.BakeStatusMessage), 128), Since: *ceil(s.Now), By: system,
+		ReleaseIdentity: version.Identity(e.Version), Reason: version.Clean(text(e.BakeStatusMessage), 128),
+		Since: *ceil(s.Now), By: system,
 	}}}}
 }
 
-// markWithheld records whether a deployment that ends now has reached Flux. What a person chose is handed over even then.
+// markWithheld records whether a deployment that ends was withheld. A manual deployment is still handed over.
 func (s *situation) markWithheld(e *v1alpha1.DeploymentHistoryEntry) {
 	switch {
 	case e.BakeStartTime != nil:
@@ -438,7 +434,7 @@ func (s *situation) markWithheld(e *v1alpha1.DeploymentHistoryEntry) {
 	}
 }
 
-// waits lists what keeps a release in flight from being well: Flux first, then the checks.
+// waits returns what a release in flight waits for: Flux first, then the checks.
 func (s *situation) waits() []v1alpha1.Blocker {
 	return append(s.targetWaits(), s.checkWaits()...)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// system is who is behind what no person asked for, in the words of the published interface.
+// system triggers what no person requested, as in the published API.
 const system = "rollout-controller"
 
 const waitsForFlux = "Waits until Flux has applied it and every HealthCheck is healthy"
@@ -24,7 +24,7 @@ const (
 	maxAsked = 100
 )
 
-// suspend freezes a Rollout: nothing is decided, everything is still reported.
+// suspend decides nothing while spec.suspend is true. The status is still reported.
 func suspend(s *situation) (Decision, bool) {
 	return Decision{Blocked: []v1alpha1.Blocker{{
 		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonSuspended,
@@ -32,7 +32,7 @@ func suspend(s *situation) (Decision, bool) {
 	}}}, s.Spec.Suspend
 }
 
-// rejectSpec stalls on a spec that the schema would refuse today, such as one stored under an older schema.
+// rejectSpec stalls on an invalid spec, such as one that was stored under an older schema.
 func rejectSpec(s *situation) (Decision, bool) {
 	err := checkSpec(s.Spec)
 	if err == nil {
@@ -62,7 +62,7 @@ func checkSpec(spec v1alpha1.RolloutSpec) error {
 	return nil
 }
 
-// retry runs the release that failed, or that is paused, once more. Anything else has nothing to retry.
+// retry deploys a failed or paused release again.
 func retry(s *situation) (Decision, bool) {
 	value, ok := s.annotation(v1alpha1.AnnotationRetry)
 	if !ok {
@@ -76,11 +76,14 @@ func retry(s *situation) (Decision, bool) {
 	}
 	e := s.retried(h)
 	d.Actions = append(d.Actions, Lift{Release: version.Identity(e.Version)}, Amend{e})
-	d.Notices = []Notice{{v1alpha1.EventRetried, strings.TrimSuffix("retries "+e.Version.Tag+": "+version.Clean(strings.TrimSpace(value), 256), ": ")}}
+	d.Notices = []Notice{
+		{v1alpha1.EventRetried, strings.TrimSuffix("retries "+e.Version.Tag+": "+version.Clean(strings.TrimSpace(value), 256),
+			": ")},
+	}
 	return d, true
 }
 
-// retried is a deployment at the start of one more run. What was kept from Flux still is.
+// retried returns a deployment at the start of another run. A withheld one stays withheld.
 func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.DeploymentHistoryEntry {
 	e := *h.DeepCopy()
 	at := ceil(s.Now)
@@ -95,7 +98,7 @@ func (s *situation) retried(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Deploym
 	return e
 }
 
-// followPin deploys the tag that the spec pins, known or not.
+// followPin deploys the pinned tag, known or not.
 func followPin(s *situation) (Decision, bool) {
 	wanted := s.pinned()
 	if wanted == "" || s.unconfirmedPin() != nil || s.pinsHead() {
@@ -104,7 +107,7 @@ func followPin(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(s.deployable(wanted), v1alpha1.CausePin, nil), Again: s.Now}, true
 }
 
-// ignoreForceUnderPin uses up a force-deploy that a pin contradicts, so that it does not fire when the pin is removed.
+// ignoreForceUnderPin uses up a force-deploy that a pin contradicts, so that it has no effect when the pin is removed.
 func ignoreForceUnderPin(s *situation) (Decision, bool) {
 	tag, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
 	if !ok || s.pinned() == "" {
@@ -116,7 +119,7 @@ func ignoreForceUnderPin(s *situation) (Decision, bool) {
 	return s.ignoreForce(tag, "spec.wantedVersion pins "+s.pinned()+": change that instead"), true
 }
 
-// forceDeploy deploys a known release because a person says so. It is used up even where it has nothing to do.
+// forceDeploy deploys a known release at the request of a person. The annotation is always used up.
 func forceDeploy(s *situation) (Decision, bool) {
 	tag, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
 	if !ok {
@@ -127,7 +130,8 @@ func forceDeploy(s *situation) (Decision, bool) {
 		i = s.newest(tag)
 	}
 	if i < 0 {
-		return s.ignoreForce(tag, "no such release is known; see status.availableReleases, or pin with spec.wantedVersion"), true
+		return s.ignoreForce(tag, "no such release is known; see status.availableReleases, or pin with spec.wantedVersion"),
+			true
 	}
 	v := s.status.AvailableReleases[i]
 	if why := s.noChange(v); why != "" {
@@ -136,12 +140,12 @@ func forceDeploy(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(v, v1alpha1.CauseForceDeploy, nil), Again: s.Now}, true
 }
 
-// isProgressing reports whether a deployment is in flight and needs nobody to go on.
+// isProgressing reports whether a deployment is in flight and waits for no person.
 func (s *situation) isProgressing(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return s.inFlightUnpaused() != nil && (ByHand(h) || s.reachedFlux())
 }
 
-// ignoreUnblock uses up an unblock-failed that has nothing to unblock, so that it does not let something past a later failure.
+// ignoreUnblock uses up an unblock-failed without a failure, so that it does not unblock a later one.
 func ignoreUnblock(s *situation) (Decision, bool) {
 	value, ok := s.annotation(v1alpha1.AnnotationUnblockFailed)
 	if h := s.head(); !ok || h != nil && (halted(h) || s.stage == stagePaused) && value == "true" {
@@ -157,17 +161,20 @@ func ignoreUnblock(s *situation) (Decision, bool) {
 func (s *situation) ignoreForce(tag, why string) Decision {
 	return Decision{
 		Actions: []Action{Handle{v1alpha1.AnnotationForceDeploy, tag}},
-		Notices: []Notice{{v1alpha1.EventForceDeployIgnored, "force-deploy of " + version.Clean(tag, 128) + " is ignored: " + why}},
-		Again:   s.Now,
+		Notices: []Notice{
+			{v1alpha1.EventForceDeployIgnored, "force-deploy of " + version.Clean(tag, 128) + " is ignored: " + why},
+		},
+		Again: s.Now,
 	}
 }
 
-// newest is the position of the newest known release of a tag, or -1.
+// newest returns the position of the newest known release of a tag, or -1.
 func (s *situation) newest(tag string) int {
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag})
 }
 
-// knownRelease is the newest known release of a tag, or just the tag, with its digest if a target needs that and the registry has told it.
+// knownRelease returns the newest known release of a tag, or the tag with the digest that the registry reports if a
+// target needs it.
 func (s *situation) knownRelease(tag string) v1alpha1.VersionInfo {
 	if i := s.newest(tag); i >= 0 {
 		return s.status.AvailableReleases[i]
@@ -175,8 +182,8 @@ func (s *situation) knownRelease(tag string) v1alpha1.VersionInfo {
 	return v1alpha1.VersionInfo{Tag: tag, Digest: s.registered(tag)}
 }
 
-// record is the intent to deploy a version: what is in flight is cancelled, the entry is put at the head of the history, and
-// every one-shot annotation that had a part in it counts as used, all in one write.
+// record stores the decision to deploy a version in one write: it cancels what is in flight, adds the entry, and marks
+// the annotations that took part as used.
 func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string) []Action {
 	var actions []Action
 	if h := s.head(); h != nil && InFlight(h) {
@@ -193,8 +200,10 @@ func (s *situation) record(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypasse
 	return append(append(actions, s.consumeAnnotations()...), Record{e})
 }
 
-// entry is a deployment to be recorded.
-func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string) v1alpha1.DeploymentHistoryEntry {
+// entry returns the history entry of a deployment.
+func (s *situation) entry(
+	v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed []string,
+) v1alpha1.DeploymentHistoryEntry {
 	id := int64(1)
 	if h := s.head(); h != nil {
 		id = entryID(h) + 1
@@ -214,7 +223,7 @@ func (s *situation) entry(v v1alpha1.VersionInfo, cause v1alpha1.Cause, bypassed
 	return e
 }
 
-// consumeAnnotations uses up the annotations that speak of the next deployment.
+// consumeAnnotations marks the annotations for the next deployment as used.
 func (s *situation) consumeAnnotations() []Action {
 	var actions []Action
 	for _, key := range []string{
@@ -228,8 +237,7 @@ func (s *situation) consumeAnnotations() []Action {
 	return actions
 }
 
-// recordOverrides puts on record the Overrides that a deployment owes its start to: those on record that are in force still, and those that
-// came since.
+// recordOverrides records the Overrides that a deployment needs: recorded ones that are in force, and new ones.
 func (s *situation) recordOverrides(e *v1alpha1.DeploymentHistoryEntry) {
 	still := s.activeOverrides(e)
 	added := without(s.neededOverrides(e.Version), still)
@@ -245,12 +253,12 @@ func (s *situation) recordOverrides(e *v1alpha1.DeploymentHistoryEntry) {
 	e.Message = &message
 }
 
-// activeOverrides lists the Overrides on record of a deployment that are in force still.
+// activeOverrides returns the recorded Overrides of a deployment that are still in force.
 func (s *situation) activeOverrides(e *v1alpha1.DeploymentHistoryEntry) []v1alpha1.UsedOverride {
 	return without(e.Overrides, without(e.Overrides, s.overrides(e.Version)))
 }
 
-// without lists the Overrides of a list that are not in another.
+// without returns the Overrides of a list that are not in another.
 func without(list, other []v1alpha1.UsedOverride) []v1alpha1.UsedOverride {
 	return slices.DeleteFunc(slices.Clone(list), func(o v1alpha1.UsedOverride) bool {
 		return slices.ContainsFunc(other, func(p v1alpha1.UsedOverride) bool { return p.Name == o.Name && p.UID == o.UID })
@@ -264,7 +272,8 @@ func (s *situation) trigger(cause v1alpha1.Cause) *v1alpha1.TriggeredBy {
 	return &v1alpha1.TriggeredBy{Kind: v1alpha1.TriggerSystem, Name: system}
 }
 
-// message words a deployment as the published interface does: the text a person gave, or what kind of deployment it is.
+// message returns the message of a deployment, as in the published API: the text of a person, or the kind of the
+// deployment.
 func (s *situation) message(cause v1alpha1.Cause, bypassed []string) *string {
 	if text, ok := s.annotation(v1alpha1.AnnotationDeployMessage); ok && text != "" && manual(cause) {
 		text = version.Clean(text, 512)
@@ -281,7 +290,7 @@ func (s *situation) message(cause v1alpha1.Cause, bypassed []string) *string {
 	return &text
 }
 
-// kindOf words what kind of deployment it is.
+// kindOf describes the kind of a deployment.
 func (s *situation) kindOf(cause v1alpha1.Cause) []string {
 	switch cause {
 	case v1alpha1.CausePin:
@@ -294,7 +303,7 @@ func (s *situation) kindOf(cause v1alpha1.Cause) []string {
 	return []string{"Automatic deployment"}
 }
 
-// unblocks reports whether a person lets a deployment through that a failure would hold.
+// unblocks reports whether a person unblocks a deployment that a failure would hold.
 func (s *situation) unblocks() bool {
 	h := s.head()
 	return h != nil && halted(h) && s.unblocked()
@@ -304,13 +313,13 @@ func manual(cause v1alpha1.Cause) bool {
 	return cause == v1alpha1.CausePin || cause == v1alpha1.CauseForceDeploy
 }
 
-// unblocked reports whether a person lets the next candidate through after a failure.
+// unblocked reports whether a person unblocks the next candidate after a failure.
 func (s *situation) unblocked() bool {
 	value, ok := s.annotation(v1alpha1.AnnotationUnblockFailed)
 	return ok && value == "true"
 }
 
-// unhealthy reports whether any selected check is unhealthy now.
+// unhealthy reports whether any selected check is unhealthy.
 func (s *situation) unhealthy() bool {
 	for _, r := range s.Health.Reports {
 		if r.State == v1alpha1.HealthUnhealthy {
@@ -332,7 +341,7 @@ func describe(r health.Report) string {
 	return r.Name + ": " + r.Message
 }
 
-// unusedReason returns why an Override does nothing; empty if it is in force.
+// unusedReason returns why an Override has no effect; empty if it is in force.
 func (s *situation) unusedReason(o Override) string {
 	switch o.State(s.Now, s.UnverifiedReason) {
 	case OverrideUntrusted:
@@ -345,7 +354,7 @@ func (s *situation) unusedReason(o Override) string {
 	return ""
 }
 
-// unusedOverrides says which Overrides of a release do nothing, and why: who broke the glass would look for that first.
+// unusedOverrides describes the Overrides of a release that have no effect, for the message of a blocker.
 func (s *situation) unusedOverrides(v v1alpha1.VersionInfo) string {
 	words := ""
 	for _, o := range s.Overrides {
@@ -356,14 +365,14 @@ func (s *situation) unusedOverrides(v v1alpha1.VersionInfo) string {
 	return words
 }
 
-// gates of the Rollout, with what people say of its releases.
+// gates for people come last in the list
 func (s *situation) gates() gate.Set {
 	return gate.Set{Gates: s.Gates, Context: gate.Context{
 		Now: s.Now, Approvals: s.Approvals, UnverifiedReason: s.UnverifiedReason, Authors: s.authors,
 	}}
 }
 
-// authors of a release, as its image names them, and whether the image was read.
+// authors returns the authors of a release as its image names them, and whether the image was read.
 func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
 	for _, d := range s.Details {
 		if d.Release == id {
@@ -373,7 +382,7 @@ func (s *situation) authors(id v1alpha1.ReleaseIdentity) (string, bool) {
 	return "", false
 }
 
-// overrides lists the Overrides that are in force for a release.
+// overrides returns the Overrides that are in force for a release.
 func (s *situation) overrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	var list []v1alpha1.UsedOverride
 	for _, o := range s.Overrides {
@@ -384,12 +393,12 @@ func (s *situation) overrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	return list
 }
 
-// bypasses reports whether any of a list goes past something.
+// bypasses reports whether any Override of a list has a bypass.
 func bypasses(list []v1alpha1.UsedOverride, b v1alpha1.Bypass) bool {
 	return slices.ContainsFunc(list, func(o v1alpha1.UsedOverride) bool { return slices.Contains(o.Bypass, b) })
 }
 
-// covered reports whether Overrides let a release past a gate that is shut.
+// covered reports whether Overrides let a release skip a closed gate.
 func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) bool {
 	i := slices.IndexFunc(s.Gates, func(g *v1alpha1.RolloutGate) bool { return g.Name == shut.Gate })
 	if i >= 0 && gate.IsScheduled(s.Gates[i]) {
@@ -398,20 +407,21 @@ func (s *situation) covered(list []v1alpha1.UsedOverride, shut gate.Verdict) boo
 	return bypasses(list, v1alpha1.BypassGates)
 }
 
-// blockingGates lists the verdicts that are not open for a release and that no Override lets it past.
+// blockingGates returns the verdicts that are not open for a release and that no Override skips.
 func (s *situation) blockingGates(v v1alpha1.VersionInfo) []gate.Verdict {
 	list := s.overrides(v)
-	return slices.DeleteFunc(s.gates().Closed(version.Identity(v)), func(g gate.Verdict) bool { return s.covered(list, g) })
+	return slices.DeleteFunc(s.gates().Closed(version.Identity(v)),
+		func(g gate.Verdict) bool { return s.covered(list, g) })
 }
 
-// overridesAllGates reports whether Overrides let a release past every gate that is shut for it.
+// overridesAllGates reports whether Overrides let a release skip every gate that is closed for it.
 func (s *situation) overridesAllGates(v v1alpha1.VersionInfo, shut []gate.Verdict) bool {
 	list := s.overrides(v)
 	return len(list) > 0 && !slices.ContainsFunc(shut, func(g gate.Verdict) bool { return !s.covered(list, g) })
 }
 
-// healthOverridden reports whether an Override lets the release that comes next past the health of what runs. If gates hold all of them,
-// that is the one that is asked about first.
+// healthOverridden reports whether an Override lets the next release skip health. If gates hold every candidate, the
+// next release is the one whose approval is requested first.
 func (s *situation) healthOverridden() bool {
 	next, _, ok := s.next()
 	if !ok && len(s.candidates()) > 0 {
@@ -420,7 +430,7 @@ func (s *situation) healthOverridden() bool {
 	return ok && bypasses(s.overrides(next), v1alpha1.BypassHealth)
 }
 
-// requestApproval asks people to approve a release that nothing else holds, once.
+// requestApproval requests approval of a release once, when nothing else holds it.
 func (s *situation) requestApproval(v v1alpha1.VersionInfo, shut []gate.Verdict) []Action {
 	calls := len(shut) > 0 && shut[0].Reason == gate.ReasonAwaitingApproval // what needs nobody comes first in the list
 	if !calls || slices.Contains(s.status.ApprovalRequested, version.Identity(v)) {
@@ -434,7 +444,7 @@ func (s *situation) requestApproval(v v1alpha1.VersionInfo, shut []gate.Verdict)
 	return []Action{Ask{Requested: asked[max(0, len(asked)-maxAsked):], Shut: shut}}
 }
 
-// neededOverrides lists the Overrides that a deployment of a release owes its start to. Gates that the annotation lets it past need none.
+// neededOverrides returns the Overrides that a deployment needs. Gates that the annotation bypasses need none.
 func (s *situation) neededOverrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverride {
 	sick := len(s.healthBlockers()) > 0 || s.haltedByFailure()
 	shut := s.gates().Closed(version.Identity(v))
@@ -449,11 +459,26 @@ func (s *situation) neededOverrides(v v1alpha1.VersionInfo) []v1alpha1.UsedOverr
 	})
 }
 
-// excuses words why people broke the glass.
+// excuses returns the reasons of Overrides.
 func excuses(list []v1alpha1.UsedOverride) string {
 	var reasons []string
 	for _, o := range list {
 		reasons = append(reasons, o.User+" with Override "+o.Name+": "+version.Clean(o.Reason, 128))
 	}
 	return strings.Join(reasons, "; ")
+}
+
+// coveredByWildcard reports whether the wildcard in bypassedGates covers a gate. With Overrides, it covers only their
+// gates.
+func (s *situation) coveredByWildcard(h *v1alpha1.DeploymentHistoryEntry, v gate.Verdict) bool {
+	past := bypasses(h.Overrides, v1alpha1.BypassGates) || bypasses(h.Overrides, v1alpha1.BypassSchedules)
+	return !past || s.covered(h.Overrides, v)
+}
+
+// mayBypass reports whether a deployment skips gates: a person bypasses them, or spec.initialDeployment does.
+func (s *situation) mayBypass(h *v1alpha1.DeploymentHistoryEntry, shut []gate.Verdict) bool {
+	tag, ok := s.annotation(v1alpha1.AnnotationBypassGates)
+	return ok && tag == h.Version.Tag || s.running() == nil &&
+		s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates ||
+		s.overridesAllGates(h.Version, shut)
 }

@@ -19,7 +19,7 @@ const (
 	clearedAfterBack = "a person: unblock-failed, force-deploy or wantedVersion"
 )
 
-// stayPinned leaves a pinned Rollout to the person who pinned it, whatever becomes of the release.
+// stayPinned leaves a pinned Rollout to the person who pinned it.
 func stayPinned(s *situation) (Decision, bool) {
 	if s.pinned() == "" {
 		return Decision{}, false
@@ -37,8 +37,8 @@ func stayPinned(s *situation) (Decision, bool) {
 	return Decision{Blocked: blocked}, true
 }
 
-// unconfirmedPin is what holds a pin to a tag that the registry does not have, or of which it has not been asked yet. Nobody means to deploy a
-// typing error past every gate; who does mean it says so with force-deploy of the same tag. A registry that cannot be asked holds no pin.
+// unconfirmedPin returns what holds a pin to a tag that the registry does not have, or that it has not confirmed yet:
+// it may be a typing error. force-deploy of the same tag confirms it. A registry that cannot be read holds no pin.
 func (s *situation) unconfirmedPin() *v1alpha1.Blocker {
 	wanted := s.pinned()
 	forced, ok := s.annotation(v1alpha1.AnnotationForceDeploy)
@@ -48,18 +48,20 @@ func (s *situation) unconfirmedPin() *v1alpha1.Blocker {
 	b := v1alpha1.Blocker{Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonUnknownVersion}
 	switch s.PinnedTag.State {
 	case TagPending:
-		b.Message, b.ClearedBy = "spec.wantedVersion is "+wanted+", which is no known release: the registry is being asked for it", "the registry"
+		b.Message, b.ClearedBy = "spec.wantedVersion is "+wanted+", which is no known release: the registry is being "+
+			"asked for it", "the registry"
 	case TagNotFound:
 		b.Message = "spec.wantedVersion is " + wanted + ", and the registry has no such tag"
-		b.ClearedBy = "correcting spec.wantedVersion, pushing the tag, or the annotation " + v1alpha1.AnnotationForceDeploy + ": " + wanted + " to deploy it all the same"
+		b.ClearedBy = "correcting spec.wantedVersion, pushing the tag, or the annotation " + v1alpha1.AnnotationForceDeploy +
+			": " + wanted + " to deploy it all the same"
 	default:
 		return nil
 	}
 	return &b
 }
 
-// rollBack deploys the last Available release again, once, if the release that failed was not chosen by a person and nothing
-// forbids going back so far. Gates hold it like any other deployment; until they open, a newer release may repair what failed.
+// rollBack deploys the last Available release again, once, unless a person chose the failed release or a floor forbids
+// it. Gates hold it like any other deployment; until they open, a newer release may be deployed instead.
 func rollBack(s *situation) (Decision, bool) {
 	back := s.rollbackTarget()
 	if back == nil || !s.gatesAdmit(back.Version) {
@@ -68,7 +70,7 @@ func rollBack(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(back.Version, v1alpha1.CauseRollback, nil), Again: s.Now}, true
 }
 
-// rollbackTarget is the deployment to roll back to, or nil. What never reached Flux needs no rollback.
+// rollbackTarget returns the deployment to roll back to, or nil. A withheld deployment needs no rollback.
 func (s *situation) rollbackTarget() *v1alpha1.DeploymentHistoryEntry {
 	back := RollbackTarget(s.Spec, &s.status)
 	if back == nil || !s.reachedFlux() || s.belowFloor(back.Version) != "" || s.identityProblem(back.Version) != nil {
@@ -77,22 +79,23 @@ func (s *situation) rollbackTarget() *v1alpha1.DeploymentHistoryEntry {
 	return back
 }
 
-// RollbackTarget returns the deployment that automation deploys again after the newest one failed, or nil. Everybody who has to know the
-// target in advance asks here. The targets of the Rollout and the rollback floors may still forbid it.
+// RollbackTarget returns the deployment that is deployed again after the newest one failed, or nil. The targets of the
+// Rollout and the rollback floors may still forbid it.
 func RollbackTarget(spec v1alpha1.RolloutSpec, status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
 	if len(status.History) == 0 {
 		return nil
 	}
 	h := &status.History[0]
 	pinned := spec.WantedVersion != nil && *spec.WantedVersion != ""
-	if statusOf(h) != v1alpha1.BakeFailed || spec.OnFailure != v1alpha1.OnFailureRollback || pinned || ByHand(h) || h.Cause == v1alpha1.CauseRollback {
+	if statusOf(h) != v1alpha1.BakeFailed || spec.OnFailure != v1alpha1.OnFailureRollback || pinned || ByHand(h) ||
+		h.Cause == v1alpha1.CauseRollback {
 		return nil
 	}
 	return LastGood(status)
 }
 
-// Gated returns the deployment of the history that gates have a say about: the newest while automation is deploying it, or the target of a
-// rollback. It returns nil if there is none.
+// Gated returns the deployment that gates still hold: an automatic one in flight, or the target of a rollback. It
+// returns nil if there is none.
 func Gated(ro *v1alpha1.Rollout) *v1alpha1.DeploymentHistoryEntry {
 	if len(ro.Status.History) == 0 {
 		return nil
@@ -103,7 +106,7 @@ func Gated(ro *v1alpha1.Rollout) *v1alpha1.DeploymentHistoryEntry {
 	return RollbackTarget(ro.Spec, &ro.Status)
 }
 
-// Restorable reports whether a rollback may deploy again what a deployment brought: it became Available, and its release is not quarantined.
+// Restorable reports whether a rollback may deploy a version again: it was Available and is not quarantined.
 func Restorable(status *v1alpha1.RolloutStatus, e *v1alpha1.DeploymentHistoryEntry) bool {
 	return statusOf(e) == v1alpha1.BakeSucceeded && quarantine(status.Quarantined, version.Identity(e.Version)) == nil
 }
@@ -118,8 +121,8 @@ func LastGood(status *v1alpha1.RolloutStatus) *v1alpha1.DeploymentHistoryEntry {
 	return nil
 }
 
-// belowFloor returns the floor that a version is below, or "". Floors are set by the spec, and by every release that was
-// deployed since that version. A floor that is not known forbids.
+// belowFloor returns the floor that a version is below, or "". The spec and every release since that version set
+// floors. An unknown floor forbids the rollback.
 func (s *situation) belowFloor(v v1alpha1.VersionInfo) string {
 	at := version.Index(s.status.AvailableReleases, version.Identity(v))
 	for _, floor := range s.floors(v) {
@@ -131,7 +134,9 @@ func (s *situation) belowFloor(v v1alpha1.VersionInfo) string {
 }
 
 // BelowFloor returns the rollback floor that a version is below, or "". Automation does not go below it; a person may.
-func BelowFloor(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus, details []Details, v v1alpha1.VersionInfo) string {
+func BelowFloor(
+	spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus, details []Details, v v1alpha1.VersionInfo,
+) string {
 	s := situation{Observation: Observation{Spec: spec, Details: details}, status: status}
 	return s.belowFloor(v)
 }
@@ -154,13 +159,13 @@ func (s *situation) floors(back v1alpha1.VersionInfo) []string {
 	return floors
 }
 
-// halted reports whether a deployment failed, or takes back one that did.
+// halted reports whether a deployment failed, or is a rollback.
 func halted(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return statusOf(h) == v1alpha1.BakeFailed || h.Cause == v1alpha1.CauseRollback
 }
 
-// blockAfterFailure stops automatic deployments after a failure until a person acts, unless the spec lets newer releases
-// through.
+// blockAfterFailure stops automatic deployments after a failure until a person acts, unless spec.afterFailure allows
+// newer releases.
 func blockAfterFailure(s *situation) (Decision, bool) {
 	if !s.haltedByFailure() || s.healthOverridden() {
 		return Decision{}, false
@@ -174,20 +179,23 @@ func (s *situation) haltedByFailure() bool {
 	return h != nil && halted(h) && s.Spec.AfterFailure != v1alpha1.AfterFailureAllowNewer && !s.unblocked()
 }
 
-// halt waits for a person, or for the gates that hold a rollback.
+// halt waits for a person, or for the gates of a rollback.
 func (s *situation) halt(b v1alpha1.Blocker) Decision {
 	back := s.rollbackTarget()
 	if back == nil {
 		return Decision{Blocked: []v1alpha1.Blocker{b}}
 	}
 	shut := s.gates().Closed(version.Identity(back.Version))
-	return Decision{Actions: s.requestApproval(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut)}
+	return Decision{
+		Actions: s.requestApproval(back.Version, shut), Blocked: append(gateBlockers(shut), b), Again: s.again(shut),
+	}
 }
 
 func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.Blocker {
 	b := v1alpha1.Blocker{
-		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPreviousFailed, Since: h.BakeEndTime, ClearedBy: clearedByPerson,
-		Message: fmt.Sprintf("%s failed: %s", h.Version.Tag, text(h.BakeStatusMessage)),
+		Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonPreviousFailed, Since: h.BakeEndTime,
+		ClearedBy: clearedByPerson,
+		Message:   fmt.Sprintf("%s failed: %s", h.Version.Tag, text(h.BakeStatusMessage)),
 	}
 	switch back := LastGood(&s.status); {
 	case h.Cause == v1alpha1.CauseRollback && statusOf(h) != v1alpha1.BakeFailed:
@@ -200,7 +208,7 @@ func (s *situation) failureBlocker(h *v1alpha1.DeploymentHistoryEntry) v1alpha1.
 	return b
 }
 
-// afterFailureOf names the release that a rollback took back.
+// afterFailureOf returns the release that was rolled back.
 func (s *situation) afterFailureOf(back *v1alpha1.DeploymentHistoryEntry) string {
 	if failed := find(s.status.History, back.RollbackOf); failed != nil {
 		return " because " + failed.Version.Tag + " failed"
@@ -208,7 +216,7 @@ func (s *situation) afterFailureOf(back *v1alpha1.DeploymentHistoryEntry) string
 	return " after a failure"
 }
 
-// rest has nothing to deploy.
+// rest applies if there is no candidate.
 func rest(s *situation) (Decision, bool) {
 	if len(s.candidates()) > 0 {
 		return Decision{}, false
@@ -235,7 +243,8 @@ func (s *situation) policyBlocker() v1alpha1.Blocker {
 		b.Message = "ImagePolicy " + b.Name + " does not exist in the namespace of the Rollout"
 		b.ClearedBy = "whoever may create it, or edit spec.releasesImagePolicy"
 	case s.illegal != "":
-		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonIllegalTag, s.illegal, "whoever may edit the ImagePolicy, or push a legal tag"
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonIllegalTag, s.illegal,
+			"whoever may edit the ImagePolicy, or push a legal tag"
 	case s.Policy.Problem != "":
 		b.Reason, b.Message = v1alpha1.ReasonImagePolicyNotReady, s.Policy.Problem
 	}
@@ -274,15 +283,14 @@ func holdOnGates(s *situation) (Decision, bool) {
 	return d, true
 }
 
-// holdOnHealth waits until what runs is well, unless an Override goes past that.
+// holdOnHealth waits until the running version is healthy, unless an Override skips health.
 func holdOnHealth(s *situation) (Decision, bool) {
 	v, _, _ := s.next()
 	sick := s.healthBlockersFor(v)
 	return Decision{Blocked: sick}, len(sick) > 0
 }
 
-// settle delays the first deployment of a new Rollout: the gates and checks that the same kubectl apply creates after it have to
-// exist before anything goes out.
+// settle delays the first deployment of a new Rollout, so that its gates and checks can be created first.
 func settle(s *situation) (Decision, bool) {
 	if s.head() != nil || !s.Now.Before(s.SettleUntil) || s.Spec.InitialDeployment == v1alpha1.InitialDeploymentSkipGates {
 		return Decision{}, false
@@ -294,7 +302,7 @@ func settle(s *situation) (Decision, bool) {
 	}}}, true
 }
 
-// healthBlockersFor returns why a release has to wait for what runs to be well; nothing if an Override lets it past that.
+// healthBlockersFor returns why a release waits for health; nothing if an Override skips it.
 func (s *situation) healthBlockersFor(v v1alpha1.VersionInfo) []v1alpha1.Blocker {
 	if bypasses(s.overrides(v), v1alpha1.BypassHealth) {
 		return nil
@@ -302,8 +310,8 @@ func (s *situation) healthBlockersFor(v v1alpha1.VersionInfo) []v1alpha1.Blocker
 	return s.healthBlockers()
 }
 
-// healthBlockers returns why what runs is not healthy. Before the first deployment nothing runs, but a selector that selects no check holds that too:
-// nothing would judge it. A check that is unhealthy because of the very release that failed does not hold the one that fixes it.
+// healthBlockers returns why the running version is not healthy. Before the first deployment, only a selector without a
+// check blocks. A check that the failed release made unhealthy does not hold the release that fixes it.
 func (s *situation) healthBlockers() []v1alpha1.Blocker {
 	var blocked []v1alpha1.Blocker
 	if s.Health.Problem != "" {
@@ -321,7 +329,7 @@ func (s *situation) healthBlockers() []v1alpha1.Blocker {
 	return blocked
 }
 
-// holds reports whether a check keeps automatic deployments from starting.
+// holds reports whether a check holds automatic deployments.
 func holds(r health.Report) bool {
 	return r.State == v1alpha1.HealthUnhealthy || r.State == v1alpha1.HealthUnknown
 }
@@ -331,7 +339,7 @@ func causedBy(h *v1alpha1.DeploymentHistoryEntry, r health.Report) bool {
 	return statusOf(h) == v1alpha1.BakeFailed && r.ByRevision && r.Bad()
 }
 
-// deployNext deploys the candidate that every gate admits.
+// deployNext deploys the candidate for which every gate is open.
 func deployNext(s *situation) (Decision, bool) {
 	v, bypassed, ok := s.next()
 	if !ok {
@@ -340,9 +348,9 @@ func deployNext(s *situation) (Decision, bool) {
 	return Decision{Actions: s.record(v, v1alpha1.CauseAutomatic, bypassed), Again: s.Now}, true
 }
 
-// candidates lists the releases that may be deployed automatically, oldest first: those that were discovered after what runs and after
-// what a person chose, up to what the ImagePolicy selects now, and that nothing forbids. What it selects may have been known before, if
-// it is higher than what runs or spec.onDowngrade says that it is followed.
+// candidates returns the releases that may be deployed automatically, oldest first: those that are newer than the
+// running one and than what a person chose, up to the selected one. The selected one may be older if it is higher than
+// the running one, or if spec.onDowngrade is Follow.
 func (s *situation) candidates() []v1alpha1.VersionInfo {
 	if s.eligible == nil {
 		list := s.listCandidates()
@@ -364,7 +372,7 @@ func (s *situation) listCandidates() []v1alpha1.VersionInfo {
 	})
 }
 
-// firstNewer is the position of the oldest release that is newer than what was decided last.
+// firstNewer returns the position of the oldest release that is newer than the last decision.
 func (s *situation) firstNewer() int {
 	known, h := s.status.AvailableReleases, s.head()
 	if h == nil {
@@ -383,23 +391,7 @@ func (s *situation) firstNewer() int {
 	return at + 1
 }
 
-// rolledBackPosition is the position of the release that a rollback took back, or the one before it once it is out of quarantine: then
-// it may be tried again.
-func (s *situation) rolledBackPosition(h *v1alpha1.DeploymentHistoryEntry) int {
-	for _, e := range s.status.History {
-		if h.RollbackOf == nil || entryID(&e) != *h.RollbackOf {
-			continue
-		}
-		at := version.Index(s.status.AvailableReleases, version.Identity(e.Version))
-		if !s.quarantined(e.Version) {
-			at--
-		}
-		return at
-	}
-	return -1
-}
-
-// next chooses the candidate to deploy, with the gates that a person lets it past.
+// next returns the candidate to deploy, with its bypassed gates.
 func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
 	c := s.candidates()
 	v, chosen := s.bypassing(c)
@@ -423,16 +415,18 @@ func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) 
 	return v, nil, false
 }
 
-// bypassedSuffix says that it is the spec which lets the first deployment past the gates, and not a person.
+// bypassedSuffix says that spec.initialDeployment, and not a person, bypasses the gates.
 func (s *situation) bypassedSuffix(cause v1alpha1.Cause) string {
 	_, asked := s.annotation(v1alpha1.AnnotationBypassGates)
-	if asked || cause != v1alpha1.CauseAutomatic || s.head() != nil || s.Spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
+	if asked || cause != v1alpha1.CauseAutomatic || s.head() != nil ||
+		s.Spec.InitialDeployment != v1alpha1.InitialDeploymentSkipGates {
 		return ""
 	}
 	return " by spec.initialDeployment: SkipGates"
 }
 
-// bypassing is the candidate that a person lets past the gates: by the annotation, or with an Override that covers all that are shut.
+// bypassing returns the candidate that a person lets skip gates: with the annotation, or with an Override that covers
+// all closed ones.
 func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.VersionInfo, ok bool) {
 	tag, asked := s.annotation(v1alpha1.AnnotationBypassGates)
 	if i := version.Index(candidates, v1alpha1.ReleaseIdentity{Tag: tag}); asked && i >= 0 {
@@ -454,7 +448,7 @@ func (s *situation) closedGateNames(v v1alpha1.VersionInfo) []string {
 	return names(s.gates().Closed(version.Identity(v)))
 }
 
-// names of the gates that verdicts are of. Where they are too many to list, the last name stands for all.
+// names returns the gates of verdicts. If they are too many, the last name is everyGate.
 func names(shut []gate.Verdict) []string {
 	var list []string
 	for _, verdict := range shut[:min(len(shut), maxNamed)] {
@@ -466,7 +460,7 @@ func names(shut []gate.Verdict) []string {
 	return list
 }
 
-// everyGate in a list of gates stands for all of them.
+// everyGate in a list of gates means all of them.
 const everyGate = "*"
 
 func gateBlockers(shut []gate.Verdict) []v1alpha1.Blocker {
@@ -484,7 +478,7 @@ func gateBlockers(shut []gate.Verdict) []v1alpha1.Blocker {
 	return list
 }
 
-// again is when the first of the verdicts that say so may change.
+// again returns when the first verdict may change.
 func (s *situation) again(shut []gate.Verdict) time.Time {
 	var first time.Time
 	for _, v := range shut {

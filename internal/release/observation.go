@@ -109,17 +109,18 @@ type Target struct {
 	Problem string
 	// Suspended reports whether the Flux object, or a Kustomization made from it, is suspended.
 	Suspended bool
-	// Setup is what keeps Flux from applying any version, as ReasonTargetNotReady or ReasonTargetMisconfigured; empty if nothing does, or if
-	// it may be the fault of the version.
+	// Setup is what keeps Flux from applying any version, as ReasonTargetNotReady or ReasonTargetMisconfigured; empty if
+	// nothing does, or if it may be the fault of the version.
 	Setup string
-	// Held is why what Flux has applied is not known to run, as ReasonWorkloadsNotReady or ReasonWorkloadsUnknown; empty if it runs.
+	// Held is why what Flux has applied is not known to run, as ReasonWorkloadsNotReady or ReasonWorkloadsUnknown; empty
+	// if it runs.
 	Held string
 	// Message of Flux, or why Flux will not apply the version.
 	Message string
 }
 
-// SetupProblem returns why Flux will not apply the version before a person acts, as one of the ReasonTarget constants, or "" if Flux is
-// at work. It is no verdict about the release.
+// SetupProblem returns why Flux will not apply the version before a person acts, as one of the ReasonTarget constants,
+// or "" if Flux is at work. It is no verdict about the release.
 func (t Target) SetupProblem() string {
 	switch {
 	case t.Problem != "":
@@ -136,12 +137,15 @@ func (t Target) SetupProblem() string {
 
 // blocker says what a target waits for.
 func (t Target) blocker() v1alpha1.Blocker {
-	b := v1alpha1.Blocker{Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: t.Message, ClearedBy: "Flux"}
+	b := v1alpha1.Blocker{
+		Kind: t.Kind, Name: t.Name, Reason: v1alpha1.ReasonTargetNotApplied, Message: t.Message, ClearedBy: "Flux",
+	}
 	switch {
 	case t.Problem != "":
 		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetOverridden, t.Problem, "whoever may edit the object"
 	case t.Suspended:
-		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"), "flux resume"
+		b.Reason, b.Message, b.ClearedBy = v1alpha1.ReasonTargetSuspended, cmp.Or(t.Message, "the "+t.Kind+" is suspended"),
+			"flux resume"
 	case t.Setup == v1alpha1.ReasonTargetNotReady:
 		b.Reason, b.ClearedBy = t.Setup, "Flux, once the source and the dependencies of the object are ready"
 	case t.Setup != "":
@@ -163,10 +167,12 @@ func NotSetUp(targets []Target) bool {
 
 // fluxCannotApply reports whether Flux cannot put the release into the cluster before a person acts.
 func (s *situation) fluxCannotApply() bool {
-	return len(s.Targets) == 0 || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended || t.Setup != "" })
+	return len(s.Targets) == 0 ||
+		slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" || t.Suspended || t.Setup != "" })
 }
 
-// isOverwritten reports whether a target holds another version than a deployment, and what is written to it takes no effect.
+// isOverwritten reports whether a target holds another version than a deployment, and what is written to it takes no
+// effect.
 func (s *situation) isOverwritten(h *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Problem != "" && !t.shows(h.Version) })
 }
@@ -230,8 +236,8 @@ func Cutoff(e *v1alpha1.DeploymentHistoryEntry) time.Time {
 	return e.Timestamp.Time
 }
 
-// handedOver reports whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it may have been
-// there before; but what is retried was handed over in its first attempt.
+// handedOver reports whether a deployment has reached Flux: a target was asked for it. The value alone says nothing, it
+// may have been there before; but what is retried was handed over in its first attempt.
 func (o *Observation) handedOver(e *v1alpha1.DeploymentHistoryEntry) bool {
 	return slices.ContainsFunc(o.Targets, func(t Target) bool {
 		return t.Asked || e.LastRetryTimestamp != nil && !withheld(e) && (!ByHand(e) || t.shows(e.Version))
@@ -297,7 +303,8 @@ func (s *situation) reachedFlux() bool {
 	return true
 }
 
-// wasHandedOver reports whether the newest deployment was ever handed to Flux, also if the targets that took it are gone.
+// wasHandedOver reports whether the newest deployment was ever handed to Flux, also if the targets that took it are
+// gone.
 func (s *situation) wasHandedOver() bool {
 	h := s.head()
 	return h.BakeStartTime != nil || s.handedOver(h) || !ByHand(h) && s.reachedFlux()
@@ -367,8 +374,8 @@ func pinnedOnly(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	return ok && id.Tag == tag && id.Digest == ""
 }
 
-// Span is what is measured of the newest deployment: its bake, or the wait for the bake to start or to go on, which deployTimeout bounds.
-// False: nothing is.
+// Span is what is measured of the newest deployment: its bake, or the wait for the bake to start or to go on, which
+// deployTimeout bounds. False: nothing is.
 func Span(spec v1alpha1.RolloutSpec, status v1alpha1.RolloutStatus) (observed.Span, bool) {
 	if len(status.History) == 0 || !InFlight(&status.History[0]) || status.History[0].PausedTime != nil {
 		return observed.Span{}, false

@@ -14,8 +14,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// Project says what the status becomes: the record after the bookkeeping of the decision, and what people read from it. The
-// error is that of the outward actions, if they failed.
+// Project says what the status becomes: the record after the bookkeeping of the decision, and what people read from it.
+// The error is that of the outward actions, if they failed.
 func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
 	s := newSituation(o)
 	for _, a := range d.Actions {
@@ -41,8 +41,8 @@ func Project(o Observation, d Decision, err error) v1alpha1.RolloutStatus {
 	return *st.DeepCopy() // nothing of the observation may be changed through it
 }
 
-// resetEvidence says of targets and checks what will be true of them once the intent that was just recorded is stored: nothing of
-// what they say is about it.
+// resetEvidence says of targets and checks what will be true of them once the intent that was just recorded is stored:
+// nothing of what they say is about it.
 func (s *situation) resetEvidence() {
 	s.Targets, s.Health.Reports = slices.Clone(s.Targets), slices.Clone(s.Health.Reports)
 	for i := range s.Targets {
@@ -132,7 +132,8 @@ func (s *situation) projectReleases() {
 	st.Phase, st.CurrentVersion = s.phase(), s.current()
 }
 
-// pending is the release that waits to be handed to Flux, if one does: what gates have kept from it, or the candidate that comes next.
+// pending is the release that waits to be handed to Flux, if one does: what gates have kept from it, or the candidate
+// that comes next.
 func (s *situation) pending() (v1alpha1.VersionInfo, bool) {
 	if h := s.heldAtGates(); h != nil {
 		return h.Version, true
@@ -146,7 +147,8 @@ func (s *situation) pending() (v1alpha1.VersionInfo, bool) {
 	return v1alpha1.VersionInfo{}, false
 }
 
-// foremostOf is as many candidates as fit, those that would be deployed next, in the order of the published interface: newest first.
+// foremostOf is as many candidates as fit, those that would be deployed next, in the order of the published interface:
+// newest first.
 func (s *situation) foremostOf(c []v1alpha1.VersionInfo) []v1alpha1.VersionInfo {
 	list := slices.Clone(c)
 	if s.Spec.Selection != v1alpha1.SelectEvery {
@@ -164,7 +166,9 @@ func (s *situation) projectGates(about v1alpha1.VersionInfo) {
 	for _, g := range s.Gates[:min(len(s.Gates), maxListed)] {
 		v := gate.Evaluate(g, version.Identity(about), set.Context)
 		passing := v.Open()
-		sum := v1alpha1.RolloutGateStatusSummary{Name: g.Name, Passing: &passing, State: v.State, Reason: v.Reason, Message: version.Clean(v.Message, 256)}
+		sum := v1alpha1.RolloutGateStatusSummary{
+			Name: g.Name, Passing: &passing, State: v.State, Reason: v.Reason, Message: version.Clean(v.Message, 256),
+		}
 		if g.Spec.AllowedVersions != nil {
 			sum.AllowedVersions = slices.Clone((*g.Spec.AllowedVersions)[:min(len(*g.Spec.AllowedVersions), maxListed)])
 		}
@@ -205,7 +209,8 @@ func (s *situation) projectEvidence() {
 			message = version.Clean(s.targetBlocker(t).Message, 256)
 		}
 		st.Targets = append(st.Targets, v1alpha1.TargetStatus{
-			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Value: version.Clean(t.Value, 256), Applied: t.Applied, Message: message,
+			Kind: t.Kind, Name: t.Name, Variable: t.Variable, Value: version.Clean(t.Value, 256), Applied: t.Applied,
+			Message: message,
 		})
 	}
 	st.Checks = listed(st.Checks, func(c *v1alpha1.CheckEvidence) []string {

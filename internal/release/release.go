@@ -11,7 +11,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// StatusOf returns the status of a Release as the record of its Rollout has it. Fields that others write, such as details, stay.
+// StatusOf returns the status of a Release as the record of its Rollout has it. Fields that others write, such as
+// details, stay.
 func StatusOf(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatus {
 	st := *rel.Status.DeepCopy()
 	st.ObservedGeneration = rel.Generation
@@ -29,7 +30,8 @@ func StatusOf(ro *v1alpha1.Rollout, rel *v1alpha1.Release) v1alpha1.ReleaseStatu
 	return st
 }
 
-// runsNow reports whether a release is the one that was last handed to Flux. The newest deployment may not have been handed over yet.
+// runsNow reports whether a release is the one that was last handed to Flux. The newest deployment may not have been
+// handed over yet.
 func runsNow(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	for i := range ro.Status.History {
 		e := &ro.Status.History[i]
@@ -53,7 +55,8 @@ func shortDigest(rel *v1alpha1.Release) string {
 // undeployed says of a release that was never deployed whether it waits, for what, or whether it was passed over.
 func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.ReleaseStatus) {
 	st.Phase, st.Reason, st.Message = v1alpha1.ReleasePending, v1alpha1.ReasonPending, "waits to be deployed"
-	candidate := slices.ContainsFunc(ro.Status.ReleaseCandidates, func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == id })
+	candidate := slices.ContainsFunc(ro.Status.ReleaseCandidates,
+		func(v v1alpha1.VersionInfo) bool { return version.Identity(v) == id })
 	switch {
 	case pinnedOnly(ro, id):
 		if b := blockedBy(ro.Status.BlockedBy, v1alpha1.ReasonUnknownVersion); b != nil {
@@ -61,7 +64,8 @@ func undeployed(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity, st *v1alpha1.
 		}
 	case passedOver(ro, id, st):
 	case superseded(ro, id) && !candidate:
-		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded, "a newer release was taken instead"
+		st.Phase, st.Reason, st.Message = v1alpha1.ReleaseSuperseded, v1alpha1.ReasonSuperseded,
+			"a newer release was taken instead"
 	case ro.Status.PendingVersion == id.Tag && !heldBack(ro):
 		waiting(ro, st)
 	}
@@ -95,8 +99,8 @@ func quarantine(list []v1alpha1.Quarantine, id v1alpha1.ReleaseIdentity) *v1alph
 	return nil
 }
 
-// quarantineByHand quarantines the releases of a tag because a person says so: the annotation holds the tag, then the reason. It is used up even
-// where it has nothing to do, and says so.
+// quarantineByHand quarantines the releases of a tag because a person says so: the annotation holds the tag, then the
+// reason. It is used up even where it has nothing to do, and says so.
 func quarantineByHand(s *situation) (Decision, bool) {
 	value, ok := s.annotation(v1alpha1.AnnotationQuarantine)
 	if !ok {
@@ -112,7 +116,9 @@ func quarantineByHand(s *situation) (Decision, bool) {
 	}
 	for _, v := range s.status.AvailableReleases {
 		if v.Tag == tag && !s.quarantined(v) {
-			d.Actions = append(d.Actions, Isolate{v1alpha1.Quarantine{ReleaseIdentity: version.Identity(v), Reason: reason, Since: *ceil(s.Now)}})
+			d.Actions = append(d.Actions, Isolate{
+				v1alpha1.Quarantine{ReleaseIdentity: version.Identity(v), Reason: reason, Since: *ceil(s.Now)},
+			})
 		}
 	}
 	d.Notices = []Notice{{v1alpha1.EventQuarantined, name + " is not deployed automatically any more: " + reason}}
@@ -133,8 +139,7 @@ func (s *situation) cannotQuarantine(tag, reason string) string {
 	return ""
 }
 
-// liftQuarantine takes releases out of quarantine: the annotation holds their tag, then the reason. It is used up even where it has nothing to
-// do, and says so.
+// liftQuarantine lifts the quarantine of a tag: the annotation has the tag, then the reason. It is always used up.
 func liftQuarantine(s *situation) (Decision, bool) {
 	value, ok := s.annotation(v1alpha1.AnnotationLiftQuarantine)
 	if !ok {
@@ -144,23 +149,28 @@ func liftQuarantine(s *situation) (Decision, bool) {
 	d := Decision{Actions: []Action{Handle{v1alpha1.AnnotationLiftQuarantine, value}}, Again: s.Now}
 	for _, q := range s.status.Quarantined {
 		if q.Tag == tag {
-			d.Actions = append(d.Actions, Lift{Release: q.ReleaseIdentity, Reason: version.Clean(strings.TrimSpace(reason), 256), At: *ceil(s.Now)})
+			d.Actions = append(d.Actions, Lift{
+				Release: q.ReleaseIdentity, Reason: version.Clean(strings.TrimSpace(reason), 256), At: *ceil(s.Now),
+			})
 		}
 	}
 	tag = version.Clean(tag, 128)
 	switch {
 	case len(d.Actions) == 1:
-		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, "lift-quarantine is ignored: " + tag + " is not quarantined"}}
+		d.notice(v1alpha1.EventLiftQuarantineIgnored, "lift-quarantine is ignored: "+tag+" is not quarantined")
 	case strings.TrimSpace(reason) == "":
 		d.Actions = d.Actions[:1]
-		d.Notices = []Notice{{v1alpha1.EventLiftQuarantineIgnored, fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>")}}
+		d.notice(v1alpha1.EventLiftQuarantineIgnored,
+			fmt.Sprintf("lift-quarantine is ignored because it gives no reason: write %q", tag+" <reason>"))
 	default:
-		d.Notices = []Notice{{v1alpha1.EventQuarantineLifted, tag + " may be deployed automatically again: " + version.Clean(strings.TrimSpace(reason), 256)}}
+		d.notice(v1alpha1.EventQuarantineLifted,
+			tag+" may be deployed automatically again: "+version.Clean(strings.TrimSpace(reason), 256))
 	}
 	return d, true
 }
 
-// quarantineOf reports whether a release is quarantined, and whether a person took it out of quarantine since it was known.
+// quarantineOf reports whether a release is quarantined, and whether a person took it out of quarantine since it was
+// known.
 func quarantineOf(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) (isolated, lifted *v1alpha1.ReleaseQuarantine) {
 	if q := quarantine(ro.Status.Quarantined, id); q != nil {
 		isolated = &v1alpha1.ReleaseQuarantine{Reason: q.Reason, Since: q.Since, By: q.By}
@@ -181,8 +191,9 @@ func waiting(ro *v1alpha1.Rollout, st *v1alpha1.ReleaseStatus) {
 	st.Gates = gateEvidence(ro.Status.Gates)
 }
 
-// ownBlocker is what holds the release that comes next. After a failure that is the failure: the gates that block then are asked about the
-// rollback. While another release is in flight, what blocks is about that one, and the next one waits for it.
+// ownBlocker is what holds the release that comes next. After a failure that is the failure: the gates that block then
+// are asked about the rollback. While another release is in flight, what blocks is about that one, and the next one
+// waits for it.
 func ownBlocker(st *v1alpha1.RolloutStatus) *v1alpha1.Blocker {
 	if len(st.BlockedBy) == 0 {
 		return nil
@@ -191,7 +202,8 @@ func ownBlocker(st *v1alpha1.RolloutStatus) *v1alpha1.Blocker {
 	if b := blockedBy(st.BlockedBy, failures()...); b != nil && first.Kind == "RolloutGate" {
 		return b
 	}
-	if len(st.History) > 0 && InFlight(&st.History[0]) && !keptFromFlux(&st.History[0]) && first.Reason != v1alpha1.ReasonWriteFailed {
+	if len(st.History) > 0 && InFlight(&st.History[0]) && !keptFromFlux(&st.History[0]) &&
+		first.Reason != v1alpha1.ReasonWriteFailed {
 		first.Message = "waits for " + st.History[0].Version.Tag + ", which is in flight: " + first.Message
 	}
 	return &first
@@ -202,17 +214,20 @@ func failures() []string {
 	return []string{v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor}
 }
 
-// Retained reports whether the Release object of a release is to be kept: while it is known, part of the history, or quarantined. The object of a
-// tag alone goes once the digest is known: the object of the tag and the digest takes its place, and nobody has approved that yet.
+// Retained reports whether the Release object of a release is to be kept: while it is known, part of the history, or
+// quarantined. The object of a tag alone goes once the digest is known: the object of the tag and the digest takes its
+// place, and nobody has approved that yet.
 func Retained(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) bool {
 	if id.Digest == "" && identified(ro, id.Tag) {
 		return false
 	}
-	return version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro.Status.History, id) >= 0 || pinnedOnly(ro, id) ||
+	return version.Index(ro.Status.AvailableReleases, id) >= 0 || lastAttempt(ro.Status.History, id) >= 0 ||
+		pinnedOnly(ro, id) ||
 		quarantine(ro.Status.Quarantined, id) != nil
 }
 
-// identified reports whether a release of a tag is known by its digest, or was deployed by it, and none is known by the tag alone.
+// identified reports whether a release of a tag is known by its digest, or was deployed by it, and none is known by the
+// tag alone.
 func identified(ro *v1alpha1.Rollout, tag string) bool {
 	if i := version.Index(ro.Status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: tag}); i >= 0 {
 		return ro.Status.AvailableReleases[i].Digest != ""
@@ -223,7 +238,8 @@ func identified(ro *v1alpha1.Rollout, tag string) bool {
 
 // lastAttempt is the position in the history of the newest deployment of a release, or -1.
 func lastAttempt(history []v1alpha1.DeploymentHistoryEntry, id v1alpha1.ReleaseIdentity) int {
-	return slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
+	return slices.IndexFunc(history,
+		func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
 }
 
 // superseded reports whether a release that was discovered later was deployed.
@@ -255,9 +271,11 @@ func attempted(ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus) {
 	}
 }
 
-// checksOf is the evidence of the checks for a deployment. The record speaks of the newest one; evidence of earlier deployments stays as it
-// was at their verdict.
-func checksOf(ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus, phase v1alpha1.ReleasePhase) []v1alpha1.CheckEvidence {
+// checksOf is the evidence of the checks for a deployment. The record speaks of the newest one; evidence of earlier
+// deployments stays as it was at their verdict.
+func checksOf(
+	ro *v1alpha1.Rollout, i int, st *v1alpha1.ReleaseStatus, phase v1alpha1.ReleasePhase,
+) []v1alpha1.CheckEvidence {
 	if i == 0 && (InFlight(&ro.Status.History[i]) || st.Phase != phase) {
 		return ro.Status.Checks
 	}
@@ -280,7 +298,8 @@ func phaseOf(e *v1alpha1.DeploymentHistoryEntry) v1alpha1.ReleasePhase {
 	return phase
 }
 
-// passed says of gates what they were to a deployment that automation decided: open, or bypassed. One by hand asks no gate.
+// passed says of gates what they were to a deployment that automation decided: open, or bypassed. One by hand asks no
+// gate.
 func passed(e *v1alpha1.DeploymentHistoryEntry, gates []v1alpha1.GateEvidence) []v1alpha1.GateEvidence {
 	if ByHand(e) {
 		return gates
@@ -328,7 +347,10 @@ func Events(spec v1alpha1.RolloutSpec, before, after v1alpha1.RolloutStatus, d D
 		events = append(events, actionEvents(a)...)
 	}
 	if h, added := newOverrides(before, after); len(added) > 0 {
-		events = append(events, Event{corev1.EventTypeWarning, v1alpha1.EventOverridden, h.Version.Tag + " is let past what held it: " + excuses(added), version.Identity(h.Version)})
+		events = append(events, Event{
+			corev1.EventTypeWarning, v1alpha1.EventOverridden, h.Version.Tag + " is let past what held it: " + excuses(added),
+			version.Identity(h.Version),
+		})
 	}
 	long := spec.BakeTime != nil || spec.HealthCheckSelector != nil
 	for i := len(after.History) - 1; i >= 0; i-- {
@@ -347,14 +369,17 @@ func actionEvents(a Action) []Event {
 	case Pin:
 		if a.Drift {
 			return []Event{{corev1.EventTypeWarning, v1alpha1.EventDriftCorrected, "put " + a.Version.Tag +
-				" back where it had been changed: deploy another version with force-deploy or spec.wantedVersion, and keep the field out of manifests and charts", version.Identity(a.Version)}}
+				" back where it had been changed: deploy another version with force-deploy or spec.wantedVersion, and keep the " +
+				"field out of manifests and charts", version.Identity(a.Version)}}
 		}
 	}
 	return nil
 }
 
 // newOverrides returns the newest deployment with the Overrides that it has just used.
-func newOverrides(before, after v1alpha1.RolloutStatus) (h *v1alpha1.DeploymentHistoryEntry, added []v1alpha1.UsedOverride) {
+func newOverrides(
+	before, after v1alpha1.RolloutStatus,
+) (h *v1alpha1.DeploymentHistoryEntry, added []v1alpha1.UsedOverride) {
 	if len(after.History) == 0 {
 		return nil, nil
 	}
@@ -372,7 +397,10 @@ func approvalRequested(a Ask) Event {
 	for _, v := range a.Shut {
 		gates = append(gates, v.Gate+" (opened by "+v.ClearedBy+")")
 	}
-	return Event{corev1.EventTypeNormal, v1alpha1.EventApprovalRequested, id.Tag + " waits for approval at " + strings.Join(gates, ", "), id}
+	return Event{
+		corev1.EventTypeNormal, v1alpha1.EventApprovalRequested, id.Tag + " waits for approval at " +
+			strings.Join(gates, ", "), id,
+	}
 }
 
 func find(list []v1alpha1.DeploymentHistoryEntry, id *int64) *v1alpha1.DeploymentHistoryEntry {
@@ -389,23 +417,27 @@ func deploymentEvent(before, after *v1alpha1.DeploymentHistoryEntry, long bool) 
 	id, status := version.Identity(after.Version), statusOf(after)
 	switch {
 	case before != nil && before.PausedTime == nil && after.PausedTime != nil:
-		return &Event{corev1.EventTypeWarning, v1alpha1.EventPaused, id.Tag + " is paused: " + text(after.BakeStatusMessage), id}
+		return &Event{
+			corev1.EventTypeWarning, v1alpha1.EventPaused, id.Tag + " is paused: " + text(after.BakeStatusMessage), id,
+		}
 	case before != nil && statusOf(before) == status, status == v1alpha1.BakeDeploying && !long:
 		return nil
 	}
 	return stateEvent(status, id, map[v1alpha1.BakeStatus]*string{
-		v1alpha1.BakeDeploying: after.Message, v1alpha1.BakeFailed: after.BakeStatusMessage, v1alpha1.BakeCancelled: after.BakeStatusMessage,
+		v1alpha1.BakeDeploying: after.Message, v1alpha1.BakeFailed: after.BakeStatusMessage,
+		v1alpha1.BakeCancelled: after.BakeStatusMessage,
 	}[status])
 }
 
 // stateEvent returns the event for a new state of a deployment, or nil.
 func stateEvent(status v1alpha1.BakeStatus, id v1alpha1.ReleaseIdentity, detail *string) *Event {
 	e, ok := map[v1alpha1.BakeStatus]Event{
-		v1alpha1.BakeDeploying:  {corev1.EventTypeNormal, v1alpha1.EventDeploying, "deploying " + id.Tag, id},
-		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, v1alpha1.EventBakeTimeStarted, id.Tag + " is applied and healthy, and bakes", id},
-		v1alpha1.BakeSucceeded:  {corev1.EventTypeNormal, v1alpha1.EventDeploymentSucceeded, id.Tag + " is Available", id},
-		v1alpha1.BakeFailed:     {corev1.EventTypeWarning, v1alpha1.EventRolloutFailed, id.Tag + " failed", id},
-		v1alpha1.BakeCancelled:  {corev1.EventTypeNormal, v1alpha1.EventBakeTimeCancelled, id.Tag + " is cancelled", id},
+		v1alpha1.BakeDeploying: {corev1.EventTypeNormal, v1alpha1.EventDeploying, "deploying " + id.Tag, id},
+		v1alpha1.BakeInProgress: {corev1.EventTypeNormal, v1alpha1.EventBakeTimeStarted,
+			id.Tag + " is applied and healthy, and bakes", id},
+		v1alpha1.BakeSucceeded: {corev1.EventTypeNormal, v1alpha1.EventDeploymentSucceeded, id.Tag + " is Available", id},
+		v1alpha1.BakeFailed:    {corev1.EventTypeWarning, v1alpha1.EventRolloutFailed, id.Tag + " failed", id},
+		v1alpha1.BakeCancelled: {corev1.EventTypeNormal, v1alpha1.EventBakeTimeCancelled, id.Tag + " is cancelled", id},
 	}[status]
 	if !ok {
 		return nil

@@ -133,8 +133,8 @@ type situation struct {
 	stage stage
 	// illegal is why what the ImagePolicy selected cannot be a release; empty if it can, or if it selected nothing.
 	illegal string
-	// eligible holds the candidates once they were asked for, until the record changes: many rules ask, and each release costs a few
-	// comparisons of versions.
+	// eligible holds the candidates once they were asked for, until the record changes: many rules ask, and each release
+	// costs a few comparisons of versions.
 	eligible *[]v1alpha1.VersionInfo
 }
 
@@ -179,7 +179,8 @@ func (s *situation) inFlightUnpaused() *v1alpha1.DeploymentHistoryEntry {
 	return s.at(stageRecorded, stageWithheld, stageHandedOver, stageBaking, stageInterrupted)
 }
 
-// awaitsGates returns the newest deployment if gates still count for it, or nil: automation decided it, and no target was asked for it.
+// awaitsGates returns the newest deployment if gates still count for it, or nil: automation decided it, and no target
+// was asked for it.
 func (s *situation) awaitsGates() *v1alpha1.DeploymentHistoryEntry {
 	if h := s.at(stageRecorded, stageWithheld); h != nil && !ByHand(h) {
 		return h
@@ -244,7 +245,8 @@ func duration(d *v1alpha1.Duration) time.Duration {
 type Decision struct {
 	// Rule that decided.
 	Rule string
-	// Rereads reports whether what it rests on has to be read past the cache first: a release fails or is paused by it, or gets its digest.
+	// Rereads reports whether what it rests on has to be read past the cache first: a release fails or is paused by it, or
+	// gets its digest.
 	Rereads bool
 	// Actions to take, bookkeeping and outward ones.
 	Actions []Action
@@ -259,7 +261,13 @@ type Decision struct {
 // Notice is an event about something that a person asked for.
 type Notice struct{ Reason, Message string }
 
-// Action is one thing to do. What only changes the record is applied by Project; what reaches outside is for the controller.
+// notice adds an event to a decision.
+func (d *Decision) notice(reason, message string) {
+	d.Notices = append(d.Notices, Notice{reason, message})
+}
+
+// Action is one thing to do. What only changes the record is applied by Project; what reaches outside is for the
+// controller.
 type Action interface {
 	// apply changes the record, never what the record shares with the observation. It does nothing for outward actions.
 	apply(*v1alpha1.RolloutStatus)
@@ -284,7 +292,8 @@ type (
 type (
 	// Discover adds a release to those known.
 	Discover struct{ Version v1alpha1.VersionInfo }
-	// Identify fills in the digest of a release that was known by its tag alone, and of the newest deployment if Head is true.
+	// Identify fills in the digest of a release that was known by its tag alone, and of the newest deployment if Head is
+	// true.
 	Identify struct {
 		Release v1alpha1.ReleaseIdentity
 		Head    bool
@@ -390,7 +399,9 @@ func (a Lift) apply(s *v1alpha1.RolloutStatus) {
 		return version.Matches(q.ReleaseIdentity, a.Release)
 	})
 	if a.Reason != "" {
-		lifted := append(slices.Clip(s.QuarantineLifted), v1alpha1.LiftedQuarantine{ReleaseIdentity: a.Release, Reason: a.Reason, Since: a.At})
+		lifted := append(slices.Clip(s.QuarantineLifted), v1alpha1.LiftedQuarantine{
+			ReleaseIdentity: a.Release, Reason: a.Reason, Since: a.At,
+		})
 		s.QuarantineLifted = lifted[max(0, len(lifted)-maxLifted):]
 	}
 }
@@ -433,8 +444,8 @@ func fill(v *v1alpha1.VersionInfo, d Details) {
 	}
 }
 
-// ceil rounds up to the second, which is what the API stores: a bake that starts now must not end early, and what happened in
-// this second before now must not look later than now.
+// ceil rounds up to the second, which is what the API stores: a bake that starts now must not end early, and what
+// happened in this second before now must not look later than now.
 func ceil(t time.Time) *metav1.Time {
 	r := t.Truncate(time.Second)
 	if r.Before(t) {

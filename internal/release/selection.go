@@ -18,9 +18,9 @@ func (s *situation) selected() (v1alpha1.VersionInfo, bool) {
 	return s.status.AvailableReleases[i], true
 }
 
-// selection is the position of what the ImagePolicy selects now among the known releases, or -1 if it selects nothing that can
-// be released. Flux leaves what was selected last in the status of an ImagePolicy that is not ready any more: nobody knows what it
-// would select.
+// selection is the position of what the ImagePolicy selects now among the known releases, or -1 if it selects nothing
+// that can be released. Flux leaves what was selected last in the status of an ImagePolicy that is not ready any more:
+// nobody knows what it would select.
 func (s *situation) selection() int {
 	p := s.Policy
 	if !p.Found || p.Tag == "" || p.Problem != "" || s.illegal != "" {
@@ -29,8 +29,8 @@ func (s *situation) selection() int {
 	return version.Index(s.status.AvailableReleases, v1alpha1.ReleaseIdentity{Tag: p.Tag, Digest: p.Digest})
 }
 
-// withdrawn reports whether the ImagePolicy, as it is now, does not select a release any more: it was discovered after what is selected, or
-// is higher in the order of the ImagePolicy.
+// withdrawn reports whether the ImagePolicy, as it is now, does not select a release any more: it was discovered after
+// what is selected, or is higher in the order of the ImagePolicy.
 func (s *situation) withdrawn(v v1alpha1.VersionInfo) bool {
 	p := s.selection()
 	if p < 0 {
@@ -44,7 +44,8 @@ func (s *situation) withdrawn(v v1alpha1.VersionInfo) bool {
 	return version.Index(s.status.AvailableReleases, version.Identity(v)) > p || known && n > 0
 }
 
-// isDowngrade reports whether a release is lower than what runs, in the order of the ImagePolicy, and is not to be followed.
+// isDowngrade reports whether a release is lower than what runs, in the order of the ImagePolicy, and is not to be
+// followed.
 func (s *situation) isDowngrade(v v1alpha1.VersionInfo) bool {
 	runs := s.running()
 	if runs == nil || s.isFollowed(v) {
@@ -60,8 +61,9 @@ func (s *situation) isFollowed(v v1alpha1.VersionInfo) bool {
 	return ok && matches(selected, v) && s.Spec.OnDowngrade == v1alpha1.OnDowngradeFollow
 }
 
-// returnsTo reports whether the release at a position, which is selected and was known before what was deployed last, is a candidate
-// again: it does not run, and is higher than what does, or followed. Not if a person chose what was deployed last when it was known.
+// returnsTo reports whether the release at a position, which is selected and was known before what was deployed last,
+// is a candidate again: it does not run, and is higher than what does, or followed. Not if a person chose what was
+// deployed last when it was known.
 func (s *situation) returnsTo(p int) bool {
 	v, h, runs := s.status.AvailableReleases[p], s.head(), s.running()
 	if h == nil || matches(h.Version, v) || p <= s.chosenAfter() {
@@ -98,7 +100,8 @@ func (s *situation) selectionDiffers() bool {
 	return ok && (runs == nil || !matches(runs.Version, v))
 }
 
-// selectionBlockers returns why something else runs than what was deployed last, or than what the ImagePolicy selects; empty if it does not.
+// selectionBlockers returns why something else runs than what was deployed last, or than what the ImagePolicy selects;
+// empty if it does not.
 func (s *situation) selectionBlockers() []v1alpha1.Blocker {
 	if runs := s.running(); runs != nil {
 		for _, t := range s.Targets {
@@ -113,8 +116,8 @@ func (s *situation) selectionBlockers() []v1alpha1.Blocker {
 	return nil
 }
 
-// selectionBlocker returns why what the ImagePolicy selects is not what runs although nothing is under way and it is no candidate, and
-// what to type; nil if it runs or is a candidate.
+// selectionBlocker returns why what the ImagePolicy selects is not what runs although nothing is under way and it is no
+// candidate, and what to type; nil if it runs or is a candidate.
 func (s *situation) selectionBlocker() *v1alpha1.Blocker {
 	v, ok := s.selected()
 	switch {
@@ -132,29 +135,35 @@ func (s *situation) whyPassedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	if b := s.identityProblem(v); b != nil {
 		return b
 	}
-	b := v1alpha1.Blocker{Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, ClearedBy: forceDeployOf(v) + ", or a newer release"}
+	b := v1alpha1.Blocker{Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name}
+	b.ClearedBy = forceDeployOf(v) + ", or a newer release"
 	h := s.head()
 	switch {
 	case s.quarantined(v):
-		b.Reason, b.Message = v1alpha1.ReasonQuarantined, label(v)+" is quarantined: "+quarantine(s.status.Quarantined, version.Identity(v)).Reason
-		b.ClearedBy = fmt.Sprintf("annotation %s: %q, or ", v1alpha1.AnnotationLiftQuarantine, v.Tag+" <reason>") + b.ClearedBy
+		b.Reason, b.Message = v1alpha1.ReasonQuarantined,
+			label(v)+" is quarantined: "+quarantine(s.status.Quarantined, version.Identity(v)).Reason
+		b.ClearedBy = fmt.Sprintf("annotation %s: %q, or ", v1alpha1.AnnotationLiftQuarantine, v.Tag+" <reason>") +
+			b.ClearedBy
 	case s.withdrawn(v):
 		return s.withdrawnBlocker(v)
 	case h == nil:
 		return nil
 	case s.isDowngrade(v):
-		b.Reason, b.Message = v1alpha1.ReasonDowngrade, label(v)+" is lower than "+label(s.running().Version)+", which runs, in the order of the ImagePolicy"
+		b.Reason, b.Message = v1alpha1.ReasonDowngrade,
+			label(v)+" is lower than "+label(s.running().Version)+", which runs, in the order of the ImagePolicy"
 		b.ClearedBy = forceDeployOf(v) + ", or spec.onDowngrade: Follow"
 	case ByHand(h):
-		b.Reason, b.Message = v1alpha1.ReasonDeployedByHand, label(v)+" was known already when "+label(h.Version)+" was deployed by hand"
+		b.Reason, b.Message = v1alpha1.ReasonDeployedByHand,
+			label(v)+" was known already when "+label(h.Version)+" was deployed by hand"
 	default:
-		b.Reason, b.Message = v1alpha1.ReasonNotNewer, label(v)+" was discovered before "+label(h.Version)+", which was deployed last"
+		b.Reason, b.Message = v1alpha1.ReasonNotNewer,
+			label(v)+" was discovered before "+label(h.Version)+", which was deployed last"
 	}
 	return &b
 }
 
-// projectSkipped lists the known releases that were never deployed, are no candidates, and are not simply older than what was
-// deployed: the newest first.
+// projectSkipped lists the known releases that were never deployed, are no candidates, and are not simply older than
+// what was deployed: the newest first.
 func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 	known, p := s.status.AvailableReleases, s.selection()
 	s.status.Skipped = nil
@@ -165,7 +174,8 @@ func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 		}
 		if b := s.whySkipped(i, i == p); b != nil {
 			s.status.Skipped = append(s.status.Skipped, v1alpha1.SkippedRelease{
-				ReleaseIdentity: version.Identity(v), Reason: b.Reason, Message: version.Clean(b.Message, 320), ClearedBy: version.Clean(b.ClearedBy, 160),
+				ReleaseIdentity: version.Identity(v), Reason: b.Reason, Message: version.Clean(b.Message, 320),
+				ClearedBy: version.Clean(b.ClearedBy, 160),
 			})
 		}
 	}
@@ -174,7 +184,8 @@ func (s *situation) projectSkipped(candidates []v1alpha1.VersionInfo) {
 	})
 }
 
-// whySkipped returns why the known release at a position is passed over; nil if it is merely older than what was deployed.
+// whySkipped returns why the known release at a position is passed over; nil if it is merely older than what was
+// deployed.
 func (s *situation) whySkipped(at int, selected bool) *v1alpha1.Blocker {
 	b := s.whyPassedOver(s.status.AvailableReleases[at])
 	if b != nil && b.Reason != v1alpha1.ReasonSuperseded && !selected && s.hasNewerDeployed(at) {
@@ -214,8 +225,8 @@ func label(v v1alpha1.VersionInfo) string {
 	return v.Tag + " (" + v.Digest[:min(len(v.Digest), 19)] + ")"
 }
 
-// identityProblem returns why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and its digest, but a
-// target may carry the tag alone, and a tag stands for what was pushed last.
+// identityProblem returns why a release cannot be handed over as what it is; nil if it can. Its identity is its tag and
+// its digest, but a target may carry the tag alone, and a tag stands for what was pushed last.
 func (s *situation) identityProblem(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	for _, t := range s.Targets {
 		if why := t.lacks(v); why != "" {
@@ -245,24 +256,26 @@ func (s *situation) identityBlocker(reason, message string) *v1alpha1.Blocker {
 const mendIdentity = v1alpha1.AnnotationSubstitutePrefix + "<VARIABLE>" + v1alpha1.AnnotationSubstituteValueSuffix +
 	": tag@digest on a Kustomization, " + v1alpha1.AnnotationRef + ": digest on an OCIRepository"
 
-// digestOutdated says that the tag of a release stands for another digest now, so that the tag alone would hand over something else;
-// empty if it does not, or if every target carries the digest.
+// digestOutdated says that the tag of a release stands for another digest now, so that the tag alone would hand over
+// something else; empty if it does not, or if every target carries the digest.
 func (s *situation) digestOutdated(v v1alpha1.VersionInfo) string {
 	digest := s.currentDigest(v.Tag)
 	if v.Digest == "" || digest == "" || digest == v.Digest || s.everyTarget(carriesDigest) {
 		return ""
 	}
-	return fmt.Sprintf("%s was pushed again: it was %s and is %s now, and a Flux object carries the tag alone", v.Tag, v.Digest, digest)
+	return fmt.Sprintf("%s was pushed again: it was %s and is %s now, and a Flux object carries the tag alone", v.Tag,
+		v.Digest, digest)
 }
 
-// tagMoved says that Flux was handed the tag of a release for another digest, and nothing else that it applied since, so that it may
-// change nothing; empty if not, or if every target tells the two apart.
+// tagMoved says that Flux was handed the tag of a release for another digest, and nothing else that it applied since,
+// so that it may change nothing; empty if not, or if every target tells the two apart.
 func (s *situation) tagMoved(v v1alpha1.VersionInfo) string {
 	last := s.lastOfTag(v.Tag)
 	if last == nil || matches(*last, v) || s.everyTarget(identifiesContent) {
 		return ""
 	}
-	return fmt.Sprintf("%s was pushed again: %s was deployed and %s would be, but a Flux object carries the tag alone, so that Flux would change nothing",
+	return fmt.Sprintf("%s was pushed again: %s was deployed and %s would be, but a Flux object carries the tag alone, "+
+		"so that Flux would change nothing",
 		v.Tag, last.Digest, v.Digest)
 }
 
@@ -281,8 +294,8 @@ func (s *situation) lastOfTag(tag string) *v1alpha1.VersionInfo {
 	return nil
 }
 
-// currentDigest is the digest that a tag stands for as far as is known: the one that the ImagePolicy reports now, else the one that was
-// discovered last.
+// currentDigest is the digest that a tag stands for as far as is known: the one that the ImagePolicy reports now, else
+// the one that was discovered last.
 func (s *situation) currentDigest(tag string) string {
 	if p := s.Policy; p.Tag == tag && p.Digest != "" && s.illegal == "" {
 		return p.Digest
@@ -309,8 +322,8 @@ func forceDeployOf(v v1alpha1.VersionInfo) string {
 	return "annotation " + v1alpha1.AnnotationForceDeploy + ": " + fmt.Sprintf("%q", v.Tag)
 }
 
-// deployable is the newest known release of a tag that a person asks for. Where Flux cannot tell it from what runs, it is what
-// runs.
+// deployable is the newest known release of a tag that a person asks for. Where Flux cannot tell it from what runs, it
+// is what runs.
 func (s *situation) deployable(tag string) v1alpha1.VersionInfo {
 	v := s.knownRelease(tag)
 	if last := s.lastOfTag(tag); last != nil && s.tagMoved(v) != "" {
@@ -319,8 +332,8 @@ func (s *situation) deployable(tag string) v1alpha1.VersionInfo {
 	return v
 }
 
-// Takes reports whether a target can carry a version: nothing wins over what is written to it, and the digest is known if the
-// target needs it.
+// Takes reports whether a target can carry a version: nothing wins over what is written to it, and the digest is known
+// if the target needs it.
 func (t Target) Takes(v v1alpha1.VersionInfo) bool { return t.Problem == "" && t.lacks(v) == "" }
 
 // lacks says which part of a version a target needs and the version does not have; empty if it has all.
@@ -338,9 +351,10 @@ func (t Target) Carries(v v1alpha1.VersionInfo) bool {
 
 // shows reports whether a target carries a version in any form: the annotation that says which may have been changed.
 func (t Target) shows(v v1alpha1.VersionInfo) bool {
-	return slices.ContainsFunc([]version.Form{version.FormTag, version.FormDigest, version.FormTagDigest}, func(f version.Form) bool {
-		return t.Value != "" && t.Value == f.Of(v)
-	})
+	return slices.ContainsFunc([]version.Form{version.FormTag, version.FormDigest, version.FormTagDigest},
+		func(f version.Form) bool {
+			return t.Value != "" && t.Value == f.Of(v)
+		})
 }
 
 // carried reports whether every target that can carry a version does, and was asked for it.
@@ -350,7 +364,8 @@ func carried(targets []Target, v v1alpha1.VersionInfo) bool {
 	})
 }
 
-// targetsDrifted reports whether a target carries something else than what runs, while the newest deployment is kept from Flux.
+// targetsDrifted reports whether a target carries something else than what runs, while the newest deployment is kept
+// from Flux.
 func (s *situation) targetsDrifted() bool {
 	h, runs := s.head(), s.running()
 	if h == nil || runs == nil || runs == h || !withheld(h) || s.isResumable(h) || s.cannotRun(runs) {
@@ -359,7 +374,8 @@ func (s *situation) targetsDrifted() bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Takes(runs.Version) && !t.Carries(runs.Version) })
 }
 
-// cannotRun reports whether a person's deployment failed before any target was there, and cannot be handed over as what it is any more.
+// cannotRun reports whether a person's deployment failed before any target was there, and cannot be handed over as what
+// it is any more.
 func (s *situation) cannotRun(e *v1alpha1.DeploymentHistoryEntry) bool {
 	b := s.identityProblem(e.Version)
 	return ByHand(e) && e.BakeStartTime == nil && b != nil && b.Reason != v1alpha1.ReasonNoDigest
@@ -397,7 +413,8 @@ func (s *situation) targetWaits() []v1alpha1.Blocker {
 		return []v1alpha1.Blocker{{
 			Kind: "Rollout", Name: s.Name, Reason: v1alpha1.ReasonNoTargets, ClearedBy: "whoever may annotate the Flux objects",
 			Message: "no Kustomization of the namespace is annotated " + v1alpha1.AnnotationSubstitutePrefix + "<VARIABLE>" +
-				v1alpha1.AnnotationSubstituteSuffix + ": " + s.Name + ", and no OCIRepository " + v1alpha1.AnnotationRollout + ": " + s.Name,
+				v1alpha1.AnnotationSubstituteSuffix + ": " + s.Name + ", and no OCIRepository " + v1alpha1.AnnotationRollout +
+				": " + s.Name,
 		}}
 	}
 	var waits []v1alpha1.Blocker
@@ -418,14 +435,16 @@ func (s *situation) targetBlocker(t Target) v1alpha1.Blocker {
 	return b
 }
 
-// digestOf says how a deployment gets the digest that a target needs. What was handed to another target by its tag keeps what it was handed.
+// digestOf says how a deployment gets the digest that a target needs. What was handed to another target by its tag
+// keeps what it was handed.
 func (s *situation) digestOf(h *v1alpha1.DeploymentHistoryEntry) string {
 	reflects := "digestReflectionPolicy: Always on the ImagePolicy that selects " + h.Version.Tag
 	switch {
 	case !s.wasHandedOver():
 		return reflects + ", the registry when it answers, or the annotation that takes the version as tag"
 	case s.pinned() != "":
-		return "the annotation that takes the version as tag; or " + reflects + ", then unsetting spec.wantedVersion and " + forceDeployOf(h.Version)
+		return "the annotation that takes the version as tag; or " + reflects + ", then unsetting spec.wantedVersion and " +
+			forceDeployOf(h.Version)
 	}
 	return reflects + ", and then " + forceDeployOf(h.Version)
 }
@@ -441,8 +460,8 @@ func (s *situation) noChange(v v1alpha1.VersionInfo) string {
 	return ""
 }
 
-// firstCandidate is the candidate that is asked about first. With selection Every that is the oldest, past those that a gate has turned down: they
-// would hold all that come after them.
+// firstCandidate is the candidate that is asked about first. With selection Every that is the oldest, past those that a
+// gate has turned down: they would hold all that come after them.
 func (s *situation) firstCandidate() v1alpha1.VersionInfo {
 	c := s.candidates()
 	if s.Spec.Selection != v1alpha1.SelectEvery {
@@ -457,4 +476,20 @@ func (s *situation) firstCandidate() v1alpha1.VersionInfo {
 // isRefused reports whether a gate has turned a release down.
 func (s *situation) isRefused(v v1alpha1.VersionInfo) bool {
 	return slices.ContainsFunc(s.gates().Closed(version.Identity(v)), gate.Verdict.Refuses)
+}
+
+// rolledBackPosition returns the position of the release that was rolled back, or the one before it once its quarantine
+// was lifted, so that it may be deployed again.
+func (s *situation) rolledBackPosition(h *v1alpha1.DeploymentHistoryEntry) int {
+	for _, e := range s.status.History {
+		if h.RollbackOf == nil || entryID(&e) != *h.RollbackOf {
+			continue
+		}
+		at := version.Index(s.status.AvailableReleases, version.Identity(e.Version))
+		if !s.quarantined(e.Version) {
+			at--
+		}
+		return at
+	}
+	return -1
 }

@@ -27,7 +27,8 @@ const (
 
 var errForbidden = errors.New("may not get this path: bind the ClusterRole kuberik-metrics-reader to it")
 
-// Filter returns a filter for a metrics server. The program needs to be allowed to create TokenReviews and SubjectAccessReviews.
+// Filter returns a filter for a metrics server. The program needs to be allowed to create TokenReviews and
+// SubjectAccessReviews.
 func Filter(cfg *rest.Config, h *http.Client) (metricsserver.Filter, error) {
 	c, err := client.New(cfg, client.Options{HTTPClient: h})
 	if err != nil {

@@ -28,7 +28,8 @@ func (f Facts) whyRelease(rel *v1alpha1.Release) Answer {
 			a.Blockers = f.obstacles([]v1alpha1.Blocker{f.quarantine(st.Quarantine)}, id)
 		}
 	case v1alpha1.ReleaseSuperseded, v1alpha1.ReleaseCancelled:
-		a.Standing, a.Summary = Replaced, tag+" was "+strings.ToLower(string(st.Phase))+" in "+place+f.on(st.BakeEndTime)+": "+clean(st.Message)
+		a.Standing, a.Summary = Replaced,
+			tag+" was "+strings.ToLower(string(st.Phase))+" in "+place+f.on(st.BakeEndTime)+": "+clean(st.Message)
 	default:
 		f.waits(&a, rel)
 	}
@@ -56,7 +57,8 @@ func (f Facts) quarantine(q *v1alpha1.ReleaseQuarantine) v1alpha1.Blocker {
 // wasDeployed answers for a release that became Available: it still runs, or another one followed.
 func (f Facts) wasDeployed(a *Answer, id v1alpha1.ReleaseIdentity) {
 	history := f.Rollout.Status.History
-	at := slices.IndexFunc(history, func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
+	at := slices.IndexFunc(history,
+		func(e v1alpha1.DeploymentHistoryEntry) bool { return version.Matches(version.Identity(e.Version), id) })
 	tag, place := clean(id.Tag), f.place()
 	switch {
 	case at == 0, at > 0 && f.running() == &history[at]:
@@ -64,7 +66,8 @@ func (f Facts) wasDeployed(a *Answer, id v1alpha1.ReleaseIdentity) {
 	case at > 0:
 		next := history[at-1]
 		a.Standing = Replaced
-		a.Summary = fmt.Sprintf("%s was %s in %s; %s replaced it, %s.", tag, a.State, place, clean(next.Version.Tag), f.Clock.At(next.Timestamp.Time))
+		a.Summary = fmt.Sprintf("%s was %s in %s; %s replaced it, %s.", tag, a.State, place, clean(next.Version.Tag),
+			f.Clock.At(next.Timestamp.Time))
 	default:
 		a.Standing, a.Summary = Replaced, tag+" was "+a.State+" in "+place+"; other releases have replaced it."
 	}
@@ -80,7 +83,8 @@ func (f Facts) waits(a *Answer, rel *v1alpha1.Release) {
 			continue
 		}
 		if s.Reason == v1alpha1.ReasonSuperseded {
-			a.State, a.Standing, a.Summary = string(v1alpha1.ReleaseSuperseded), Replaced, tag+" was superseded in "+place+": "+clean(s.Message)
+			a.State, a.Standing, a.Summary = string(v1alpha1.ReleaseSuperseded), Replaced,
+				tag+" was superseded in "+place+": "+clean(s.Message)
 			return
 		}
 		a.Summary = tag + " is not deployed automatically to " + place + "."
@@ -92,7 +96,8 @@ func (f Facts) waits(a *Answer, rel *v1alpha1.Release) {
 	a.Summary = tag + " is not out in " + place + "."
 	a.Blockers = f.obstacles(f.gatesOf(rel), id)
 	if inFlight := len(st.History) > 0 && release.InFlight(&st.History[0]); inFlight {
-		a.Summary = tag + " is not out in " + place + ": " + clean(st.History[0].Version.Tag) + " is being deployed before it."
+		a.Summary = tag + " is not out in " + place + ": " + clean(st.History[0].Version.Tag) +
+			" is being deployed before it."
 	} else if st.PendingVersion != "" {
 		a.Summary = tag + " is not out in " + place + ": " + clean(st.PendingVersion) + " is next."
 	}
@@ -210,7 +215,8 @@ func (a Answer) passingLines(s Style, all bool) []string {
 	if all {
 		lines := []string{""}
 		for _, p := range a.Passing {
-			lines = append(lines, Wrap(s.sign(Good)+clean(p.Kind)+" "+clean(p.Name)+"   "+clean(p.State)+"   "+clean(p.Message), s.Width)...)
+			lines = append(lines, Wrap(s.sign(Good)+clean(p.Kind)+" "+clean(p.Name)+"   "+clean(p.State)+"   "+clean(p.Message),
+				s.Width)...)
 		}
 		return lines
 	}

@@ -30,7 +30,8 @@ func Changes(before, after *v1alpha1.Rollout) []Change {
 	if before == nil {
 		before = &v1alpha1.Rollout{}
 	}
-	return slices.Concat(discovered(before, after), deployments(before, after), quarantines(before, after), waits(before, after))
+	return slices.Concat(discovered(before, after), deployments(before, after), quarantines(before, after),
+		waits(before, after))
 }
 
 func discovered(before, after *v1alpha1.Rollout) []Change {
@@ -143,8 +144,9 @@ var results = map[v1alpha1.BakeStatus]struct {
 	tone Tone
 	word string
 }{
-	v1alpha1.BakeDeploying: {Busy, "Deploying"}, v1alpha1.BakeInProgress: {Busy, "Baking"}, v1alpha1.BakeSucceeded: {Good, "Available"},
-	v1alpha1.BakeFailed: {Bad, "Failed"}, v1alpha1.BakeCancelled: {Idle, "Cancelled"},
+	v1alpha1.BakeDeploying: {Busy, "Deploying"}, v1alpha1.BakeInProgress: {Busy, "Baking"},
+	v1alpha1.BakeSucceeded: {Good, "Available"},
+	v1alpha1.BakeFailed:    {Bad, "Failed"}, v1alpha1.BakeCancelled: {Idle, "Cancelled"},
 }
 
 // History returns the deployments of a Rollout or, if rel is not nil, of a release, newest first.
@@ -225,7 +227,8 @@ func (r DeploymentRow) by() string {
 // why returns the message of a deployment. That of an automatic one says nothing new.
 func (r DeploymentRow) why() string {
 	text := r.Message
-	if r.Result != "Failed" && r.Result != "Cancelled" && r.Cause == string(v1alpha1.CauseAutomatic) && len(r.Overrides) == 0 {
+	if r.Result != "Failed" && r.Result != "Cancelled" && r.Cause == string(v1alpha1.CauseAutomatic) &&
+		len(r.Overrides) == 0 {
 		text = ""
 	}
 	if len(r.Overrides) > 0 && r.Result != "Failed" {

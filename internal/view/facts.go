@@ -35,7 +35,8 @@ type Facts struct {
 func Releases(ro *v1alpha1.Rollout, objects []v1alpha1.Release) []v1alpha1.Release {
 	list := slices.Clone(objects)
 	known := func(id v1alpha1.ReleaseIdentity) bool {
-		return slices.ContainsFunc(list, func(r v1alpha1.Release) bool { return version.Matches(version.Identity(r.Spec.Version), id) })
+		return slices.ContainsFunc(list,
+			func(r v1alpha1.Release) bool { return version.Matches(version.Identity(r.Spec.Version), id) })
 	}
 	derive := func(v v1alpha1.VersionInfo, found metav1.Time) {
 		if known(version.Identity(v)) {

@@ -100,7 +100,10 @@ func RolloutTable(rows []RolloutRow, c Clock, o Columns) Grid {
 	return cells([]column[RolloutRow]{
 		{title: "NAMESPACE", cell: func(r RolloutRow, _ Clock) string { return r.Namespace }},
 		{title: "NAME", cell: func(r RolloutRow, _ Clock) string { return r.Name }},
-		{title: "PHASE", cell: func(r RolloutRow, _ Clock) string { return signs[phaseTone(v1alpha1.Phase(r.Phase))] + " " + r.Phase }},
+		{title: "PHASE", cell: func(r RolloutRow, _ Clock) string {
+			return signs[phaseTone(v1alpha1.Phase(r.Phase))] + " " +
+				r.Phase
+		}},
 		{title: "RUNS", cell: func(r RolloutRow, _ Clock) string { return r.Runs }},
 		{title: "NEXT", cell: func(r RolloutRow, _ Clock) string { return r.Next }},
 		{title: "WAITS FOR", text: true, cell: func(r RolloutRow, _ Clock) string { return r.WaitsFor }},
@@ -205,13 +208,17 @@ func Gates(list []v1alpha1.RolloutGate, rollouts []v1alpha1.Rollout) []GateRow {
 	rows := []GateRow{}
 	for i := range list {
 		g := &list[i]
-		row := GateRow{Namespace: g.Namespace, Name: g.Name, Rollout: g.Spec.RolloutRef.Name, Class: gate.Class(g), State: "unknown", Asks: asked(g)}
+		row := GateRow{
+			Namespace: g.Namespace, Name: g.Name, Rollout: g.Spec.RolloutRef.Name, Class: gate.Class(g), State: "unknown",
+			Asks: asked(g),
+		}
 		if ready := apimeta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 			row.Reason, row.Message = ready.Reason, ready.Message
 		}
 		if len(g.Status.Verdicts) > 0 {
 			v := g.Status.Verdicts[0]
-			row.Tag, row.State, row.Reason, row.Message, row.Since, row.Until = v.Release, string(v.State), v.Reason, v.Message, v.Since, v.Until
+			row.Tag, row.State, row.Reason, row.Message, row.Since, row.Until = v.Release, string(v.State), v.Reason, v.Message,
+				v.Since, v.Until
 		}
 		for k := range rollouts {
 			if ro := &rollouts[k]; ro.Namespace == g.Namespace && ro.Name == row.Rollout {
@@ -259,7 +266,10 @@ func GateTable(rows []GateRow, c Clock, o Columns) Grid {
 		{title: "ROLLOUT", cell: func(r GateRow, _ Clock) string { return r.Rollout }},
 		{title: "CLASS", cell: func(r GateRow, _ Clock) string { return r.Class }},
 		{title: "RELEASE", cell: func(r GateRow, _ Clock) string { return r.Tag }},
-		{title: "STATE", cell: func(r GateRow, _ Clock) string { return strings.TrimSpace(signs[tone[r.State]] + " " + r.State) }},
+		{title: "STATE", cell: func(r GateRow,
+			_ Clock) string {
+			return strings.TrimSpace(signs[tone[r.State]] + " " + r.State)
+		}},
 		{title: "MESSAGE", text: true, cell: func(r GateRow, _ Clock) string { return r.Message }},
 		{title: "ASKS", wide: true, cell: func(r GateRow, _ Clock) string { return strings.Join(r.Asks, ", ") }},
 		{title: "SINCE", cell: func(r GateRow, c Clock) string { return c.Age(r.Since) }},
@@ -301,12 +311,17 @@ func Checks(list []v1alpha1.HealthCheck) []CheckRow {
 
 // CheckTable returns the table of health checks.
 func CheckTable(rows []CheckRow, c Clock, o Columns) Grid {
-	tone := map[string]Tone{string(v1alpha1.HealthHealthy): Good, string(v1alpha1.HealthUnhealthy): Bad, string(v1alpha1.HealthPending): Busy}
+	tone := map[string]Tone{
+		string(v1alpha1.HealthHealthy): Good, string(v1alpha1.HealthUnhealthy): Bad, string(v1alpha1.HealthPending): Busy,
+	}
 	return cells([]column[CheckRow]{
 		{title: "NAMESPACE", cell: func(r CheckRow, _ Clock) string { return r.Namespace }},
 		{title: "NAME", cell: func(r CheckRow, _ Clock) string { return r.Name }},
 		{title: "CLASS", cell: func(r CheckRow, _ Clock) string { return r.Class }},
-		{title: "HEALTH", cell: func(r CheckRow, _ Clock) string { return strings.TrimSpace(signs[tone[r.State]] + " " + r.State) }},
+		{title: "HEALTH", cell: func(r CheckRow,
+			_ Clock) string {
+			return strings.TrimSpace(signs[tone[r.State]] + " " + r.State)
+		}},
 		{title: "DECIDES", wide: true, cell: func(r CheckRow, _ Clock) string {
 			if r.Observes {
 				return "no, it observes"
@@ -339,8 +354,9 @@ func EnvironmentRows(list []environments.Environment) []EnvironmentRow {
 	for i := range list {
 		e := &list[i]
 		row := EnvironmentRow{
-			Namespace: e.Namespace, Name: e.Name, Application: e.Spec.Name, Environment: e.Spec.Environment, Rollout: e.Spec.RolloutRef.Name,
-			Tag: e.Status.CurrentTag, State: string(e.Status.CurrentState),
+			Namespace: e.Namespace, Name: e.Name, Application: e.Spec.Name, Environment: e.Spec.Environment,
+			Rollout: e.Spec.RolloutRef.Name,
+			Tag:     e.Status.CurrentTag, State: string(e.Status.CurrentState),
 		}
 		if e.Spec.Relationship != nil {
 			row.After = append(row.After, e.Spec.Relationship.Environment)
@@ -392,8 +408,9 @@ func Approvals(list []v1alpha1.Approval) []ApprovalRow {
 	for i := range list {
 		a := &list[i]
 		row := ApprovalRow{
-			Namespace: a.Namespace, Name: a.Name, Release: a.Spec.ReleaseRef.Name, Gate: a.Spec.GateName(), Decision: string(a.Spec.Decision),
-			User: a.Spec.User, Comment: a.Spec.Comment, Created: &a.CreationTimestamp,
+			Namespace: a.Namespace, Name: a.Name, Release: a.Spec.ReleaseRef.Name, Gate: a.Spec.GateName(),
+			Decision: string(a.Spec.Decision),
+			User:     a.Spec.User, Comment: a.Spec.Comment, Created: &a.CreationTimestamp,
 		}
 		if counted := apimeta.FindStatusCondition(a.Status.Conditions, v1alpha1.ConditionCounted); counted != nil {
 			row.Counted, row.Message = string(counted.Status), counted.Message

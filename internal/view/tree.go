@@ -190,8 +190,9 @@ func phaseTone(p v1alpha1.Phase) Tone {
 
 func releaseTone(p v1alpha1.ReleasePhase) Tone {
 	tone, ok := map[v1alpha1.ReleasePhase]Tone{
-		v1alpha1.ReleasePending: Held, v1alpha1.ReleaseDeploying: Busy, v1alpha1.ReleaseBaking: Busy, v1alpha1.ReleaseAvailable: Good,
-		v1alpha1.ReleaseFailed: Bad,
+		v1alpha1.ReleasePending: Held, v1alpha1.ReleaseDeploying: Busy, v1alpha1.ReleaseBaking: Busy,
+		v1alpha1.ReleaseAvailable: Good,
+		v1alpha1.ReleaseFailed:    Bad,
 	}[p]
 	if !ok {
 		return Idle
@@ -199,8 +200,8 @@ func releaseTone(p v1alpha1.ReleasePhase) Tone {
 	return tone
 }
 
-// blockerNodes shows blockers in their order: what blocks, why, for how long, how long it will last, and who or what can clear
-// it.
+// blockerNodes shows blockers in their order: what blocks, why, for how long, how long it will last, and who or what
+// can clear it.
 func blockerNodes(blockers []v1alpha1.Blocker, now time.Time) []Node {
 	var nodes []Node
 	for _, b := range blockers {

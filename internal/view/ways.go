@@ -56,7 +56,10 @@ func (f Facts) waysOf(b v1alpha1.Blocker, id v1alpha1.ReleaseIdentity) []Way {
 		if b.Reason == v1alpha1.ReasonTargetSuspended {
 			return []Way{{
 				Command: "flux resume kustomization " + b.Name + " -n " + f.Rollout.Namespace, Does: "let Flux apply the version",
-				right: Right{Verb: "patch", Group: "kustomize.toolkit.fluxcd.io", Resource: "kustomizations", Namespace: f.Rollout.Namespace, Name: b.Name},
+				right: Right{
+					Verb: "patch", Group: "kustomize.toolkit.fluxcd.io", Resource: "kustomizations", Namespace: f.Rollout.Namespace,
+					Name: b.Name,
+				},
 			}}
 		}
 		return nil
@@ -92,7 +95,8 @@ func (f Facts) rolloutWays(reason string, id v1alpha1.ReleaseIdentity) []Way {
 			ways = append(ways, f.deploy(id, patch))
 		}
 		return append(ways, f.back(patch)...)
-	case v1alpha1.ReasonRolledBack, v1alpha1.ReasonDowngrade, v1alpha1.ReasonNotNewer, v1alpha1.ReasonDeployedByHand, v1alpha1.ReasonWithdrawn:
+	case v1alpha1.ReasonRolledBack, v1alpha1.ReasonDowngrade, v1alpha1.ReasonNotNewer, v1alpha1.ReasonDeployedByHand,
+		v1alpha1.ReasonWithdrawn:
 		if id == failed {
 			return nil
 		}
@@ -120,7 +124,8 @@ func (f Facts) back(patch Right) []Way {
 }
 
 func (f Facts) override(id v1alpha1.ReleaseIdentity, bypass string) Way {
-	return f.way("override", id, " --bypass "+bypass+placeholder, "let this release past "+bypass+" (break-glass)", Right{Verb: "create", Resource: "overrides"})
+	return f.way("override", id, " --bypass "+bypass+placeholder, "let this release past "+bypass+" (break-glass)",
+		Right{Verb: "create", Resource: "overrides"})
 }
 
 // way returns a command of kuberik about the Rollout or, if id is set, about a release.
@@ -131,7 +136,8 @@ func (f Facts) way(verb string, id v1alpha1.ReleaseIdentity, flags, does string,
 		target += "@" + f.address(id)
 	}
 	return Way{
-		Command: fmt.Sprintf("%s %s %s -n %s%s", f.program(), verb, target, f.Rollout.Namespace, flags), Does: does, verb: verb, right: right,
+		Command: fmt.Sprintf("%s %s %s -n %s%s", f.program(), verb, target, f.Rollout.Namespace, flags), Does: does,
+		verb: verb, right: right,
 	}
 }
 
@@ -198,17 +204,20 @@ func (f Facts) wouldNotCount(g *v1alpha1.RolloutGate, rel *v1alpha1.Release, d v
 	if rel.Status.Details != nil {
 		authors = rel.Status.Details.Authors
 	}
-	yours := gate.Approval{Release: version.Identity(rel.Spec.Version), User: f.You.User, Groups: f.You.Groups, Decision: d, At: f.Clock.Now}
+	yours := gate.Approval{
+		Release: version.Identity(rel.Spec.Version), User: f.You.User, Groups: f.You.Groups, Decision: d, At: f.Clock.Now,
+	}
 	return clean(gate.WouldCount(g, yours, authors))
 }
 
-// decision returns the newest Approval of a user that a gate counts for a release, as far as it is known. It returns nil
-// if there is none.
+// decision returns the newest Approval of a user that a gate counts for a release, as far as it is known. It returns
+// nil if there is none.
 func (f Facts) decision(g *v1alpha1.RolloutGate, rel *v1alpha1.Release, user string) *v1alpha1.Approval {
 	var last *v1alpha1.Approval
 	for i := range f.Approvals {
 		a := &f.Approvals[i]
-		if a.Spec.ReleaseRef.Name != rel.Name || a.Spec.User != user || a.Spec.GateName() != "" && a.Spec.GateName() != g.Name {
+		if a.Spec.ReleaseRef.Name != rel.Name || a.Spec.User != user || a.Spec.GateName() != "" &&
+			a.Spec.GateName() != g.Name {
 			continue
 		}
 		if apimeta.IsStatusConditionFalse(a.Status.Conditions, v1alpha1.ConditionCounted) {
@@ -253,7 +262,8 @@ func (f Facts) Asking(rel *v1alpha1.Release, d v1alpha1.ApprovalDecision) []Aski
 		if p := g.Spec.Approvals; p != nil {
 			a.Required = int(max(1, p.Required))
 			if p.From != nil {
-				a.Groups = slices.DeleteFunc(slices.Clone(p.From.Groups), func(group string) bool { return !slices.Contains(f.You.Groups, group) })
+				a.Groups = slices.DeleteFunc(slices.Clone(p.From.Groups),
+					func(group string) bool { return !slices.Contains(f.You.Groups, group) })
 			}
 		}
 		a.Approved, a.Rejected = f.decided(g, rel)
@@ -296,7 +306,8 @@ func (a Asking) Opens(you string) (count int, opens bool) {
 
 // WaitsAtGates reports whether gates have a say about a release: it is pending, or a rollback to it is.
 func (f Facts) WaitsAtGates(rel *v1alpha1.Release) bool {
-	if e := release.Gated(f.Rollout); e != nil && version.Matches(version.Identity(e.Version), version.Identity(rel.Spec.Version)) {
+	if e := release.Gated(f.Rollout); e != nil &&
+		version.Matches(version.Identity(e.Version), version.Identity(rel.Spec.Version)) {
 		return true
 	}
 	return rel.Status.Phase == "" || rel.Status.Phase == v1alpha1.ReleasePending
@@ -307,7 +318,8 @@ func (f Facts) Holding(rel *v1alpha1.Release) []Obstacle { return Why(f, rel).Bl
 
 // healthReasons are the reasons of blockers that an Override of Health skips.
 var healthReasons = []string{
-	v1alpha1.ReasonUnhealthyHealthChecks, v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack, v1alpha1.ReasonBelowRollbackFloor,
+	v1alpha1.ReasonUnhealthyHealthChecks, v1alpha1.ReasonPreviousFailed, v1alpha1.ReasonRolledBack,
+	v1alpha1.ReasonBelowRollbackFloor,
 }
 
 // SkippedBy divides what holds a release into what an Override skips and what holds it still.
@@ -333,7 +345,8 @@ func (f Facts) SkippedBy(rel *v1alpha1.Release, bypass []v1alpha1.Bypass) (skipp
 
 // scheduled reports whether a gate belongs to a schedule.
 func (f Facts) scheduled(name string) bool {
-	return slices.ContainsFunc(f.Gates, func(g v1alpha1.RolloutGate) bool { return g.Name == name && gate.IsScheduled(&g) })
+	return slices.ContainsFunc(f.Gates,
+		func(g v1alpha1.RolloutGate) bool { return g.Name == name && gate.IsScheduled(&g) })
 }
 
 // Describe returns a release in one line: tag, digest, commit, authors, and since when it is known.
@@ -418,7 +431,8 @@ func (f Facts) DeployProblem(rel *v1alpha1.Release) string {
 	case newest < 0:
 		return tag + " is not in status.availableReleases any more"
 	case !version.Matches(version.Identity(known[newest]), id):
-		return "the tag " + tag + " was pushed again, and its newest release would be deployed: " + clean(ShortDigest(known[newest].Digest))
+		return "the tag " + tag + " was pushed again, and its newest release would be deployed: " +
+			clean(ShortDigest(known[newest].Digest))
 	case f.settled(id):
 		return tag + " is what runs already"
 	}
@@ -449,8 +463,8 @@ func (f Facts) RetryProblem() string {
 	return "the newest deployment, " + clean(h.Version.Tag) + ", has not failed"
 }
 
-// LastGood returns the release that a rollback by hand goes back to: the last one that became Available before the newest
-// deployment and is not quarantined. It returns nil if there is none.
+// LastGood returns the release that a rollback by hand goes back to: the last one that became Available before the
+// newest deployment and is not quarantined. It returns nil if there is none.
 func (f Facts) LastGood() *v1alpha1.Release {
 	if e := release.LastGood(&f.Rollout.Status); e != nil {
 		return f.release(version.Identity(e.Version))

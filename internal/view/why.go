@@ -126,9 +126,11 @@ func (f Facts) isCurrent(rel *v1alpha1.Release) bool {
 func (f Facts) answer(id v1alpha1.ReleaseIdentity) Answer {
 	rel := f.release(id)
 	a := Answer{
-		Meta: NewMeta("Why"), Next: f.Rollout.Status.PendingVersion, Runs: f.Rollout.Status.CurrentVersion, Blockers: []Obstacle{},
+		Meta: NewMeta("Why"), Next: f.Rollout.Status.PendingVersion, Runs: f.Rollout.Status.CurrentVersion,
+		Blockers: []Obstacle{},
 		Subject: Subject{
-			Namespace: f.Rollout.Namespace, Rollout: f.Rollout.Name, Environment: f.environment(), Release: rel.Name, Tag: id.Tag, Digest: Digest(rel),
+			Namespace: f.Rollout.Namespace, Rollout: f.Rollout.Name, Environment: f.environment(), Release: rel.Name,
+			Tag: id.Tag, Digest: Digest(rel),
 		},
 	}
 	if e := f.running(); e != nil {
@@ -168,14 +170,17 @@ var progress = []string{
 
 func (f Facts) standing() Standing {
 	st := f.Rollout.Status
-	stuck := slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return !slices.Contains(progress, b.Reason) })
-	rolledBack := slices.ContainsFunc(st.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Reason == v1alpha1.ReasonRolledBack })
+	stuck := slices.ContainsFunc(st.BlockedBy,
+		func(b v1alpha1.Blocker) bool { return !slices.Contains(progress, b.Reason) })
+	rolledBack := slices.ContainsFunc(st.BlockedBy,
+		func(b v1alpha1.Blocker) bool { return b.Reason == v1alpha1.ReasonRolledBack })
 	switch {
 	case st.Phase == v1alpha1.PhaseFailed, st.Phase == v1alpha1.PhasePaused, rolledBack:
 		return Failed
 	case stuck, st.Phase == v1alpha1.PhaseSuspended:
 		return Waits
-	case st.Phase == v1alpha1.PhaseDeploying, st.Phase == v1alpha1.PhaseBaking, st.PendingVersion != "", st.Phase == v1alpha1.PhaseWaiting, st.Phase == "":
+	case st.Phase == v1alpha1.PhaseDeploying, st.Phase == v1alpha1.PhaseBaking, st.PendingVersion != "",
+		st.Phase == v1alpha1.PhaseWaiting, st.Phase == "":
 		return InProgress
 	}
 	return Fine
@@ -185,7 +190,8 @@ func (f Facts) obstacles(blockers []v1alpha1.Blocker, id v1alpha1.ReleaseIdentit
 	list := []Obstacle{}
 	for _, b := range blockers {
 		o := Obstacle{
-			Kind: b.Kind, Name: b.Name, Reason: b.Reason, Message: b.Message, Since: b.Since, Until: b.Until, ClearedBy: b.ClearedBy,
+			Kind: b.Kind, Name: b.Name, Reason: b.Reason, Message: b.Message, Since: b.Since, Until: b.Until,
+			ClearedBy: b.ClearedBy,
 		}
 		for _, w := range f.waysOf(b, id) {
 			if w.verb == "" || f.Has == nil || f.Has(w.verb) {
@@ -234,7 +240,8 @@ func (f Facts) passing() []Passing {
 		}
 	}
 	for _, c := range f.Rollout.Status.Checks {
-		blocks := slices.ContainsFunc(f.Rollout.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Kind == "HealthCheck" && b.Name == c.Name })
+		blocks := slices.ContainsFunc(f.Rollout.Status.BlockedBy,
+			func(b v1alpha1.Blocker) bool { return b.Kind == "HealthCheck" && b.Name == c.Name })
 		if c.State == v1alpha1.HealthHealthy && !blocks {
 			list = append(list, Passing{"HealthCheck", c.Name, string(c.State), c.Message})
 		}

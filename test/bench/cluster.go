@@ -21,7 +21,8 @@ import (
 	"github.com/kuberik/kuberik/test/env"
 )
 
-// The service account of the controller. The admission policies let nobody else write statuses, so the floor uses it too.
+// The service account of the controller. The admission policies let nobody else write statuses, so the floor uses it
+// too.
 const accountNamespace, accountName = "kuberik-system", "kuberik-controller"
 
 // cluster is where the benchmark runs.
@@ -89,7 +90,9 @@ func (c *cluster) install(ctx context.Context) error {
 // writeKubeconfig writes a kubeconfig of the controller's service account.
 func (c *cluster) writeKubeconfig(ctx context.Context, cfg *rest.Config) error {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: accountNamespace, Name: accountName}}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](24 * 3600)}}
+	request := &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](24 * 3600)},
+	}
 	if err := c.client.SubResource("token").Create(ctx, account, request); err != nil {
 		return fmt.Errorf("requesting a token of service account %s/%s: %w", accountNamespace, accountName, err)
 	}

@@ -32,8 +32,8 @@ const (
 // floorAgent is the user agent of the floor.
 const floorAgent = "kuberik-bench-floor"
 
-// floor is the least that any controller has to do: for each tag that an ImagePolicy selects it writes the intent to the status of the
-// Rollout, and then patches the Kustomization.
+// floor is the least that any controller has to do: for each tag that an ImagePolicy selects it writes the intent to
+// the status of the Rollout, and then patches the Kustomization.
 type floor struct {
 	client client.WithWatch
 	work   chan *imagev1.ImagePolicy
@@ -118,7 +118,8 @@ func (f *floor) releaseAll(ctx context.Context) error {
 func (f *floor) release(ctx context.Context, p *imagev1.ImagePolicy) error {
 	at, ref, now := metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}, p.Status.LatestRef, metav1.Now()
 	intent := map[string]any{"currentVersion": ref.Tag, "history": []map[string]any{{
-		"id": now.Unix(), "version": map[string]any{"tag": ref.Tag, "digest": ref.Digest}, "timestamp": now, "bakeStatus": "Deploying",
+		"id": now.Unix(), "version": map[string]any{"tag": ref.Tag, "digest": ref.Digest}, "timestamp": now,
+		"bakeStatus": "Deploying",
 	}}}
 	if err := patchStatus(ctx, f.client, &v1alpha1.Rollout{ObjectMeta: at}, intent); err != nil {
 		return err
@@ -128,11 +129,14 @@ func (f *floor) release(ctx context.Context, p *imagev1.ImagePolicy) error {
 
 func (f *floor) handOver(ctx context.Context, at metav1.ObjectMeta, tag string, now time.Time) error {
 	body, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{meta.ReconcileRequestAnnotation: now.Format(time.RFC3339Nano)}},
-		"spec":     map[string]any{"postBuild": map[string]any{"substitute": map[string]any{variable: tag}}},
+		"metadata": map[string]any{
+			"annotations": map[string]any{meta.ReconcileRequestAnnotation: now.Format(time.RFC3339Nano)},
+		},
+		"spec": map[string]any{"postBuild": map[string]any{"substitute": map[string]any{variable: tag}}},
 	})
 	if err != nil {
 		return err
 	}
-	return f.client.Patch(ctx, &kustomizev1.Kustomization{ObjectMeta: at}, client.RawPatch(types.MergePatchType, body), client.FieldOwner(floorAgent))
+	return f.client.Patch(ctx, &kustomizev1.Kustomization{ObjectMeta: at}, client.RawPatch(types.MergePatchType, body),
+		client.FieldOwner(floorAgent))
 }

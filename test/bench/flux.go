@@ -100,7 +100,8 @@ func (f *flux) note(k *kustomizev1.Kustomization, now time.Time) bool {
 func (f *flux) apply(ctx context.Context, k *kustomizev1.Kustomization) {
 	status := map[string]any{
 		"observedGeneration": k.Generation, "lastHandledReconcileAt": k.Annotations[meta.ReconcileRequestAnnotation],
-		"lastAppliedRevision": revision, "lastAttemptedRevision": revision, "conditions": []metav1.Condition{ready(k.Generation)},
+		"lastAppliedRevision": revision, "lastAttemptedRevision": revision,
+		"conditions": []metav1.Condition{ready(k.Generation)},
 	}
 	if err := patchStatus(ctx, f.client, k, status); err != nil {
 		f.mu.Lock()
@@ -110,7 +111,9 @@ func (f *flux) apply(ctx context.Context, k *kustomizev1.Kustomization) {
 }
 
 // await waits until the first so many Kustomizations of a set carry a version, and returns when each got it.
-func (f *flux) await(ctx context.Context, keys []client.ObjectKey, version string) (map[client.ObjectKey]time.Time, error) {
+func (f *flux) await(
+	ctx context.Context, keys []client.ObjectKey, version string,
+) (map[client.ObjectKey]time.Time, error) {
 	for {
 		if times := f.times(keys, version); len(times) == len(keys) {
 			return times, nil

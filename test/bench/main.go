@@ -44,11 +44,13 @@ func main() {
 func parse() options {
 	o := options{}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError) // the default set has flags of controller-runtime
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig of a cluster that has the CRDs of Flux and Kuberik, and where no "+
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Kubeconfig of a cluster that has the CRDs of Flux and Kuberik, "+
+		"and where no "+
 		"controller of either works. Default: start a local cluster.")
 	flags.StringVar(&o.controller, "controller", env.File("bin/kuberik-controller"), "Program to measure.")
 	flags.StringVar(&o.output, "json", "", "File for the results as JSON. Default: none.")
-	flags.StringVar(&o.profiles, "profiles", "", "Folder for profiles of the controller (CPU during the last burst, heap after it). Default: none.")
+	flags.StringVar(&o.profiles, "profiles", "", "Folder for profiles of the controller (CPU during the last burst, "+
+		"heap after it). Default: none.")
 	flags.IntVar(&o.rollouts, "rollouts", 500, "How many Rollouts there are.")
 	flags.IntVar(&o.namespaces, "namespaces", 5, "How many namespaces the Rollouts are in.")
 	flags.IntVar(&o.burst, "releases", 0, "How many Rollouts get a release at once. Default: all.")

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// quiet is how long the controller makes no request before it counts as done with a burst, and settled with a single release.
+	// quiet is how long the controller makes no request before it counts as done with a burst, and settled with a single
+	// release.
 	quiet, settled = 3 * time.Second, 700 * time.Millisecond
 	// patience is how long anything may take.
 	patience = 10 * time.Minute
@@ -317,7 +318,8 @@ func (b *bench) restart(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for b.controller.metric(ctx, `controller_runtime_reconcile_total{controller="rollout",result="success"}`) < float64(b.ours.total) {
+	for b.controller.metric(ctx,
+		`controller_runtime_reconcile_total{controller="rollout",result="success"}`) < float64(b.ours.total) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

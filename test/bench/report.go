@@ -19,8 +19,9 @@ type results struct {
 	// Floor and Kuberik are what was measured of each.
 	Floor   side `json:"floor"`
 	Kuberik side `json:"kuberik"`
-	// Burst and Alone are the requests of the controller for each release, and CPUAlone is its processor time for one release alone.
-	// UntilHandedOver are those in a burst that were made before the last Kustomization carried its version.
+	// Burst and Alone are the requests of the controller for each release, and CPUAlone is its processor time for one
+	// release alone. UntilHandedOver are those in a burst that were made before the last Kustomization carried its
+	// version.
 	UntilHandedOver costs `json:"requestsPerReleaseInABurstUntilHandedOver"`
 
 	Burst    costs   `json:"requestsPerReleaseInABurst"`
@@ -109,7 +110,8 @@ func (r *results) print(out io.Writer) error {
 	line("stop\t\t%.0f ms\t", r.Stop)
 	line("\nrequests per release\tburst, until the last handover\tburst\talone\tms at the API server")
 	for _, what := range slices.Sorted(maps.Keys(merge(r.Burst, r.Alone))) {
-		line("%s\t%.2f\t%.2f\t%.2f\t%.1f, %.1f", what, r.UntilHandedOver[what].Requests, r.Burst[what].Requests, r.Alone[what].Requests,
+		line("%s\t%.2f\t%.2f\t%.2f\t%.1f, %.1f", what, r.UntilHandedOver[what].Requests, r.Burst[what].Requests,
+			r.Alone[what].Requests,
 			r.Burst[what].Time, r.Alone[what].Time)
 	}
 	line("all\t%.2f\t%.2f\t%.2f\t", r.UntilHandedOver.sum(), r.Burst.sum(), r.Alone.sum())

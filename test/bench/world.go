@@ -28,7 +28,8 @@ const writers = 16
 // repository is the ImageRepository of each namespace.
 const repository = "app"
 
-// set is the Rollouts of the controller or those of the floor, each with an ImagePolicy and a Kustomization of its name.
+// set is the Rollouts of the controller or those of the floor, each with an ImagePolicy and a Kustomization of its
+// name.
 type set struct {
 	client            client.Client
 	name              string
@@ -85,7 +86,9 @@ func (s set) createOne(ctx context.Context, i int, first tag) error {
 		Interval: metav1.Duration{Duration: time.Hour}, Prune: true,
 		SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "manifests"},
 	}}
-	target.Annotations = map[string]string{v1alpha1.AnnotationSubstitutePrefix + variable + v1alpha1.AnnotationSubstituteSuffix: at.Name}
+	target.Annotations = map[string]string{
+		v1alpha1.AnnotationSubstitutePrefix + variable + v1alpha1.AnnotationSubstituteSuffix: at.Name,
+	}
 	rollout := &v1alpha1.Rollout{ObjectMeta: at}
 	rollout.Spec.ReleasesImagePolicy.Name = at.Name
 	return errors.Join(s.client.Create(ctx, target), s.client.Create(ctx, rollout))

@@ -42,7 +42,8 @@ func lookAtRelease(ctx context.Context, s *session.Session, arg string) (*scene,
 	case err != nil:
 		return nil, err
 	case at.Release == nil:
-		return nil, exit.With(exit.Usage, fmt.Errorf("%s names no release", arg), "write "+at.Rollout.Name+"@VERSION; "+at.newest())
+		return nil, exit.With(exit.Usage, fmt.Errorf("%s names no release", arg),
+			"write "+at.Rollout.Name+"@VERSION; "+at.newest())
 	}
 	return at, nil
 }
@@ -78,7 +79,8 @@ func (at *scene) command(verb, version, flags string) string {
 // mayPatch returns an error if the user may not patch the Rollout.
 func (at *scene) mayPatch(ctx context.Context) error {
 	return at.Require(ctx, view.Right{
-		Verb: "patch", Group: v1alpha1.GroupVersion.Group, Resource: "rollouts", Namespace: at.Rollout.Namespace, Name: at.Rollout.Name,
+		Verb: "patch", Group: v1alpha1.GroupVersion.Group, Resource: "rollouts", Namespace: at.Rollout.Namespace,
+		Name: at.Rollout.Name,
 	})
 }
 

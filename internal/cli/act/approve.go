@@ -77,13 +77,16 @@ func (v *verdict) run(ctx context.Context, s *session.Session, args []string) er
 	if err != nil {
 		return err
 	}
-	right := view.Right{Verb: "create", Group: v1alpha1.GroupVersion.Group, Resource: "approvals", Namespace: at.Rollout.Namespace}
+	right := view.Right{
+		Verb: "create", Group: v1alpha1.GroupVersion.Group, Resource: "approvals", Namespace: at.Rollout.Namespace,
+	}
 	if err := at.Require(ctx, right, discounted(gates)...); err != nil {
 		return err
 	}
 	counting := slices.DeleteFunc(slices.Clone(gates), func(g view.Asking) bool { return g.Why != "" })
 	if len(counting) == 0 {
-		return exit.With(exit.Refused, fmt.Errorf("%s of %s would not count", v.noun(), view.Clean(at.facts.You.User)), discounted(gates)...)
+		return exit.With(exit.Refused, fmt.Errorf("%s of %s would not count", v.noun(), view.Clean(at.facts.You.User)),
+			discounted(gates)...)
 	}
 	if done := v.already(counting); done != nil {
 		return at.print(done, change{did: "exists", next: "you have " + v.past() + " " + at.tag() + " already"})
@@ -99,7 +102,8 @@ func (v *verdict) run(ctx context.Context, s *session.Session, args []string) er
 // gates returns the gates that the decision is for.
 func (v *verdict) gates(at *scene) ([]view.Asking, error) {
 	if at.Release.Name == "" {
-		return nil, refused(at.tag()+" has no Release object any more", at.command("deploy", at.tag(), `--reason "…"`)+" deploys it by hand")
+		return nil, refused(at.tag()+" has no Release object any more",
+			at.command("deploy", at.tag(), `--reason "…"`)+" deploys it by hand")
 	}
 	if !at.facts.WaitsAtGates(at.Release) {
 		err := fmt.Errorf("%s does not wait at a gate: it is %s", at.tag(), at.Release.Status.Phase)
@@ -114,11 +118,13 @@ func (v *verdict) gates(at *scene) ([]view.Asking, error) {
 		names := names(gates)
 		gates = slices.DeleteFunc(gates, func(g view.Asking) bool { return g.Gate != v.gate })
 		if len(gates) == 0 {
-			return nil, exit.With(exit.NotFound, fmt.Errorf("%s has no gate %q that counts approvals", at.name(), v.gate), "gates that do: "+none(names))
+			return nil, exit.With(exit.NotFound, fmt.Errorf("%s has no gate %q that counts approvals", at.name(), v.gate),
+				"gates that do: "+none(names))
 		}
 	}
 	if len(gates) == 0 {
-		return nil, refused("no gate of "+at.name()+" counts approvals", at.command("why", at.tag(), "")+" says what holds it")
+		return nil, refused("no gate of "+at.name()+" counts approvals",
+			at.command("why", at.tag(), "")+" says what holds it")
 	}
 	return gates, nil
 }

@@ -58,7 +58,8 @@ func (at *scene) deploy(ctx context.Context, why string, plan []string) error {
 	plan = append(append(plan, at.goesPast()...), at.suspended()...)
 	return at.do(ctx, change{
 		plan: plan, question: "Deploy " + at.tag() + " to " + at.name() + " now?", did: "patched",
-		next: at.tag() + " is deployed by hand, by " + view.Clean(at.facts.You.User) + "; automation continues with releases that are discovered after " + at.newestTag() + ".",
+		next: at.tag() + " is deployed by hand, by " + view.Clean(at.facts.You.User) +
+			"; automation continues with releases that are discovered after " + at.newestTag() + ".",
 		apply: at.annotate(map[string]string{
 			v1alpha1.AnnotationForceDeploy: at.Release.Spec.Version.Tag, v1alpha1.AnnotationDeployMessage: why,
 			v1alpha1.AnnotationDeployUser: at.facts.You.User,
@@ -69,7 +70,10 @@ func (at *scene) deploy(ctx context.Context, why string, plan []string) error {
 // wayAround says what to do if a deployment by hand is not possible.
 func (at *scene) wayAround() []string {
 	if pin := at.Rollout.Spec.WantedVersion; pin != nil && *pin != "" {
-		return []string{at.command("unpin", "", "") + " removes the pin", at.command("pin", address(at.Release), `--reason "…"`) + " changes it"}
+		return []string{
+			at.command("unpin", "", "") + " removes the pin", at.command("pin", address(at.Release), `--reason "…"`) +
+				" changes it",
+		}
 	}
 	return []string{at.command("why", "", "") + " says what runs and what waits"}
 }
@@ -148,7 +152,8 @@ func lookBack(ctx context.Context, s *session.Session, arg, to string) (*scene, 
 		return nil, exit.Errorf(exit.Usage, "%s names a release: write %s --to %s", arg, at.Rollout.Name, at.tag())
 	}
 	if at.Release = at.facts.LastGood(); at.Release == nil {
-		return nil, refused(at.name()+" has no earlier release that was Available and is not quarantined", at.command("history", "", "")+" shows the deployments",
+		return nil, refused(at.name()+" has no earlier release that was Available and is not quarantined",
+			at.command("history", "", "")+" shows the deployments",
 			"--to names any other release")
 	}
 	return at, nil
@@ -156,7 +161,8 @@ func lookBack(ctx context.Context, s *session.Session, arg, to string) (*scene, 
 
 func (at *scene) rollback(ctx context.Context, why string, below bool) error {
 	if q := at.facts.Quarantine(at.Release); q != nil {
-		return refused(at.tag()+" is quarantined: "+view.Clean(q.Reason), at.command("history", "", "")+" shows the deployments")
+		return refused(at.tag()+" is quarantined: "+view.Clean(q.Reason),
+			at.command("history", "", "")+" shows the deployments")
 	}
 	floor := at.facts.BelowFloor(at.Release)
 	if floor != "" && !below {

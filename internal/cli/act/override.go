@@ -93,14 +93,17 @@ func (o *override) run(ctx context.Context, s *session.Session, args []string) e
 	if err := at.mayBeOverridden(); err != nil {
 		return err
 	}
-	right := view.Right{Verb: "create", Group: v1alpha1.GroupVersion.Group, Resource: "overrides", Namespace: at.Rollout.Namespace}
+	right := view.Right{
+		Verb: "create", Group: v1alpha1.GroupVersion.Group, Resource: "overrides", Namespace: at.Rollout.Namespace,
+	}
 	if err := at.Require(ctx, right); err != nil {
 		return err
 	}
 	ends := at.Now().Add(o.ends)
 	skipped, left := at.facts.SkippedBy(at.Release, o.kinds)
 	return at.do(ctx, change{
-		plan: o.plan(at, skipped, left, ends), question: "Override " + o.names() + " for " + at.tag() + "?", did: "created", next: at.after(left),
+		plan: o.plan(at, skipped, left, ends), question: "Override " + o.names() + " for " + at.tag() + "?", did: "created",
+		next: at.after(left),
 		apply: func(ctx context.Context, c client.Client) (client.Object, error) {
 			return create(ctx, c, o.object(at, ends))
 		},
@@ -114,19 +117,22 @@ func (at *scene) mayBeOverridden() error {
 	case rel.Name == "":
 		return refused(at.tag() + " has no Release object")
 	case at.facts.Quarantine(rel) != nil:
-		return refused(at.tag()+" is quarantined, and no Override skips that", at.command("lift", at.tag(), `--reason "…"`)+" takes it out of quarantine")
+		return refused(at.tag()+" is quarantined, and no Override skips that",
+			at.command("lift", at.tag(), `--reason "…"`)+" takes it out of quarantine")
 	case at.facts.WaitsAtGates(rel):
 		return nil
 	case rel.Status.Phase == v1alpha1.ReleaseSuperseded || rel.Status.Phase == v1alpha1.ReleaseCancelled:
 		return exit.Errorf(exit.Replaced, "%s does not wait: it is %s", at.tag(), rel.Status.Phase)
 	}
-	return refused(fmt.Sprintf("%s does not wait: it is %s", at.tag(), rel.Status.Phase), at.command("why", at.tag(), "")+" says more")
+	return refused(fmt.Sprintf("%s does not wait: it is %s", at.tag(), rel.Status.Phase),
+		at.command("why", at.tag(), "")+" says more")
 }
 
 // plan says what the Override goes past and what holds the release still.
 func (o *override) plan(at *scene, skipped, left []view.Obstacle, ends time.Time) []string {
 	lines := []string{
-		"You are " + view.Clean(at.facts.You.User) + ". The Override of " + o.names() + " ends at " + at.Clock().At(ends) + ".", at.facts.Describe(at.Release),
+		"You are " + view.Clean(at.facts.You.User) + ". The Override of " + o.names() + " ends at " + at.Clock().At(ends) +
+			".", at.facts.Describe(at.Release),
 	}
 	if len(skipped) == 0 {
 		lines = append(lines, "Now, nothing that it skips holds the release.")
@@ -152,7 +158,9 @@ func (o *override) names() string {
 func (o *override) object(at *scene, ends time.Time) *v1alpha1.Override {
 	made := &v1alpha1.Override{}
 	made.Namespace, made.Name = at.Rollout.Namespace, objectName(at.Release, at.facts.You.User)
-	made.Spec = v1alpha1.OverrideSpec{Bypass: o.kinds, Reason: o.reason, ExpiresAt: metav1.Time{Time: ends}, User: at.facts.You.User}
+	made.Spec = v1alpha1.OverrideSpec{
+		Bypass: o.kinds, Reason: o.reason, ExpiresAt: metav1.Time{Time: ends}, User: at.facts.You.User,
+	}
 	made.Spec.RolloutRef.Name = at.Rollout.Name
 	made.Spec.ReleaseRef = v1alpha1.ReleaseReference{Name: at.Release.Name, UID: string(at.Release.UID)}
 	return made
@@ -171,7 +179,9 @@ func (at *scene) suspended() []string {
 	if !at.Rollout.Spec.Suspend {
 		return nil
 	}
-	return []string{at.name() + " is suspended: nothing happens before it is resumed (" + at.command("resume", "", "") + ")."}
+	return []string{
+		at.name() + " is suspended: nothing happens before it is resumed (" + at.command("resume", "", "") + ").",
+	}
 }
 
 // address returns how to name a release: by its tag, else by its digest.

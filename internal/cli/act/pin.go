@@ -79,7 +79,10 @@ func (at *scene) pin(ctx context.Context, tag, why string) error {
 	}
 	var plan []string
 	if at.Release == nil {
-		plan = []string{view.Clean(tag) + " is no known release of " + at.name() + ": the controller asks the registry for the tag before it deploys it."}
+		plan = []string{
+			view.Clean(tag) + " is no known release of " + at.name() +
+				": the controller asks the registry for the tag before it deploys it.",
+		}
 	} else {
 		plan = append(at.moves(at.Release), at.goesPast()...)
 		if q := at.facts.Quarantine(at.Release); q != nil {
@@ -91,7 +94,8 @@ func (at *scene) pin(ctx context.Context, tag, why string) error {
 	}
 	return at.do(ctx, change{
 		plan: append(plan, at.suspended()...), question: "Pin " + at.name() + " to " + view.Clean(tag) + "?", did: "patched",
-		next: "spec.wantedVersion is " + view.Clean(tag) + ". Nothing else is deployed automatically until " + at.command("unpin", "", "") + ".",
+		next: "spec.wantedVersion is " + view.Clean(tag) + ". Nothing else is deployed automatically until " +
+			at.command("unpin", "", "") + ".",
 		apply: at.patch(map[string]any{
 			"spec":     map[string]any{"wantedVersion": tag},
 			"metadata": map[string]any{"annotations": at.attribution(tag, why)},
@@ -129,8 +133,10 @@ func NewUnpin(p *session.Process) *cobra.Command {
 			return at.print(at.Rollout, change{did: "unchanged", next: "it is not pinned"})
 		}
 		return at.do(ctx, change{
-			plan: append([]string{at.name() + " is pinned to " + view.Clean(*pin) + "."}, at.suspended()...), question: "Remove the pin of " + at.name() + "?", did: "patched",
-			next:  "the pin to " + view.Clean(*pin) + " is removed; automation continues with releases that were discovered after it was set.",
+			plan:     append([]string{at.name() + " is pinned to " + view.Clean(*pin) + "."}, at.suspended()...),
+			question: "Remove the pin of " + at.name() + "?", did: "patched",
+			next: "the pin to " + view.Clean(*pin) + " is removed; automation continues with releases that were discovered " +
+				"after it was set.",
 			apply: at.patch(map[string]any{"spec": map[string]any{"wantedVersion": nil}}),
 		})
 	})
@@ -140,7 +146,8 @@ func NewUnpin(p *session.Process) *cobra.Command {
 func lookAtRollout(ctx context.Context, s *session.Session, arg string) (*scene, error) {
 	at, err := look(ctx, s, arg)
 	if err == nil && at.Release != nil {
-		err = exit.With(exit.Usage, fmt.Errorf("%s names a release, and the verb is about the Rollout", arg), "write "+at.Rollout.Name)
+		err = exit.With(exit.Usage, fmt.Errorf("%s names a release, and the verb is about the Rollout", arg),
+			"write "+at.Rollout.Name)
 	}
 	return at, err
 }

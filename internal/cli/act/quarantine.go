@@ -40,7 +40,9 @@ back to it, and it is not promoted to the environments that come after this one.
 
 func (at *scene) quarantine(ctx context.Context, why string) error {
 	if q := at.facts.Quarantine(at.Release); q != nil {
-		return at.print(at.Rollout, change{did: "unchanged", next: at.tag() + " is quarantined already: " + view.Clean(q.Reason)})
+		return at.print(at.Rollout, change{
+			did: "unchanged", next: at.tag() + " is quarantined already: " + view.Clean(q.Reason),
+		})
 	}
 	plan := []string{at.facts.Describe(at.Release)}
 	if at.Release.Status.Running {
@@ -48,8 +50,11 @@ func (at *scene) quarantine(ctx context.Context, why string) error {
 	}
 	return at.do(ctx, change{
 		plan: plan, question: "Quarantine " + at.tag() + " of " + at.name() + "?", did: "patched",
-		next:  at.tag() + " is not deployed automatically any more, and not promoted. " + at.command("lift", at.tag(), `--reason "…"`) + " allows it again.",
-		apply: at.annotate(map[string]string{v1alpha1.AnnotationQuarantine: at.Release.Spec.Version.Tag + " " + at.signed(why)}),
+		next: at.tag() + " is not deployed automatically any more, and not promoted. " +
+			at.command("lift", at.tag(), `--reason "…"`) + " allows it again.",
+		apply: at.annotate(map[string]string{
+			v1alpha1.AnnotationQuarantine: at.Release.Spec.Version.Tag + " " + at.signed(why),
+		}),
 	})
 }
 
@@ -80,10 +85,15 @@ reason. A release that is not newer than what was deployed since needs deploy in
 			return err
 		}
 		return at.do(ctx, change{
-			plan:     []string{at.facts.Describe(at.Release), "It is quarantined since " + at.Clock().At(q.Since.Time) + ": " + view.Clean(q.Reason)},
+			plan: []string{
+				at.facts.Describe(at.Release), "It is quarantined since " + at.Clock().At(q.Since.Time) + ": " +
+					view.Clean(q.Reason),
+			},
 			question: "Take " + at.tag() + " of " + at.name() + " out of quarantine?", did: "patched",
-			next:  at.tag() + " may be deployed automatically again.",
-			apply: at.annotate(map[string]string{v1alpha1.AnnotationLiftQuarantine: at.Release.Spec.Version.Tag + " " + at.signed(text)}),
+			next: at.tag() + " may be deployed automatically again.",
+			apply: at.annotate(map[string]string{
+				v1alpha1.AnnotationLiftQuarantine: at.Release.Spec.Version.Tag + " " + at.signed(text),
+			}),
 		})
 	})
 	c.Flags().StringVar(&why, "reason", "", "why it may be deployed again; required")

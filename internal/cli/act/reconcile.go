@@ -42,7 +42,8 @@ that Flux looks for new tags now.`,
 func (at *scene) reconcile(ctx context.Context, withSource bool) error {
 	requested := map[string]string{meta.ReconcileRequestAnnotation: at.Now().UTC().Format(time.RFC3339Nano)}
 	ch := change{
-		plan: at.suspended(), question: "Reconcile " + at.name() + "?", did: "annotated", next: "the controller looks at it now.", apply: at.annotate(requested),
+		plan: at.suspended(), question: "Reconcile " + at.name() + "?", did: "annotated",
+		next: "the controller looks at it now.", apply: at.annotate(requested),
 	}
 	if !withSource {
 		return at.do(ctx, ch)
@@ -52,13 +53,15 @@ func (at *scene) reconcile(ctx context.Context, withSource bool) error {
 		return err
 	}
 	err = at.Require(ctx, view.Right{
-		Verb: "patch", Group: imagev1.GroupVersion.Group, Resource: "imagerepositories", Namespace: source.Namespace, Name: source.Name,
+		Verb: "patch", Group: imagev1.GroupVersion.Group, Resource: "imagerepositories", Namespace: source.Namespace,
+		Name: source.Name,
 	})
 	if err != nil {
 		return err
 	}
 	patchRollout := ch.apply
-	ch.next = "Flux scans ImageRepository " + source.Namespace + "/" + source.Name + " now, and the controller looks at the Rollout."
+	ch.next = "Flux scans ImageRepository " + source.Namespace + "/" + source.Name +
+		" now, and the controller looks at the Rollout."
 	ch.apply = func(ctx context.Context, c client.Client) (client.Object, error) {
 		data, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": requested}})
 		if err != nil {
@@ -79,7 +82,8 @@ func (at *scene) source(ctx context.Context) (*imagev1.ImageRepository, error) {
 		return nil, err
 	}
 	policy := &imagev1.ImagePolicy{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: at.Rollout.Namespace, Name: at.Rollout.Spec.ReleasesImagePolicy.Name}, policy); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: at.Rollout.Namespace, Name: at.Rollout.Spec.ReleasesImagePolicy.Name},
+		policy); err != nil {
 		return nil, err
 	}
 	source := &imagev1.ImageRepository{}

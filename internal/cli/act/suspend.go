@@ -12,9 +12,10 @@ import (
 // NewSuspend returns the verb suspend.
 func NewSuspend(p *session.Process) *cobra.Command {
 	return session.Command(p, &cobra.Command{
-		Use:     "suspend ROLLOUT",
-		Short:   "Freeze a Rollout: nothing is decided and nothing is written to Flux",
-		Long:    "Sets spec.suspend. What runs keeps running. A release that is in flight neither passes nor fails until resume.",
+		Use:   "suspend ROLLOUT",
+		Short: "Freeze a Rollout: nothing is decided and nothing is written to Flux",
+		Long: "Sets spec.suspend. What runs keeps running. A release that is in flight neither passes nor fails until " +
+			"resume.",
 		Example: `  kuberik suspend checkout -n shop`,
 		Args:    cobra.ExactArgs(1),
 	}, session.Options{Target: true, Acts: true}, func(ctx context.Context, s *session.Session, args []string) error {
@@ -51,7 +52,8 @@ func setSuspend(ctx context.Context, s *session.Session, arg string, to bool) er
 		return at.print(at.Rollout, change{did: "unchanged", next: "it " + word})
 	}
 	return at.do(ctx, change{
-		plan: at.standing(), question: verb + at.name() + "?", did: "patched", next: at.name() + " " + word + at.consequence(to),
+		plan: at.standing(), question: verb + at.name() + "?", did: "patched", next: at.name() + " " + word +
+			at.consequence(to),
 		apply: at.patch(map[string]any{"spec": map[string]any{"suspend": to}}),
 	})
 }

@@ -61,7 +61,8 @@ type World struct {
 func New(objects ...client.Object) *World {
 	w := &World{User: "alice", Program: "kuberik"}
 	w.Client = fake.NewClientBuilder().WithScheme(session.Scheme()).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.RolloutGate{}, &v1alpha1.HealthCheck{}, &v1alpha1.Approval{}, &v1alpha1.Override{}).
+		WithStatusSubresource(&v1alpha1.Rollout{}, &v1alpha1.Release{}, &v1alpha1.RolloutGate{}, &v1alpha1.HealthCheck{},
+			&v1alpha1.Approval{}, &v1alpha1.Override{}).
 		WithIndex(&v1alpha1.Release{}, "spec.rolloutRef.name", func(o client.Object) []string {
 			rel, ok := o.(*v1alpha1.Release)
 			if !ok {
@@ -156,7 +157,8 @@ func (w *World) asUser() client.WithWatch {
 			fmt.Errorf("User %q cannot %s resource %q in API group %q%s", w.User, verb, r.Resource, r.Group, place)) //nolint:staticcheck // the words of the API server
 	}
 	return interceptor.NewClient(w.Client, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object,
+			opts ...client.GetOption) error {
 			if err := check("get", o, key.Namespace); err != nil {
 				return err
 			}
@@ -176,7 +178,9 @@ func (w *World) asUser() client.WithWatch {
 				return nil
 			case *authorizationv1.SelfSubjectAccessReview:
 				a := review.Spec.ResourceAttributes
-				review.Status.Allowed = w.may(view.Right{Verb: a.Verb, Group: a.Group, Resource: a.Resource, Namespace: a.Namespace, Name: a.Name})
+				review.Status.Allowed = w.may(view.Right{
+					Verb: a.Verb, Group: a.Group, Resource: a.Resource, Namespace: a.Namespace, Name: a.Name,
+				})
 				return nil
 			}
 			if err := check("create", o, o.GetNamespace()); err != nil {
@@ -184,7 +188,8 @@ func (w *World) asUser() client.WithWatch {
 			}
 			return c.Create(ctx, o, opts...)
 		},
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch,
+			opts ...client.PatchOption) error {
 			if err := check("patch", o, o.GetNamespace()); err != nil {
 				return err
 			}

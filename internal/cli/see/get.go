@@ -32,12 +32,18 @@ type resource struct {
 
 func resources() []resource {
 	return []resource{
-		{"rollouts", []string{"rollout", "ro"}, "List Rollouts: what runs, what is next, and what it waits for", &v1alpha1.RolloutList{}, rollouts, false},
-		{"releases", []string{"release", "rel"}, "List releases: every version that was found, and what became of it", &v1alpha1.ReleaseList{}, releases, true},
-		{"gates", []string{"gate", "rolloutgates", "rolloutgate"}, "List gates, and whether they are open for the next release", &v1alpha1.RolloutGateList{}, gates, true},
-		{"checks", []string{"check", "healthchecks", "healthcheck"}, "List health checks and what they report", &v1alpha1.HealthCheckList{}, checks, false},
-		{"environments", []string{"environment", "env"}, "List environments, their order, and what runs there", &environments.EnvironmentList{}, places, true},
-		{"approvals", []string{"approval", "appr"}, "List approvals and rejections, newest first, and whether they count", &v1alpha1.ApprovalList{}, approvals, false},
+		{"rollouts", []string{"rollout", "ro"}, "List Rollouts: what runs, what is next, and what it waits for",
+			&v1alpha1.RolloutList{}, rollouts, false},
+		{"releases", []string{"release", "rel"}, "List releases: every version that was found, and what became of it",
+			&v1alpha1.ReleaseList{}, releases, true},
+		{"gates", []string{"gate", "rolloutgates", "rolloutgate"},
+			"List gates, and whether they are open for the next release", &v1alpha1.RolloutGateList{}, gates, true},
+		{"checks", []string{"check", "healthchecks", "healthcheck"}, "List health checks and what they report",
+			&v1alpha1.HealthCheckList{}, checks, false},
+		{"environments", []string{"environment", "env"}, "List environments, their order, and what runs there",
+			&environments.EnvironmentList{}, places, true},
+		{"approvals", []string{"approval", "appr"}, "List approvals and rejections, newest first, and whether they count",
+			&v1alpha1.ApprovalList{}, approvals, false},
 	}
 }
 
@@ -117,7 +123,9 @@ type listing struct {
 }
 
 // listingOf makes a listing from rows.
-func listingOf[T any](kind, prefix string, rows []T, name func(T) string, table func([]T, view.Clock, view.Columns) view.Grid) listing {
+func listingOf[T any](
+	kind, prefix string, rows []T, name func(T) string, table func([]T, view.Clock, view.Columns) view.Grid,
+) listing {
 	l := listing{
 		object: view.List[T]{Meta: view.NewMeta(kind), Items: rows},
 		table:  func(c view.Clock, o view.Columns) view.Grid { return table(rows, c, o) },
@@ -133,20 +141,23 @@ func rollouts(ctx context.Context, q query) (listing, error) {
 	var list v1alpha1.RolloutList
 	err := q.list(ctx, &list)
 	items := slices.DeleteFunc(list.Items, func(o v1alpha1.Rollout) bool { return !q.keeps(o.Name, o.Name) })
-	return listingOf("RolloutList", "rollout", view.Rollouts(items), func(r view.RolloutRow) string { return r.Name }, view.RolloutTable), err
+	return listingOf("RolloutList", "rollout", view.Rollouts(items), func(r view.RolloutRow) string { return r.Name },
+		view.RolloutTable), err
 }
 
 func releases(ctx context.Context, q query) (listing, error) {
 	var list v1alpha1.ReleaseList
 	err := q.list(ctx, &list)
-	items := slices.DeleteFunc(list.Items, func(o v1alpha1.Release) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
+	items := slices.DeleteFunc(list.Items,
+		func(o v1alpha1.Release) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
 	slices.SortStableFunc(items, func(a, b v1alpha1.Release) int {
 		if n := strings.Compare(a.Namespace+"/"+a.Spec.RolloutRef.Name, b.Namespace+"/"+b.Spec.RolloutRef.Name); n != 0 {
 			return n
 		}
 		return b.CreationTimestamp.Compare(a.CreationTimestamp.Time)
 	})
-	return listingOf("ReleaseList", "release", view.ReleaseRows(items), func(r view.ReleaseRow) string { return r.Name }, view.ReleaseTable), err
+	return listingOf("ReleaseList", "release", view.ReleaseRows(items), func(r view.ReleaseRow) string { return r.Name },
+		view.ReleaseTable), err
 }
 
 func gates(ctx context.Context, q query) (listing, error) {
@@ -157,29 +168,35 @@ func gates(ctx context.Context, q query) (listing, error) {
 	var rollouts v1alpha1.RolloutList
 	// Without the right to Rollouts, the state is that of the gate.
 	_ = q.client.List(ctx, &rollouts, client.InNamespace(q.Namespace())) //nolint:errcheck // see above
-	items := slices.DeleteFunc(list.Items, func(o v1alpha1.RolloutGate) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
-	return listingOf("GateList", "rolloutgate", view.Gates(items, rollouts.Items), func(r view.GateRow) string { return r.Name }, view.GateTable), nil
+	items := slices.DeleteFunc(list.Items,
+		func(o v1alpha1.RolloutGate) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
+	return listingOf("GateList", "rolloutgate", view.Gates(items, rollouts.Items),
+		func(r view.GateRow) string { return r.Name }, view.GateTable), nil
 }
 
 func checks(ctx context.Context, q query) (listing, error) {
 	var list v1alpha1.HealthCheckList
 	err := q.list(ctx, &list)
 	items := slices.DeleteFunc(list.Items, func(o v1alpha1.HealthCheck) bool { return !q.keeps(o.Name, "") })
-	return listingOf("CheckList", "healthcheck", view.Checks(items), func(r view.CheckRow) string { return r.Name }, view.CheckTable), err
+	return listingOf("CheckList", "healthcheck", view.Checks(items), func(r view.CheckRow) string { return r.Name },
+		view.CheckTable), err
 }
 
 func places(ctx context.Context, q query) (listing, error) {
 	var list environments.EnvironmentList
 	err := q.list(ctx, &list)
-	items := slices.DeleteFunc(list.Items, func(o environments.Environment) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
-	return listingOf("EnvironmentList", "environment", view.EnvironmentRows(items), func(r view.EnvironmentRow) string { return r.Name }, view.EnvironmentTable), err
+	items := slices.DeleteFunc(list.Items,
+		func(o environments.Environment) bool { return !q.keeps(o.Name, o.Spec.RolloutRef.Name) })
+	return listingOf("EnvironmentList", "environment", view.EnvironmentRows(items),
+		func(r view.EnvironmentRow) string { return r.Name }, view.EnvironmentTable), err
 }
 
 func approvals(ctx context.Context, q query) (listing, error) {
 	var list v1alpha1.ApprovalList
 	err := q.list(ctx, &list)
 	items := slices.DeleteFunc(list.Items, func(o v1alpha1.Approval) bool { return !q.keeps(o.Name, "") })
-	return listingOf("ApprovalList", "approval", view.Approvals(items), func(r view.ApprovalRow) string { return r.Name }, view.ApprovalTable), err
+	return listingOf("ApprovalList", "approval", view.Approvals(items), func(r view.ApprovalRow) string { return r.Name },
+		view.ApprovalTable), err
 }
 
 func printList(ctx context.Context, q query, r resource) error {

@@ -27,7 +27,8 @@ func NewHistory(p *session.Process) *cobra.Command {
 			return s.Remark("Nothing was deployed yet.")
 		}
 		return s.Print(session.Document{
-			Object: view.List[view.DeploymentRow]{Meta: view.NewMeta("DeploymentList"), Items: rows}, Names: []string{"rollout/" + t.Rollout.Name},
+			Object: view.List[view.DeploymentRow]{Meta: view.NewMeta("DeploymentList"), Items: rows},
+			Names:  []string{"rollout/" + t.Rollout.Name},
 			Text: func(style view.Style, wide bool) []string {
 				return gridLines(s, view.HistoryTable(rows, s.Clock(), view.Columns{Wide: wide}), style)
 			},

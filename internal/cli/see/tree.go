@@ -50,8 +50,9 @@ type treeObject struct {
 func treeDocument(s *session.Session, t *session.Target) session.Document {
 	root := view.Tree(t.Rollout, t.Releases, s.Now())
 	return session.Document{
-		Object: treeObject{view.NewMeta("Tree"), t.Rollout.Namespace, t.Rollout.Name, root}, Names: []string{"rollout/" + t.Rollout.Name},
-		Text: func(style view.Style, _ bool) []string { return view.Render(root, style) },
+		Object: treeObject{view.NewMeta("Tree"), t.Rollout.Namespace, t.Rollout.Name, root},
+		Names:  []string{"rollout/" + t.Rollout.Name},
+		Text:   func(style view.Style, _ bool) []string { return view.Render(root, style) },
 	}
 }
 

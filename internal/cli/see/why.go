@@ -17,7 +17,8 @@ import (
 
 // standings are the exit codes of the answers.
 var standings = map[view.Standing]exit.Code{
-	view.Fine: exit.OK, view.InProgress: exit.OK, view.Failed: exit.No, view.Waits: exit.Held, view.Replaced: exit.Replaced,
+	view.Fine: exit.OK, view.InProgress: exit.OK, view.Failed: exit.No, view.Waits: exit.Held,
+	view.Replaced: exit.Replaced,
 }
 
 // NewWhy returns the verb why.
@@ -62,7 +63,8 @@ func why(ctx context.Context, s *session.Session, arg string) (view.Answer, erro
 	}
 	if len(unread) > 0 && !s.Flags.Watch {
 		slices.Sort(unread)
-		if err := s.Remark("You may not read " + strings.Join(unread, ", ") + " in " + t.Rollout.Namespace + ", so the answer does without."); err != nil {
+		if err := s.Remark("You may not read " + strings.Join(unread, ", ") + " in " + t.Rollout.Namespace +
+			", so the answer does without."); err != nil {
 			return view.Answer{}, err
 		}
 	}
@@ -87,7 +89,8 @@ func watchWhy(ctx context.Context, s *session.Session, arg string, all bool) err
 	}
 	last := ""
 	kinds := []client.ObjectList{
-		&v1alpha1.RolloutList{}, &v1alpha1.ReleaseList{}, &v1alpha1.RolloutGateList{}, &v1alpha1.ApprovalList{}, &environments.EnvironmentList{},
+		&v1alpha1.RolloutList{}, &v1alpha1.ReleaseList{}, &v1alpha1.RolloutGateList{}, &v1alpha1.ApprovalList{},
+		&environments.EnvironmentList{},
 	}
 	return s.Follow(ctx, t.Rollout.Namespace, kinds, 0, func() (bool, error) {
 		a, err := why(ctx, s, arg)

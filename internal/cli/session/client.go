@@ -41,7 +41,8 @@ func Scheme() *runtime.Scheme {
 // clusterScoped are the kinds that a verb uses and that are in no namespace.
 var clusterScoped = map[string]bool{
 	"Namespace": true, "Node": true, "ClusterRole": true, "ClusterRoleBinding": true, "ClusterRolloutSchedule": true,
-	"SelfSubjectAccessReview": true, "SelfSubjectReview": true, "SelfSubjectRulesReview": true, "SubjectAccessReview": true, "TokenReview": true,
+	"SelfSubjectAccessReview": true, "SelfSubjectReview": true, "SelfSubjectRulesReview": true,
+	"SubjectAccessReview": true, "TokenReview": true,
 }
 
 // mapper maps every kind of a scheme to its resource without asking the API server, which would take several requests.
@@ -75,7 +76,8 @@ func Connect(f *Flags) (client.WithWatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if raw, err := f.Config.ToRawKubeConfigLoader().RawConfig(); err == nil && len(raw.Clusters) == 0 && config.Host == localDefault {
+	if raw, err := f.Config.ToRawKubeConfigLoader().RawConfig(); err == nil && len(raw.Clusters) == 0 &&
+		config.Host == localDefault {
 		return nil, clientcmd.ErrEmptyConfig
 	}
 	config = rest.CopyConfig(config)

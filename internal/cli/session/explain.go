@@ -47,7 +47,8 @@ func (s *Session) explainConnection(err error) error {
 		return exit.With(exit.Usage, errors.New("no cluster is configured"),
 			"there is no kubeconfig at "+s.kubeconfig()+": set KUBECONFIG or --kubeconfig",
 			s.Program+" demo starts a local cluster to try it")
-	case clientcmd.IsContextNotFound(err), strings.Contains(err.Error(), "context \"") && strings.Contains(err.Error(), "does not exist"):
+	case clientcmd.IsContextNotFound(err), strings.Contains(err.Error(), "context \"") &&
+		strings.Contains(err.Error(), "does not exist"):
 		return exit.With(exit.Usage, err, "kubectl config get-contexts lists the contexts")
 	case clientcmd.IsConfigurationInvalid(err):
 		return exit.With(exit.Usage, err, "kubectl config view shows the kubeconfig, which is "+s.kubeconfig())
@@ -64,7 +65,8 @@ func (s *Session) explainConnection(err error) error {
 		return exit.With(exit.Usage, fmt.Errorf("the API server%s does not answer: %w", host, err),
 			"is the cluster up? kubectl config get-contexts lists others, --context selects one")
 	case strings.Contains(err.Error(), "x509:"):
-		return exit.With(exit.Usage, err, "the kubeconfig has another certificate authority than the API server; was the cluster created again?")
+		return exit.With(exit.Usage, err, "the kubeconfig has another certificate authority than the API server; was the "+
+			"cluster created again?")
 	}
 	return err
 }

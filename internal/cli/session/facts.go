@@ -28,7 +28,8 @@ func (s *Session) Facts(ctx context.Context, t *Target) (facts view.Facts, unrea
 	var places environments.EnvironmentList
 	var mu sync.Mutex
 	group, inner := errgroup.WithContext(ctx)
-	for what, list := range map[string]client.ObjectList{"gates": &gates, "approvals": &approvals, "environments": &places} {
+	for what, list := range map[string]client.ObjectList{"gates": &gates, "approvals": &approvals,
+		"environments": &places} {
 		group.Go(func() error {
 			readable, err := s.optional(c.List(inner, list, client.InNamespace(t.Rollout.Namespace)))
 			if !readable {

@@ -72,7 +72,8 @@ const defaultTimeout = 30 * time.Second
 
 func newFlags() *Flags {
 	return &Flags{Config: &genericclioptions.ConfigFlags{
-		KubeConfig: ptr.To(""), Context: ptr.To(""), Namespace: ptr.To(""), Impersonate: ptr.To(""), ImpersonateGroup: &[]string{},
+		KubeConfig: ptr.To(""), Context: ptr.To(""), Namespace: ptr.To(""), Impersonate: ptr.To(""),
+		ImpersonateGroup: &[]string{},
 	}}
 }
 

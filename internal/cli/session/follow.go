@@ -34,9 +34,10 @@ type follower struct {
 }
 
 // Follow calls render at once, and again whenever an object of one of the kinds changes in the namespace or tick is
-// over, until ctx ends or render returns an error or done. A tick of 0 is none. A lost connection is resumed. Kinds that
-// the user may not watch are left out.
-func (s *Session) Follow(ctx context.Context, namespace string, kinds []client.ObjectList, tick time.Duration, render func() (done bool, err error)) error {
+// over, until ctx ends or render returns an error or done. A tick of 0 is none. A lost connection is resumed. Kinds
+// that the user may not watch are left out.
+func (s *Session) Follow(ctx context.Context, namespace string, kinds []client.ObjectList, tick time.Duration,
+	render func() (done bool, err error)) error {
 	c, err := s.Client()
 	if err != nil {
 		return err
@@ -85,7 +86,8 @@ func retryable(err error) bool {
 	if !errors.As(err, &status) {
 		return true
 	}
-	return apierrors.IsServerTimeout(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err)
+	return apierrors.IsServerTimeout(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsInternalError(err)
 }
 
 func (*follower) wait(ctx context.Context, d time.Duration) error {

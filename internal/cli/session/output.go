@@ -66,8 +66,8 @@ func (s *Session) Remark(lines ...string) error {
 	return writeLines(s.Err, lines)
 }
 
-// Confirm asks a question if somebody can answer it, and --yes is not set. It returns an error unless the answer is yes.
-// The time limit of the command does not run meanwhile.
+// Confirm asks a question if somebody can answer it, and --yes is not set. It returns an error unless the answer is
+// yes. The time limit of the command does not run meanwhile.
 func (s *Session) Confirm(ctx context.Context, question string) error {
 	if s.Flags.Yes || s.Interactive == nil || !s.Interactive() {
 		return nil

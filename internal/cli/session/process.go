@@ -42,8 +42,9 @@ type Process struct {
 // NewProcess returns the Process of the running program.
 func NewProcess() *Process {
 	return &Process{
-		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns, Getenv: os.Getenv,
-		Now: time.Now, Zone: time.Local, Connect: Connect, Interactive: interactive,
+		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns,
+		Getenv: os.Getenv,
+		Now:    time.Now, Zone: time.Local, Connect: Connect, Interactive: interactive,
 	}
 }
 

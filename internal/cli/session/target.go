@@ -74,7 +74,8 @@ type finder struct {
 // object returns the Rollout that the reference names, and the Release if it names one by its own name.
 func (f finder) object(ctx context.Context) (*v1alpha1.Rollout, *v1alpha1.Release, error) {
 	if explicit := f.Flags.explicitNamespace(); f.ref.Namespace != "" && explicit != "" && explicit != f.ref.Namespace {
-		return nil, nil, exit.Errorf(exit.Usage, "%s is in namespace %s, but --namespace is %s", f.ref, f.ref.Namespace, explicit)
+		return nil, nil, exit.Errorf(exit.Usage, "%s is in namespace %s, but --namespace is %s", f.ref, f.ref.Namespace,
+			explicit)
 	}
 	if f.Flags.AllNamespaces && f.ref.Namespace == "" {
 		return f.anywhere(ctx)
@@ -203,7 +204,8 @@ func (f finder) missing(ctx context.Context, key client.ObjectKey) error {
 	case len(elsewhere) > 0:
 		return exit.With(exit.NotFound, err, "it exists in "+strings.Join(elsewhere, ", ")+": add --namespace "+elsewhere[0])
 	case len(all.Items) > 0:
-		return exit.With(exit.NotFound, err, "there are no Rollouts in that namespace; "+f.Program+" get rollouts -A lists all of them")
+		return exit.With(exit.NotFound, err,
+			"there are no Rollouts in that namespace; "+f.Program+" get rollouts -A lists all of them")
 	}
 	return exit.With(exit.NotFound, err, "there are no Rollouts in this cluster")
 }
@@ -233,7 +235,8 @@ func (f finder) version(t *Target) (*v1alpha1.Release, error) {
 	of := t.Rollout.Namespace + "/" + t.Rollout.Name
 	switch len(found) {
 	case 0:
-		return nil, exit.With(exit.NotFound, fmt.Errorf("%s has no release %s", of, strings.Trim(f.ref.Tag+"@"+f.ref.Digest, "@")), f.known(t)...)
+		return nil, exit.With(exit.NotFound,
+			fmt.Errorf("%s has no release %s", of, strings.Trim(f.ref.Tag+"@"+f.ref.Digest, "@")), f.known(t)...)
 	case 1:
 		return found[0], nil
 	}
@@ -254,7 +257,10 @@ func (f finder) known(t *Target) []string {
 	if len(tags) == 0 {
 		return []string{"it has no releases yet"}
 	}
-	return []string{"the newest are " + strings.Join(tags, ", ") + "; " + f.Program + " get releases -n " + t.Rollout.Namespace + " lists all of them"}
+	return []string{
+		"the newest are " + strings.Join(tags, ", ") + "; " + f.Program + " get releases -n " + t.Rollout.Namespace +
+			" lists all of them",
+	}
 }
 
 // get returns an object, and nil if it does not exist.
@@ -274,8 +280,10 @@ const (
 
 // kindNames are the words that may stand before the slash of a target.
 var kindNames = map[string]string{
-	"rollout": kindRollout, "rollouts": kindRollout, "ro": kindRollout, "rollouts.kuberik.com": kindRollout, "rollout.kuberik.com": kindRollout,
-	"release": kindRelease, "releases": kindRelease, "rel": kindRelease, "releases.kuberik.com": kindRelease, "release.kuberik.com": kindRelease,
+	"rollout": kindRollout, "rollouts": kindRollout, "ro": kindRollout, "rollouts.kuberik.com": kindRollout,
+	"rollout.kuberik.com": kindRollout,
+	"release":             kindRelease, "releases": kindRelease, "rel": kindRelease, "releases.kuberik.com": kindRelease,
+	"release.kuberik.com": kindRelease,
 }
 
 // Reference is a target as people write it.
@@ -346,7 +354,8 @@ func parseObject(text string) (r Reference, ok bool) {
 	if r.Kind = kindNames[strings.ToLower(before)]; r.Kind == "" {
 		r.Namespace = before
 	}
-	return r, name != "" && hasSlash == (before != "") && !strings.ContainsAny(text, " \t\n") && !strings.Contains(name, "/")
+	return r, name != "" && hasSlash == (before != "") && !strings.ContainsAny(text, " \t\n") &&
+		!strings.Contains(name, "/")
 }
 
 // addVersion sets the tag or the digest. It returns false if the text is neither, or one of them is set already.

@@ -55,10 +55,12 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Approval{}, kube.EnqueueRequests(requestsForApproval)).
 		Watches(&v1alpha1.Override{}, kube.EnqueueRequests(requestsForOverride)).
 		Watches(&v1alpha1.Release{}, &handler.EnqueueRequestForObject{}).
-		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(c.requestsForGate), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(c.requestsForGate),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(kube.FairOptions(workers, share))
 	for _, kind := range approval.PolicyKinds() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForPolicy),
+			builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}
 	return b.Complete(c)
 }
@@ -91,7 +93,8 @@ func (c *Controller) requestsForGate(ctx context.Context, g *v1alpha1.RolloutGat
 	return requests
 }
 
-// requestsForPolicy returns the Releases of all Approvals and Overrides: the policy decides whether their users are proven.
+// requestsForPolicy returns the Releases of all Approvals and Overrides: the policy decides whether their users are
+// proven.
 func (c *Controller) requestsForPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
 	var approvals v1alpha1.ApprovalList
 	var overrides v1alpha1.OverrideList
@@ -165,16 +168,21 @@ func (c *Controller) statements(ctx context.Context, key client.ObjectKey) ([]st
 	var all []statement
 	for i := range approvals.Items {
 		a, next := &approvals.Items[i], approvals.Items[i].DeepCopy()
-		all = append(all, statement{kindApproval, a, next, &next.Status.Conditions, func(in *input) result { return in.evaluate(a) }})
+		all = append(all, statement{
+			kindApproval, a, next, &next.Status.Conditions, func(in *input) result { return in.evaluate(a) },
+		})
 	}
 	for i := range overrides.Items {
 		o, next := &overrides.Items[i], overrides.Items[i].DeepCopy()
-		all = append(all, statement{kindOverride, o, next, &next.Status.Conditions, func(in *input) result { return in.override(o) }})
+		all = append(all, statement{
+			kindOverride, o, next, &next.Status.Conditions, func(in *input) result { return in.override(o) },
+		})
 	}
 	return all, nil
 }
 
-// write stores a result, if it is another than before. What was counted stays so once the release does not wait any more.
+// write stores a result, if it is another than before. What was counted stays so once the release does not wait any
+// more.
 func (c *Controller) write(ctx context.Context, s statement, r result) error {
 	if r.final && apimeta.IsStatusConditionTrue(*s.conditions, v1alpha1.ConditionCounted) {
 		return nil

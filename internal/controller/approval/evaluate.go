@@ -193,8 +193,8 @@ func (in *input) evaluate(a *v1alpha1.Approval) result {
 	return in.settle(in.count(gates, in.context.Approvals[i]), a.CreationTimestamp)
 }
 
-// settle makes a result final if the release does not wait any more. What was not counted until then, or was created after the deployment, is
-// too late.
+// settle makes a result final if the release does not wait any more. What was not counted until then, or was created
+// after the deployment, is too late.
 func (in *input) settle(r result, created metav1.Time) result {
 	if r.final = !in.waits(); !r.final {
 		return r
@@ -216,7 +216,8 @@ func (in *input) manualGates(name string) ([]*v1alpha1.RolloutGate, *result) {
 		if gate.Class(g) == v1alpha1.GateClassManual {
 			manual, names = append(manual, g), append(names, g.Name)
 		} else if g.Name == name {
-			other := mistaken(reasonNoGate, "RolloutGate %s is of class %s, and only manual gates count Approvals", name, gate.Class(g))
+			other := mistaken(reasonNoGate, "RolloutGate %s is of class %s, and only manual gates count Approvals", name,
+				gate.Class(g))
 			return nil, &other
 		}
 	}

@@ -28,7 +28,8 @@ func (in *input) override(o *v1alpha1.Override) result {
 		return *in.forAll
 	}
 	if rollout := in.rel.Spec.RolloutRef.Name; o.Spec.RolloutRef.Name != rollout {
-		return mistaken(reasonOtherRollout, "spec.rolloutRef.name is %s, and Release %s belongs to Rollout %s", o.Spec.RolloutRef.Name, in.rel.Name, rollout)
+		return mistaken(reasonOtherRollout, "spec.rolloutRef.name is %s, and Release %s belongs to Rollout %s",
+			o.Spec.RolloutRef.Name, in.rel.Name, rollout)
 	}
 	if why := approval.Mismatch(kindOverride, o, o.Spec.ReleaseRef.UID, in.rel); why != "" {
 		return notCounted(reasonOtherRelease, "%s", why)

@@ -37,9 +37,10 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	})
 	ctl, err := ctrl.NewControllerManagedBy(mgr).
 		Named("datadog").
-		Watches(&v1alpha1.HealthCheck{}, kube.EnqueueRequests(requestsForCheck), builder.WithPredicates(hasMonitor, predicate.Or(
-			predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{},
-		))).
+		Watches(&v1alpha1.HealthCheck{}, kube.EnqueueRequests(requestsForCheck),
+			builder.WithPredicates(hasMonitor, predicate.Or(
+				predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{},
+			))).
 		WithOptions(kube.FairOptions(workers, workersPerNamespace)).
 		Build(c)
 	if err != nil {

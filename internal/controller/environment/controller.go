@@ -71,7 +71,8 @@ type Controller struct {
 // New returns a Controller. Live bypasses the cache.
 func New(c client.Client, live client.Reader, b Backends, clk clock.PassiveClock) *Controller {
 	return &Controller{
-		client: c, live: live, backends: b, clock: clk, urls: fair.NewCache[string, cachedURL](maxURLs, maxURLsOfNamespace, nil),
+		client: c, live: live, backends: b, clock: clk,
+		urls: fair.NewCache[string, cachedURL](maxURLs, maxURLsOfNamespace, nil),
 	}
 }
 
@@ -168,7 +169,8 @@ func (c *Controller) observe(ctx context.Context, e *environments.Environment) *
 		o.failure = fmt.Errorf("reading Rollout %q: %w", key, err)
 		return o
 	case e.Spec.Environment == "":
-		o.setProblem(environments.ReasonNoName, errors.New("spec.environment is missing: name the environment, for instance production"))
+		o.setProblem(environments.ReasonNoName, errors.New("spec.environment is missing: name the environment, for "+
+			"instance production"))
 		return o
 	case invalid != nil:
 		o.setProblem(environments.ReasonInvalidSpec, invalid)
@@ -197,8 +199,8 @@ func (c *Controller) observe(ctx context.Context, e *environments.Environment) *
 	return o
 }
 
-// backend returns the backend of an Environment. It is refused if the Rollout has too many Environments, since each event
-// of the Rollout enqueues all of them.
+// backend returns the backend of an Environment. It is refused if the Rollout has too many Environments, since each
+// event of the Rollout enqueues all of them.
 func (c *Controller) backend(ctx context.Context, e *environments.Environment) (environment.Backend, error) {
 	var list environments.EnvironmentList
 	err := c.client.List(ctx, &list, client.InNamespace(e.Namespace),

@@ -13,7 +13,8 @@ import (
 // Meter exports the requests to an outside backend as metrics:
 //
 //   - kuberik_backend_requests_total{backend, account, code}: requests, by the status code of the response, or 0;
-//   - kuberik_backend_requests_left{backend, account, of}: requests that are left in this hour, of the budget of Kuberik
+//   - kuberik_backend_requests_left{backend, account, of}: requests that are left in this hour, of the budget of
+//     Kuberik
 //     and of the rate limit of the backend.
 //
 // The account identifies the credentials without revealing them. The metrics of an account are removed if it is one of
@@ -25,8 +26,8 @@ type Meter struct {
 	accounts *fair.Cache[string, struct{}]
 }
 
-// maxMeteredAccounts is the number of accounts with metrics, and maxMeteredAccountsOfNamespace the number of those of one
-// namespace.
+// maxMeteredAccounts is the number of accounts with metrics, and maxMeteredAccountsOfNamespace the number of those of
+// one namespace.
 const maxMeteredAccounts, maxMeteredAccountsOfNamespace = 1024, 64
 
 // NewMeter returns a Meter and registers its metrics, unless they are registered.

@@ -78,9 +78,12 @@ func (c *Controller) reconcileHTTP(ctx context.Context, g *v1alpha1.RolloutGate)
 	return kube.Finish(kube.Sooner(wait, held), err)
 }
 
-// askAll returns the verdicts for the releases that need one, and after what time to ask again; 0 if there is nothing to ask.
-// The caller writes all verdicts together, so that an older release is not deployed because its answer came first.
-func (c *Controller) askAll(ctx context.Context, g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout) ([]v1alpha1.GateVerdict, time.Duration) {
+// askAll returns the verdicts for the releases that need one, and after what time to ask again; 0 if there is nothing
+// to ask. The caller writes all verdicts together, so that an older release is not deployed because its answer came
+// first.
+func (c *Controller) askAll(
+	ctx context.Context, g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout,
+) ([]v1alpha1.GateVerdict, time.Duration) {
 	versions := releasesToEvaluate(ro)
 	list := make([]v1alpha1.GateVerdict, len(versions))
 	again := make([]time.Duration, len(versions))
@@ -104,9 +107,11 @@ func (c *Controller) askAll(ctx context.Context, g *v1alpha1.RolloutGate, ro *v1
 	return list, slices.Min(again)
 }
 
-// known returns a verdict that needs no request: the spec decides it, the gate is open for the release under this spec, or
-// the last answer is recent. In the last case, again is after what time to ask again.
-func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity) (stored v1alpha1.GateVerdict, again time.Duration, known bool) {
+// known returns a verdict that needs no request: the spec decides it, the gate is open for the release under this spec,
+// or the last answer is recent. In the last case, again is after what time to ask again.
+func (c *Controller) known(
+	g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity,
+) (stored v1alpha1.GateVerdict, again time.Duration, known bool) {
 	withoutStatus := g.DeepCopy()
 	withoutStatus.Status = v1alpha1.RolloutGateStatus{AllowedVersions: g.Status.AllowedVersions}
 	if v := gate.Evaluate(withoutStatus, id, gate.Context{Now: c.clock.Now()}); v.Reason != gate.ReasonNoVerdict {
@@ -128,7 +133,9 @@ func (c *Controller) known(g *v1alpha1.RolloutGate, id v1alpha1.ReleaseIdentity)
 	return verdict(id, last.verdict), again, again > 0
 }
 
-func (c *Controller) askOne(ctx context.Context, g *v1alpha1.RolloutGate, release v1alpha1.VersionInfo) (v v1alpha1.GateVerdict, again time.Duration) {
+func (c *Controller) askOne(
+	ctx context.Context, g *v1alpha1.RolloutGate, release v1alpha1.VersionInfo,
+) (v v1alpha1.GateVerdict, again time.Duration) {
 	id := version.Identity(release)
 	r := expr.Release{Tag: id.Tag, Digest: id.Digest, Rollout: g.Spec.RolloutRef.Name, Namespace: g.Namespace}
 	if release.Revision != nil {
@@ -157,8 +164,8 @@ func currentVerdicts(g *v1alpha1.RolloutGate) []v1alpha1.GateVerdict {
 	return g.Status.Verdicts
 }
 
-// mergeVerdicts sets the times of verdicts, and adds the open verdicts of other releases: the gate does not ask about them
-// again if they need a verdict once more.
+// mergeVerdicts sets the times of verdicts, and adds the open verdicts of other releases: the gate does not ask about
+// them again if they need a verdict once more.
 func mergeVerdicts(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, now time.Time) []v1alpha1.GateVerdict {
 	old := currentVerdicts(g)
 	for i := range list {

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// workers is the number of http gates that are reconciled concurrently, and share the number per namespace. Most of the
-	// time they wait for an answer.
+	// workers is the number of http gates that are reconciled concurrently, and share the number per namespace. Most of
+	// the time they wait for an answer.
 	workers = 64
 	share   = 8
 	// localWorkers and localShare are the same for all other gates, which call nothing.
@@ -72,8 +72,8 @@ func queue(g *v1alpha1.RolloutGate) string {
 	return others
 }
 
-// Register adds three controllers to a manager: for manual gates, for http gates, which must not delay the others, and for
-// all other gates, whose verdicts other controllers write.
+// Register adds three controllers to a manager: for manual gates, for http gates, which must not delay the others, and
+// for all other gates, whose verdicts other controllers write.
 func (c *Controller) Register(mgr ctrl.Manager) error {
 	manual := ctrl.NewControllerManagedBy(mgr).
 		Named("gate").
@@ -98,9 +98,10 @@ func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, class string
 	owns := func(g *v1alpha1.RolloutGate) bool { return queue(g) == class }
 	return b.
 		For(&v1alpha1.RolloutGate{}, builder.WithPredicates(kube.ObjectsMatching(owns))).
-		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
-			return c.requestsForRollout(ctx, client.ObjectKeyFromObject(ro), class)
-		})).
+		Watches(&v1alpha1.Rollout{},
+			kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+				return c.requestsForRollout(ctx, client.ObjectKeyFromObject(ro), class)
+			})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.RolloutGate](
 			func(ctx context.Context, g *v1alpha1.RolloutGate) (ctrl.Result, error) {
 				if !owns(g) {
@@ -120,9 +121,12 @@ func (c *Controller) requestsForApproval(ctx context.Context, a *v1alpha1.Approv
 }
 
 // requestsForRollout returns the gates of a Rollout that are in a queue.
-func (c *Controller) requestsForRollout(ctx context.Context, ro types.NamespacedName, class string) []reconcile.Request {
+func (c *Controller) requestsForRollout(
+	ctx context.Context, ro types.NamespacedName, class string,
+) []reconcile.Request {
 	var list v1alpha1.RolloutGateList
-	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
+	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name},
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "listing RolloutGates")
 		return nil
@@ -153,8 +157,8 @@ func (c *Controller) Reconcile(ctx context.Context, g *v1alpha1.RolloutGate) (ct
 	return kube.Finish(0, c.reconcileOther(ctx, g))
 }
 
-// bindDigests writes the digests of the tags in spec.allowedVersions to the status, and returns the gate as it is stored. The
-// write fails if the gate has changed since it was read, so that a digest in the status is never replaced.
+// bindDigests writes the digests of the tags in spec.allowedVersions to the status, and returns the gate as it is
+// stored. The write fails if the gate has changed since it was read, so that a digest in the status is never replaced.
 func (c *Controller) bindDigests(ctx context.Context, g *v1alpha1.RolloutGate) (*v1alpha1.RolloutGate, error) {
 	if g.Spec.AllowedVersions == nil && len(g.Status.AllowedVersions) == 0 || !g.DeletionTimestamp.IsZero() {
 		return g, nil
@@ -172,7 +176,9 @@ func (c *Controller) bindDigests(ctx context.Context, g *v1alpha1.RolloutGate) (
 }
 
 // rollout returns the Rollout of a gate. Missing is true if it does not exist.
-func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *v1alpha1.Rollout, missing bool, err error) {
+func (c *Controller) rollout(
+	ctx context.Context, g *v1alpha1.RolloutGate,
+) (ro *v1alpha1.Rollout, missing bool, err error) {
 	ro = &v1alpha1.Rollout{}
 	key := types.NamespacedName{Namespace: g.Namespace, Name: g.Spec.RolloutRef.Name}
 	err = c.client.Get(ctx, key, ro)
@@ -182,16 +188,19 @@ func (c *Controller) rollout(ctx context.Context, g *v1alpha1.RolloutGate) (ro *
 	return ro, err != nil, nil
 }
 
-// write writes the verdicts and the condition Ready of a gate, if they have changed. It returns after what time to write
-// them if it is too early for a change of messages only; 0 if they are written.
-func (c *Controller) write(ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) (time.Duration, error) {
+// write writes the verdicts and the condition Ready of a gate, if they have changed. It returns after what time to
+// write them if it is too early for a change of messages only; 0 if they are written.
+func (c *Controller) write(
+	ctx context.Context, g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool,
+) (time.Duration, error) {
 	next := g.DeepCopy()
 	next.Status.ObservedGeneration = g.Generation
 	next.Status.Verdicts = list
 	condition := ready(g, list, missing)
 	if g.Spec.HTTP != nil && c.asker != nil && condition.Status == metav1.ConditionTrue {
 		if err := c.asker.Compile(ctx, g); err != nil {
-			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, editReasons()[0], version.Clean(err.Error(), 1024)
+			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, editReasons()[0],
+				version.Clean(err.Error(), 1024)
 		}
 	}
 	apimeta.SetStatusCondition(&next.Status.Conditions, condition)

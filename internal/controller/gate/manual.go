@@ -58,9 +58,11 @@ func (c *Controller) readApprovals(ctx context.Context, ro *v1alpha1.Rollout) (g
 	return input, err
 }
 
-// verdicts returns the verdicts for the candidates, newest first, and the time until the first of them may change. A verdict
-// with the same state and reason as before keeps its time.
-func verdicts(g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, input gate.Context) (list []v1alpha1.GateVerdict, wait time.Duration) {
+// verdicts returns the verdicts for the candidates, newest first, and the time until the first of them may change. A
+// verdict with the same state and reason as before keeps its time.
+func verdicts(
+	g *v1alpha1.RolloutGate, ro *v1alpha1.Rollout, input gate.Context,
+) (list []v1alpha1.GateVerdict, wait time.Duration) {
 	for _, candidate := range gate.Candidates(ro) {
 		id := version.Identity(candidate)
 		v := gate.Evaluate(g, id, input)

@@ -34,12 +34,12 @@ func releasesToEvaluate(ro *v1alpha1.Rollout) []v1alpha1.VersionInfo {
 	return list
 }
 
-// maxAnswers is the size of the cache of answers, and maxAnswersOfNamespace the share of one namespace. With more answers, a gate
-// may ask sooner than its interval says.
+// maxAnswers is the size of the cache of answers, and maxAnswersOfNamespace the share of one namespace. With more
+// answers, a gate may ask sooner than its interval says.
 const maxAnswers, maxAnswersOfNamespace = 16384, 2048
 
-// answers caches the last answers. It may be lost: open verdicts are in the status of the gate, and everything else is asked
-// again. The status alone is not enough, since the informer cache may be older than the last answer.
+// answers caches the last answers. It may be lost: open verdicts are in the status of the gate, and everything else is
+// asked again. The status alone is not enough, since the informer cache may be older than the last answer.
 type answers struct {
 	list *fair.Cache[answerKey, answer]
 }

@@ -30,12 +30,13 @@ const (
 // editReasons lists the reasons of verdicts that stay until somebody edits the gate.
 func editReasons() []string { return []string{"ExpressionFailed", "Refused"} }
 
-// ready returns the condition Ready of a gate. kubectl get gates prints only this message, so it repeats that of the first
-// verdict if nothing is wrong with the gate.
+// ready returns the condition Ready of a gate. kubectl get gates prints only this message, so it repeats that of the
+// first verdict if nothing is wrong with the gate.
 func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) metav1.Condition {
 	c := metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: reasonEvaluated, ObservedGeneration: g.Generation,
-		Message: "no release waits for the gate",
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: reasonEvaluated,
+		ObservedGeneration: g.Generation,
+		Message:            "no release waits for the gate",
 	}
 	if len(list) > 0 {
 		c.Message = cmp.Or(list[0].Message, "the verdict for "+list[0].Release+" gives no reason")
@@ -43,10 +44,12 @@ func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) m
 	bad := slices.IndexFunc(list, func(v v1alpha1.GateVerdict) bool { return slices.Contains(editReasons(), v.Reason) })
 	switch rollout := g.Spec.RolloutRef.Name; {
 	case rollout == "":
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, reasonNoRollout, "spec.rolloutRef.name is missing: the gate holds nothing"
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, reasonNoRollout,
+			"spec.rolloutRef.name is missing: the gate holds nothing"
 	case missing:
 		c.Status, c.Reason = metav1.ConditionFalse, reasonNotFound
-		c.Message = "Rollout " + rollout + " does not exist in namespace " + g.Namespace + ": the gate holds nothing; correct spec.rolloutRef.name, or create the Rollout"
+		c.Message = "Rollout " + rollout + " does not exist in namespace " + g.Namespace +
+			": the gate holds nothing; correct spec.rolloutRef.name, or create the Rollout"
 	case bad >= 0:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, list[bad].Reason, list[bad].Message
 	}
@@ -60,7 +63,8 @@ func ready(g *v1alpha1.RolloutGate, list []v1alpha1.GateVerdict, missing bool) m
 // controller has written stays.
 func (c *Controller) reconcileOther(ctx context.Context, g *v1alpha1.RolloutGate) error {
 	old := apimeta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
-	if old != nil && !slices.Contains([]string{reasonEvaluated, reasonNoRollout, reasonNotFound, reasonAwaited}, old.Reason) {
+	if old != nil && !slices.Contains([]string{reasonEvaluated, reasonNoRollout, reasonNotFound, reasonAwaited},
+		old.Reason) {
 		return nil
 	}
 	_, missing, err := c.rollout(ctx, g)
@@ -71,7 +75,8 @@ func (c *Controller) reconcileOther(ctx context.Context, g *v1alpha1.RolloutGate
 	now := ready(g, g.Status.Verdicts, missing)
 	if now.Status == metav1.ConditionTrue && !hasVerdicts {
 		now.Status, now.Reason = metav1.ConditionUnknown, reasonAwaited
-		now.Message = "waits for the controller of class " + gate.Class(g) + ", which has not written a verdict for this spec; " +
+		now.Message = "waits for the controller of class " + gate.Class(g) +
+			", which has not written a verdict for this spec; " +
 			"if there is none, write class manual or http, which Kuberik answers for"
 	}
 	next := g.DeepCopy()

@@ -14,8 +14,8 @@ const (
 	retryDelay = 100 * time.Millisecond
 )
 
-// runProcessClock advances processClock. A process that was stopped, or that got no CPU, leaves a gap, in which a probe may have timed out
-// without a chance to read the response.
+// runProcessClock advances processClock. A process that was stopped, or that got no CPU, leaves a gap, in which a probe
+// may have timed out without a chance to read the response.
 func (c *Controller) runProcessClock(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// Workers is how many probes of external checks run at the same time, and share how many of one namespace. Probes mostly wait, and a
-	// source that never responds must not delay others.
+	// Workers is how many probes of external checks run at the same time, and share how many of one namespace. Probes
+	// mostly wait, and a source that never responds must not delay others.
 	Workers = 256
 	share   = 32
 	// clusterWorkers and clusterShare are the same for checks that read from the cluster only.
@@ -110,9 +110,10 @@ func (c *Controller) complete(mgr ctrl.Manager, b *builder.Builder, external boo
 	return b.
 		For(&v1alpha1.HealthCheck{}, builder.WithPredicates(kube.ObjectsMatching(handles))).
 		Watches(&v1alpha1.HealthCheck{}, &c.probes).
-		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
-			return c.requestsForRollout(ctx, ro, handles)
-		})).
+		Watches(&v1alpha1.Rollout{},
+			kube.EnqueueRequests(func(ctx context.Context, ro *v1alpha1.Rollout) []reconcile.Request {
+				return c.requestsForRollout(ctx, ro, handles)
+			})).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), reconcile.TypedFunc[*v1alpha1.HealthCheck](
 			func(ctx context.Context, check *v1alpha1.HealthCheck) (ctrl.Result, error) {
 				if !handles(check) {
@@ -132,7 +133,7 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if !ours {
 		return kube.Finish(0, c.reset(ctx, check))
 	}
-	now := c.clock.Now()
+	now, byRevision := c.clock.Now(), kind.Binding == health.ByRevision
 	if wait := c.budget.Wait(check.Namespace, now); wait > 0 {
 		return kube.Finish(spread(wait), nil)
 	}
@@ -140,13 +141,14 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
-	if wait := c.streaks.due(check, releases, kind.Binding == health.ByRevision, now); wait > 0 {
+	if wait := c.streaks.due(check, releases, byRevision, now); wait > 0 {
 		return kube.Finish(wait, nil)
 	}
 	ctx, end := c.probes.Begin(ctx, check)
 	defer end()
 	gaps := c.gaps()
-	report, expensive, err := c.probe(ctx, kind.Checker, health.CheckInput{Now: now, Check: check, Release: releaseToCheck(check, releases)})
+	in := health.CheckInput{Now: now, Check: check, Release: releaseToCheck(check, releases)}
+	report, expensive, err := c.probe(ctx, kind.Checker, in)
 	switch {
 	case ctx.Err() != nil:
 		return ctrl.Result{}, nil // the check or the deployment has changed
@@ -157,15 +159,16 @@ func (c *Controller) Reconcile(ctx context.Context, check *v1alpha1.HealthCheck)
 	if err != nil {
 		report = health.Report{State: v1alpha1.HealthPending, Message: err.Error()}
 	}
-	verdict := c.evaluate(kind, check, releases, report)
-	if err := c.write(ctx, check, verdict, kind.Binding == health.ByRevision); err != nil {
+	if err := c.write(ctx, check, c.evaluate(kind, check, releases, report), byRevision); err != nil {
 		return kube.Finish(0, err)
 	}
 	return kube.Finish(spread(c.streaks.pause(check, report, expensive, c.clock.Now())), nil)
 }
 
 // evaluate returns the result of a probe, and the deployments that it is for.
-func (c *Controller) evaluate(kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report) verdict {
+func (c *Controller) evaluate(
+	kind Class, check *v1alpha1.HealthCheck, releases []health.Release, r health.Report,
+) verdict {
 	if !kind.PerDeployment {
 		return c.streaks.count(check, releases, r, c.clock.Now())
 	}
@@ -184,9 +187,11 @@ func (c *Controller) evaluate(kind Class, check *v1alpha1.HealthCheck, releases 
 	return v
 }
 
-// probe runs a check within its timeout. It reports that the probe was expensive if it took the whole timeout, or if an expression
-// exceeded its cost limit.
-func (c *Controller) probe(ctx context.Context, checker health.Checker, s health.CheckInput) (report health.Report, expensive bool, err error) {
+// probe runs a check within its timeout. It reports that the probe was expensive if it took the whole timeout, or if an
+// expression exceeded its cost limit.
+func (c *Controller) probe(
+	ctx context.Context, checker health.Checker, s health.CheckInput,
+) (report health.Report, expensive bool, err error) {
 	timeout := outbound.Timeout(s.Check.Spec.Timeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout+timeoutGrace)
 	defer cancel()
@@ -199,7 +204,8 @@ func (c *Controller) probe(ctx context.Context, checker health.Checker, s health
 // interval returns the time until the next probe. It is shorter for a pending check that reads from the cluster only.
 func interval(check *v1alpha1.HealthCheck, report health.Report) time.Duration {
 	every := duration(check.Spec.Interval, defaultInterval)
-	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil && check.Spec.Interval == nil {
+	if d, err := time.ParseDuration(check.Annotations[v1alpha1.AnnotationRequeueInterval]); err == nil &&
+		check.Spec.Interval == nil {
 		every = max(d, minInterval)
 	}
 	if t, ours := health.TraitsOf(check); report.State == v1alpha1.HealthPending && ours && !t.External {

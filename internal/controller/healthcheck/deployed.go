@@ -54,7 +54,8 @@ func (c *Controller) selectingRollouts(ctx context.Context, check *v1alpha1.Heal
 		}
 		for i := range list.Items {
 			ro := &list.Items[i]
-			if health.Selects(ro, check, namespace) && !slices.ContainsFunc(found, func(f *v1alpha1.Rollout) bool { return f.UID == ro.UID }) {
+			if health.Selects(ro, check, namespace) &&
+				!slices.ContainsFunc(found, func(f *v1alpha1.Rollout) bool { return f.UID == ro.UID }) {
 				found = append(found, ro)
 			}
 		}
@@ -62,9 +63,11 @@ func (c *Controller) selectingRollouts(ctx context.Context, check *v1alpha1.Heal
 	return found, nil
 }
 
-// rolloutQueries returns the queries for the Rollouts that may select a check, and the labels of its namespace: Rollouts of that namespace,
-// and those that select checks of other namespaces.
-func (c *Controller) rolloutQueries(ctx context.Context, check *v1alpha1.HealthCheck) (map[string]string, []client.ListOption, error) {
+// rolloutQueries returns the queries for the Rollouts that may select a check, and the labels of its namespace:
+// Rollouts of that namespace, and those that select checks of other namespaces.
+func (c *Controller) rolloutQueries(
+	ctx context.Context, check *v1alpha1.HealthCheck,
+) (map[string]string, []client.ListOption, error) {
 	queries := []client.ListOption{client.InNamespace(check.Namespace)}
 	if !c.cross {
 		return nil, queries, nil
@@ -78,7 +81,8 @@ func (c *Controller) rolloutQueries(ctx context.Context, check *v1alpha1.HealthC
 
 // applied reports whether Flux has applied the newest deployment of a Rollout on every target.
 func applied(ro *v1alpha1.Rollout) bool {
-	return len(ro.Status.Targets) > 0 && !slices.ContainsFunc(ro.Status.Targets, func(t v1alpha1.TargetStatus) bool { return !t.Applied })
+	return len(ro.Status.Targets) > 0 &&
+		!slices.ContainsFunc(ro.Status.Targets, func(t v1alpha1.TargetStatus) bool { return !t.Applied })
 }
 
 func released(ro *v1alpha1.Rollout) health.Release {
@@ -121,14 +125,15 @@ func deployments(check *v1alpha1.HealthCheck, releases []health.Release) []v1alp
 	return list
 }
 
-// newestDeployment returns the time and the Rollout of the newest deployment in flight that has not started to bake, of the Rollouts that
-// select the check.
+// newestDeployment returns the time and the Rollout of the newest deployment in flight that has not started to bake, of
+// the Rollouts that select the check.
 func (c *Controller) newestDeployment(ctx context.Context, check *v1alpha1.HealthCheck) (time.Time, string, error) {
 	var newest time.Time
 	var name string
 	selecting, err := c.selectingRollouts(ctx, check)
 	for _, ro := range selecting {
-		if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) || ro.Status.History[0].BakeStartTime != nil {
+		if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) ||
+			ro.Status.History[0].BakeStartTime != nil {
 			continue
 		}
 		if cutoff := release.Cutoff(&ro.Status.History[0]); name == "" || cutoff.After(newest) {

@@ -48,12 +48,13 @@ func (c *Controller) write(ctx context.Context, check *v1alpha1.HealthCheck, r v
 	return kube.PatchStatus(ctx, c.client, check, next)
 }
 
-// conditions returns the conditions of a check. Healthy has the verdict. Ready says only that the check is evaluated: a Kustomization with wait: true that applies
-// the check must not wait for the health that the check reports.
+// conditions returns the conditions of a check. Healthy has the verdict. Ready says only that the check is evaluated: a
+// Kustomization with wait: true that applies the check must not wait for the health that the check reports.
 func conditions(check *v1alpha1.HealthCheck, r health.Report) []metav1.Condition {
 	healthy := metav1.Condition{
 		Type: v1alpha1.ConditionHealthy, Status: metav1.ConditionUnknown, Reason: string(r.State),
-		Message: version.Clean(r.Message, 900) + outbound.TimeoutNote("spec.timeout", check.Spec.Timeout), ObservedGeneration: check.Generation,
+		Message:            version.Clean(r.Message, 900) + outbound.TimeoutNote("spec.timeout", check.Spec.Timeout),
+		ObservedGeneration: check.Generation,
 	}
 	switch r.State {
 	case v1alpha1.HealthHealthy:
@@ -79,8 +80,9 @@ func (c *Controller) awaitReport(ctx context.Context, check *v1alpha1.HealthChec
 	return kube.PatchStatus(ctx, c.client, check, next)
 }
 
-// reset sets a check of a foreign class to Pending if its result is older than a deployment in flight of a Rollout that selects it, so
-// that its controller reports again. The time of the last error stays, because another Rollout may not have seen it yet.
+// reset sets a check of a foreign class to Pending if its result is older than a deployment in flight of a Rollout that
+// selects it, so that its controller reports again. The time of the last error stays, because another Rollout may not
+// have seen it yet.
 func (c *Controller) reset(ctx context.Context, check *v1alpha1.HealthCheck) error {
 	switch check.Status.Status {
 	case v1alpha1.HealthPending:
@@ -89,7 +91,8 @@ func (c *Controller) reset(ctx context.Context, check *v1alpha1.HealthCheck) err
 		return c.awaitReport(ctx, check)
 	}
 	cutoff, rollout, err := c.newestDeployment(ctx, check)
-	if err != nil || rollout == "" || check.Status.LastChangeTime != nil && !check.Status.LastChangeTime.Time.Before(cutoff) {
+	if err != nil || rollout == "" || check.Status.LastChangeTime != nil &&
+		!check.Status.LastChangeTime.Time.Before(cutoff) {
 		return err
 	}
 	now, message := metav1.NewTime(c.clock.Now().Truncate(time.Second)), "reset due to new deployment of "+rollout

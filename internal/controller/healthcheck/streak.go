@@ -71,9 +71,11 @@ func (s *streaks) setGaps(gaps int) {
 
 func (s *streaks) forget(check *v1alpha1.HealthCheck) { s.list.Remove(check.Namespace, check.UID) }
 
-// due returns the time until the next probe; 0 if it is due. Every change that may change the result makes it due. Checks of a revision
-// are triggered by Flux, and send no request outside of the cluster.
-func (s *streaks) due(check *v1alpha1.HealthCheck, releases []health.Release, byRevision bool, now time.Time) time.Duration {
+// due returns the time until the next probe; 0 if it is due. Every change that may change the result makes it due.
+// Checks of a revision are triggered by Flux, and send no request outside of the cluster.
+func (s *streaks) due(
+	check *v1alpha1.HealthCheck, releases []health.Release, byRevision bool, now time.Time,
+) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, known := s.get(check)
@@ -106,9 +108,11 @@ type verdict struct {
 	About []v1alpha1.CheckedDeployment
 }
 
-// count counts a probe and returns the result of the check. The state changes only after as many probes in a row as the threshold, all of
-// them for the same deployments.
-func (s *streaks) count(check *v1alpha1.HealthCheck, releases []health.Release, r health.Report, now time.Time) verdict {
+// count counts a probe and returns the result of the check. The state changes only after as many probes in a row as the
+// threshold, all of them for the same deployments.
+func (s *streaks) count(
+	check *v1alpha1.HealthCheck, releases []health.Release, r health.Report, now time.Time,
+) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	about := deployments(check, releases)
@@ -137,8 +141,8 @@ func (s *streaks) count(check *v1alpha1.HealthCheck, releases []health.Release, 
 	return undecided(check, r)
 }
 
-// pause returns the time until the next probe. After more expensive probes than the failure threshold, the pause grows until a probe is
-// not expensive, or until the deployment changes.
+// pause returns the time until the next probe. After more expensive probes than the failure threshold, the pause grows
+// until a probe is not expensive, or until the deployment changes.
 func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, expensive bool, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +161,8 @@ func (s *streaks) pause(check *v1alpha1.HealthCheck, r health.Report, expensive 
 	return every
 }
 
-// undecided returns the previous result until the threshold is reached, or Pending if the spec or the revision has changed.
+// undecided returns the previous result until the threshold is reached, or Pending if the spec or the revision has
+// changed.
 func undecided(check *v1alpha1.HealthCheck, r health.Report) verdict {
 	decided := check.Status.Status == v1alpha1.HealthHealthy || check.Status.Status == v1alpha1.HealthUnhealthy
 	if !decided || check.Status.ObservedGeneration != check.Generation || r.Revision != check.Status.ObservedRevision {

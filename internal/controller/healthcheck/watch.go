@@ -15,12 +15,13 @@ import (
 
 // Indexes returns the indexes that the controller needs.
 func Indexes() []kube.Index {
-	return []kube.Index{kube.IndexOf(&v1alpha1.HealthCheck{}, kube.ByKustomization, func(check *v1alpha1.HealthCheck) []string {
-		if key, err := kustomization.KeyOf(check); err == nil && health.Class(check) == v1alpha1.HealthClassKustomization {
-			return []string{key.String()}
-		}
-		return nil
-	})}
+	return []kube.Index{kube.IndexOf(&v1alpha1.HealthCheck{}, kube.ByKustomization,
+		func(check *v1alpha1.HealthCheck) []string {
+			if key, err := kustomization.KeyOf(check); err == nil && health.Class(check) == v1alpha1.HealthClassKustomization {
+				return []string{key.String()}
+			}
+			return nil
+		})}
 }
 
 // requestsForKustomization returns requests for the checks of a Kustomization.
@@ -29,8 +30,11 @@ func (c *Controller) requestsForKustomization(ctx context.Context, o client.Obje
 	return c.list(ctx, all, client.MatchingFields{kube.ByKustomization: client.ObjectKeyFromObject(o).String()})
 }
 
-// requestsForRollout returns requests for the checks that a Rollout may select, because each deployment needs its own result.
-func (c *Controller) requestsForRollout(ctx context.Context, ro *v1alpha1.Rollout, filter func(*v1alpha1.HealthCheck) bool) []reconcile.Request {
+// requestsForRollout returns requests for the checks that a Rollout may select, because each deployment needs its own
+// result.
+func (c *Controller) requestsForRollout(
+	ctx context.Context, ro *v1alpha1.Rollout, filter func(*v1alpha1.HealthCheck) bool,
+) []reconcile.Request {
 	if ro.Spec.HealthCheckSelector == nil || len(ro.Status.History) == 0 {
 		return nil
 	}
@@ -44,7 +48,9 @@ func (c *Controller) requestsForRollout(ctx context.Context, ro *v1alpha1.Rollou
 	return c.list(ctx, selected, opts...)
 }
 
-func (c *Controller) list(ctx context.Context, filter func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption) []reconcile.Request {
+func (c *Controller) list(
+	ctx context.Context, filter func(*v1alpha1.HealthCheck) bool, opts ...client.ListOption,
+) []reconcile.Request {
 	var list v1alpha1.HealthCheckList
 	if err := c.client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "listing HealthChecks")

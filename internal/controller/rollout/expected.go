@@ -38,12 +38,14 @@ func (o *gateOwner) owns(g *v1alpha1.RolloutGate) bool {
 	return owner != nil && owner.UID == o.uid && g.DeletionTimestamp.IsZero()
 }
 
-// expected returns the gates of a Rollout as their owners want them. It closes the gates of schedules that are closed now:
-// anyone who may write gates may have opened them, or created them with the owner reference of a schedule. It adds a
-// placeholder for each gate that spec.requiredGates, a schedule or an Environment needs and that does not exist. A release
-// must not be deployed before these gates are created. A gate that is being deleted does not count as one of them: its
-// owner does not maintain it any more, so its state means nothing.
-func (c *Controller) expected(ctx context.Context, ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate, now time.Time) ([]*v1alpha1.RolloutGate, error) {
+// expected returns the gates of a Rollout as their owners want them. It closes the gates of schedules that are closed
+// now: anyone who may write gates may have opened them, or created them with the owner reference of a schedule. It adds
+// a placeholder for each gate that spec.requiredGates, a schedule or an Environment needs and that does not exist. A
+// release must not be deployed before these gates are created. A gate that is being deleted does not count as one of
+// them: its owner does not maintain it any more, so its state means nothing.
+func (c *Controller) expected(
+	ctx context.Context, ro *v1alpha1.Rollout, present []*v1alpha1.RolloutGate, now time.Time,
+) ([]*v1alpha1.RolloutGate, error) {
 	owners, err := c.schedules(ctx, ro)
 	if err != nil {
 		return nil, err
@@ -123,13 +125,17 @@ func (c *Controller) schedules(ctx context.Context, ro *v1alpha1.Rollout) ([]gat
 		if err != nil {
 			return nil, err
 		}
-		owners = append(owners, gateOwner{v1alpha1.KindClusterRolloutSchedule, s.Name, s.UID, selects, &s.Spec.ScheduleSpec, problem})
+		owners = append(owners, gateOwner{
+			v1alpha1.KindClusterRolloutSchedule, s.Name, s.UID, selects, &s.Spec.ScheduleSpec, problem,
+		})
 	}
 	return owners, nil
 }
 
 // selects reports whether a cluster schedule selects a Rollout. An invalid one, which has a problem, selects none.
-func (c *Controller) selects(ctx context.Context, s *v1alpha1.ClusterRolloutSchedule, ro *v1alpha1.Rollout) (selects bool, problem, err error) {
+func (c *Controller) selects(
+	ctx context.Context, s *v1alpha1.ClusterRolloutSchedule, ro *v1alpha1.Rollout,
+) (selects bool, problem, err error) {
 	scope, problem := schedule.NewScope(s.Spec.ScheduleSpec, s.Spec.NamespaceSelector)
 	if problem != nil {
 		return false, problem, nil
@@ -146,7 +152,8 @@ func (c *Controller) selects(ctx context.Context, s *v1alpha1.ClusterRolloutSche
 // promoters returns the Environments of a Rollout that have upstreams.
 func (c *Controller) promoters(ctx context.Context, ro *v1alpha1.Rollout) ([]gateOwner, error) {
 	var list environments.EnvironmentList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
 	var owners []gateOwner

@@ -16,7 +16,8 @@ const gatesPerPage = 20
 // cachedGates lists the gates of a Rollout from the cache.
 func (c *Controller) cachedGates(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alpha1.RolloutGate, error) {
 	var list v1alpha1.RolloutGateList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
 		return nil, err
 	}
 	var found []*v1alpha1.RolloutGate
@@ -26,8 +27,8 @@ func (c *Controller) cachedGates(ctx context.Context, ro *v1alpha1.Rollout) ([]*
 	return found, nil
 }
 
-// storedGates lists the gates of a Rollout page by page from the API server, as they would be cached, and no more than it takes to see
-// that there are too many.
+// storedGates lists the gates of a Rollout page by page from the API server, as they would be cached, and no more than
+// it takes to see that there are too many.
 func (c *Controller) storedGates(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alpha1.RolloutGate, error) {
 	done, err := c.pages.Take(ctx, ro.Namespace)
 	if err != nil {

@@ -25,8 +25,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// observe gathers everything that a decision may depend on. What cannot be listed is an error: a list that failed is never
-// taken for an empty one.
+// observe gathers everything that a decision may depend on. What cannot be listed is an error: a list that failed is
+// never taken for an empty one.
 func (c *Controller) observe(ctx context.Context, ro *v1alpha1.Rollout) (release.Observation, error) {
 	obs := release.Observation{
 		Now: c.clock.Now(), UID: string(ro.UID), Name: ro.Name, Generation: ro.Generation,
@@ -67,7 +67,9 @@ func policyOf(ro *v1alpha1.Rollout) types.NamespacedName {
 	return types.NamespacedName{Namespace: ro.Namespace, Name: ro.Spec.ReleasesImagePolicy.Name}
 }
 
-func (c *Controller) targets(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, image string) ([]release.Target, error) {
+func (c *Controller) targets(
+	ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, image string,
+) ([]release.Target, error) {
 	world, err := from.TargetObjects(ctx, ro.Namespace, ro.Name)
 	if err != nil {
 		return nil, err
@@ -82,7 +84,9 @@ func (c *Controller) targets(ctx context.Context, from flux.Reader, ro *v1alpha1
 }
 
 // gates lists the gates of a Rollout, and those that ought to be there, in the order of their names.
-func (c *Controller) gates(ctx context.Context, live bool, ro *v1alpha1.Rollout, now time.Time) ([]*v1alpha1.RolloutGate, error) {
+func (c *Controller) gates(
+	ctx context.Context, live bool, ro *v1alpha1.Rollout, now time.Time,
+) ([]*v1alpha1.RolloutGate, error) {
 	list := c.cachedGates
 	if live {
 		list = c.storedGates
@@ -103,7 +107,9 @@ func (c *Controller) gates(ctx context.Context, live bool, ro *v1alpha1.Rollout,
 }
 
 // health reads what the selected checks report, from the cache or past it.
-func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, targets []release.Target) (release.Health, error) {
+func (c *Controller) health(
+	ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, targets []release.Target,
+) (release.Health, error) {
 	var h release.Health
 	selector := ro.Spec.HealthCheckSelector
 	if selector == nil {
@@ -138,7 +144,8 @@ func (c *Controller) health(ctx context.Context, from flux.Reader, ro *v1alpha1.
 // usable parses a selector, or returns why it cannot be used. The problem holds the release and is shown.
 func (c *Controller) usable(s *v1alpha1.HealthCheckSelector) (wanted labels.Selector, problem string) {
 	if s.NamespaceSelector != nil && !c.options.CrossNamespaces {
-		return nil, "this controller does not allow checks of other namespaces (--cross-namespace-health-checks): remove healthCheckSelector.namespaceSelector"
+		return nil, "this controller does not allow checks of other namespaces (--cross-namespace-health-checks): remove " +
+			"healthCheckSelector.namespaceSelector"
 	}
 	wanted, err := s.Selector.Parse()
 	if err != nil {
@@ -150,9 +157,11 @@ func (c *Controller) usable(s *v1alpha1.HealthCheckSelector) (wanted labels.Sele
 	return wanted, ""
 }
 
-// checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and that share
-// theirs.
-func (c *Controller) checks(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, selector labels.Selector) ([]v1alpha1.HealthCheck, error) {
+// checks lists the selected checks: of the namespace of the Rollout, or of those that its namespaceSelector chooses and
+// that share theirs.
+func (c *Controller) checks(
+	ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, selector labels.Selector,
+) ([]v1alpha1.HealthCheck, error) {
 	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}}
 	beyond := ro.Spec.HealthCheckSelector.NamespaceSelector != nil
 	if !beyond {
@@ -175,12 +184,15 @@ func (c *Controller) checks(ctx context.Context, from flux.Reader, ro *v1alpha1.
 	return selected, nil
 }
 
-// checksPerPage is how many HealthChecks are read from the API server at once. Each may have a jobTemplate of more than one MiB.
+// checksPerPage is how many HealthChecks are read from the API server at once. Each may have a jobTemplate of more than
+// one MiB.
 const checksPerPage = 10
 
-// listChecks lists HealthChecks from the cache, or page by page from the API server without their definitions, which no report
-// depends on.
-func (c *Controller) listChecks(ctx context.Context, from flux.Reader, namespace string, opts []client.ListOption) ([]v1alpha1.HealthCheck, error) {
+// listChecks lists HealthChecks from the cache, or page by page from the API server without their definitions, which no
+// report depends on.
+func (c *Controller) listChecks(
+	ctx context.Context, from flux.Reader, namespace string, opts []client.ListOption,
+) ([]v1alpha1.HealthCheck, error) {
 	if !from.Live {
 		var list v1alpha1.HealthCheckList
 		if err := from.List(ctx, &list, opts...); err != nil {
@@ -211,10 +223,13 @@ func (c *Controller) listChecks(ctx context.Context, from flux.Reader, namespace
 }
 
 // report reads one check, and says whether it speaks for what is deployed now.
-func (c *Controller) report(ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, targets []release.Target) (health.Report, error) {
+func (c *Controller) report(
+	ctx context.Context, from flux.Reader, ro *v1alpha1.Rollout, check *v1alpha1.HealthCheck, targets []release.Target,
+) (health.Report, error) {
 	r := health.Report{
-		Name: check.Name, Namespace: check.Namespace, State: health.Normal(check.Status.Status), Revision: check.Status.ObservedRevision,
-		Since: when(check.Status.LastChangeTime), LastError: when(check.Status.LastErrorTime),
+		Name: check.Name, Namespace: check.Namespace, State: health.Normal(check.Status.Status),
+		Revision: check.Status.ObservedRevision,
+		Since:    when(check.Status.LastChangeTime), LastError: when(check.Status.LastErrorTime),
 	}
 	if check.Namespace != ro.Namespace {
 		r.Name = check.Namespace + "/" + check.Name
@@ -252,8 +267,11 @@ func cutoff(ro *v1alpha1.Rollout) time.Time {
 	return release.Cutoff(&ro.Status.History[0])
 }
 
-// aboutRevision reports whether a check of a Kustomization speaks for what that has come to, for the version that was asked for.
-func aboutRevision(ctx context.Context, from flux.Reader, check *v1alpha1.HealthCheck, targets []release.Target) (bool, error) {
+// aboutRevision reports whether a check of a Kustomization speaks for what that has come to, for the version that was
+// asked for.
+func aboutRevision(
+	ctx context.Context, from flux.Reader, check *v1alpha1.HealthCheck, targets []release.Target,
+) (bool, error) {
 	key, err := kustomization.KeyOf(check)
 	if err != nil {
 		return false, nil //nolint:nilerr // the check itself reports what is wrong with it
@@ -307,7 +325,9 @@ func details(releases []*v1alpha1.Release) []release.Details {
 	var known []release.Details
 	for _, rel := range releases {
 		if rel.Status.Details != nil {
-			known = append(known, release.Details{Release: version.Identity(rel.Spec.Version), ReleaseDetails: *rel.Status.Details})
+			known = append(known, release.Details{
+				Release: version.Identity(rel.Spec.Version), ReleaseDetails: *rel.Status.Details,
+			})
 		}
 	}
 	slices.SortFunc(known, func(a, b release.Details) int {
@@ -317,7 +337,10 @@ func details(releases []*v1alpha1.Release) []release.Details {
 }
 
 // readApprovals adds the Approvals and Overrides of releases to an observation.
-func (c *Controller) readApprovals(ctx context.Context, from approval.Reader, ro *v1alpha1.Rollout, releases []*v1alpha1.Release, obs *release.Observation) error {
+func (c *Controller) readApprovals(
+	ctx context.Context, from approval.Reader, ro *v1alpha1.Rollout, releases []*v1alpha1.Release,
+	obs *release.Observation,
+) error {
 	read, err := from.Read(ctx, ro, releases)
 	obs.Approvals, obs.Overrides, obs.UnverifiedReason = read.Approvals, read.Overrides, read.UnverifiedReason
 	return err

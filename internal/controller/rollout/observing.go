@@ -32,8 +32,8 @@ func (c *Controller) elapsed(ro *v1alpha1.Rollout, now time.Time) *time.Duration
 	return &elapsed
 }
 
-// keepObserving asks the API server for an answer every second while anything is measured. Only that shows whether the cluster can be
-// observed: a watch without events and a watch that is cut look the same.
+// keepObserving asks the API server for an answer every second while anything is measured. Only that shows whether the
+// cluster can be observed: a watch without events and a watch that is cut look the same.
 func (c *Controller) keepObserving(ctx context.Context) error {
 	ticker := time.NewTicker(observeEvery)
 	defer ticker.Stop()
@@ -62,9 +62,11 @@ func (c *Controller) ask(ctx context.Context, key client.ObjectKey) {
 	}
 }
 
-// reconsider decides again on what the targets and the checks say past the cache. Nothing fails on a cache that lags behind, as after an
-// outage of the API server, or while that gives no answer.
-func (c *Controller) reconsider(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation) (release.Observation, release.Decision, error) {
+// reconsider decides again on what the targets and the checks say past the cache. Nothing fails on a cache that lags
+// behind, as after an outage of the API server, or while that gives no answer.
+func (c *Controller) reconsider(
+	ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation,
+) (release.Observation, release.Decision, error) {
 	from := flux.Reader{Reader: c.live, Live: true, Pages: c.pages}
 	_, image, err := c.flux.Policy(ctx, policyOf(ro))
 	if err != nil {

@@ -11,15 +11,17 @@ import (
 )
 
 const (
-	// soonest and latest bound how long it takes until workloads that have not rolled out are read again. Between them, it is a part of the
-	// time that has passed since the deployment, so that reads become rarer.
+	// soonest and latest bound how long it takes until workloads that have not rolled out are read again. Between them, it
+	// is a part of the time that has passed since the deployment, so that reads become rarer.
 	soonest, latest = time.Second, 15 * time.Second
 	rereadPart      = 8
 )
 
-// rolledOut holds the targets whose workloads are not known to run what Flux has applied. Workloads are read past the cache, until they have
-// rolled out for the first time; then the record says so.
-func (c *Controller) rolledOut(ctx context.Context, ro *v1alpha1.Rollout, world flux.TargetObjects, targets []release.Target) error {
+// rolledOut holds the targets whose workloads are not known to run what Flux has applied. Workloads are read past the
+// cache, until they have rolled out for the first time; then the record says so.
+func (c *Controller) rolledOut(
+	ctx context.Context, ro *v1alpha1.Rollout, world flux.TargetObjects, targets []release.Target,
+) error {
 	if len(ro.Status.History) == 0 || !release.InFlight(&ro.Status.History[0]) {
 		return nil
 	}

@@ -83,7 +83,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("clusterrolloutschedule").
 		For(&v1alpha1.ClusterRolloutSchedule{}, specChanged).
-		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(requestsForGate(v1alpha1.KindClusterRolloutSchedule)), gateEvents).
+		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(requestsForGate(v1alpha1.KindClusterRolloutSchedule)),
+			gateEvents).
 		Watches(&v1alpha1.Rollout{}, kube.EnqueueRequests(c.clusterRequestsForRollout), labelsChanged).
 		Watches(&corev1.Namespace{}, kube.EnqueueRequests(c.requestsForNamespace), labelsChanged).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).

@@ -81,7 +81,8 @@ func Image(image string) string {
 	return name
 }
 
-// ReplicaSets returns the ReplicaSets of a Deployment, the newest last. It returns none if the Deployment does not exist.
+// ReplicaSets returns the ReplicaSets of a Deployment, the newest last. It returns none if the Deployment does not
+// exist.
 func ReplicaSets(ctx context.Context, r client.Reader, key client.ObjectKey) ([]appsv1.ReplicaSet, error) {
 	var d appsv1.Deployment
 	if err := r.Get(ctx, key, &d); err != nil {
@@ -123,7 +124,8 @@ func Serve(ctx context.Context, a Application, c *Calendar) (*Server, error) {
 		mux.Handle(method+" "+CalendarPath, c)
 	}
 	s := &Server{
-		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, listener: listener, failed: make(chan error, 1),
+		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, listener: listener,
+		failed: make(chan error, 1),
 	}
 	go func() {
 		if err := s.server.Serve(listener); err != http.ErrServerClosed {

@@ -21,7 +21,8 @@ func (b builder) compile(ctx context.Context, binaries []binary, scratch string)
 	if len(binaries) == 0 {
 		return nil
 	}
-	b.printf("Compiling %s from source. The first time takes a quarter of an hour or more on two cores.\n", names(binaries))
+	b.printf("Compiling %s from source. The first time takes a quarter of an hour or more on two cores.\n",
+		names(binaries))
 	var packages, programs []string
 	for _, bin := range binaries {
 		packages = append(packages, bin.pkg)

@@ -77,7 +77,8 @@ func takeBinary(ctx context.Context, b binary, image, dir string, patience time.
 	}
 	ctx, transport := watch(ctx, patience)
 	defer transport.timer.Stop()
-	img, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport), remote.WithPlatform(platform()))
+	img, err := remote.Image(ref, remote.WithContext(ctx), remote.WithTransport(transport),
+		remote.WithPlatform(platform()))
 	if err != nil {
 		return cause(ctx, err)
 	}
@@ -113,7 +114,9 @@ type watchdog struct {
 
 func watch(ctx context.Context, patience time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &watchdog{time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w for %s", errStalled, patience)) }), patience}
+	return ctx, &watchdog{
+		time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w for %s", errStalled, patience)) }), patience,
+	}
 }
 
 // RoundTrip counts each response, and each part of its body, as a sign of life.

@@ -14,6 +14,7 @@ import (
 // pinsFile is beside go.mod and go.sum. It lists an image on each line, as repository:tag@digest.
 const pinsFile = "images.txt"
 
+//nolint:lll // these are lines of a generated file
 const pinsHeader = `# The official images of the local cluster's programs, by digest. A program whose image is not listed is compiled from source.
 # After a version in go.mod has changed, write this file anew on a machine that can reach the registries, and review the result:
 #   go run ./internal/devplane/build -pin

@@ -30,7 +30,8 @@ func Write(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generating the service account key: %w", err)
 	}
-	for name, data := range map[string][]byte{"ca.crt": authority, "server.crt": server, "server.key": key, "sa.key": accounts} {
+	for name, data := range map[string][]byte{"ca.crt": authority, "server.crt": server, "server.key": key,
+		"sa.key": accounts} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			return nil, fmt.Errorf("writing certificates: %w", err)
 		}

@@ -98,8 +98,8 @@ var (
 // accessDeniedReason is Flux's reason for a repository that does not allow the namespace of the policy.
 const accessDeniedReason = "AccessDenied"
 
-// setFailed sets the conditions for an error. It returns the error if a retry can help: otherwise a scan or a change of the
-// policy triggers the next reconcile.
+// setFailed sets the conditions for an error. It returns the error if a retry can help: otherwise a scan or a change of
+// the policy triggers the next reconcile.
 func setFailed(policy *imagev1.ImagePolicy, err error) error {
 	switch {
 	case errors.Is(err, errNoInterval):
@@ -177,7 +177,9 @@ func digestWithoutQuery(policy *imagev1.ImagePolicy, ref *imagev1.ImageRef) (boo
 }
 
 // repository returns the repository of a policy, if it allows the namespace of the policy.
-func (c *policyController) repository(ctx context.Context, policy *imagev1.ImagePolicy) (*imagev1.ImageRepository, error) {
+func (c *policyController) repository(
+	ctx context.Context, policy *imagev1.ImagePolicy,
+) (*imagev1.ImageRepository, error) {
 	key := repositoryOf(policy)
 	repo := &imagev1.ImageRepository{}
 	if err := c.client.Get(ctx, key, repo); err != nil {
@@ -194,7 +196,8 @@ func (c *policyController) repository(ctx context.Context, policy *imagev1.Image
 
 // checkAccess returns an error unless the repository allows policies of a namespace.
 func (c *policyController) checkAccess(ctx context.Context, namespace string, repo *imagev1.ImageRepository) error {
-	denied := fmt.Errorf("%w: ImageRepository %s/%s does not allow namespace %s", errNoAccess, repo.Namespace, repo.Name, namespace)
+	denied := fmt.Errorf("%w: ImageRepository %s/%s does not allow namespace %s", errNoAccess, repo.Namespace, repo.Name,
+		namespace)
 	if repo.Spec.AccessFrom == nil {
 		return denied
 	}

@@ -108,8 +108,9 @@ func (b *Backends) options(
 		return remote.Options{}, nil, err
 	}
 	o := remote.Options{
-		Namespace: e.Namespace, Project: spec.Project, URL: spec.APIURL, Token: string(secret.Data[keyToken]), HTTPClient: client,
-		Trust: remote.Trust{TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors},
+		Namespace: e.Namespace, Project: spec.Project, URL: spec.APIURL, Token: string(secret.Data[keyToken]),
+		HTTPClient: client,
+		Trust:      remote.Trust{TrustedActors: spec.TrustedActors, UnsignedActors: spec.UnsignedActors},
 	}
 	if o.Interval, err = environment.Interval(e.Spec); err != nil {
 		return o, nil, &environment.RefusedError{Err: err}
@@ -124,7 +125,8 @@ func secretName(spec *environments.Backend, defaultName string) (string, error) 
 		return cmp.Or(spec.Secret, defaultName), nil
 	}
 	if spec.Secret != "" && spec.Secret != spec.SecretRef.Name {
-		return "", remote.Refused("spec.backend.secretRef names %s and spec.backend.secret names %s: remove spec.backend.secret",
+		return "", remote.Refused("spec.backend.secretRef names %s and spec.backend.secret names %s: remove "+
+			"spec.backend.secret",
 			spec.SecretRef.Name, spec.Secret)
 	}
 	return spec.SecretRef.Name, nil

@@ -20,7 +20,8 @@ import (
 // same value. Without the label, Environments read only those of their own namespace.
 const LabelGroup = "environments.kuberik.com/group"
 
-// MaxEnvironments bounds the Environments of one application that read each other's state. Each of them reads all others.
+// MaxEnvironments bounds the Environments of one application that read each other's state. Each of them reads all
+// others.
 const MaxEnvironments = 100
 
 // Backend reads the Environments that are visible to one namespace.
@@ -132,7 +133,8 @@ func (b Backend) neighbours(ctx context.Context, application, group string) ([]*
 		var list environments.EnvironmentList
 		// The index is read for one namespace at a time, so that the Environments of other tenants cost nothing.
 		err := b.Client.List(ctx, &list, client.InNamespace(namespace),
-			client.MatchingFields{kube.ByApplication: application}, client.Limit(MaxEnvironments+1), client.UnsafeDisableDeepCopy)
+			client.MatchingFields{kube.ByApplication: application}, client.Limit(MaxEnvironments+1),
+			client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return nil, fmt.Errorf("listing Environments: %w", err)
 		}

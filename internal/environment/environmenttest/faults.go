@@ -68,8 +68,8 @@ type HTTPServer[F any] interface {
 	Count(key string) int
 }
 
-// NewHTTPService returns the Service of a fake HTTP server. Fault returns an error response, after which the request has had
-// an effect or not, and open returns a backend as Service.Backend does.
+// NewHTTPService returns the Service of a fake HTTP server. Fault returns an error response, after which the request
+// has had an effect or not, and open returns a backend as Service.Backend does.
 func NewHTTPService[F any](
 	c Clock, server HTTPServer[F], fault func(effect bool) *F,
 	open func(t *testing.T, actor string, trusted []string) environment.Backend,

@@ -22,7 +22,8 @@ var service = &remote.Service{
 	MaxObject:     1 << 20, RateLimit: rateLimit, Rejections: []int{http.StatusBadRequest, http.StatusUnprocessableEntity},
 	Advice: map[int]string{
 		http.StatusUnauthorized: "the token is not valid: renew it",
-		http.StatusForbidden: "the token needs the scope api and at least the role Developer, snippets have to be enabled for " +
+		http.StatusForbidden: "the token needs the scope api and at least the role Developer, snippets have to be enabled " +
+			"for " +
 			"the project, and a protected environment has to allow the user of the token to deploy",
 		http.StatusNotFound:          "check the project, and that the token's user is a member",
 		http.StatusMovedPermanently:  movedAdvice,

@@ -202,7 +202,8 @@ func describe(d document, path string, t remote.Trust) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const introduction = "The state of the releases in this environment, for the Kuberik controllers of the other environments. " +
+	const introduction = "The state of the releases in this environment, for the Kuberik controllers of the other " +
+		"environments. " +
 		"Do not edit it: changes are overwritten."
 	return fmt.Sprintf("%s\n\n```json\n%s\n```\n", introduction, line), nil
 }

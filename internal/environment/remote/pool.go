@@ -48,15 +48,16 @@ func NewPool[Account, Project any](o PoolOptions) *Pool[Account, Project] {
 	}
 }
 
-// Project returns the project of the options. Backends with the same API URL and credentials share an account, and those
-// with the same path as well share a project. The key of an account does not reveal the credentials. A project calls
-// charge whenever its memory has changed.
+// Project returns the project of the options. Backends with the same API URL and credentials share an account, and
+// those with the same path as well share a project. The key of an account does not reveal the credentials. A project
+// calls charge whenever its memory has changed.
 func (p *Pool[Account, Project]) Project(
 	o Options, credentials string, newAccount func(key string) (Account, error),
 	newProject func(a Account, charge func(bytes int)) (Project, error),
 ) (Project, error) {
 	now, accountKey := p.Options.Clock.Now(), digest(o.URL, credentials)
-	a, err := p.accounts.get(now, o.Namespace, accountKey, func(func(int)) (Account, error) { return newAccount(accountKey) })
+	a, err := p.accounts.get(now, o.Namespace, accountKey,
+		func(func(int)) (Account, error) { return newAccount(accountKey) })
 	if err != nil {
 		var none Project
 		return none, err
@@ -75,8 +76,8 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// shared holds values by key. The size of a value counts for each namespace that uses it, and each of them has a share of
-// the total. A value is dropped when no namespace uses it any more.
+// shared holds values by key. The size of a value counts for each namespace that uses it, and each of them has a share
+// of the total. A value is dropped when no namespace uses it any more.
 type shared[T any] struct {
 	mu      sync.Mutex
 	entries map[string]*entry[T]

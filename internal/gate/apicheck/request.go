@@ -17,7 +17,8 @@ const maxParameter = 2048
 
 // errLargeQuery reports a query that is larger than the schema allows.
 var errLargeQuery = errors.New(
-	"query is too large: at most 16 parameters, each with a name of at most 253 characters and an expression of at most 2048")
+	"query is too large: at most 16 parameters, each with a name of at most 253 characters and an expression of at " +
+		"most 2048")
 
 // request returns the request of a gate for a release.
 func (a Asker) request(ctx context.Context, g *v1alpha1.RolloutGate, r expr.Release) (v1alpha1.HTTPRequest, error) {

@@ -131,7 +131,8 @@ func (qc *queryCache) call(q queryKey) *call {
 	return l
 }
 
-// limitedUntil returns the end of the rate limit, which applies to all queries to an endpoint with the same credentials.
+// limitedUntil returns the end of the rate limit, which applies to all queries to an endpoint with the same
+// credentials.
 func (qc *queryCache) limitedUntil(q queryKey) time.Time {
 	until, _ := qc.limits.Get(q.credentials, q.endpoint)
 	return until

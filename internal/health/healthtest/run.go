@@ -47,8 +47,8 @@ const (
 
 // Harness is the source of a provider in the contract test.
 type Harness struct {
-	// Play puts the source in a situation and returns a checker for it, with its input. In the situation Silent, the timeout of
-	// the check is Timeout. It is called once for each subtest.
+	// Play puts the source in a situation and returns a checker for it, with its input. In the situation Silent, the
+	// timeout of the check is Timeout. It is called once for each subtest.
 	Play func(t *testing.T, s Situation) (health.Checker, health.CheckInput)
 	// Cannot maps situations that do not exist for the provider to the reason.
 	Cannot map[Situation]string
@@ -102,7 +102,9 @@ func (h Harness) in(t *testing.T, name string, s Situation, check func(*testing.
 }
 
 // check runs a check once and tests what holds for every report.
-func (h Harness) check(ctx context.Context, t *testing.T, c health.Checker, s health.CheckInput) (health.Report, error) {
+func (h Harness) check(
+	ctx context.Context, t *testing.T, c health.Checker, s health.CheckInput,
+) (health.Report, error) {
 	t.Helper()
 	before := s.Check.DeepCopy()
 	report, err := c.Check(ctx, s)
@@ -127,9 +129,11 @@ func (h Harness) checkFields(t *testing.T, s health.CheckInput, report health.Re
 		t.Errorf("a checker may not report the state %q", report.State)
 	}
 	if report.Revision != "" && report.Revision != s.Release.Revision && report.Revision != h.Revision {
-		t.Errorf("reports revision %q: the input has %q, and the source has %q", report.Revision, s.Release.Revision, h.Revision)
+		t.Errorf("reports revision %q: the input has %q, and the source has %q", report.Revision, s.Release.Revision,
+			h.Revision)
 	}
-	if report.Name != "" || report.Namespace != "" || report.Current || !report.Since.IsZero() || !report.LastError.IsZero() {
+	if report.Name != "" || report.Namespace != "" || report.Current || !report.Since.IsZero() ||
+		!report.LastError.IsZero() {
 		t.Errorf("fills in fields of the caller: %+v", report)
 	}
 }
@@ -144,7 +148,9 @@ func (h Harness) checkText(t *testing.T, what, text string) {
 		return
 	}
 	raw := []byte(h.Canary)
-	forms := []string{h.Canary, strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "="), base64.RawURLEncoding.EncodeToString(raw)}
+	forms := []string{
+		h.Canary, strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "="), base64.RawURLEncoding.EncodeToString(raw),
+	}
 	for _, form := range forms {
 		if strings.Contains(text, form) {
 			t.Errorf("%s contains the secret: %q", what, text)

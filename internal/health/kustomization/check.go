@@ -20,20 +20,23 @@ import (
 
 // Checker evaluates Kustomizations.
 type Checker struct {
-	// Live reads the Kustomization and the objects of its inventory from the API server, because no cache holds inventories.
+	// Live reads the Kustomization and the objects of its inventory from the API server, because no cache holds
+	// inventories.
 	Live client.Reader
-	// Reads limits how many Kustomizations and objects of one namespace are in memory at the same time. Defaults to no limit.
+	// Reads limits how many Kustomizations and objects of one namespace are in memory at the same time. Defaults to no
+	// limit.
 	Reads *fair.Slots
 }
 
-// KeyOf returns the key of the Kustomization of a check. It has to be in the namespace of the check, because not everybody may see
-// the state of another namespace.
+// KeyOf returns the key of the Kustomization of a check. It has to be in the namespace of the check, because not
+// everybody may see the state of another namespace.
 func KeyOf(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
 	key, annotated := annotation(check)
 	if ref := check.Spec.Kustomization; ref != nil {
 		field := types.NamespacedName{Namespace: cmp.Or(ref.Namespace, check.Namespace), Name: ref.Name}
 		if annotated && key != field {
-			return types.NamespacedName{}, fmt.Errorf("spec.kustomization names %s and the annotation %s names %s: remove the annotation",
+			return types.NamespacedName{}, fmt.Errorf("spec.kustomization names %s and the annotation %s names %s: remove "+
+				"the annotation",
 				field, v1alpha1.AnnotationKustomization, key)
 		}
 		key = field
@@ -42,7 +45,8 @@ func KeyOf(check *v1alpha1.HealthCheck) (types.NamespacedName, error) {
 	case key.Name == "" || strings.Contains(key.Name, "/"):
 		return types.NamespacedName{}, errors.New("name a Kustomization in spec.kustomization.name")
 	case key.Namespace != check.Namespace:
-		return types.NamespacedName{}, fmt.Errorf("the Kustomization %s is in another namespace: put the check beside it", key)
+		return types.NamespacedName{}, fmt.Errorf("the Kustomization %s is in another namespace: put the check beside it",
+			key)
 	}
 	return key, nil
 }
@@ -73,7 +77,9 @@ func (c Checker) Check(ctx context.Context, s health.CheckInput) (health.Report,
 	return report, err
 }
 
-func (c Checker) evaluateKustomization(ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck) (health.Report, error) {
+func (c Checker) evaluateKustomization(
+	ctx context.Context, key types.NamespacedName, check *v1alpha1.HealthCheck,
+) (health.Report, error) {
 	k, problem, err := c.read(ctx, key)
 	switch {
 	case err != nil:
@@ -91,7 +97,9 @@ func (c Checker) evaluateKustomization(ctx context.Context, key types.Namespaced
 }
 
 // read reads a Kustomization with its inventory, or returns why it cannot be evaluated.
-func (c Checker) read(ctx context.Context, key types.NamespacedName) (k *flux.KustomizationState, problem string, err error) {
+func (c Checker) read(
+	ctx context.Context, key types.NamespacedName,
+) (k *flux.KustomizationState, problem string, err error) {
 	done, err := c.Reads.Take(ctx, key.Namespace)
 	if err != nil {
 		return nil, "", err
@@ -107,7 +115,8 @@ func (c Checker) read(ctx context.Context, key types.NamespacedName) (k *flux.Ku
 	case k == nil:
 		return nil, "Kustomization " + key.Name + " does not exist", nil
 	case len(k.Inventory) > maxObjects:
-		return nil, fmt.Sprintf("Kustomization %s cannot be evaluated: its inventory has %d objects, and at most %d are evaluated: split it",
+		return nil, fmt.Sprintf("Kustomization %s cannot be evaluated: its inventory has %d objects, and at most %d are "+
+			"evaluated: split it",
 			key.Name, len(k.Inventory), maxObjects), nil
 	}
 	return k, "", nil
@@ -129,7 +138,8 @@ func (c Checker) evaluate(ctx context.Context, k *flux.KustomizationState) (heal
 	case k.Remote:
 		return remote(k), nil
 	case len(k.Inventory) == 0:
-		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name + " is ready and contains no objects"}, nil
+		return health.Report{State: v1alpha1.HealthHealthy, Message: "Kustomization " + k.Name +
+			" is ready and contains no objects"}, nil
 	}
 	expressions, err := k.Evaluator(ctx)
 	if err != nil {

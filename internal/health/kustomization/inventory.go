@@ -34,12 +34,15 @@ type objectHealth struct {
 }
 
 // inventory evaluates every object that Flux applied, and reports the worst.
-func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expressions *flux.Evaluator) (health.Report, error) {
+func (c Checker) inventory(
+	ctx context.Context, k *flux.KustomizationState, expressions *flux.Evaluator,
+) (health.Report, error) {
 	findings, err := c.checkObjects(ctx, k, k.Inventory, expressions)
 	if err != nil {
 		return health.Report{}, err
 	}
-	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthUnknown, v1alpha1.HealthPending} {
+	for _, state := range []v1alpha1.HealthState{v1alpha1.HealthUnhealthy, v1alpha1.HealthUnknown,
+		v1alpha1.HealthPending} {
 		if message := joinMessages(findings, state); message != "" {
 			if state == v1alpha1.HealthUnknown {
 				state = v1alpha1.HealthPending
@@ -48,7 +51,8 @@ func (c Checker) inventory(ctx context.Context, k *flux.KustomizationState, expr
 		}
 	}
 	return health.Report{
-		State: v1alpha1.HealthHealthy, Message: fmt.Sprintf("all %d objects of Kustomization %s are healthy", len(findings), k.Name),
+		State: v1alpha1.HealthHealthy, Message: fmt.Sprintf("all %d objects of Kustomization %s are healthy", len(findings),
+			k.Name),
 	}, nil
 }
 
@@ -70,14 +74,17 @@ func joinMessages(findings []objectHealth, state v1alpha1.HealthState) string {
 // healthyObject is the health of an object that blocks nothing.
 var healthyObject = objectHealth{state: v1alpha1.HealthHealthy}
 
-// isExcluded reports whether objects of a kind are not evaluated. A Secret has no state and is not read. An object of Kuberik may itself
-// wait for this check.
+// isExcluded reports whether objects of a kind are not evaluated. A Secret has no state and is not read. An object of
+// Kuberik may itself wait for this check.
 func isExcluded(o flux.Object) bool {
-	return o.Group == "" && o.Kind == "Secret" || o.Group == v1alpha1.GroupVersion.Group || strings.HasSuffix(o.Group, "."+v1alpha1.GroupVersion.Group)
+	return o.Group == "" && o.Kind == "Secret" || o.Group == v1alpha1.GroupVersion.Group ||
+		strings.HasSuffix(o.Group, "."+v1alpha1.GroupVersion.Group)
 }
 
 // checkObject evaluates one object.
-func (c Checker) checkObject(ctx context.Context, k *flux.KustomizationState, o flux.Object, expressions *flux.Evaluator) (objectHealth, error) {
+func (c Checker) checkObject(
+	ctx context.Context, k *flux.KustomizationState, o flux.Object, expressions *flux.Evaluator,
+) (objectHealth, error) {
 	if isExcluded(o) {
 		return healthyObject, nil
 	}
@@ -99,14 +106,16 @@ func (c Checker) checkObject(ctx context.Context, k *flux.KustomizationState, o 
 	case err == nil || apierrors.IsNotFound(err):
 		return absent(k, o, err == nil), nil
 	case apierrors.IsForbidden(err):
-		return objectHealth{v1alpha1.HealthUnknown, label + " cannot be read: grant get on its kind in a ClusterRole labelled " + AggregationLabel + ": \"true\""}, nil
+		return objectHealth{v1alpha1.HealthUnknown, label + " cannot be read: grant get on its kind in a ClusterRole " +
+			"labelled " + AggregationLabel + ": \"true\""}, nil
 	case apimeta.IsNoMatchError(err):
 		return objectHealth{v1alpha1.HealthUnknown, label + ": its kind is not installed"}, nil
 	}
 	return objectHealth{}, fmt.Errorf("reading %s: %w", label, err)
 }
 
-// tooLarge returns the health of an object that is too large to be read. In another namespace it may belong to another Kustomization.
+// tooLarge returns the health of an object that is too large to be read. In another namespace it may belong to another
+// Kustomization.
 func tooLarge(k *flux.KustomizationState, o flux.Object, why error) objectHealth {
 	if o.Namespace != k.Namespace {
 		return absent(k, o, true)
@@ -114,29 +123,38 @@ func tooLarge(k *flux.KustomizationState, o flux.Object, why error) objectHealth
 	return objectHealth{v1alpha1.HealthUnknown, o.String() + " cannot be evaluated: " + why.Error()}
 }
 
-// absent evaluates an object that does not exist, or that Flux has not applied for this Kustomization. In other namespaces both have the
-// same message, because users who can write an inventory could otherwise find out what exists there.
+// absent evaluates an object that does not exist, or that Flux has not applied for this Kustomization. In other
+// namespaces both have the same message, because users who can write an inventory could otherwise find out what exists
+// there.
 func absent(k *flux.KustomizationState, o flux.Object, exists bool) objectHealth {
 	label := o.String()
 	switch {
 	case o.Group == "batch" && o.Kind == "Job" && (!exists || o.Namespace != k.Namespace):
 		return healthyObject // it has finished, and its ttlSecondsAfterFinished has passed: Flux accepts that too
 	case o.Namespace != k.Namespace:
-		return objectHealth{v1alpha1.HealthUnknown, label + " does not exist, or lacks the labels by which Flux marks the objects of Kustomization " + k.Name}
+		return objectHealth{
+			v1alpha1.HealthUnknown, label + " does not exist, or lacks the labels by which Flux marks the objects of " +
+				"Kustomization " + k.Name,
+		}
 	case exists && !flux.IsWorkload(o.GroupKind()):
-		return healthyObject // Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
+		// Flux has found it and left it as it is, as kustomize.toolkit.fluxcd.io/ssa: IfNotPresent in its manifest asks
+		return healthyObject
 	case exists:
-		return objectHealth{v1alpha1.HealthUnknown, label + " lacks the labels by which Flux marks the objects of Kustomization " + k.Name +
+		return objectHealth{v1alpha1.HealthUnknown, label + " lacks the labels by which Flux marks the objects of " +
+			"Kustomization " + k.Name +
 			": flux reconcile kustomization " + k.Name + " --namespace " + k.Namespace}
 	}
 	return objectHealth{v1alpha1.HealthUnhealthy, label + " does not exist"}
 }
 
 // present evaluates an object that Flux has applied.
-func present(ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator) (objectHealth, error) {
+func present(
+	ctx context.Context, label string, o flux.Object, obj *unstructured.Unstructured, expressions *flux.Evaluator,
+) (objectHealth, error) {
 	switch skipped := flux.SkipMarker(obj); {
 	case skipped != "" && flux.IsWorkload(o.GroupKind()):
-		return objectHealth{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: remove " + skipped}, nil
+		return objectHealth{v1alpha1.HealthPending, label + " is left as it is by Flux and does not get the version: " +
+			"remove " + skipped}, nil
 	case skipped != "":
 		return healthyObject, nil // Flux does not wait for it either
 	case obj.GetDeletionTimestamp() != nil:
@@ -156,7 +174,9 @@ func finalizers(obj *unstructured.Unstructured) string {
 }
 
 // evaluateExpressions evaluates an object with the healthCheckExprs of the Kustomization.
-func evaluateExpressions(ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator) (objectHealth, error) {
+func evaluateExpressions(
+	ctx context.Context, label string, obj *unstructured.Unstructured, expressions *flux.Evaluator,
+) (objectHealth, error) {
 	result, err := expressions.Evaluate(ctx, obj)
 	switch {
 	case ctx.Err() != nil:
@@ -166,9 +186,11 @@ func evaluateExpressions(ctx context.Context, label string, obj *unstructured.Un
 	case result == status.CurrentStatus:
 		return objectHealth{state: v1alpha1.HealthHealthy}, nil
 	case result == status.FailedStatus:
-		return objectHealth{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" + readyMessage(obj)}, nil
+		return objectHealth{v1alpha1.HealthUnhealthy, label + " has failed, by the healthCheckExprs of the Kustomization" +
+			readyMessage(obj)}, nil
 	}
-	return objectHealth{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" + readyMessage(obj)}, nil
+	return objectHealth{v1alpha1.HealthPending, label + " is in progress, by the healthCheckExprs of the Kustomization" +
+		readyMessage(obj)}, nil
 }
 
 // AggregationLabel on a ClusterRole grants its rules to the controller, for reading the health of objects.

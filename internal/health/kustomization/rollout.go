@@ -12,9 +12,10 @@ import (
 	"github.com/kuberik/kuberik/internal/flux"
 )
 
-// RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as v1alpha1.ReasonWorkloadsNotReady or
-// v1alpha1.ReasonWorkloadsUnknown with a message, or "" if all have rolled out. Without spec.wait, Flux is ready as soon as the API server has
-// accepted the objects, while the pods of the version before still serve. The inventory is read from the API server.
+// RolledOut returns why the workloads of a Kustomization are not known to run what Flux has applied, as
+// v1alpha1.ReasonWorkloadsNotReady or v1alpha1.ReasonWorkloadsUnknown with a message, or "" if all have rolled out.
+// Without spec.wait, Flux is ready as soon as the API server has accepted the objects, while the pods of the version
+// before still serve. The inventory is read from the API server.
 func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) (reason, message string, err error) {
 	k, problem, err := c.read(ctx, types.NamespacedName{Namespace: known.Namespace, Name: known.Name})
 	switch {
@@ -28,9 +29,12 @@ func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) 
 		return "", "", nil
 	case k.Remote:
 		return v1alpha1.ReasonWorkloadsUnknown, "Kustomization " + k.Name +
-			" is applied to another cluster, where Kuberik does not see its workloads: set spec.wait: true, so that Flux waits for them", nil
+			" is applied to another cluster, where Kuberik does not see its workloads: set spec.wait: true, so that Flux " +
+			"waits for them", nil
 	}
-	findings, err := c.checkObjects(ctx, k, slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.IsWorkload(o.GroupKind()) }), &flux.Evaluator{})
+	findings, err := c.checkObjects(ctx, k,
+		slices.DeleteFunc(slices.Clone(k.Inventory), func(o flux.Object) bool { return !flux.IsWorkload(o.GroupKind()) }),
+		&flux.Evaluator{})
 	if err != nil {
 		return "", "", err
 	}
@@ -46,7 +50,9 @@ func (c Checker) RolledOut(ctx context.Context, known *flux.KustomizationState) 
 }
 
 // checkObjects evaluates objects, a few at a time.
-func (c Checker) checkObjects(ctx context.Context, k *flux.KustomizationState, objects []flux.Object, expressions *flux.Evaluator) ([]objectHealth, error) {
+func (c Checker) checkObjects(
+	ctx context.Context, k *flux.KustomizationState, objects []flux.Object, expressions *flux.Evaluator,
+) ([]objectHealth, error) {
 	findings := make([]objectHealth, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelReads)

@@ -18,8 +18,8 @@ var standards = sync.OnceValues(func() (policy.Evaluator, error) {
 	return policy.NewEvaluator(policy.DefaultChecks(), nil)
 })
 
-// checkConfined returns an error if a pod reaches beyond its namespace: if the baseline Pod Security Standard denies it, if it names a node,
-// or if it has a system priority.
+// checkConfined returns an error if a pod reaches beyond its namespace: if the baseline Pod Security Standard denies
+// it, if it names a node, or if it has a system priority.
 func checkConfined(t *corev1.PodTemplateSpec) error {
 	evaluator, err := standards()
 	if err != nil {

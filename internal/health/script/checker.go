@@ -107,7 +107,9 @@ func (c *Checker) planRuns(ctx context.Context, q evaluation, live bool) (plan, 
 
 // jobs returns the trimmed Jobs with the label of the check.
 func (c *Checker) jobs(ctx context.Context, q evaluation, live bool) ([]batchv1.Job, error) {
-	ofCheck := []client.ListOption{client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)}}
+	ofCheck := []client.ListOption{
+		client.InNamespace(q.Check.Namespace), client.MatchingLabels{LabelCheck: version.LabelValue(q.Check.Name)},
+	}
 	if !live {
 		var list batchv1.JobList
 		if err := c.Client.List(ctx, &list, ofCheck...); err != nil {
@@ -169,7 +171,8 @@ func (c *Checker) adopt(ctx context.Context, q evaluation, job *batchv1.Job) err
 
 // remove deletes a Job and its pods. Errors are logged only, because the next check tries again.
 func (c *Checker) remove(ctx context.Context, job *batchv1.Job) {
-	err := c.Client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &job.UID})
+	err := c.Client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &job.UID})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		log.FromContext(ctx).Error(err, "deleting an old run", "job", job.Name)
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/kuberik/kuberik/internal/kube"
 )
 
-// evaluateJob returns the outcome of a Job. That of a Job that has ended is determined once, because its pods and logs are deleted some time.
+// evaluateJob returns the outcome of a Job. That of a Job that has ended is determined once, because its pods and logs
+// are deleted some time.
 func (c *Checker) evaluateJob(ctx context.Context, job *batchv1.Job, known memoryEntry) (outcome, error) {
 	if o, ok := known.ended[job.UID]; ok {
 		return o, nil
@@ -26,7 +27,8 @@ func (c *Checker) evaluateJob(ctx context.Context, job *batchv1.Job, known memor
 	end := ended(job)
 	switch {
 	case end == nil && !job.DeletionTimestamp.IsZero():
-		return outcome{phase: interrupted, at: job.DeletionTimestamp.Time, report: pending("Job " + job.Name + " was deleted")}, nil
+		return outcome{phase: interrupted, at: job.DeletionTimestamp.Time,
+			report: pending("Job " + job.Name + " was deleted")}, nil
 	case end == nil:
 		return c.evaluateRunning(ctx, job, known.problem[job.UID])
 	case end.Type == batchv1.JobComplete:
@@ -40,7 +42,8 @@ func (c *Checker) evaluateJob(ctx context.Context, job *batchv1.Job, known memor
 	return c.evaluateFailed(ctx, job, end, pods, known.problem[job.UID]), nil
 }
 
-// evaluateRunning returns the outcome of a Job that has not ended. If its pod was deleted, the last problem still applies.
+// evaluateRunning returns the outcome of a Job that has not ended. If its pod was deleted, the last problem still
+// applies.
 func (c *Checker) evaluateRunning(ctx context.Context, job *batchv1.Job, before string) (outcome, error) {
 	switch {
 	case job.Spec.Suspend != nil && *job.Spec.Suspend:
@@ -63,7 +66,8 @@ func (c *Checker) evaluateRunning(ctx context.Context, job *batchv1.Job, before 
 // ended returns the condition of a Job that has ended; nil if it has not.
 func ended(job *batchv1.Job) *batchv1.JobCondition {
 	for i := range job.Status.Conditions {
-		if c := &job.Status.Conditions[i]; c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
+		if c := &job.Status.Conditions[i]; c.Status == corev1.ConditionTrue &&
+			(c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
 			return c
 		}
 	}
@@ -78,8 +82,8 @@ func pendingOutcome(job *batchv1.Job, stage, problem string) outcome {
 	return outcome{phase: running, problem: problem, report: pending("Job " + job.Name + " " + stage)}
 }
 
-// pageSize is how many pods or Jobs are read at once, and maxPages how often. Users decide how many objects have the labels of a Job or of
-// a check, and how large they are.
+// pageSize is how many pods or Jobs are read at once, and maxPages how often. Users decide how many objects have the
+// labels of a Job or of a check, and how large they are.
 const (
 	pageSize = 8
 	maxPages = 64
@@ -111,26 +115,32 @@ func (c *Checker) pods(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, err
 // trimPod returns the fields of a pod that are read.
 func trimPod(p *corev1.Pod) corev1.Pod {
 	s := corev1.Pod{Status: p.Status}
-	s.Namespace, s.Name, s.CreationTimestamp, s.DeletionTimestamp = p.Namespace, p.Name, p.CreationTimestamp, p.DeletionTimestamp
+	s.Namespace, s.Name, s.CreationTimestamp, s.DeletionTimestamp = p.Namespace, p.Name, p.CreationTimestamp,
+		p.DeletionTimestamp
 	for i := range p.Spec.Containers {
 		s.Spec.Containers = append(s.Spec.Containers, corev1.Container{Name: p.Spec.Containers[i].Name})
 	}
 	return s
 }
 
-// podCreationError returns why the Job controller cannot create a pod, such as a quota or an admission policy, from its events.
+// podCreationError returns why the Job controller cannot create a pod, such as a quota or an admission policy, from its
+// events.
 func (c *Checker) podCreationError(ctx context.Context, job *batchv1.Job) string {
 	var list corev1.EventList
 	about := client.MatchingFields{"involvedObject.uid": string(job.UID), "reason": "FailedCreate"}
-	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(pageSize)); err != nil || len(list.Items) == 0 {
+	if err := c.Live.List(ctx, &list, client.InNamespace(job.Namespace), about, client.Limit(pageSize)); err != nil ||
+		len(list.Items) == 0 {
 		return "" // the message is optional
 	}
-	latest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
+	latest := slices.MaxFunc(list.Items,
+		func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
 	return "no pod can be made: " + reason(strings.TrimPrefix(latest.Message, "Error creating: "))
 }
 
 // evaluateFailed returns why a Job failed. An evicted pod says nothing about the deployment.
-func (c *Checker) evaluateFailed(ctx context.Context, job *batchv1.Job, end *batchv1.JobCondition, pods []corev1.Pod, problem string) outcome {
+func (c *Checker) evaluateFailed(
+	ctx context.Context, job *batchv1.Job, end *batchv1.JobCondition, pods []corev1.Pod, problem string,
+) outcome {
 	at := end.LastTransitionTime.Time
 	pod := failedPod(pods)
 	why := ""
@@ -138,7 +148,10 @@ func (c *Checker) evaluateFailed(ctx context.Context, job *batchv1.Job, end *bat
 		why = disrupted(pod)
 	}
 	if why != "" || end.Reason == batchv1.JobReasonPodFailurePolicy && onDisruption(job) {
-		return outcome{phase: interrupted, at: at, report: pending("Job " + job.Name + ": " + cmp.Or(why, "its pod was taken from its node"))}
+		return outcome{
+			phase: interrupted, at: at, report: pending("Job " + job.Name + ": " + cmp.Or(why, "its pod was taken from its "+
+				"node")),
+		}
 	}
 	message := "Job " + job.Name + " " + cause(job, end, pod, problem)
 	if lines := c.lastLines(ctx, pod); lines != "" {
@@ -149,7 +162,8 @@ func (c *Checker) evaluateFailed(ctx context.Context, job *batchv1.Job, end *bat
 
 // cause returns why a Job failed.
 func cause(job *batchv1.Job, end *batchv1.JobCondition, pod *corev1.Pod, before string) string {
-	if end.Reason == batchv1.JobReasonDeadlineExceeded || pod != nil && pod.Status.Reason == batchv1.JobReasonDeadlineExceeded {
+	if end.Reason == batchv1.JobReasonDeadlineExceeded || pod != nil &&
+		pod.Status.Reason == batchv1.JobReasonDeadlineExceeded {
 		if pod != nil {
 			before = cmp.Or(podProblem(pod), before)
 		}

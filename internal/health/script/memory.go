@@ -11,12 +11,12 @@ import (
 	"github.com/kuberik/kuberik/internal/health"
 )
 
-// maxRecords is the total size of the records in memory, and maxRecordsOfNamespace the share of one namespace. A record has the
-// size 1, and 1 more for each of its Jobs.
+// maxRecords is the total size of the records in memory, and maxRecordsOfNamespace the share of one namespace. A record
+// has the size 1, and 1 more for each of its Jobs.
 const maxRecords, maxRecordsOfNamespace = 16384, 2048
 
-// memory stores what the Jobs may not show any more: that there was a Job, its outcome, and why it did not start. It is lost with the
-// process.
+// memory stores what the Jobs may not show any more: that there was a Job, its outcome, and why it did not start. It is
+// lost with the process.
 type memory struct {
 	mu      sync.Mutex
 	records *fair.Cache[string, memoryEntry]
@@ -60,7 +60,8 @@ func (m *memory) update(q evaluation, runs []run, problem map[types.UID]string) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before, _ := m.records.Get(q.Check.Namespace, q.key()); before.id == next.id && before.last.number > next.last.number {
+	if before, _ := m.records.Get(q.Check.Namespace, q.key()); before.id == next.id &&
+		before.last.number > next.last.number {
 		next.last, next.seen = before.last, before.seen
 	}
 	m.add(q, next)

@@ -37,10 +37,12 @@ func podProblem(pod *corev1.Pod) string {
 	return ""
 }
 
-// waitingReason returns why a container does not start. A kubelet that retries alternates between reasons, which give one message.
+// waitingReason returns why a container does not start. A kubelet that retries alternates between reasons, which give
+// one message.
 func waitingReason(image string, w *corev1.ContainerStateWaiting) string {
 	switch w.Reason {
-	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable",
+		"SignatureValidationFailed":
 		_, why, _ := strings.Cut(w.Message, "ErrImagePull: ")
 		if why == "" && w.Reason != "ImagePullBackOff" {
 			why = w.Message
@@ -88,7 +90,8 @@ func disrupted(pod *corev1.Pod) string {
 	if slices.Contains(disruptionReasons, pod.Status.Reason) {
 		return detail("its pod was evicted or preempted", cmp.Or(pod.Status.Message, pod.Status.Reason))
 	}
-	if pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0 && pod.Status.Reason != batchv1.JobReasonDeadlineExceeded {
+	if pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0 &&
+		pod.Status.Reason != batchv1.JobReasonDeadlineExceeded {
 		return detail("its node refused the pod", cmp.Or(pod.Status.Message, pod.Status.Reason)) // no container has run
 	}
 	return ""

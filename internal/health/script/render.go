@@ -23,8 +23,8 @@ const (
 	container          = "script"
 	nonRootUser        = 65532
 
-	// killGrace is how many seconds a script may clean up after its deadline, and slack how much later the Job ends. If the kubelet ends
-	// the pod, its log can still be read; if Kubernetes ends the Job, the pod is deleted.
+	// killGrace is how many seconds a script may clean up after its deadline, and slack how much later the Job ends. If
+	// the kubelet ends the pod, its log can still be read; if Kubernetes ends the Job, the pod is deleted.
 	killGrace = 5
 	slack     = 30 * time.Second
 	// finishedTTL is how long a finished Job stays if nothing deletes it.
@@ -42,11 +42,13 @@ func (c *Checker) render(q evaluation, r run) (*batchv1.Job, error) {
 		Labels: merge(t.Labels, q.labels()), Annotations: merge(t.Annotations, q.annotations(r.number, r.attempt)),
 		// Without blockOwnerDeletion, which would take a permission on the finalizers of HealthChecks.
 		OwnerReferences: []metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "HealthCheck", Name: q.Check.Name, UID: q.Check.UID, Controller: new(true),
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "HealthCheck", Name: q.Check.Name, UID: q.Check.UID,
+			Controller: new(true),
 		}},
 	}, Spec: t.Spec}
 	job.Spec.Template.Labels = merge(t.Spec.Template.Labels, q.labels())
-	ttl := int32(max(finishedTTL+q.runInterval, seconds(t.Spec.TTLSecondsAfterFinished)) / time.Second) // at most some years
+	// at most some years
+	ttl := int32(max(finishedTTL+q.runInterval, seconds(t.Spec.TTLSecondsAfterFinished)) / time.Second)
 	job.Spec.TTLSecondsAfterFinished = &ttl
 	pod := &job.Spec.Template.Spec
 	for _, list := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
@@ -125,8 +127,10 @@ func resources(s *v1alpha1.ScriptCheck) corev1.ResourceRequirements {
 		return *s.Resources.DeepCopy()
 	}
 	return corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
-		Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi"),
+		},
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
 	}
 }
 
@@ -155,8 +159,10 @@ func literal(s string) string { return strings.ReplaceAll(s, "$", "$$") }
 // failOnDisruption makes a Job report that its pod was evicted, because the pod may be deleted soon.
 func failOnDisruption() *batchv1.PodFailurePolicy {
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
-		Action:          batchv1.PodFailurePolicyActionFailJob,
-		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}},
+		Action: batchv1.PodFailurePolicyActionFailJob,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
+		},
 	}}}
 }
 

@@ -57,7 +57,8 @@ func newEvaluation(s health.CheckInput) (evaluation, error) {
 	fields, template, err := encode(q.script)
 	switch {
 	case large(fields, template):
-		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image", maxScript>>10)
+		return q, fmt.Errorf("spec.script is larger than %d KiB: put what is large into a ConfigMap or into the image",
+			maxScript>>10)
 	case err != nil:
 		return q, fmt.Errorf("reading the script: %w", err)
 	}
@@ -108,14 +109,16 @@ func (q evaluation) annotations(number, attempt int) map[string]string {
 	}
 }
 
-// owns reports whether a Job belongs to the check and the Rollout. matches reports whether it belongs to the evaluation.
+// owns reports whether a Job belongs to the check and the Rollout. matches reports whether it belongs to the
+// evaluation.
 func (q evaluation) owns(job *batchv1.Job) bool {
 	return metav1.IsControlledBy(job, q.Check) && job.Labels[LabelCheck] == version.LabelValue(q.Check.Name) &&
 		job.Annotations[annotationRollout] == q.rollout()
 }
 
 func (q evaluation) matches(job *batchv1.Job) bool {
-	return q.owns(job) && job.Annotations[annotationToken] == q.Release.Token && job.Annotations[annotationScript] == q.definition
+	return q.owns(job) && job.Annotations[annotationToken] == q.Release.Token &&
+		job.Annotations[annotationScript] == q.definition
 }
 
 // superseded reports whether a Job is for a later deployment, so that the evaluation is out of date.

@@ -13,7 +13,8 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// fromTemplate returns the Job of a jobTemplate, with defaults. It returns an error for a pod that reaches beyond its namespace.
+// fromTemplate returns the Job of a jobTemplate, with defaults. It returns an error for a pod that reaches beyond its
+// namespace.
 func fromTemplate(s *v1alpha1.ScriptCheck) (batchv1.JobTemplateSpec, error) {
 	var t batchv1.JobTemplateSpec
 	if field := conflictingField(s); field != "" {

@@ -15,8 +15,8 @@ const (
 	nxdomain = 3
 )
 
-// Resolver resolves names as a function says, through a server that speaks DNS. A name without addresses does not exist. The function
-// is asked once for each lookup of a name.
+// Resolver resolves names as a function says, through a server that speaks DNS. A name without addresses does not
+// exist. The function is asked once for each lookup of a name.
 func Resolver(tb testing.TB, addresses func(name string) []netip.Addr) *net.Resolver {
 	tb.Helper()
 	conn, err := new(net.ListenConfig).ListenPacket(tb.Context(), "udp", "127.0.0.1:0")
