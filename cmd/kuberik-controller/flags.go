@@ -26,7 +26,8 @@ func parse() (*flags, error) {
 	f := &flags{}
 	flag.BoolVar(&f.version, "version", false, "Print the version and exit.")
 	annotations := flag.Bool("annotation-overrides", true,
-		"Obey the annotations force-deploy, bypass-gates, unblock-failed and retry of Rollouts. Whoever may patch a Rollout may set them.")
+		"Obey the annotations force-deploy, bypass-gates, unblock-failed and retry of Rollouts. Whoever may patch a "+
+			"Rollout may set them.")
 	f.process()
 	f.work()
 	level := flag.String("log-level", "info", "What is logged: error, info, debug or trace.")
@@ -45,21 +46,26 @@ func parse() (*flags, error) {
 func (f *flags) process() {
 	s := &f.settings
 	flag.StringVar(&s.MetricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
-	flag.BoolVar(&s.SecureMetrics, "metrics-secure", false, "Serve metrics over TLS, and only to those whom the API server lets get the "+
+	flag.BoolVar(&s.SecureMetrics, "metrics-secure", false, "Serve metrics over TLS, and only to those whom the API "+
+		"server lets get the "+
 		"path /metrics.")
 	flag.StringVar(&s.ProbeAddress, "health-probe-bind-address", ":8081", "Address of the probe endpoint; 0 turns it off.")
-	flag.StringVar(&s.PprofAddress, "pprof-bind-address", "", "Address of the endpoint for profiles of the Go runtime, for those who look into the use of "+
+	flag.StringVar(&s.PprofAddress, "pprof-bind-address", "", "Address of the endpoint for profiles of the Go runtime, "+
+		"for those who look into the use of "+
 		"memory and CPU. Bind it to loopback: whoever reaches it can slow the controller down. Default: none.")
-	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several replicas can run.")
+	flag.BoolVar(&s.LeaderElection, "leader-elect", false, "Work only while holding the lease, so that several "+
+		"replicas can run.")
 	flag.StringVar(&s.Namespace, "leader-election-namespace", "", "Namespace of the lease. Default: that of the pod.")
 	flag.DurationVar(&s.Lease.Duration, "leader-election-lease-duration", 10*time.Second,
-		"How long the other replicas wait for a leader that is gone. A leader that is stopped properly gives the lease back at once.")
+		"How long the other replicas wait for a leader that is gone. A leader that is stopped properly gives the lease "+
+			"back at once.")
 	flag.DurationVar(&s.Lease.RenewDeadline, "leader-election-renew-deadline", 6*time.Second,
 		"How long the leader tries to renew the lease before it gives up and exits. It has to be shorter than the lease.")
 	flag.DurationVar(&s.Lease.RetryPeriod, "leader-election-retry-period", 2*time.Second,
 		"How often the leader renews the lease, and how often the other replicas look at it.")
 	flag.DurationVar(&s.ShutdownTimeout, "graceful-shutdown-timeout", 20*time.Second,
-		"How long work in progress may take to end after the program was asked to stop. Keep it below terminationGracePeriodSeconds of the pod.")
+		"How long work in progress may take to end after the program was asked to stop. Keep it below "+
+			"terminationGracePeriodSeconds of the pod.")
 }
 
 // work defines the flags that say what the controllers do.
@@ -69,18 +75,24 @@ func (f *flags) work() {
 		"Let Rollouts select health checks of other namespaces that are labelled kuberik.com/share-health-checks=true.")
 	flag.StringVar(&s.Options.EventsAddress, "events-addr", "",
 		"Address of Flux's notification-controller, which then forwards events. Default: none.")
-	flag.Func("watch-namespaces", "Namespaces to work in, with commas between them. The controller then needs its rights in these alone. "+
+	flag.Func("watch-namespaces", "Namespaces to work in, with commas between them. The controller then needs its "+
+		"rights in these alone. "+
 		"Default: all.", func(list string) error {
 		s.Namespaces = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 		return nil
 	})
-	networks(&s.Options.AllowNetworks, "allow-networks", "Networks that may be called for users although they are refused otherwise "+
-		"(loopback, link-local, metadata services), such as 127.0.0.0/8,::1. It holds for checks, gates, Environments and registries.")
-	networks(&s.Options.RefuseNetworks, "refuse-networks", "Networks that may not be called for users, such as the pods of the control "+
+	networks(&s.Options.AllowNetworks, "allow-networks", "Networks that may be called for users although they are "+
+		"refused otherwise "+
+		"(loopback, link-local, metadata services), such as 127.0.0.0/8,::1. It holds for checks, gates, Environments and "+
+		"registries.")
+	networks(&s.Options.RefuseNetworks, "refuse-networks", "Networks that may not be called for users, such as the "+
+		"pods of the control "+
 		"plane: 10.0.0.0/24. Where an address is in both lists, the narrower network decides. Default: none.")
-	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once; of one namespace, at most a quarter of that.")
+	flag.IntVar(&s.Options.Rollout.Workers, "concurrent", 16, "How many Rollouts are reconciled at once; of one "+
+		"namespace, at most a quarter of that.")
 	flag.DurationVar(&s.Options.Rollout.SettleTime, "settle-time", 10*time.Second,
-		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health checks that are "+
+		"How long after its creation a Rollout waits before its first automatic deployment, so that gates and health "+
+			"checks that are "+
 			"created after it hold it too.")
 }
 

@@ -62,14 +62,16 @@ type Options struct {
 	CrossNamespaces bool
 	// EventsAddress is the URL of Flux's notification-controller. Defaults to none, which sends no events to it.
 	EventsAddress string
-	// AllowNetworks lists networks that checks, gates, Environments and image details may connect to although they are refused by default.
+	// AllowNetworks lists networks that checks, gates, Environments and image details may connect to although they are
+	// refused by default.
 	AllowNetworks []netip.Prefix
-	// RefuseNetworks lists networks that they may not connect to. If an address is in both lists, the narrower network decides.
+	// RefuseNetworks lists networks that they may not connect to. If an address is in both lists, the narrower network
+	// decides.
 	RefuseNetworks []netip.Prefix
 }
 
-// maxConditions is about how much memory the compiled conditions take, in bytes, and maxConditionsOfNamespace the share of one
-// namespace.
+// maxConditions is about how much memory the compiled conditions take, in bytes, and maxConditionsOfNamespace the share
+// of one namespace.
 const maxConditions, maxConditionsOfNamespace = 48 << 20, 6 << 20
 
 // Scheme returns a scheme with every kind that the controllers read or write.
@@ -118,7 +120,9 @@ func New(mgr ctrl.Manager, o Options) ([]Controller, error) {
 			gate.WithApprovals(people),
 			gate.WithHTTPAsker(apicheck.Asker{Client: clients.out, Conditions: clients.conditions}), gate.WithBudget(budget)),
 		approval.New(c, o.Clock, people),
-		healthcheck.New(c, o.Clock, healthcheck.Options{Classes: classes, CrossNamespaces: o.CrossNamespaces, Budget: budget}),
+		healthcheck.New(c, o.Clock, healthcheck.Options{
+			Classes: classes, CrossNamespaces: o.CrossNamespaces, Budget: budget,
+		}),
 		datadog.New(c, live, recorder),
 		schedule.New(c, recorder, o.Clock),
 		environment.New(c, live, backends, o.Clock),
@@ -184,7 +188,9 @@ func classes(mgr ctrl.Manager, a httpClients, objects kustomization.Checker) (ma
 
 // Register adds the indexes and every controller to a manager.
 func Register(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(), slices.Concat(rollout.Indexes(), approvals.Indexes(), cluster.Indexes(), healthcheck.Indexes(), schedule.Indexes())...); err != nil {
+	if err := kube.AddIndexes(ctx, mgr.GetFieldIndexer(),
+		slices.Concat(rollout.Indexes(), approvals.Indexes(), cluster.Indexes(), healthcheck.Indexes(),
+			schedule.Indexes())...); err != nil {
 		return err
 	}
 	o.Rollout.Notifier = flux.NewNotifier(o.EventsAddress)

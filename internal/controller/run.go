@@ -35,7 +35,8 @@ type Settings struct {
 	Namespaces []string
 	// ShutdownTimeout is how long work in progress may take to end. Default: 30 seconds.
 	ShutdownTimeout time.Duration
-	// Installation is checked while the controllers run; the program is not ready while it is not complete. Default: it is not checked.
+	// Installation is checked while the controllers run; the program is not ready while it is not complete. Default: it is
+	// not checked.
 	Installation *installed.Checker
 	// Options of the controllers.
 	Options Options
@@ -45,7 +46,8 @@ type Settings struct {
 
 // Lease holds the times of the lease of the leader. What is zero is the default.
 type Lease struct {
-	// Duration is how long the lease lasts after its last renewal: how long another replica waits for a leader that is gone. Default 10s.
+	// Duration is how long the lease lasts after its last renewal: how long another replica waits for a leader that is
+	// gone. Default 10s.
 	Duration time.Duration
 	// RenewDeadline is how long the leader tries to renew the lease before it gives up and exits. Default 6s.
 	RenewDeadline time.Duration
@@ -61,8 +63,8 @@ func (l Lease) withDefaults() Lease {
 	return l
 }
 
-// fence returns what stops a leader from writing that was paused for so long that another replica may be the leader. It is open until
-// half-way between the moment at which the leader gives up by itself and the end of the lease.
+// fence returns what stops a leader from writing that was paused for so long that another replica may be the leader. It
+// is open until half-way between the moment at which the leader gives up by itself and the end of the lease.
 func (l Lease) fence() *lease.Fence {
 	return &lease.Fence{Lifetime: l.RenewDeadline + (l.Duration-l.RenewDeadline)/2}
 }
@@ -97,7 +99,9 @@ func NewManager(ctx context.Context, cfg *rest.Config, s Settings) (ctrl.Manager
 		Cache:                         cached,
 		Controller:                    s.Controller,
 		GracefulShutdownTimeout:       s.shutdownTimeout(),
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Client: client.Options{
+			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)

@@ -8,8 +8,8 @@ import (
 // lateEvery is how many items are taken for each late one while urgent ones wait, so that no item waits for ever.
 const lateEvery = 8
 
-// Lanes holds items that wait for a worker, in one lane for each namespace. Urgent items are taken before late ones. It may be used by many
-// at once.
+// Lanes holds items that wait for a worker, in one lane for each namespace. Urgent items are taken before late ones. It
+// may be used by many at once.
 type Lanes[T comparable] struct {
 	mu    sync.Mutex
 	share int
@@ -31,8 +31,8 @@ type lane[T comparable] struct {
 
 func (l *lane[T]) waiting() int { return len(l.urgent) + len(l.late) }
 
-// New makes Lanes where at most share items of a namespace are taken and not done at any time. The function of names the namespace of
-// an item.
+// New makes Lanes where at most share items of a namespace are taken and not done at any time. The function of names
+// the namespace of an item.
 func New[T comparable](share int, of func(T) string) *Lanes[T] {
 	return &Lanes[T]{share: max(share, 1), of: of, lanes: map[string]*lane[T]{}}
 }
@@ -78,7 +78,8 @@ func (l *Lanes[T]) lane(item T) *lane[T] {
 	return l.lanes[name]
 }
 
-// Len is how many lanes an item may be taken from. It is 0 while every item that waits is of a namespace that uses its whole share.
+// Len is how many lanes an item may be taken from. It is 0 while every item that waits is of a namespace that uses its
+// whole share.
 func (l *Lanes[T]) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,8 +103,9 @@ func (l *Lanes[T]) Urgent() int {
 	return l.urgent
 }
 
-// Pop takes an item, and puts its lane at the end of the turns. It is the first urgent item of the first lane that has one, or the first late
-// item of the first lane if no urgent item may be taken, or if many were taken since the last late one. Len must not be 0.
+// Pop takes an item, and puts its lane at the end of the turns. It is the first urgent item of the first lane that has
+// one, or the first late item of the first lane if no urgent item may be taken, or if many were taken since the last
+// late one. Len must not be 0.
 func (l *Lanes[T]) Pop() (item T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

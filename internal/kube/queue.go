@@ -22,8 +22,8 @@ import (
 const Bookkeeping = -1
 
 // FairOptions returns the options of a controller that shares its workers fairly between namespaces: a namespace
-// occupies at most share of them, and namespaces with pending requests take turns. Requests with a negative priority are
-// taken after the others.
+// occupies at most share of them, and namespaces with pending requests take turns. Requests with a negative priority
+// are taken after the others.
 func FairOptions(workers, share int) controller.Options {
 	return FairOptionsWithPressure(workers, share, nil)
 }
@@ -33,8 +33,8 @@ func FairOptionsWithPressure(workers, share int, p *Pressure) controller.Options
 	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: fairQueue(share, p)}
 }
 
-// Pressure tells controllers that only do bookkeeping whether requests of another controller wait for a worker. The zero value
-// has no pressure.
+// Pressure tells controllers that only do bookkeeping whether requests of another controller wait for a worker. The
+// zero value has no pressure.
 type Pressure struct {
 	waiting atomic.Pointer[func() int]
 	// passing is the number of reconciles that go on in spite of the pressure.
@@ -47,8 +47,8 @@ func (p *Pressure) High() bool {
 	return waiting != nil && (*waiting)() > 0
 }
 
-// Enter reports whether a reconcile may go on, and returns a function to call at its end. Under pressure, only one reconcile at a
-// time may, so that bookkeeping goes on slowly.
+// Enter reports whether a reconcile may go on, and returns a function to call at its end. Under pressure, only one
+// reconcile at a time may, so that bookkeeping goes on slowly.
 func (p *Pressure) Enter() (leave func(), ok bool) {
 	leave = func() { p.passing.Add(-1) }
 	if p.passing.Add(1) > 1 && p.High() {
@@ -67,7 +67,10 @@ type (
 // fairQueue returns a constructor of work queues, which have the usual metrics.
 func fairQueue(share int, p *Pressure) func(string, limiter) queue {
 	return func(name string, l limiter) queue {
-		order := &order{Lanes: fair.New(share, func(r reconcile.Request) string { return r.Namespace }), urgent: map[reconcile.Request]bool{}}
+		order := &order{
+			Lanes:  fair.New(share, func(r reconcile.Request) string { return r.Namespace }),
+			urgent: map[reconcile.Request]bool{},
+		}
 		if p != nil {
 			waiting := order.Urgent
 			p.waiting.Store(&waiting)
@@ -175,8 +178,8 @@ func (q sharedQueue) AddWithOpts(o priorityqueue.AddOpts, items ...reconcile.Req
 	}
 }
 
-// GetWithPriority implements priorityqueue.PriorityQueue. What is requeued by a reconcile is urgent unless its result says
-// otherwise.
+// GetWithPriority implements priorityqueue.PriorityQueue. What is requeued by a reconcile is urgent unless its result
+// says otherwise.
 func (q sharedQueue) GetWithPriority() (reconcile.Request, int, bool) {
 	item, shutdown := q.Get()
 	return item, 0, shutdown
@@ -210,8 +213,8 @@ func (q delayedQueue) AddWithOpts(o priorityqueue.AddOpts, items ...reconcile.Re
 	q.PriorityQueue.AddWithOpts(o, items...)
 }
 
-// Late returns an event handler that enqueues the same requests as another. Those for updates that are late become bookkeeping, and
-// are enqueued only after a delay, so that several changes in a row cost one reconcile.
+// Late returns an event handler that enqueues the same requests as another. Those for updates that are late become
+// bookkeeping, and are enqueued only after a delay, so that several changes in a row cost one reconcile.
 func Late(inner handler.EventHandler, after time.Duration, late func(event.UpdateEvent) bool) handler.EventHandler {
 	return lateHandler{inner, after, late}
 }

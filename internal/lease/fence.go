@@ -9,10 +9,12 @@ import (
 )
 
 // ErrExpired is the error of a write that was not sent because another replica may hold the lease by now.
-var ErrExpired = errors.New("the lease of this replica has not been renewed for too long: another replica may be the leader")
+var ErrExpired = errors.New("the lease of this replica has not been renewed for too long: another replica may be " +
+	"the leader")
 
-// Fence refuses writes of a leader whose lease may have expired. A process that was paused for a long time learns that it lost the lease
-// only after it has gone on for a while; until then, its workers would write. Leases themselves may always be written.
+// Fence refuses writes of a leader whose lease may have expired. A process that was paused for a long time learns that
+// it lost the lease only after it has gone on for a while; until then, its workers would write. Leases themselves may
+// always be written.
 type Fence struct {
 	// Lifetime is how long after the start of a renewal that succeeded writes are allowed.
 	Lifetime time.Duration

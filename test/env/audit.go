@@ -54,7 +54,10 @@ func (c *Cluster) Requests() ([]Request, error) {
 		if e.ObjectRef.Resource == "" {
 			continue
 		}
-		r := Request{Permission{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource}, e.User.Username, e.UserAgent, e.Received, e.Response.Code, e.Response.Message}
+		r := Request{
+			Permission{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource}, e.User.Username, e.UserAgent, e.Received,
+			e.Response.Code, e.Response.Message,
+		}
 		if e.ObjectRef.Subresource != "" {
 			r.Resource += "/" + e.ObjectRef.Subresource
 		}

@@ -22,7 +22,9 @@ const (
 )
 
 // ReplicaLease holds the times of the lease of replicas.
-var ReplicaLease = controller.Lease{Duration: 4 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 500 * time.Millisecond}
+var ReplicaLease = controller.Lease{
+	Duration: 4 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 500 * time.Millisecond,
+}
 
 // Process is the controllers for the namespace of a test in a separate process, which can be stopped and killed.
 type Process struct {
@@ -36,7 +38,8 @@ func (w *World) RunProcess() *Process {
 	return w.start(exec.CommandContext(w.Ctx(), os.Args[0]))
 }
 
-// RunReplica starts the controllers as one of several replicas, of which only the leader works. The name is its user agent.
+// RunReplica starts the controllers as one of several replicas, of which only the leader works. The name is its user
+// agent.
 func (w *World) RunReplica(name string) *Process {
 	w.T.Helper()
 	cmd := exec.CommandContext(w.Ctx(), os.Args[0])
@@ -46,7 +49,8 @@ func (w *World) RunReplica(name string) *Process {
 
 func (w *World) start(cmd *exec.Cmd) *Process {
 	w.T.Helper()
-	cmd.Env = append(append(os.Environ(), cmd.Env...), processNamespace+"="+w.Namespace, processKubeconfig+"="+w.kubeconfig)
+	cmd.Env = append(append(os.Environ(), cmd.Env...), processNamespace+"="+w.Namespace,
+		processKubeconfig+"="+w.kubeconfig)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		w.T.Fatal(err)

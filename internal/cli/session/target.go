@@ -242,8 +242,9 @@ func (f finder) version(t *Target) (*v1alpha1.Release, error) {
 	}
 	hints := []string{"name one of them by its digest:"}
 	for _, rel := range found {
-		hints = append(hints, "  "+t.Rollout.Name+"@"+view.ShortDigest(view.Digest(rel))+"  "+view.Clean(rel.Spec.Version.Tag)+
-			", found "+f.Clock().At(rel.CreationTimestamp.Time))
+		name := t.Rollout.Name + "@" + view.ShortDigest(view.Digest(rel))
+		found := f.Clock().At(rel.CreationTimestamp.Time)
+		hints = append(hints, "  "+name+"  "+view.Clean(rel.Spec.Version.Tag)+", found "+found)
 	}
 	return nil, exit.With(exit.Usage, fmt.Errorf("%d releases of %s match", len(found), of), hints...)
 }

@@ -145,9 +145,9 @@ func (c *Controller) read(ctx context.Context, rel *v1alpha1.Release) (*v1alpha1
 	return releaseDetails(d), nil
 }
 
-// auth returns the credentials that the ImageRepository names, and whether they may be sent to a URL of plain HTTP. Without
-// a Secret it returns none, and the read is anonymous: the credentials of the controller itself are never used. The author
-// of an ImageRepository may set insecure, but only the owner of the Secret can allow to send it without TLS.
+// auth returns the credentials that the ImageRepository names, and whether they may be sent to a URL of plain HTTP.
+// Without a Secret it returns none, and the read is anonymous: the credentials of the controller itself are never used.
+// The author of an ImageRepository may set insecure, but only the owner of the Secret can allow to send it without TLS.
 func (c *Controller) auth(
 	ctx context.Context, key types.NamespacedName,
 ) (oci.Auth, func(*url.URL) error, error) {

@@ -95,10 +95,13 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 }
 
 // existing returns the Releases of a Rollout.
-func (c *Controller) existing(ctx context.Context, ro *v1alpha1.Rollout) (map[v1alpha1.ReleaseIdentity]*v1alpha1.Release, error) {
+func (c *Controller) existing(
+	ctx context.Context, ro *v1alpha1.Rollout,
+) (map[v1alpha1.ReleaseIdentity]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
 	err := c.client.List(
-		ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy,
+		ctx, &list, client.InNamespace(ro.Namespace), client.MatchingFields{kube.ByRollout: ro.Name},
+		client.UnsafeDisableDeepCopy,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("listing Releases: %w", err)
@@ -162,8 +165,8 @@ func (c *Controller) createNamed(
 	return rel, c.client.Create(ctx, rel, kube.FieldOwner)
 }
 
-// update writes the status of a Release if it has differed from the record for long enough. It returns how long to wait, or 0. The Release may
-// be part of the cache.
+// update writes the status of a Release if it has differed from the record for long enough. It returns how long to
+// wait, or 0. The Release may be part of the cache.
 func (c *Controller) update(ctx context.Context, ro *v1alpha1.Rollout, rel *v1alpha1.Release) (time.Duration, error) {
 	status := release.StatusOf(ro, rel)
 	if equality.Semantic.DeepEqual(rel.Status, status) {

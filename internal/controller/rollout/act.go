@@ -25,9 +25,10 @@ import (
 	"github.com/kuberik/kuberik/internal/version"
 )
 
-// prove makes sure that what is about to be handed to Flux is what is wanted now. The first time that a version is handed over,
-// the gates and the people are asked past the cache, and the decision is taken again on their answer.
-func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool,
+// prove makes sure that what is about to be handed to Flux is what is wanted now. The first time that a version is
+// handed over, the gates and the people are asked past the cache, and the decision is taken again on their answer.
+func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision,
+	fresh bool,
 ) (release.Observation, release.Decision, error) {
 	pin, ok := pinOf(dec)
 	if !ok {
@@ -51,9 +52,11 @@ func (c *Controller) prove(ctx context.Context, ro *v1alpha1.Rollout, obs releas
 	return obs, release.Decide(obs), nil
 }
 
-// rereadApprovals reads the Approvals and Overrides of the release that is about to be handed over, past the cache. It is
-// needed only if the Rollout has a manual gate or the release used an Override: nothing else can be withdrawn.
-func (c *Controller) rereadApprovals(ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, obs *release.Observation) error {
+// rereadApprovals reads the Approvals and Overrides of the release that is about to be handed over, past the cache. It
+// is needed only if the Rollout has a manual gate or the release used an Override: nothing else can be withdrawn.
+func (c *Controller) rereadApprovals(
+	ctx context.Context, ro *v1alpha1.Rollout, v v1alpha1.VersionInfo, obs *release.Observation,
+) error {
 	calls := func(g *v1alpha1.RolloutGate) bool { return gate.Class(g) == v1alpha1.GateClassManual }
 	if !slices.ContainsFunc(obs.Gates, calls) && len(ro.Status.History[0].Overrides) == 0 {
 		return nil
@@ -95,16 +98,18 @@ func pinOf(dec release.Decision) (release.Pin, bool) {
 	return release.Pin{}, false
 }
 
-// onlyHandsOver reports whether a decision only hands over a version. Right after the intent was recorded, nothing else has to be recorded then:
-// the event of the Flux object that was written leads to the next look, and other Rollouts may be waiting to be handed over. That a version was
-// put back is told at once, since nothing shows it later.
+// onlyHandsOver reports whether a decision only hands over a version. Right after the intent was recorded, nothing else
+// has to be recorded then: the event of the Flux object that was written leads to the next look, and other Rollouts may
+// be waiting to be handed over. That a version was put back is told at once, since nothing shows it later.
 func onlyHandsOver(dec release.Decision) bool {
 	pin, ok := pinOf(dec)
 	return ok && !pin.Drift && len(dec.Notices) == 0
 }
 
 // act does what reaches outside. Each action can be done again without harm.
-func (c *Controller) act(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision) error {
+func (c *Controller) act(
+	ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision,
+) error {
 	var errs []error
 	for _, action := range dec.Actions {
 		switch a := action.(type) {
@@ -129,7 +134,9 @@ func (c *Controller) clear(ctx context.Context, ro *v1alpha1.Rollout, a release.
 	if len(gone) == 0 {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": gone, "resourceVersion": ro.ResourceVersion}})
+	body, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"annotations": gone, "resourceVersion": ro.ResourceVersion},
+	})
 	if err != nil {
 		return err
 	}
@@ -139,9 +146,10 @@ func (c *Controller) clear(ctx context.Context, ro *v1alpha1.Rollout, a release.
 	return nil
 }
 
-// record writes down what was decided, if that changes anything, and says what happened. It returns whether it wrote, and when to write
-// what changes messages only, if it is too early for that.
-func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, acted error,
+// record writes down what was decided, if that changes anything, and says what happened. It returns whether it wrote,
+// and when to write what changes messages only, if it is too early for that.
+func (c *Controller) record(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision,
+	acted error,
 ) (wrote bool, held time.Time, err error) {
 	if apierrors.IsConflict(acted) {
 		return false, held, acted
@@ -180,7 +188,8 @@ func (c *Controller) tell(ro *v1alpha1.Rollout, at time.Time, e release.Event) {
 	if e.Release.Tag != "" {
 		told.Release = version.ReleaseName(ro.Name, e.Release)
 	}
-	if i := version.Index(ro.Status.AvailableReleases, e.Release); i >= 0 && ro.Status.AvailableReleases[i].Revision != nil {
+	if i := version.Index(ro.Status.AvailableReleases, e.Release); i >= 0 &&
+		ro.Status.AvailableReleases[i].Revision != nil {
 		told.Revision = *ro.Status.AvailableReleases[i].Revision
 	}
 	c.options.Notifier.Notify(told)
@@ -191,5 +200,7 @@ func related(ro *v1alpha1.Rollout, id v1alpha1.ReleaseIdentity) runtime.Object {
 	if id.Tag == "" {
 		return nil
 	}
-	return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: ro.Namespace, Name: version.ReleaseName(ro.Name, id)}}
+	return &v1alpha1.Release{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ro.Namespace, Name: version.ReleaseName(ro.Name, id)},
+	}
 }

@@ -27,7 +27,8 @@ import (
 	"github.com/kuberik/kuberik/internal/release"
 )
 
-// coalesce is how long after a change of a status a Rollout is looked at, so that several changes in a row cost one reconcile and one write.
+// coalesce is how long after a change of a status a Rollout is looked at, so that several changes in a row cost one
+// reconcile and one write.
 const coalesce = 100 * time.Millisecond
 
 // passes bounds how often one reconcile looks again without giving others their turn.
@@ -40,8 +41,8 @@ const shares = 4
 type Options struct {
 	// Workers is how many Rollouts are reconciled at once; of one namespace, a quarter of that. Default 16.
 	Workers int
-	// SettleTime is how long after its creation a Rollout waits before its first automatic deployment, so that gates and checks that are
-	// created after it hold it too. Default: not at all.
+	// SettleTime is how long after its creation a Rollout waits before its first automatic deployment, so that gates and
+	// checks that are created after it hold it too. Default: not at all.
 	SettleTime time.Duration
 	// IgnoreAnnotations turns the one-shot annotations off.
 	IgnoreAnnotations bool
@@ -78,7 +79,9 @@ type Controller struct {
 }
 
 // New makes the controller. Live reads past the cache.
-func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk clock.PassiveClock, o Options) *Controller {
+func New(
+	c client.Client, live client.Reader, recorder events.EventRecorder, clk clock.PassiveClock, o Options,
+) *Controller {
 	if o.Workers == 0 {
 		o.Workers = 16
 	}
@@ -87,7 +90,8 @@ func New(c client.Client, live client.Reader, recorder events.EventRecorder, clk
 	}
 	seen := observed.NewClock(unobserved)
 	return &Controller{
-		client: c, live: live, policies: o.Policies, flux: flux.Reader{Reader: c}, pages: fair.NewSlots(1), inventory: o.Inventory, pinner: flux.Pinner{Client: c},
+		client: c, live: live, policies: o.Policies, flux: flux.Reader{Reader: c}, pages: fair.NewSlots(1),
+		inventory: o.Inventory, pinner: flux.Pinner{Client: c},
 		events: recorder, clock: clk, seen: seen, spans: observed.NewSpans(seen), options: o,
 	}
 }
@@ -110,7 +114,8 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("rollout").
 		For(&v1alpha1.Rollout{}, builder.WithPredicates(predicate.Not(onlyStatus()))).
-		Watches(&v1alpha1.Rollout{}, kube.Late(&handler.EnqueueRequestForObject{}, coalesce, kube.OnlyStatus), builder.WithPredicates(onlyStatus())).
+		Watches(&v1alpha1.Rollout{}, kube.Late(&handler.EnqueueRequestForObject{}, coalesce, kube.OnlyStatus),
+			builder.WithPredicates(onlyStatus())).
 		Watches(flux.NewPolicy(), handler.EnqueueRequestsFromMapFunc(c.ofPolicy)).
 		Watches(&v1alpha1.RolloutGate{}, kube.EnqueueRequests(ofGate)).
 		Watches(&v1alpha1.HealthCheck{}, handler.EnqueueRequestsFromMapFunc(c.ofCheck)).
@@ -121,11 +126,14 @@ func (c *Controller) Register(mgr ctrl.Manager) error {
 	if c.options.CrossNamespaces {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.ofNamespace))
 	}
-	for _, kind := range []client.Object{&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{}, &environments.Environment{}} {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForGateOwner), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	for _, kind := range []client.Object{&v1alpha1.RolloutSchedule{}, &v1alpha1.ClusterRolloutSchedule{},
+		&environments.Environment{}} {
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForGateOwner),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	for _, kind := range approval.PolicyKinds() {
-		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForAdmissionPolicy), builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
+		b = b.Watches(kind, handler.EnqueueRequestsFromMapFunc(c.requestsForAdmissionPolicy),
+			builder.WithPredicates(predicate.NewPredicateFuncs(approval.IsPolicy)))
 	}
 	for _, kind := range flux.TargetKinds() {
 		b = b.Watches(kind, kube.Late(handler.EnqueueRequestsFromMapFunc(c.ofTarget), coalesce, asksSameRollouts))
@@ -163,7 +171,8 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// pass observes, decides, acts and writes once. It returns how long to wait, or 0 to look again at once, and whether it wrote.
+// pass observes, decides, acts and writes once. It returns how long to wait, or 0 to look again at once, and whether it
+// wrote.
 func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool) (time.Duration, bool, error) {
 	obs, err := c.observe(ctx, ro)
 	if err != nil {
@@ -192,7 +201,9 @@ func (c *Controller) pass(ctx context.Context, ro *v1alpha1.Rollout, fresh bool)
 }
 
 // conclude acts and writes. It returns whether it wrote, and until when the write was held back.
-func (c *Controller) conclude(ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool) (wrote bool, held time.Time, err error) {
+func (c *Controller) conclude(
+	ctx context.Context, ro *v1alpha1.Rollout, obs release.Observation, dec release.Decision, fresh bool,
+) (wrote bool, held time.Time, err error) {
 	acted := c.act(ctx, ro, obs, dec)
 	if acted == nil && fresh && onlyHandsOver(dec) {
 		return false, time.Time{}, nil

@@ -43,19 +43,22 @@ func Indexes() []kube.Index {
 	)
 }
 
-// onlyStatus accepts updates that changed nothing of a Rollout but its status, which is what this program writes itself.
+// onlyStatus accepts updates that changed nothing of a Rollout but its status, which is what this program writes
+// itself.
 func onlyStatus() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false }, UpdateFunc: kube.OnlyStatus,
-		DeleteFunc: func(event.DeleteEvent) bool { return false }, GenericFunc: func(event.GenericEvent) bool { return false },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 }
 
-// asksSameRollouts reports whether a Flux object takes its versions from the same Rollouts as before an update. If not, a version may have to be
-// handed to it.
+// asksSameRollouts reports whether a Flux object takes its versions from the same Rollouts as before an update. If not,
+// a version may have to be handed to it.
 func asksSameRollouts(e event.UpdateEvent) bool {
 	before, after := flux.Rollouts(e.ObjectOld), flux.Rollouts(e.ObjectNew)
-	return len(before) == len(after) && !slices.ContainsFunc(after, func(name string) bool { return !slices.Contains(before, name) })
+	return len(before) == len(after) &&
+		!slices.ContainsFunc(after, func(name string) bool { return !slices.Contains(before, name) })
 }
 
 func request(namespace, name string) reconcile.Request {
@@ -66,8 +69,8 @@ func ofGate(_ context.Context, g *v1alpha1.RolloutGate) []reconcile.Request {
 	return []reconcile.Request{request(g.Namespace, g.Spec.RolloutRef.Name)}
 }
 
-// ofRelease looks at a Rollout again when a Release is new, since Approvals of it may exist already, and when its image was read or turned out
-// not to exist. All else in a Release comes from the Rollout.
+// ofRelease looks at a Rollout again when a Release is new, since Approvals of it may exist already, and when its image
+// was read or turned out not to exist. All else in a Release comes from the Rollout.
 func ofRelease(_ context.Context, rel *v1alpha1.Release) []reconcile.Request {
 	if rel.Status.Details == nil && rel.Status.Phase != "" && len(rel.Status.Conditions) == 0 {
 		return nil
@@ -88,14 +91,17 @@ func ofOverride(_ context.Context, o *v1alpha1.Override) []reconcile.Request {
 	return []reconcile.Request{request(o.Namespace, o.Spec.RolloutRef.Name)}
 }
 
-// requestsForGateOwner returns the Rollouts that wait for a gate that does not exist: its owner may not need it any more.
+// requestsForGateOwner returns the Rollouts that wait for a gate that does not exist: its owner may not need it any
+// more.
 func (c *Controller) requestsForGateOwner(ctx context.Context, o client.Object) []reconcile.Request {
 	return c.matching(ctx, o.GetNamespace(), func(ro *v1alpha1.Rollout) bool {
-		return slices.ContainsFunc(ro.Status.BlockedBy, func(b v1alpha1.Blocker) bool { return b.Reason == gate.ReasonNoGate })
+		return slices.ContainsFunc(ro.Status.BlockedBy,
+			func(b v1alpha1.Blocker) bool { return b.Reason == gate.ReasonNoGate })
 	})
 }
 
-// requestsForAdmissionPolicy returns the Rollouts that have candidates: a policy decides whether the users of Approvals are verified.
+// requestsForAdmissionPolicy returns the Rollouts that have candidates: a policy decides whether the users of Approvals
+// are verified.
 func (c *Controller) requestsForAdmissionPolicy(ctx context.Context, _ client.Object) []reconcile.Request {
 	return c.matching(ctx, "", func(ro *v1alpha1.Rollout) bool { return len(ro.Status.ReleaseCandidates) > 0 })
 }
@@ -135,9 +141,12 @@ func (c *Controller) ofNamespace(ctx context.Context, _ client.Object) []reconci
 	return c.matching(ctx, "", nil, client.MatchingFields{kube.ByScope: kube.CrossNamespace})
 }
 
-func (c *Controller) matching(ctx context.Context, namespace string, want func(*v1alpha1.Rollout) bool, opts ...client.ListOption) []reconcile.Request {
+func (c *Controller) matching(
+	ctx context.Context, namespace string, want func(*v1alpha1.Rollout) bool, opts ...client.ListOption,
+) []reconcile.Request {
 	var list v1alpha1.RolloutList
-	if err := c.client.List(ctx, &list, append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)...); err != nil {
+	if err := c.client.List(ctx, &list,
+		append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "listing Rollouts")
 		return nil
 	}
