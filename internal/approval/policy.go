@@ -97,7 +97,7 @@ func (p *PolicyVerifier) enforced(ctx context.Context, name string) (since time.
 	var policy admissionv1.ValidatingAdmissionPolicy
 	var binding admissionv1.ValidatingAdmissionPolicyBinding
 	for _, obj := range []client.Object{&policy, &binding} {
-		switch err := p.reader.Get(ctx, client.ObjectKey{Name: name}, obj); {
+		switch err := p.reader.Get(ctx, client.ObjectKey{Name: name}, obj, client.UnsafeDisableDeepCopy); {
 		case apierrors.IsNotFound(err):
 			return since, false, nil
 		case err != nil:

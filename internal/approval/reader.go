@@ -76,11 +76,12 @@ func Mismatch(kind string, o client.Object, uid string, rel *v1alpha1.Release) s
 	return ""
 }
 
-// Releases lists the Release objects of a Rollout.
+// Releases lists the Release objects of a Rollout. They may share memory with the cache and must not be changed.
 func Releases(ctx context.Context, from client.Reader, ro *v1alpha1.Rollout) ([]*v1alpha1.Release, error) {
 	var list v1alpha1.ReleaseList
-	if err := from.List(ctx, &list, client.InNamespace(ro.Namespace),
-		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	err := from.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("listing Releases: %w", err)
 	}
 	var owned []*v1alpha1.Release
@@ -239,7 +240,8 @@ func pages[T any, L interface {
 	}
 	return func(yield func(L, error) bool) {
 		list := L(new(T))
-		err := r.From.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{index: value})
+		err := r.From.List(ctx, list, client.InNamespace(namespace),
+			client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy)
 		yield(list, err)
 	}
 }

@@ -75,7 +75,7 @@ func NewPolicy() client.Object { return &imagev1.ImagePolicy{} }
 func NewKustomization() client.Object { return &kustomizev1.Kustomization{} }
 
 // TargetObjects lists the Flux objects that a Rollout writes its version to, and the Kustomizations whose source is
-// one of them.
+// one of them. They may share memory with the cache and must not be changed.
 func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (TargetObjects, error) {
 	if r.Live {
 		return r.liveTargetObjects(ctx, namespace, rollout)
@@ -83,7 +83,7 @@ func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (T
 	var objects TargetObjects
 	var repos sourcev1.OCIRepositoryList
 	byRollout := client.MatchingFields{kube.ByRollout: rollout}
-	if err := r.List(ctx, &repos, client.InNamespace(namespace), byRollout); err != nil {
+	if err := r.List(ctx, &repos, client.InNamespace(namespace), byRollout, client.UnsafeDisableDeepCopy); err != nil {
 		return objects, fmt.Errorf("listing OCIRepositories: %w", err)
 	}
 	objects.Repositories = repos.Items
@@ -94,7 +94,7 @@ func (r Reader) TargetObjects(ctx context.Context, namespace, rollout string) (T
 	seen := map[string]bool{}
 	for _, q := range queries {
 		var list kustomizev1.KustomizationList
-		if err := r.List(ctx, &list, client.InNamespace(namespace), q); err != nil {
+		if err := r.List(ctx, &list, client.InNamespace(namespace), q, client.UnsafeDisableDeepCopy); err != nil {
 			return objects, fmt.Errorf("listing Kustomizations: %w", err)
 		}
 		for i := range list.Items {

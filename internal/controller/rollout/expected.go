@@ -152,8 +152,9 @@ func (c *Controller) selects(
 // promoters returns the Environments of a Rollout that have upstreams.
 func (c *Controller) promoters(ctx context.Context, ro *v1alpha1.Rollout) ([]gateOwner, error) {
 	var list environments.EnvironmentList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
-		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("listing Environments: %w", err)
 	}
 	var owners []gateOwner

@@ -13,11 +13,12 @@ import (
 // gatesPerPage is how many RolloutGates are read from the API server at once. Each may list a thousand versions.
 const gatesPerPage = 20
 
-// cachedGates lists the gates of a Rollout from the cache.
+// cachedGates lists the gates of a Rollout from the cache, whose memory they share: they must not be changed.
 func (c *Controller) cachedGates(ctx context.Context, ro *v1alpha1.Rollout) ([]*v1alpha1.RolloutGate, error) {
 	var list v1alpha1.RolloutGateList
-	if err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
-		client.MatchingFields{kube.ByRollout: ro.Name}); err != nil {
+	err := c.client.List(ctx, &list, client.InNamespace(ro.Namespace),
+		client.MatchingFields{kube.ByRollout: ro.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, err
 	}
 	var found []*v1alpha1.RolloutGate
