@@ -393,6 +393,15 @@ func (s *situation) firstNewer() int {
 
 // next returns the candidate to deploy, with its bypassed gates.
 func (s *situation) next() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
+	if s.chosen == nil {
+		c := &choice{}
+		c.version, c.bypassed, c.ok = s.choose()
+		s.chosen = c
+	}
+	return s.chosen.version, s.chosen.bypassed, s.chosen.ok
+}
+
+func (s *situation) choose() (v v1alpha1.VersionInfo, bypassed []string, ok bool) {
 	c := s.candidates()
 	v, chosen := s.bypassing(c)
 	switch {
@@ -433,7 +442,7 @@ func (s *situation) bypassing(candidates []v1alpha1.VersionInfo) (v v1alpha1.Ver
 		return candidates[i], true
 	}
 	for _, v := range slices.Backward(candidates) {
-		if s.overridesAllGates(v, s.gates().Closed(version.Identity(v))) {
+		if len(s.overrides(v)) > 0 && s.overridesAllGates(v, s.gates().Closed(version.Identity(v))) {
 			return v, true
 		}
 	}

@@ -136,6 +136,17 @@ type situation struct {
 	// eligible holds the candidates once they were asked for, until the record changes: many rules ask, and each release
 	// costs a few comparisons of versions.
 	eligible *[]v1alpha1.VersionInfo
+	// chosen is the same for the release that comes next: it takes the verdict of every gate about every candidate.
+	chosen *choice
+}
+
+// choice is the release that comes next.
+type choice struct {
+	version v1alpha1.VersionInfo
+	// bypassed are the gates that are shut for it.
+	bypassed []string
+	// ok reports whether there is one.
+	ok bool
 }
 
 func newSituation(o Observation) *situation {
@@ -150,7 +161,7 @@ func newSituation(o Observation) *situation {
 // apply changes the record as an action says.
 func (s *situation) apply(a Action) {
 	a.apply(&s.status)
-	s.eligible, s.stage = nil, s.stageOf(s.head())
+	s.eligible, s.chosen, s.stage = nil, nil, s.stageOf(s.head())
 }
 
 // head is the newest deployment, or nil.
