@@ -3,6 +3,7 @@ package approval
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -37,6 +38,8 @@ type Controller struct {
 	client client.Client
 	clock  clock.PassiveClock
 	reader Reader
+	// messages limits writes that change messages only.
+	messages kube.Messages
 }
 
 // New returns a Controller.
@@ -130,12 +133,12 @@ func (c *Controller) Reconcile(ctx context.Context, r reconcile.Request) (ctrl.R
 			continue
 		}
 		result := s.evaluate(input)
-		if left := result.until.Sub(c.clock.Now()); left > 0 && (wait == 0 || left < wait) {
-			wait = left
-		}
-		if err := c.write(ctx, s, result); client.IgnoreNotFound(err) != nil {
+		wait = kube.Sooner(wait, result.until.Sub(c.clock.Now()))
+		held, err := c.write(ctx, s, result)
+		if client.IgnoreNotFound(err) != nil {
 			return kube.Finish(0, err)
 		}
+		wait = kube.Sooner(wait, held)
 	}
 	return kube.Finish(wait, nil)
 }
@@ -182,15 +185,20 @@ func (c *Controller) statements(ctx context.Context, key client.ObjectKey) ([]st
 }
 
 // write stores a result, if it is another than before. What was counted stays so once the release does not wait any
-// more.
-func (c *Controller) write(ctx context.Context, s statement, r result) error {
+// more. It returns after what time to write a result if it is too early for a change of the message only; 0 if it is
+// written.
+func (c *Controller) write(ctx context.Context, s statement, r result) (held time.Duration, err error) {
 	if r.final && apimeta.IsStatusConditionTrue(*s.conditions, v1alpha1.ConditionCounted) {
-		return nil
+		return 0, nil
 	}
 	condition := r.condition(s.kind, s.before.GetGeneration())
 	condition.LastTransitionTime = metav1.NewTime(c.clock.Now().Truncate(time.Second))
+	before := slices.Clone(*s.conditions)
 	if !apimeta.SetStatusCondition(s.conditions, condition) {
-		return nil
+		return 0, nil
 	}
-	return kube.PatchStatus(ctx, c.client, s.before, s.next)
+	if held := c.messages.Hold(s.before.GetUID(), before, *s.conditions, c.clock.Now()); held > 0 {
+		return held, nil
+	}
+	return 0, kube.PatchStatus(ctx, c.client, s.before, s.next)
 }

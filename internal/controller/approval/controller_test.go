@@ -2,6 +2,7 @@ package approval
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -271,4 +272,62 @@ func TestCountedFollowsTheRelease(t *testing.T) {
 	status(func() { w.ro.Status.ReleaseCandidates, w.rel.Status.Phase = nil, v1alpha1.ReleaseAvailable })
 	w.clock.SetTime(made.Add(48 * time.Hour))
 	expect("Counted")
+}
+
+// TestMessagesThatChangeAllTheTimeAreWrittenNowAndThen: each edit of a gate may change the messages of a thousand
+// Approvals. They are written now and then, and the last one is not lost. Whether an Approval is counted is written at
+// once.
+func TestMessagesThatChangeAllTheTimeAreWrittenNowAndThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.gates = []*v1alpha1.RolloutGate{manual("approval", func(g *v1alpha1.RolloutGate) {
+		g.Spec.Approvals = &v1alpha1.ApprovalPolicy{AllowAuthor: true}
+	})}
+	w.start()
+	c := New(w.client, w.clock, w)
+	edit := func(users ...string) {
+		g := &v1alpha1.RolloutGate{}
+		if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(w.gates[0]), g); err != nil {
+			t.Fatal(err)
+		}
+		g.Spec.Approvals.From = &v1alpha1.Approvers{Groups: users}
+		if len(users) == 0 {
+			g.Spec.Approvals.From = nil
+		}
+		if err := w.client.Update(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reconcile := func() time.Duration {
+		result, err := c.Reconcile(t.Context(), request("ns", w.rel.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.RequeueAfter
+	}
+	var again time.Duration
+	for i := range 100 {
+		edit(fmt.Sprint("group-", i))
+		again = reconcile()
+	}
+	if w.writes < 2 || w.writes > 10 || again <= 0 || again > kube.MessageInterval {
+		t.Errorf("100 changes of a message cost %d writes, and the last one is written after %s", w.writes, again)
+	}
+	w.clock.SetTime(w.clock.Now().Add(again))
+	reconcile()
+	said := func() *metav1.Condition {
+		a := &v1alpha1.Approval{}
+		if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(w.about), a); err != nil {
+			t.Fatal(err)
+		}
+		return apimeta.FindStatusCondition(a.Status.Conditions, v1alpha1.ConditionCounted)
+	}
+	if got := said(); !strings.Contains(got.Message, "group-99") || got.Status != metav1.ConditionFalse {
+		t.Errorf("it says %+v", got)
+	}
+	edit()
+	reconcile()
+	if got := said(); got.Status != metav1.ConditionTrue {
+		t.Errorf("it says %+v", got)
+	}
 }
