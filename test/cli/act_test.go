@@ -50,6 +50,7 @@ func TestApproveAndReject(t *testing.T) {
 		t.Errorf("got %+v, want the spec %+v", made, want)
 	}
 	w.AwaitPhase(ro, v1alpha1.PhaseAvailable, "1.1.0")
+	w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleaseAvailable)
 	expect(t, "approve what is out", alice.runs("approve", "app@1.1.0"), exit.No, "it is Available")
 }
 
@@ -89,6 +90,7 @@ func TestOverride(t *testing.T) {
 	if e := ro.Status.History[0]; len(e.Overrides) != 1 || e.Overrides[0].User != carol.name || e.Overrides[0].Reason != "INC-1: it is down" {
 		t.Errorf("the history says %+v", e)
 	}
+	w.AwaitRelease(ro, "1.1.0", v1alpha1.ReleaseAvailable)
 	expect(t, "afterwards", carol.runs(args...), exit.No, "does not wait")
 }
 

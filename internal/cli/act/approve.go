@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -94,7 +95,7 @@ func (v *verdict) run(ctx context.Context, s *session.Session, args []string) er
 	return at.do(ctx, change{
 		plan: v.plan(at, counting), question: v.verb() + " " + at.tag() + "?", did: "created", next: v.next(at, counting),
 		apply: func(ctx context.Context, c client.Client) (client.Object, error) {
-			return create(ctx, c, v.object(at, counting))
+			return v.send(ctx, c, at, counting)
 		},
 	})
 }
@@ -195,6 +196,30 @@ func (v *verdict) object(at *scene, gates []view.Asking) *v1alpha1.Approval {
 	slices.Sort(a.Spec.Groups)
 	a.Spec.Groups = slices.Compact(a.Spec.Groups)
 	return a
+}
+
+// send creates the Approval. Times have seconds, and of two decisions in the same second the rejection counts. So an
+// approval that follows a rejection of the user too soon is created again.
+func (v *verdict) send(ctx context.Context, c client.Client, at *scene, gates []view.Asking) (client.Object, error) {
+	for {
+		made, err := create(ctx, c, v.object(at, gates))
+		if err != nil || at.Flags.DryRun != "none" || !v.tooSoon(made, gates) {
+			return made, err
+		}
+		select {
+		case <-ctx.Done():
+			return made, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// tooSoon reports whether an approval is from the same second as a rejection of the user.
+func (v *verdict) tooSoon(made *v1alpha1.Approval, gates []view.Asking) bool {
+	return v.decision == v1alpha1.Approve && slices.ContainsFunc(gates, func(g view.Asking) bool {
+		return g.Yours != nil && g.Yours.Spec.Decision == v1alpha1.Reject && !made.CreationTimestamp.IsZero() &&
+			!made.CreationTimestamp.After(g.Yours.CreationTimestamp.Time)
+	})
 }
 
 // plan says who the user is, whom the gates ask for, and which release it is.
