@@ -18,7 +18,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/kuberik/kuberik/internal/buildinfo.Version=$(VERSION)
 
 # What `make generate` writes, and nobody else.
-GENERATED := config/crd config/rbac/role.yaml \
+GENERATED := config/crd config/rbac/role.yaml charts/kuberik/files \
 	$(patsubst %/doc.go,%/zz_generated.deepcopy.go,$(wildcard api/*/doc.go api/*/*/doc.go))
 
 BENCH_ARGS ?=
@@ -51,7 +51,7 @@ components: ## Put the programs of the local cluster into bin/devplane/ (minutes
 	$(GO) run ./internal/devplane/build
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate deep copies, CRDs and RBAC from the types and markers.
+generate: $(BIN)/controller-gen ## Generate deep copies, CRDs and RBAC from the types and markers, and their copies in the chart.
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	@rm -f config/crd/*_*.yaml
 	$(BIN)/controller-gen crd paths=./api/... output:crd:dir=config/crd
@@ -78,7 +78,8 @@ test-unit: ## Run the tests that need no local cluster (seconds).
 
 .PHONY: test
 test: build components ## Run every test, the local cluster's included.
-	@set -o pipefail; $(GO) test -timeout 40m $(TEST_ARGS) ./... 2>&1 | hack/summarise-tests.sh
+	@set -o pipefail; { failed=0; $(GO) test -timeout 40m $(TEST_ARGS) ./... || failed=1; \
+		cd test/install && $(GO) test -timeout 20m $(TEST_ARGS) ./... || failed=1; exit $$failed; } 2>&1 | hack/summarise-tests.sh
 
 .PHONY: sim
 sim: ## Simulate for as long as SEEDS=n takes (default 2000).

@@ -70,8 +70,22 @@ func (s Source) withImage(manifest, digest string) string {
 	return before + image + "\n" + after
 }
 
-// Generate writes what is derived from other files: the annotations of the CustomResourceDefinitions.
-func Generate(root string) error { return annotateDefinitions(filepath.Join(root, "config", "crd")) }
+// Generate writes what is derived from config/: the annotations of the CustomResourceDefinitions, and the copies in the chart.
+func Generate(root string) error {
+	if err := annotateDefinitions(filepath.Join(root, "config", "crd")); err != nil {
+		return err
+	}
+	files := filepath.Join(root, "charts", "kuberik", "files")
+	if err := os.RemoveAll(files); err != nil {
+		return err
+	}
+	for _, folder := range []string{"crd", "rbac", "policy"} {
+		if err := copyManifests(filepath.Join(root, "config", folder), filepath.Join(files, folder)); err != nil {
+			return err
+		}
+	}
+	return copyManifests(filepath.Join(root, "config", "components", "some-namespaces"), filepath.Join(files, "some-namespaces"))
+}
 
 // annotateDefinitions says in each CustomResourceDefinition which version its schema has, and that Helm and Flux do not delete it, which would
 // delete every object of its kind.
@@ -112,4 +126,25 @@ func annotate(crd string) (string, error) {
     %s: "%d"
     kustomize.toolkit.fluxcd.io/prune: disabled
 `, v1alpha1.AnnotationSchemaVersion, v1alpha1.SchemaVersion) + after, nil
+}
+
+// copyManifests copies the manifests of a folder into a new one.
+func copyManifests(from, to string) error {
+	files, err := filepath.Glob(filepath.Join(from, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return errors.Join(fmt.Errorf("no manifests in %s", from), err)
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(file)), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
