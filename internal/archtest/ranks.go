@@ -58,6 +58,9 @@ var ranks = []packageRank{
 	{"internal/devplane", 7},
 	{"internal/health/all", 7},
 
+	{"internal/lint", 7},
+	{"internal/preflight", 7},
+
 	{"internal/controller/...", 8},
 
 	{"internal/controller", 9},

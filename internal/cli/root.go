@@ -9,6 +9,7 @@ import (
 
 	"github.com/kuberik/kuberik/internal/buildinfo"
 	"github.com/kuberik/kuberik/internal/cli/act"
+	"github.com/kuberik/kuberik/internal/cli/ask"
 	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/cli/see"
 	"github.com/kuberik/kuberik/internal/cli/session"
@@ -18,6 +19,7 @@ import (
 const (
 	groupSee = "see"
 	groupAct = "act"
+	groupAsk = "ask"
 	groupRun = "run"
 )
 
@@ -45,7 +47,7 @@ Start with:
 		return exit.With(exit.Usage, err, c.CommandPath()+" --help lists the flags")
 	})
 	root.AddGroup(&cobra.Group{ID: groupSee, Title: "See:"}, &cobra.Group{ID: groupAct, Title: "Act:"},
-		&cobra.Group{ID: groupRun, Title: "Run:"})
+		&cobra.Group{ID: groupAsk, Title: "Ask:"}, &cobra.Group{ID: groupRun, Title: "Run:"})
 	add := func(group string, verbs ...*cobra.Command) {
 		for _, v := range verbs {
 			v.GroupID = group
@@ -56,6 +58,7 @@ Start with:
 	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p),
 		act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),
 		act.NewQuarantine(p), act.NewLift(p), act.NewSuspend(p), act.NewResume(p), act.NewReconcile(p))
+	add(groupAsk, ask.NewCheck(p), ask.NewLint(p))
 	add(groupRun, newDemo(p.Path), newDevplane(), newVersion())
 	finish(root, p.Program)
 	if p.Has == nil {

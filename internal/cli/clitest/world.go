@@ -53,6 +53,8 @@ type World struct {
 	// Input is what the user types. Interactive is true if questions are asked.
 	Input       string
 	Interactive bool
+	// ServerVersion is the version of the API server. Defaults to v1.36.2.
+	ServerVersion string
 	// Offline is the error with which the cluster cannot be reached.
 	Offline error
 }
@@ -134,9 +136,17 @@ func (w *World) Process(out, err *bytes.Buffer) *session.Process {
 			}
 			return w.asUser(), nil
 		},
-		Interactive: func() bool { return w.Interactive },
-		Has:         func(string) bool { return true },
+		Interactive:   func() bool { return w.Interactive },
+		Has:           func(string) bool { return true },
+		ServerVersion: func(*session.Flags) (string, error) { return w.serverVersion(), w.Offline },
 	}
+}
+
+func (w *World) serverVersion() string {
+	if w.ServerVersion == "" {
+		return "v1.36.2"
+	}
+	return w.ServerVersion
 }
 
 // may reports whether the user has a right.

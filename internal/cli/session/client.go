@@ -4,6 +4,7 @@ import (
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -11,10 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,7 +32,7 @@ func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, eventsv1.AddToScheme, rbacv1.AddToScheme,
-		authenticationv1.AddToScheme, authorizationv1.AddToScheme,
+		authenticationv1.AddToScheme, authorizationv1.AddToScheme, admissionv1.AddToScheme, apiextensionsv1.AddToScheme,
 		v1alpha1.AddToScheme, environments.AddToScheme,
 		imagev1.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme,
 	} {
@@ -41,6 +44,7 @@ func Scheme() *runtime.Scheme {
 // clusterScoped are the kinds that a verb uses and that are in no namespace.
 var clusterScoped = map[string]bool{
 	"Namespace": true, "Node": true, "ClusterRole": true, "ClusterRoleBinding": true, "ClusterRolloutSchedule": true,
+	"CustomResourceDefinition": true, "ValidatingAdmissionPolicy": true, "ValidatingAdmissionPolicyBinding": true,
 	"SelfSubjectAccessReview": true, "SelfSubjectReview": true, "SelfSubjectRulesReview": true,
 	"SubjectAccessReview": true, "TokenReview": true,
 }
@@ -72,6 +76,33 @@ const localDefault = "http://localhost:8080"
 
 // Connect returns the client of the cluster that the flags select. It has no cache.
 func Connect(f *Flags) (client.WithWatch, error) {
+	config, err := restConfig(f)
+	if err != nil {
+		return nil, err
+	}
+	s := Scheme()
+	return client.NewWithWatch(config, client.Options{Scheme: s, Mapper: mapper(s)})
+}
+
+// ServerVersion returns the version of the API server that the flags select, such as v1.36.2.
+func ServerVersion(f *Flags) (string, error) {
+	config, err := restConfig(f)
+	if err != nil {
+		return "", err
+	}
+	c, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return "", err
+	}
+	info, err := c.ServerVersion()
+	if err != nil {
+		return "", err
+	}
+	return info.GitVersion, nil
+}
+
+// restConfig returns the configuration of the cluster that the flags select.
+func restConfig(f *Flags) (*rest.Config, error) {
 	config, err := f.Config.ToRESTConfig()
 	if err != nil {
 		return nil, err
@@ -83,6 +114,5 @@ func Connect(f *Flags) (client.WithWatch, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst, config.UserAgent = maxQPS, maxBurst, "kuberik/"+buildinfo.Version
 	config.WarningHandlerWithContext = rest.NoWarnings{}
-	s := Scheme()
-	return client.NewWithWatch(config, client.Options{Scheme: s, Mapper: mapper(s)})
+	return config, nil
 }

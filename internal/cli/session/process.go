@@ -35,6 +35,8 @@ type Process struct {
 	Connect func(*Flags) (client.WithWatch, error)
 	// Interactive reports whether a question can be asked: both ends are a terminal.
 	Interactive func() bool
+	// ServerVersion returns the version of the API server that the flags select.
+	ServerVersion func(*Flags) (string, error)
 	// Has reports whether the command has a verb. Defaults to the verbs of the command.
 	Has func(verb string) bool
 }
@@ -44,7 +46,7 @@ func NewProcess() *Process {
 	return &Process{
 		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns,
 		Getenv: os.Getenv,
-		Now:    time.Now, Zone: time.Local, Connect: Connect, Interactive: interactive,
+		Now:    time.Now, Zone: time.Local, Connect: Connect, ServerVersion: ServerVersion, Interactive: interactive,
 	}
 }
 
