@@ -105,13 +105,14 @@ func (r *run) checkSchedule(o *object, spec v1alpha1.ScheduleSpec, selectors err
 	e := schedule.Evaluate(spec, r.Now)
 	switch {
 	case e.Invalid():
-		r.add("KL011", o, scheduleField(spec, e.Problem), "%s", e.Problem)
+		r.add("KL011", o, scheduleField(e.Problem), "%s", e.Problem)
+	case spec.Always: // a freeze until somebody removes it
 	case neverOpens(e):
 		message := "the schedule is closed at every time from now on"
 		if e.Problem != "" {
 			message = e.Problem
 		}
-		r.add("KL010", o, scheduleField(spec, message), "%s", message)
+		r.add("KL010", o, scheduleField(message), "%s", message)
 	case e.Problem != "":
 		r.add("KL015", o, "spec.rules", "%s", e.Problem)
 	}
@@ -121,12 +122,9 @@ func (r *run) checkSchedule(o *object, spec v1alpha1.ScheduleSpec, selectors err
 func neverOpens(e schedule.Evaluation) bool { return !e.Open && e.NextTransition.IsZero() }
 
 // scheduleField returns the field that a problem is about.
-func scheduleField(spec v1alpha1.ScheduleSpec, problem string) string {
-	switch {
-	case strings.HasPrefix(problem, "timezone"):
+func scheduleField(problem string) string {
+	if strings.HasPrefix(problem, "timezone") {
 		return "spec.timezone"
-	case spec.Always:
-		return "spec.always"
 	}
 	return "spec.rules"
 }

@@ -46,7 +46,7 @@ var Rules = []Rule{
 	},
 	{
 		"KL010", Error, "The schedule never opens",
-		"No time in the future is open, so that the gates of the schedule hold every release.",
+		"No time in the future is open, so that the gates of the schedule hold every release. A freeze with `always: true` is not meant: it holds until somebody removes it.",
 		"Correct the dates, the days or the action of the schedule, or remove it.",
 	},
 	{
