@@ -76,12 +76,14 @@ func Run(sources []Source, o Options) Result {
 	}
 	r.checkTwice(all)
 	for _, check := range []func(*index){
-		r.checkGates, r.checkSchedules, r.checkRollouts, r.checkHealthChecks, r.checkTargets, r.checkPolicies, r.checkEnvironments,
+		r.checkGates, r.checkSchedules, r.checkRollouts, r.checkHealthChecks, r.checkTargets, r.checkPolicies,
+		r.checkEnvironments,
 	} {
 		check(files)
 	}
 	slices.SortStableFunc(r.findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.ID, b.ID),
+			cmp.Compare(a.Message, b.Message))
 	})
 	return Result{Findings: slices.Compact(r.findings), Objects: len(all)}
 }
@@ -89,7 +91,8 @@ func Run(sources []Source, o Options) Result {
 // add adds a finding about a field of an object, such as "spec.class".
 func (r *run) add(id string, o *object, field, format string, args ...any) {
 	r.findings = append(r.findings, Finding{
-		ID: id, Severity: severityOf(id), File: o.file, Line: o.lineOf(field), Object: o.String(), Message: fmt.Sprintf(format, args...),
+		ID: id, Severity: severityOf(id), File: o.file, Line: o.lineOf(field), Object: o.String(),
+		Message: fmt.Sprintf(format, args...),
 	})
 }
 

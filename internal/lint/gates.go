@@ -16,13 +16,16 @@ import (
 const cached = 4 << 20
 
 func (r *run) checkGates(x *index) {
-	known := append([]string{v1alpha1.GateClassManual, v1alpha1.GateClassHTTP, v1alpha1.GateClassEnvironment}, r.GateClasses...)
+	known := append([]string{v1alpha1.GateClassManual, v1alpha1.GateClassHTTP, v1alpha1.GateClassEnvironment},
+		r.GateClasses...)
 	asker := apicheck.Asker{Conditions: expr.NewCache(cached, cached)}
 	for _, g := range x.gates {
 		if class := gate.Class(g.value); !slices.Contains(known, class) {
-			r.add("KL012", g.object, "spec.class", "class %q is evaluated by nobody here%s", class, quoted(didYouMean(class, known), known))
+			r.add("KL012", g.object, "spec.class", "class %q is evaluated by nobody here%s", class,
+				quoted(didYouMean(class, known), known))
 		}
-		r.checkReference(g.object, reference{"KL013", "spec.rolloutRef.name", "Rollout", g.value.Spec.RolloutRef.Name}, beside(g.object, x.rollouts))
+		r.checkReference(g.object, reference{"KL013", "spec.rolloutRef.name", "Rollout", g.value.Spec.RolloutRef.Name},
+			beside(g.object, x.rollouts))
 		if g.value.Spec.HTTP != nil {
 			if err := asker.Compile(context.Background(), g.value); err != nil {
 				field, _, _ := strings.Cut(err.Error(), ":")
@@ -48,15 +51,16 @@ func (r *run) checkNeverOpen(g typed[v1alpha1.RolloutGate]) {
 	case spec.Passing != nil && !*spec.Passing:
 		r.add("KL017", g.object, "spec.passing", "passing: false holds every release until somebody edits the gate")
 	case spec.AllowedVersions != nil && len(*spec.AllowedVersions) == 0 && spec.Approvals == nil:
-		r.add("KL017", g.object, "spec.allowedVersions", "an empty allowedVersions holds every release until somebody edits the gate")
+		r.add("KL017", g.object, "spec.allowedVersions", "an empty allowedVersions holds every release until somebody "+
+			"edits the gate")
 	}
 }
 
 // reference is a field of an object that names another one, and the rule for it.
 type reference struct{ id, field, kind, name string }
 
-// checkReference finds a reference to an object that the files do not have. If they have no object of the kind at all, it is probably
-// in other files.
+// checkReference finds a reference to an object that the files do not have. If they have no object of the kind at all,
+// it is probably in other files.
 func (r *run) checkReference(o *object, ref reference, names []string) {
 	if ref.name == "" || len(names) == 0 || slices.Contains(names, ref.name) {
 		return
@@ -81,8 +85,8 @@ func (r *run) checkSchedules(x *index) {
 	}
 }
 
-// selectsAny reports whether a schedule may select a Rollout. The labels of a namespace that the files do not have are unknown, and
-// may be anything.
+// selectsAny reports whether a schedule may select a Rollout. The labels of a namespace that the files do not have are
+// unknown, and may be anything.
 func (x *index) selectsAny(o *object, scope schedule.Scope) bool {
 	return slices.ContainsFunc(x.rollouts, func(ro typed[v1alpha1.Rollout]) bool {
 		labels, known := x.namespaces[ro.namespace]

@@ -11,7 +11,8 @@ import (
 )
 
 var healthClasses = []string{
-	v1alpha1.HealthClassKustomization, v1alpha1.HealthClassHTTP, v1alpha1.HealthClassDatadog, v1alpha1.HealthClassPrometheus, v1alpha1.HealthClassScript,
+	v1alpha1.HealthClassKustomization, v1alpha1.HealthClassHTTP, v1alpha1.HealthClassDatadog,
+	v1alpha1.HealthClassPrometheus, v1alpha1.HealthClassScript,
 }
 
 func (r *run) checkHealthChecks(x *index) {
@@ -21,9 +22,11 @@ func (r *run) checkHealthChecks(x *index) {
 		class := health.Class(c.value)
 		switch {
 		case class == "":
-			r.add("KL030", c.object, "spec", "spec.class is missing, so nobody reports on the check: write kustomization, http, datadog, prometheus or script")
+			r.add("KL030", c.object, "spec", "spec.class is missing, so nobody reports on the check: write kustomization, "+
+				"http, datadog, prometheus or script")
 		case !slices.Contains(known, class):
-			r.add("KL030", c.object, "spec.class", "nobody reports on checks of class %q%s", class, quoted(didYouMean(class, known), known))
+			r.add("KL030", c.object, "spec.class", "nobody reports on checks of class %q%s", class,
+				quoted(didYouMean(class, known), known))
 		}
 		r.checkConditions(c, conditions)
 		if class == v1alpha1.HealthClassKustomization {
@@ -62,10 +65,11 @@ func (r *run) addCompile(o *object, field string, err error) {
 
 // checkSubject finds a check whose Kustomization cannot be read or does not exist.
 func (r *run) checkSubject(x *index, c typed[v1alpha1.HealthCheck]) {
-	subject, err := kustomization.Subject(c.value)
+	subject, err := kustomization.KeyOf(c.value)
 	if err != nil {
 		r.add("KL032", c.object, "spec.kustomization", "%v", err)
 		return
 	}
-	r.checkReference(c.object, reference{"KL032", "spec.kustomization.name", "Kustomization", subject.Name}, beside(c.object, x.flux))
+	r.checkReference(c.object, reference{"KL032", "spec.kustomization.name", "Kustomization", subject.Name},
+		beside(c.object, x.flux))
 }

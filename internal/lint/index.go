@@ -72,7 +72,8 @@ func (x *index) addFlux(o *object) {
 	}
 }
 
-// add adds an object to the list of its kind, unless a field has another type than the kind says. Other rules report that.
+// add adds an object to the list of its kind, unless a field has another type than the kind says. Other rules report
+// that.
 func add[T any](list *[]typed[T], o *object) {
 	value := new(T)
 	if json.Unmarshal(o.text, value) == nil {
@@ -80,7 +81,8 @@ func add[T any](list *[]typed[T], o *object) {
 	}
 }
 
-// sameNamespace reports whether two objects may be in one namespace. kustomize and Flux set the namespace of objects without one.
+// sameNamespace reports whether two objects may be in one namespace. kustomize and Flux set the namespace of objects
+// without one.
 func sameNamespace(a, b *object) bool {
 	return a.namespace == "" || b.namespace == "" || a.namespace == b.namespace
 }

@@ -129,20 +129,22 @@ var lineNumber = regexp.MustCompile(`\bline (\d+)\b`)
 // unreadable returns the finding for a document that cannot be parsed.
 func unreadable(file string, d document, err error) Finding {
 	line := 1
-	message := strings.NewReplacer("error converting YAML to JSON: ", "", "yaml: ", "", "unmarshal errors:\n  ", "").Replace(err.Error())
-	message = lineNumber.ReplaceAllStringFunc(strings.TrimSpace(strings.ReplaceAll(message, "\n", " ")), func(match string) string {
-		n, err := strconv.Atoi(strings.TrimPrefix(match, "line "))
-		if err != nil {
-			return match
-		}
-		line = n
-		return fmt.Sprintf("line %d", d.first+n)
-	})
+	message := strings.NewReplacer("error converting YAML to JSON: ", "", "yaml: ", "", "unmarshal errors:\n  ",
+		"").Replace(err.Error())
+	message = lineNumber.ReplaceAllStringFunc(strings.TrimSpace(strings.ReplaceAll(message, "\n", " ")),
+		func(match string) string {
+			n, err := strconv.Atoi(strings.TrimPrefix(match, "line "))
+			if err != nil {
+				return match
+			}
+			line = n
+			return fmt.Sprintf("line %d", d.first+n)
+		})
 	return Finding{ID: "KL001", Severity: severityOf("KL001"), File: file, Line: d.first + line, Message: message}
 }
 
-// lineOf returns the line of a field, such as spec.rules[0].days. If the object does not have the field, it is the line of the field
-// around it.
+// lineOf returns the line of a field, such as spec.rules[0].days. If the object does not have the field, it is the
+// line of the field around it.
 func (o *object) lineOf(field string) int {
 	node := o.node
 	line := node.Line

@@ -38,8 +38,8 @@ var variable = regexp.MustCompile(`^\$\{([_a-zA-Z][_a-zA-Z0-9]*)(:[=-].*|[=-].*)
 // usual is the variable that the documentation uses for the version.
 const usual = "VERSION"
 
-// checkQuotes finds variables of the version that are not quoted. Which variables hold a version is known from the annotations of
-// Kustomizations; without any, it is the usual one.
+// checkQuotes finds variables of the version that are not quoted. Which variables hold a version is known from the
+// annotations of Kustomizations; without any, it is the usual one.
 func (r *run) checkQuotes(o *object, x *index) {
 	tags := map[string]bool{}
 	annotated := false
@@ -62,7 +62,8 @@ func (r *run) checkQuotes(o *object, x *index) {
 		if m := variable.FindStringSubmatch(n.Value); m != nil && tags[m[1]] {
 			r.findings = append(r.findings, Finding{
 				ID: "KL003", Severity: severityOf("KL003"), File: o.file, Line: o.first + n.Line, Object: o.String(),
-				Message: fmt.Sprintf(`%s is not quoted, so that the tag 1.10 becomes the number 1.1: write "%s"`, n.Value, n.Value),
+				Message: fmt.Sprintf(`%s is not quoted, so that the tag 1.10 becomes the number 1.1: write "%s"`, n.Value,
+					n.Value),
 			})
 		}
 	})
@@ -70,7 +71,8 @@ func (r *run) checkQuotes(o *object, x *index) {
 
 // eachPlain calls visit for every scalar without quotes.
 func (o *object) eachPlain(n *yaml.Node, visit func(*yaml.Node)) {
-	if n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+	const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	if n.Kind == yaml.ScalarNode && n.Style&quoted == 0 {
 		visit(n)
 	}
 	for _, c := range n.Content {
@@ -80,11 +82,13 @@ func (o *object) eachPlain(n *yaml.Node, visit func(*yaml.Node)) {
 
 func (r *run) checkEnvironments(x *index) {
 	for _, e := range x.environments {
-		r.checkReference(e.object, reference{"KL062", "spec.rolloutRef.name", "Rollout", e.value.Spec.RolloutRef.Name}, beside(e.object, x.rollouts))
+		r.checkReference(e.object, reference{"KL062", "spec.rolloutRef.name", "Rollout", e.value.Spec.RolloutRef.Name},
+			beside(e.object, x.rollouts))
 		var snapshot environment.Snapshot
 		others := map[string]typed[environments.Environment]{}
 		for _, other := range x.environments {
-			if environment.Application(other.value.Spec.Name) == environment.Application(e.value.Spec.Name) && backend(other) == backend(e) {
+			if environment.Application(other.value.Spec.Name) == environment.Application(e.value.Spec.Name) &&
+				backend(other) == backend(e) {
 				snapshot.Environments = append(snapshot.Environments, environment.StateOf(other.value, &v1alpha1.Rollout{}))
 				others[other.value.Spec.Environment] = other
 			}
@@ -101,8 +105,10 @@ func backend(e typed[environments.Environment]) environments.BackendType {
 	return cmp.Or(e.value.Spec.Backend.Type, environments.BackendCluster)
 }
 
-// checkUpstreams finds what keeps releases from being promoted to an environment. Those of an outside backend may be in other clusters.
-func (r *run) checkUpstreams(x *index, e typed[environments.Environment], s environment.Snapshot, others map[string]typed[environments.Environment]) {
+// checkUpstreams finds what keeps releases from being promoted to an environment. Those of an outside backend may be
+// in other clusters.
+func (r *run) checkUpstreams(x *index, e typed[environments.Environment], s environment.Snapshot,
+	others map[string]typed[environments.Environment]) {
 	upstreams, err := environment.Upstreams(e.value.Spec)
 	if err != nil {
 		return // KL002 reports it
@@ -120,12 +126,14 @@ func (r *run) checkUpstreams(x *index, e typed[environments.Environment], s envi
 			r.add("KL061", e.object, upstreamField(e, u.Environment), "there is no environment %s of %s in these files%s",
 				u.Environment, e.value.Spec.Name, didYouMean(u.Environment, names))
 		case exists && backend(e) == environments.BackendCluster && x.apart(e.object, other.object):
-			r.add("KL063", e.object, upstreamField(e, u.Environment), "environment %s is in namespace %s, and %s and %s have no common label %s",
+			r.add("KL063", e.object, upstreamField(e, u.Environment), "environment %s is in namespace %s, and %s and %s have "+
+				"no common label %s",
 				u.Environment, other.namespace, e.namespace, other.namespace, cluster.LabelGroup)
 		}
 	}
 	if cycle := s.Cycle(e.value.Spec.Environment, after); cycle != nil {
-		r.add("KL060", e.object, upstreamField(e, cycle[1]), "environments wait for each other: %s", strings.Join(cycle, " after "))
+		r.add("KL060", e.object, upstreamField(e, cycle[1]), "environments wait for each other: %s",
+			strings.Join(cycle, " after "))
 	}
 }
 

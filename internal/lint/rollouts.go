@@ -14,10 +14,12 @@ import (
 
 func (r *run) checkRollouts(x *index) {
 	for _, ro := range x.rollouts {
-		r.checkReference(ro.object, reference{"KL020", "spec.releasesImagePolicy.name", "ImagePolicy", ro.value.Spec.ReleasesImagePolicy.Name}, beside(ro.object, x.policies))
+		r.checkReference(ro.object, reference{"KL020", "spec.releasesImagePolicy.name", "ImagePolicy",
+			ro.value.Spec.ReleasesImagePolicy.Name}, beside(ro.object, x.policies))
 		r.checkSelector(x, ro)
 		if r.hasTargets(x) && !slices.ContainsFunc(x.targets(), func(t target) bool { return t.takesFrom(ro) }) {
-			r.add("KL022", ro.object, "metadata.name", "no Kustomization and no OCIRepository of these files takes its version from Rollout %s", ro.name)
+			r.add("KL022", ro.object, "metadata.name", "no Kustomization and no OCIRepository of these files takes its "+
+				"version from Rollout %s", ro.name)
 		}
 		var gates []string
 		for _, g := range x.gates {
@@ -27,7 +29,8 @@ func (r *run) checkRollouts(x *index) {
 		}
 		for i, name := range ro.value.Spec.RequiredGates {
 			if len(x.gates) > 0 && !slices.Contains(gates, name) {
-				r.add("KL023", ro.object, fmt.Sprintf("spec.requiredGates[%d]", i), "there is no RolloutGate %s for Rollout %s in these files%s",
+				r.add("KL023", ro.object, fmt.Sprintf("spec.requiredGates[%d]", i), "there is no RolloutGate %s for Rollout %s "+
+					"in these files%s",
 					name, ro.name, didYouMean(name, gates))
 			}
 		}
@@ -81,7 +84,8 @@ func (*run) hasTargets(x *index) bool { return len(x.flux)+len(x.repositories) >
 func (r *run) checkTargets(x *index) {
 	for _, t := range x.targets() {
 		for _, name := range t.from {
-			r.checkReference(t.object, reference{"KL040", annotationOf(t.object, name), "Rollout", name}, beside(t.object, x.rollouts))
+			r.checkReference(t.object, reference{"KL040", annotationOf(t.object, name), "Rollout", name},
+				beside(t.object, x.rollouts))
 			r.checkTarget(x, t, name)
 		}
 	}
@@ -124,7 +128,8 @@ func (r *run) checkTarget(x *index, t target, rollout string) {
 		case found.Problem != "":
 			r.add("KL041", t.object, field, "%s", found.Problem)
 		case found.Value != "" && found.Kind == kustomizev1.KustomizationKind:
-			r.add("KL042", t.object, field, "spec.postBuild.substitute sets %s, which Rollout %s writes: remove it", found.Variable, rollout)
+			r.add("KL042", t.object, field, "spec.postBuild.substitute sets %s, which Rollout %s writes: remove it",
+				found.Variable, rollout)
 		case found.Value != "":
 			r.add("KL042", t.object, field, "spec.ref sets the version, which Rollout %s writes: remove it", rollout)
 		}
@@ -140,7 +145,8 @@ func (r *run) checkPolicies(x *index) {
 			if reflects == "" {
 				reflects = "Never, which is the default"
 			}
-			r.add("KL050", p.object, "spec.digestReflectionPolicy", "digestReflectionPolicy is %s: an image that is pushed again under its tag is no new release", reflects)
+			r.add("KL050", p.object, "spec.digestReflectionPolicy", "digestReflectionPolicy is %s: an image that is pushed "+
+				"again under its tag is no new release", reflects)
 		}
 	}
 }

@@ -15,23 +15,27 @@ type Rule struct {
 var Rules = []Rule{
 	{
 		"KL001", Error, "The file cannot be read",
-		"The text is not valid YAML, or a key appears twice in one object. The API server refuses the file, or keeps only one of the two values.",
+		"The text is not valid YAML, or a key appears twice in one object. The API server refuses the file, or keeps only " +
+			"one of the two values.",
 		"Correct the line that the message names.",
 	},
 	{
 		"KL002", Error, "A field has an invalid value",
-		"The schema or a CEL rule of the CRD does not allow the value, or a required field is missing. The API server refuses the object.",
+		"The schema or a CEL rule of the CRD does not allow the value, or a required field is missing. The API server " +
+			"refuses the object.",
 		"Write what the message asks for. `kubectl explain KIND.spec` describes the fields.",
 	},
 	{
 		"KL003", Error, "A variable of the version is not quoted",
-		"Flux replaces the variable in the text of the manifest before it parses the YAML. Without quotes, the tag 1.10 becomes the number 1.1, " +
+		"Flux replaces the variable in the text of the manifest before it parses the YAML. Without quotes, the tag 1.10 " +
+			"becomes the number 1.1, " +
 			"and a tag such as 1e3 or 012 becomes another number.",
 		"Put the variable in quotes: `\"${VERSION}\"`.",
 	},
 	{
 		"KL004", Error, "The CRD does not have the field",
-		"The API server drops unknown fields without an error, unless the client asks it to be strict. The setting has no effect.",
+		"The API server drops unknown fields without an error, unless the client asks it to be strict. The setting has no " +
+			"effect.",
 		"Correct the name of the field, or remove it.",
 	},
 	{
@@ -46,7 +50,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL010", Error, "The schedule never opens",
-		"No time in the future is open, so that the gates of the schedule hold every release. A freeze with `always: true` is not meant: it holds until somebody removes it.",
+		"No time in the future is open, so that the gates of the schedule hold every release. A freeze with `always: " +
+			"true` is not meant: it holds until somebody removes it.",
 		"Correct the dates, the days or the action of the schedule, or remove it.",
 	},
 	{
@@ -56,7 +61,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL012", Error, "Nobody evaluates the class of the gate",
-		"Kuberik evaluates the classes `manual`, `http` and `environment`. A gate of another class stays closed until another controller writes its verdicts.",
+		"Kuberik evaluates the classes `manual`, `http` and `environment`. A gate of another class stays closed until " +
+			"another controller writes its verdicts.",
 		"Correct the class. If another controller evaluates it, run `kuberik lint --gate-class CLASS`.",
 	},
 	{
@@ -81,7 +87,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL017", Warning, "The gate can never open for a release",
-		"The gate has `passing: false`, or an empty `allowedVersions` and no `approvals`. It holds every release until somebody edits it.",
+		"The gate has `passing: false`, or an empty `allowedVersions` and no `approvals`. It holds every release until " +
+			"somebody edits it.",
 		"If that is intended, ignore the finding. Otherwise add `spec.approvals`, or use a schedule.",
 	},
 	{
@@ -97,7 +104,8 @@ var Rules = []Rule{
 	{
 		"KL022", Error, "No Flux object takes the version of the Rollout",
 		"The release is held with the reason `NoTargets`.",
-		"Annotate a Kustomization with `rollout.kuberik.com/substitute.VERSION.from: ROLLOUT`, or an OCIRepository with `rollout.kuberik.com/rollout: ROLLOUT`.",
+		"Annotate a Kustomization with `rollout.kuberik.com/substitute.VERSION.from: ROLLOUT`, or an OCIRepository with " +
+			"`rollout.kuberik.com/rollout: ROLLOUT`.",
 	},
 	{
 		"KL023", Error, "A required gate does not exist in these files",
@@ -106,7 +114,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL030", Error, "Nobody reports on the class of the health check",
-		"Kuberik evaluates the classes `kustomization`, `http`, `datadog`, `prometheus` and `script`. A check of another class stays Pending until " +
+		"Kuberik evaluates the classes `kustomization`, `http`, `datadog`, `prometheus` and `script`. A check of another " +
+			"class stays Pending until " +
 			"another controller reports, and holds the releases of the Rollouts that select it.",
 		"Correct the class. If another controller reports on it, run `kuberik lint --health-class CLASS`.",
 	},
@@ -123,7 +132,8 @@ var Rules = []Rule{
 	{
 		"KL033", Warning, "No Rollout of these files selects the health check",
 		"The check is evaluated, and no release waits for it.",
-		"Compare its labels with the `spec.healthCheckSelector` of the Rollouts. With `mode: Observe`, the finding does not appear.",
+		"Compare its labels with the `spec.healthCheckSelector` of the Rollouts. With `mode: Observe`, the finding does " +
+			"not appear.",
 	},
 	{
 		"KL040", Error, "The Rollout of a Flux object does not exist in these files",
@@ -132,12 +142,14 @@ var Rules = []Rule{
 	},
 	{
 		"KL041", Error, "Flux does not use the version that Kuberik writes",
-		"Another field takes precedence over the version, or the annotation is invalid. The release is held with the reason `Overridden`.",
+		"Another field takes precedence over the version, or the annotation is invalid. The release is held with the " +
+			"reason `Overridden`.",
 		"Remove the field, or correct the annotation, as the message says.",
 	},
 	{
 		"KL042", Warning, "The manifests set the version",
-		"The manifest has a value for the variable that Kuberik writes. Whoever applies the manifest and Kuberik overwrite each other's version.",
+		"The manifest has a value for the variable that Kuberik writes. Whoever applies the manifest and Kuberik " +
+			"overwrite each other's version.",
 		"Remove the variable from `spec.postBuild.substitute`, or the tag from `spec.ref`.",
 	},
 	{
@@ -147,7 +159,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL050", Warning, "A tag that is pushed again is not noticed",
-		"The ImagePolicy does not read the digest of the tag again, so that an image that was pushed again under the same tag is no new release.",
+		"The ImagePolicy does not read the digest of the tag again, so that an image that was pushed again under the same " +
+			"tag is no new release.",
 		"Set `spec.digestReflectionPolicy: Always` and `spec.interval` in the ImagePolicy.",
 	},
 	{
@@ -167,7 +180,8 @@ var Rules = []Rule{
 	},
 	{
 		"KL063", Error, "The namespaces of two environments are not in one group",
-		"Environments see each other across namespaces only if both namespaces have the label `environments.kuberik.com/group` with the same value.",
+		"Environments see each other across namespaces only if both namespaces have the label " +
+			"`environments.kuberik.com/group` with the same value.",
 		"Add the label to both namespaces.",
 	},
 }

@@ -75,7 +75,8 @@ func (r *run) checkSchema(o *object) {
 	if !ok {
 		return
 	}
-	unknown := pruning.PruneWithOptions(value, v.structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	unknown := pruning.PruneWithOptions(value, v.structural, true,
+		schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	for _, name := range unknown {
 		r.add("KL004", o, name, "there is no field %s", name)
 	}
@@ -148,12 +149,14 @@ func versionOf(crd *apiextensionsv1.CustomResourceDefinition, o *object) (*valid
 			return newValidator(version)
 		}
 	}
-	return nil, fmt.Sprintf("%s is not served as %s: write apiVersion: %s", o.kind, o.apiVersion, strings.Join(served, " or "))
+	return nil, fmt.Sprintf("%s is not served as %s: write apiVersion: %s", o.kind, o.apiVersion,
+		strings.Join(served, " or "))
 }
 
 func newValidator(version *apiextensionsv1.CustomResourceDefinitionVersion) (*validator, string) {
 	internal := &apiextensions.JSONSchemaProps{}
-	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema, internal, nil)
+	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema,
+		internal, nil)
 	if err != nil {
 		return nil, err.Error()
 	}

@@ -119,7 +119,8 @@ func compareCRD(want, is *apiextensionsv1.CustomResourceDefinition) (problems []
 		}
 	}
 	for _, stored := range is.Status.StoredVersions {
-		if !slices.ContainsFunc(want.Spec.Versions, func(v apiextensionsv1.CustomResourceDefinitionVersion) bool { return v.Name == stored }) {
+		known := func(v apiextensionsv1.CustomResourceDefinitionVersion) bool { return v.Name == stored }
+		if !slices.ContainsFunc(want.Spec.Versions, known) {
 			problems = append(problems, want.Name+" has objects stored as "+stored+", which this program does not know")
 		}
 	}
@@ -180,7 +181,8 @@ func (c Checker) flux(ctx context.Context) (Result, error) {
 	if len(problems) > 0 {
 		return NewResult(Flux, Failed, "Flux lacks parts, or is too old: %s", named(problems)), nil
 	}
-	return NewResult(Flux, OK, "%s: image-reflector, source, kustomize", strings.TrimSpace("Flux "+strings.TrimPrefix(release, "v"))), nil
+	return NewResult(Flux, OK, "%s: image-reflector, source, kustomize", strings.TrimSpace("Flux "+
+		""+strings.TrimPrefix(release, "v"))), nil
 }
 
 // policies compares the admission policies of the cluster with those of this program.
@@ -223,7 +225,8 @@ func (c Checker) policy(ctx context.Context, want *admissionv1.ValidatingAdmissi
 		return "does not deny anything", nil
 	}
 	expression := func(a, b admissionv1.Validation) bool { return a.Expression == b.Expression }
-	if !slices.EqualFunc(is.Spec.Validations, want.Spec.Validations, expression) || !slices.Equal(is.Spec.Variables, want.Spec.Variables) ||
+	if !slices.EqualFunc(is.Spec.Validations, want.Spec.Validations, expression) ||
+		!slices.Equal(is.Spec.Variables, want.Spec.Variables) ||
 		!slices.Equal(is.Spec.MatchConditions, want.Spec.MatchConditions) {
 		return "differs from the one of this program", nil
 	}

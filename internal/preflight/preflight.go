@@ -105,15 +105,18 @@ func (c Checker) controller(ctx context.Context) ([]Result, error) {
 	err := c.Reader.Get(ctx, client.ObjectKey{Namespace: controllerNamespace, Name: controllerName}, &d)
 	switch {
 	case apierrors.IsNotFound(err):
-		return []Result{NewResult(Controller, Unknown, "there is no Deployment %s in %s: the controller runs elsewhere, or not at all",
+		return []Result{NewResult(Controller, Unknown, "there is no Deployment %s in %s: the controller runs elsewhere, "+
+			"or not at all",
 			controllerName, controllerNamespace)}, nil
 	case err != nil:
 		result, err := unread(Controller, "Deployments in "+controllerNamespace, err)
 		return []Result{result}, err
 	case d.Status.AvailableReplicas == 0:
-		return []Result{NewResult(Controller, Failed, "no pod of Deployment %s in %s is available", controllerName, controllerNamespace)}, nil
+		return []Result{NewResult(Controller, Failed, "no pod of Deployment %s in %s is available", controllerName,
+			controllerNamespace)}, nil
 	}
-	results := []Result{NewResult(Controller, OK, "the controller runs: %d of %d pods are available", d.Status.AvailableReplicas, d.Status.Replicas)}
+	results := []Result{NewResult(Controller, OK, "the controller runs: %d of %d pods are available",
+		d.Status.AvailableReplicas, d.Status.Replicas)}
 	return append(results, c.compare(d)...), nil
 }
 
@@ -132,7 +135,8 @@ func (c Checker) compare(d appsv1.Deployment) []Result {
 	ours, other := version.ParseSemantic(c.Version)
 	switch {
 	case err != nil || other != nil:
-		return []Result{NewResult(Version, Unknown, "the controller is %q and this program is %q, which cannot be compared", tag, c.Version)}
+		return []Result{NewResult(Version, Unknown, "the controller is %q and this program is %q, which cannot be "+
+			"compared", tag, c.Version)}
 	case theirs.EqualTo(ours):
 		return []Result{NewResult(Version, OK, "the controller and this program are %s", ours)}
 	}

@@ -30,7 +30,8 @@ var Rules = []Rule{
 	},
 	{
 		CRDs, "The CRDs are those of this program, or newer",
-		"A field that the API server does not know is dropped. A setting in it has no effect, and a controller that writes it forgets it.",
+		"A field that the API server does not know is dropped. A setting in it has no effect, and a controller that " +
+			"writes it forgets it.",
 		"Apply `config/crd` of this version.",
 	},
 	{
@@ -40,7 +41,8 @@ var Rules = []Rule{
 	},
 	{
 		Policies, "The admission policies are bound as they are shipped",
-		"Without them nobody verifies who approves, so that approvals and overrides do not count. Tenants may write the record of a Rollout.",
+		"Without them nobody verifies who approves, so that approvals and overrides do not count. Tenants may write the " +
+			"record of a Rollout.",
 		"Apply `config/policy` of this version.",
 	},
 	{

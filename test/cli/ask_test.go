@@ -26,7 +26,7 @@ func TestCheckOfCluster(t *testing.T) {
 	expect(t, "check, as a viewer", viewer.runs("check"), exit.OK, "✓ KC01  Kubernetes 1.", "○ KC02  you may not read CRDs",
 		"✓ KC05  in "+w.Namespace+" you may see everything\n")
 	expect(t, "check, without rights", nobody.runs("check"), exit.No, "✗ KC05  in "+w.Namespace+" you may not list rollouts, releases")
-	admin := person{w, "admin"}
+	admin := person{w: w, name: "admin"}
 	expect(t, "check, as an administrator", admin.runs("check", "--as-group", "system:masters"), exit.OK,
 		"✓ KC02  CRDs of this version", "✓ KC03  Flux", "✓ KC04  the 13 admission policies are bound", "○ KC06")
 }

@@ -68,7 +68,8 @@ func rightsResult(ctx context.Context, s *session.Session) (preflight.Result, er
 	for _, resource := range []string{"rollouts", "releases", "rolloutgates", "healthchecks", "approvals", "overrides"} {
 		reads = append(reads, view.Right{Verb: "list", Group: group, Resource: resource, Namespace: place})
 	}
-	reads = append(reads, view.Right{Verb: "list", Group: "environments." + group, Resource: "environments", Namespace: place})
+	reads = append(reads, view.Right{Verb: "list", Group: "environments." + group, Resource: "environments",
+		Namespace: place})
 	acts := map[string]view.Right{
 		"approve":       {Verb: "create", Group: group, Resource: "approvals", Namespace: place},
 		"edit Rollouts": {Verb: "patch", Group: group, Resource: "rollouts", Namespace: place},
@@ -89,7 +90,8 @@ func rightsResult(ctx context.Context, s *session.Session) (preflight.Result, er
 		}
 	}
 	if len(refused) > 0 {
-		return preflight.NewResult(preflight.Rights, preflight.Failed, "in %s you may not list %s", place, strings.Join(refused, ", ")), nil
+		return preflight.NewResult(preflight.Rights, preflight.Failed, "in %s you may not list %s", place,
+			strings.Join(refused, ", ")), nil
 	}
 	allowed := []string{"see everything"}
 	for name, r := range acts {
@@ -98,7 +100,8 @@ func rightsResult(ctx context.Context, s *session.Session) (preflight.Result, er
 		}
 	}
 	slices.Sort(allowed[1:])
-	return preflight.NewResult(preflight.Rights, preflight.OK, "in %s you may %s", place, strings.Join(allowed, ", ")), nil
+	return preflight.NewResult(preflight.Rights, preflight.OK, "in %s you may %s", place,
+		strings.Join(allowed, ", ")), nil
 }
 
 // tones are how results are shown.

@@ -81,7 +81,9 @@ func edit[T client.Object](t *testing.T, w *clitest.World, o T, name string, cha
 	change(o)
 	write := w.Client.Update
 	if d, ok := any(o).(*appsv1.Deployment); ok && d.Status.AvailableReplicas == 0 {
-		write = func(ctx context.Context, o client.Object, _ ...client.UpdateOption) error { return w.Client.Status().Update(ctx, o) }
+		write = func(ctx context.Context, o client.Object, _ ...client.UpdateOption) error {
+			return w.Client.Status().Update(ctx, o)
+		}
 	}
 	if err := write(t.Context(), o); err != nil {
 		t.Fatal(err)

@@ -1,3 +1,3 @@
-// Package ask holds the verbs that wait for an answer or ask "what if". One file holds one verb. They change nothing in
-// the cluster.
+// Package ask holds the verbs that wait for an answer or ask "what if". One file holds one verb. They change nothing
+// in the cluster.
 package ask

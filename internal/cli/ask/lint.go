@@ -53,19 +53,22 @@ The exit code is 1 if there are findings.`,
 		return exit.Silently(exit.No)
 	})
 	c.Flags().StringSliceVar(&o.GateClasses, "gate-class", nil, "a class of gates that a controller of yours evaluates")
-	c.Flags().StringSliceVar(&o.HealthClasses, "health-class", nil, "a class of health checks that a controller of yours reports on")
+	c.Flags().StringSliceVar(&o.HealthClasses, "health-class", nil, "a class of health checks that a controller of "+
+		"yours reports on")
 	return c
 }
 
 func lintDocument(s *session.Session, result lint.Result) session.Document {
-	d := session.Document{Object: findings{Meta: view.NewMeta("FindingList"), Objects: result.Objects, Items: append([]lint.Finding{}, result.Findings...)}}
+	d := session.Document{Object: findings{Meta: view.NewMeta("FindingList"), Objects: result.Objects,
+		Items: append([]lint.Finding{}, result.Findings...)}}
 	for _, f := range result.Findings {
 		d.Names = append(d.Names, fmt.Sprintf("%s %s:%d", f.ID, f.File, f.Line))
 	}
 	d.Text = func(style view.Style, _ bool) []string {
 		lines := findingLines(result.Findings, style)
 		if !s.Flags.Quiet {
-			lines = append(lines, fmt.Sprintf("%s in %s", count(len(result.Findings), "finding"), count(result.Objects, "object")))
+			lines = append(lines, fmt.Sprintf("%s in %s", count(len(result.Findings), "finding"), count(result.Objects,
+				"object")))
 		}
 		return lines
 	}
