@@ -105,6 +105,10 @@ func TestTokenOfTheControllerWritesVersionsOnly(t *testing.T) {
 			`{"spec":{"insecure":true}}`,
 			`{"spec":{"suspend":true}}`,
 			`{"spec":{"ref":{"semver":"*"}}}`,
+			`{"spec":{"ref":{"tag":"1.0.0, url: oci://evil.example.com/app"}}}`,
+			`{"spec":{"ref":{"tag":"../evil:1.0.0"}}}`,
+			`{"spec":{"ref":{"digest":"sha256:abc"}}}`,
+			`{"spec":{"ref":{"digest":"1.0.0"}}}`,
 			`{"metadata":{"annotations":{"rollout.kuberik.com/rollout":"evil"}}}`,
 			`{"metadata":{"labels":{"a":"b"}}}`,
 		}, other: {
@@ -207,6 +211,15 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 		"with another SELinux role": pod(func(p *corev1.PodSpec) {
 			p.Containers[0].SecurityContext = &corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Role: "sysadm_r"}}
 		}),
+		"with another SELinux type": pod(func(p *corev1.PodSpec) {
+			p.Containers[0].SecurityContext = &corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"}}
+		}),
+		"with another SELinux type for all containers": pod(func(p *corev1.PodSpec) {
+			p.SecurityContext = &corev1.PodSecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "spc_t"}}
+		}),
+		"without an AppArmor profile, by an annotation": job(func(j *batchv1.Job) {
+			j.Spec.Template.Annotations = map[string]string{"container.apparmor.security.beta.kubernetes.io/script": "unconfined"}
+		}),
 		"with settings of the kernel": pod(func(p *corev1.PodSpec) {
 			p.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel.shm_rmid_forced", Value: "1"}}}
 		}),
@@ -228,6 +241,9 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	if err := create(job(func(*batchv1.Job) {})); err != nil {
 		t.Errorf("a Job of a check is refused: %v", err)
 	}
+	if err := create(job(profiled)); err != nil {
+		t.Errorf("a Job with the profiles that every pod may have is refused: %v", err)
+	}
 	if err := create(pod(sidecars)); err != nil {
 		t.Errorf("a Job of a check with many containers is refused: %v", err)
 	}
@@ -236,6 +252,14 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 	if err := thief.Delete(w.Ctx(), theirs); !refusedBy(err, policy) {
 		t.Errorf("it deletes a Job that is not its own: %v", err)
 	}
+}
+
+// profiled gives a pod the profiles that every pod may have.
+func profiled(j *batchv1.Job) {
+	t := &j.Spec.Template
+	t.Annotations = map[string]string{"container.apparmor.security.beta.kubernetes.io/script": "runtime/default", "example.com/unconfined": "unconfined"}
+	t.Spec.SecurityContext = &corev1.PodSecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "container_t", Level: "s0:c1"}}
+	t.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{SELinuxOptions: &corev1.SELinuxOptions{Type: "container_init_t"}}
 }
 
 // sidecars gives a pod as many containers and fields as the cost limit of a policy has to allow.
