@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp/syntax"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
@@ -15,6 +14,8 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/interpreter"
+
+	"github.com/kuberik/kuberik/internal/version"
 )
 
 const (
@@ -26,9 +27,8 @@ const (
 	maxItems = 100_000
 	// typicalSize is the assumed length of lists and strings in a cost estimate.
 	typicalSize = 100
-	// maxPattern and maxStates limit the length of a regular expression and the size of its program.
+	// maxPattern is the maximum length of a regular expression.
 	maxPattern = 256
-	maxStates  = 5_000
 )
 
 // ErrCost is returned if an evaluation exceeds its limits.
@@ -108,20 +108,14 @@ func checkCall(c ast.CallExpr) error {
 
 var errPatternNotLiteral = errors.New("matches needs a pattern in quotes")
 
-// checkPattern limits a regular expression. Matching takes at most the size of its program times the length of the
-// text, but a short pattern such as a{1000} may have a large program.
+// checkPattern limits a regular expression and its program.
 func checkPattern(v ref.Val) error {
 	text, ok := v.(types.String)
 	if !ok || len(text) > maxPattern {
 		return fmt.Errorf("the pattern of matches is longer than %d characters", maxPattern)
 	}
-	parsed, err := syntax.Parse(string(text), syntax.Perl)
-	if err != nil {
-		return errors.New("the pattern of matches is no regular expression")
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil || len(program.Inst) > maxStates {
-		return errors.New("the pattern of matches repeats too much")
+	if err := version.CheckPattern(string(text)); err != nil {
+		return fmt.Errorf("the pattern of matches %w", err)
 	}
 	return nil
 }

@@ -252,10 +252,16 @@ func (r Reader) SourceRollouts(ctx context.Context, obj client.Object) ([]string
 	return Rollouts(&repo), nil
 }
 
-// Policy returns what an ImagePolicy selected. A nil ImagePolicy does not exist.
+// Policy returns what an ImagePolicy selected. A nil ImagePolicy does not exist. One with a filter that is too large to be
+// evaluated selects nothing: its tags could not be ordered, and every Rollout of the namespace may evaluate it.
 func Policy(p *imagev1.ImagePolicy) release.Policy {
 	if p == nil {
 		return release.Policy{}
+	}
+	if f := p.Spec.FilterTags; f != nil {
+		if err := version.CheckFilter(f.Pattern, f.Extract); err != nil {
+			return release.Policy{Found: true, Problem: "spec.filterTags.pattern of the ImagePolicy " + err.Error()}
+		}
 	}
 	out := release.Policy{Found: true, Problem: notReadyMessage(p.Status.Conditions), Order: order(p.Spec)}
 	if ref := p.Status.LatestRef; ref != nil {

@@ -538,6 +538,20 @@ func TestPolicyOrdersTags(t *testing.T) {
 	}
 }
 
+// A Rollout evaluates the pattern in each pass, so one ImagePolicy could take the memory of the controller.
+func TestPolicyWithAHugePatternSelectsNothing(t *testing.T) {
+	t.Parallel()
+	p := &imagev1.ImagePolicy{Spec: imagev1.ImagePolicySpec{
+		FilterTags: &imagev1.TagFilter{Pattern: strings.Repeat(".{0,999}", 100)},
+		Policy:     imagev1.ImagePolicyChoice{Alphabetical: &imagev1.AlphabeticalPolicy{}},
+	}}
+	p.Status.LatestRef = &imagev1.ImageRef{Tag: "1.0.0"}
+	got := Policy(p)
+	if got.Tag != "" || got.Problem != "spec.filterTags.pattern of the ImagePolicy repeats too much" {
+		t.Errorf("tag %q, problem %q", got.Tag, got.Problem)
+	}
+}
+
 func TestPolicyDoesNotExist(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff(release.Policy{}, Policy(nil)); diff != "" || Image(nil) != "" {

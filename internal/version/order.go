@@ -27,11 +27,14 @@ type Order struct {
 	extract    string
 }
 
-// NewOrder returns the order of an ImagePolicy, or nil if its pattern is not a valid regular expression. Only tags
-// that match the pattern are comparable. They are compared by the expansion of extract, or as they are if extract is
+// NewOrder returns the order of an ImagePolicy, or nil if CheckFilter refuses its filter. Only tags that match the pattern
+// are comparable. They are compared by the expansion of extract, or as they are if extract is
 // empty. An empty pattern matches every tag.
 func NewOrder(ordering Ordering, descending bool, pattern, extract string) *Order {
 	o := &Order{ordering: ordering, descending: descending, extract: extract}
+	if CheckFilter(pattern, extract) != nil {
+		return nil
+	}
 	if pattern != "" {
 		var err error
 		if o.pattern, err = regexp.Compile(pattern); err != nil {

@@ -220,6 +220,9 @@ func TestTokenOfTheControllerRunsChecksOnly(t *testing.T) {
 		"without an AppArmor profile, by an annotation": job(func(j *batchv1.Job) {
 			j.Spec.Template.Annotations = map[string]string{"container.apparmor.security.beta.kubernetes.io/script": "unconfined"}
 		}),
+		"with a driver of the host": pod(func(p *corev1.PodSpec) {
+			p.Volumes = []corev1.Volume{{Name: "a", VolumeSource: corev1.VolumeSource{FlexVolume: &corev1.FlexVolumeSource{Driver: "example.com/a"}}}}
+		}),
 		"with settings of the kernel": pod(func(p *corev1.PodSpec) {
 			p.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel.shm_rmid_forced", Value: "1"}}}
 		}),
