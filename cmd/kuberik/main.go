@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // an image holds no certificate authorities
@@ -21,6 +22,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends at once what the first one has asked to end.
 	context.AfterFunc(ctx, stop)
+	// A verb says what went wrong; logs of the libraries would come between its lines.
 	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	os.Exit(int(cli.Run(ctx, session.NewProcess(), os.Args[1:])))
 }

@@ -120,6 +120,89 @@ func blockerKeys(ro *v1alpha1.Rollout) []string {
 	return list
 }
 
+// Goal is what somebody waits for.
+type Goal string
+
+const (
+	// GoalDiscovered is reached when the release is known.
+	GoalDiscovered Goal = "discovered"
+	// GoalDeployed is reached when Flux has applied the release and every check is healthy.
+	GoalDeployed Goal = "deployed"
+	// GoalAvailable is reached when the release has passed its bake.
+	GoalAvailable Goal = "available"
+	// GoalFailed is reached when the release has failed.
+	GoalFailed Goal = "failed"
+	// GoalHeld is reached when something holds the release.
+	GoalHeld Goal = "held"
+	// GoalSettled is reached when nothing moves by itself any more.
+	GoalSettled Goal = "settled"
+)
+
+// Goals returns every goal.
+func Goals() []Goal {
+	return []Goal{GoalDiscovered, GoalDeployed, GoalAvailable, GoalFailed, GoalHeld, GoalSettled}
+}
+
+// Outcome is how a wait ends.
+type Outcome struct {
+	// Done is true if the wait is over. Reached is true if the goal is reached.
+	Done, Reached bool
+	// Standing of the release.
+	Standing Standing
+	// Message says what became of the release.
+	Message string
+}
+
+// Progress returns how far a release is on the way to a goal.
+func Progress(f Facts, rel *v1alpha1.Release, goal Goal) Outcome {
+	st := release.StatusOf(f.Rollout, rel)
+	current := rel.DeepCopy()
+	current.Status = st
+	a := Why(f, current)
+	o := Outcome{Standing: a.Standing, Message: f.became(current, a)}
+	baked := st.Phase == v1alpha1.ReleaseAvailable
+	o.Reached = map[Goal]bool{
+		GoalDiscovered: true, GoalDeployed: baked || st.Phase == v1alpha1.ReleaseBaking, GoalAvailable: baked,
+		GoalFailed: a.Standing == Failed, GoalHeld: a.Standing == Waits, GoalSettled: a.Standing != InProgress,
+	}[goal]
+	ended := a.Standing == Failed || a.Standing == Replaced || baked
+	o.Done = o.Reached || ended
+	if goal == GoalDiscovered {
+		o.Message = clean(rel.Spec.Version.Tag) + " is discovered"
+	}
+	return o
+}
+
+// became says what became of a release, in the words of the events.
+func (f Facts) became(rel *v1alpha1.Release, a Answer) string {
+	tag, st := clean(rel.Spec.Version.Tag), rel.Status
+	switch {
+	case a.Standing == Replaced:
+		return strings.TrimSuffix(a.Summary, ".")
+	case st.Phase == v1alpha1.ReleaseAvailable:
+		return tag + " is Available"
+	case st.Phase == v1alpha1.ReleaseFailed:
+		return tag + " failed: " + clean(st.Message)
+	case st.Phase == v1alpha1.ReleaseBaking:
+		return tag + " is applied and healthy, and bakes" + f.bakesUntil()
+	case st.Phase == v1alpha1.ReleaseDeploying:
+		return tag + " is being deployed"
+	case a.Standing == Waits && len(a.Blockers) > 0:
+		return tag + " waits: " + clean(a.Blockers[0].Message)
+	}
+	return strings.TrimSuffix(a.Summary, ".")
+}
+
+// HeldByPeople reports whether a release waits for something that only people clear.
+func HeldByPeople(f Facts, rel *v1alpha1.Release) bool {
+	a := Why(f, rel)
+	if a.Standing != Waits {
+		return false
+	}
+	_, needs, _ := f.clears(a.Blockers)
+	return len(needs) > 0
+}
+
 // DeploymentRow is a deployment in a history.
 type DeploymentRow struct {
 	ID      int64  `json:"id"`

@@ -139,7 +139,7 @@ func ReleaseRows(list []v1alpha1.Release) []ReleaseRow {
 		row := ReleaseRow{
 			Namespace: r.Namespace, Name: r.Name, Rollout: r.Spec.RolloutRef.Name, Tag: r.Spec.Version.Tag, Digest: Digest(r),
 			Phase: string(cmp.Or(r.Status.Phase, v1alpha1.ReleasePending)), Running: r.Status.Running, Message: r.Status.Message,
-			Deployed: r.Status.DeployedAt, Commit: commit(r),
+			Deployed: r.Status.DeployedAt, Commit: Commit(r),
 		}
 		if !r.CreationTimestamp.IsZero() {
 			row.Found = &r.CreationTimestamp
@@ -152,8 +152,8 @@ func ReleaseRows(list []v1alpha1.Release) []ReleaseRow {
 	return rows
 }
 
-// commit returns the commit that a release was built from. It returns "" if the image does not say it.
-func commit(r *v1alpha1.Release) string {
+// Commit returns the commit that a release was built from. It returns "" if the image does not say it.
+func Commit(r *v1alpha1.Release) string {
 	if r.Status.Details != nil && r.Status.Details.Revision != "" {
 		return r.Status.Details.Revision
 	}

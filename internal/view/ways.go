@@ -355,7 +355,7 @@ func (f Facts) Describe(rel *v1alpha1.Release) string {
 	if d := Digest(rel); d != "" {
 		parts[0] += "  " + clean(ShortDigest(d))
 	}
-	if c := commit(rel); c != "" {
+	if c := Commit(rel); c != "" {
 		text := "commit " + clean(c[:min(len(c), shortCommit)])
 		if d := rel.Status.Details; d != nil && d.Authors != "" {
 			text += " by " + clean(d.Authors)

@@ -115,6 +115,6 @@ func TestAClusterWithoutKuberik(t *testing.T) {
 	admin := person{w: w, name: "system:admin"}
 	for _, args := range [][]string{{"get", "rollouts"}, {"why", "app"}} {
 		got := admin.runs(append(args, "--as-group", "system:masters")...)
-		expect(t, strings.Join(args, " "), got, exit.Usage, "Kuberik is not installed in this cluster")
+		expect(t, strings.Join(args, " "), got, exit.Usage, "this cluster has no Kuberik")
 	}
 }

@@ -1,6 +1,7 @@
 package clitest
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,32 @@ func gates() []client.Object {
 		DependsOn: []environments.Dependency{{Environment: "staging"}},
 	}
 	place.Status.CurrentTag, place.Status.CurrentState = "1.8.2", v1alpha1.BakeSucceeded
+	place.Status.LastStatusChangeTime = At(3 * time.Minute)
+	place.Status.EnvironmentInfos = []environments.EnvironmentInfo{
+		{Environment: "staging"}, {Environment: "production"},
+		{Environment: "production-us", DependsOn: []string{"production"}, History: []v1alpha1.DeploymentHistoryEntry{
+			Deployment(8, "1.8.2", 70*time.Hour, v1alpha1.BakeSucceeded), Deployment(7, "1.8.0", 160*time.Hour, v1alpha1.BakeSucceeded),
+		}},
+	}
 	return []client.Object{manager, hours, calendar, check, approval, place}
+}
+
+// staging returns the environment before production, and what production knows of another cluster.
+func staging() []client.Object {
+	ro := &v1alpha1.Rollout{ObjectMeta: meta("shop-stg", "checkout")}
+	ro.Status.Phase, ro.Status.CurrentVersion = v1alpha1.PhaseAvailable, "1.9.0"
+	ro.Status.AvailableReleases = []v1alpha1.VersionInfo{Version("1.8.0"), Version("1.8.1"), Version("1.8.2"), Version("1.9.0")}
+	ro.Status.History = []v1alpha1.DeploymentHistoryEntry{
+		Deployment(52, "1.9.0", 188*time.Minute, v1alpha1.BakeSucceeded), Deployment(51, "1.8.2", 76*time.Hour, v1alpha1.BakeSucceeded),
+		Deployment(50, "1.8.1", 93*time.Hour, v1alpha1.BakeSucceeded), Deployment(49, "1.8.0", 171*time.Hour, v1alpha1.BakeSucceeded),
+	}
+	rel := Release("shop-stg", "checkout", "1.9.0", 189*time.Minute, v1alpha1.ReleaseAvailable)
+	rel.Status.Running, rel.Status.DeploymentID, rel.Status.DeployedAt = true, ptr.To(int64(52)), &ro.Status.History[0].Timestamp
+	rel.Status.BakeStartTime, rel.Status.BakeEndTime = ro.Status.History[0].BakeStartTime, ro.Status.History[0].BakeEndTime
+	place := &environments.Environment{ObjectMeta: meta("shop-stg", "checkout")}
+	place.Spec = environments.EnvironmentSpec{RolloutRef: corev1.LocalObjectReference{Name: "checkout"}, Name: "checkout", Environment: "staging"}
+	place.Status.CurrentTag, place.Status.CurrentState = "1.9.0", v1alpha1.BakeSucceeded
+	return []client.Object{ro, rel, place}
 }
 
 // others returns a Rollout that failed, one that bakes, and one that a freeze holds.
@@ -218,5 +244,5 @@ func others() []client.Object {
 // Shop returns the objects of the examples: checkout waits in production for an approval and a schedule, search failed,
 // ledger bakes, fees waits for a freeze, and site is Available.
 func Shop() []client.Object {
-	return append(append(checkout(), gates()...), others()...)
+	return slices.Concat(checkout(), gates(), staging(), others())
 }

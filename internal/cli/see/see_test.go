@@ -55,6 +55,12 @@ func TestOutput(t *testing.T) {
 		"history":               "history checkout -n shop",
 		"history-release":       "history checkout@1.8.1 -n shop -o wide",
 		"history-json":          "history search -n shop -o json",
+		"where-tag":             "where 1.9.0",
+		"where-commit":          "where " + strings.TrimPrefix(clitest.Digest("1.9.0commit"), "sha256:")[:7],
+		"where-digest":          "where " + clitest.Digest("1.8.1")[:20],
+		"where-rollout":         "where checkout@1.8.0",
+		"where-json":            "where checkout@1.9.0 -o json",
+		"where-unknown":         "where 7.7.7",
 		"usage-format":          "get rollouts -o xml",
 		"usage-flag":            "why checkout --twice",
 		"usage-arguments":       "why",
@@ -226,7 +232,7 @@ func TestHostile(t *testing.T) {
 	calls := []string{
 		"get rollouts -A", "get rollouts -A -o wide", "get releases -A -o wide", "get gates -A -o wide", "get checks -A", "get approvals -A -o wide",
 		"why checkout -n shop --all", "why shop/search", "why shop/search@2.1.0", "why checkout@1.8.1 -n shop", "tree checkout -n shop",
-		"history checkout -n shop", "history shop/search",
+		"history checkout -n shop", "history shop/search", "where 1.9.0",
 	}
 	for _, args := range calls {
 		w := clitest.New(objects...)
@@ -266,7 +272,7 @@ func TestAmbiguous(t *testing.T) {
 	same.Name = "search"
 	objects := append(clitest.Shop(), client.Object(ro), same)
 	for args, want := range map[string]string{
-		"why checkout -A":       "checkout is in 2 namespaces\n  name one of them:\n    pay/checkout\n    shop/checkout",
+		"why checkout -A":       "checkout is in 3 namespaces\n  name one of them:\n    pay/checkout\n    shop/checkout\n    shop-stg/checkout",
 		"why checkout@1.9.0 -A": "    shop/checkout@1.9.0",
 		"why search -n shop":    "shop/search is both a Rollout and a Release\n  write rollout/search or release/search",
 	} {

@@ -15,7 +15,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -60,7 +59,7 @@ func mapper(s *runtime.Scheme) meta.RESTMapper {
 		if clusterScoped[kind.Kind] {
 			scope = meta.RESTScopeRoot
 		}
-		m.Add(schema.GroupVersionKind(kind), scope)
+		m.Add(kind, scope)
 	}
 	return m
 }

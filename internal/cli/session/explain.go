@@ -27,7 +27,7 @@ func (s *Session) explain(err error, limit time.Duration) error {
 	case err == nil || errors.As(err, &known):
 		return err
 	case isKindMissing(err):
-		return exit.With(exit.Usage, errors.New("Kuberik is not installed in this cluster, or in another version"),
+		return exit.With(exit.Usage, errors.New("this cluster has no Kuberik, or one of another version"),
 			"the API server says: "+view.Clean(err.Error()),
 			"kubectl get crd rollouts.kuberik.com shows whether it is; --context selects another cluster")
 	case exit.Of(err) == exit.TimedOut:

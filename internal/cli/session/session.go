@@ -49,7 +49,7 @@ func Command(p *Process, c *cobra.Command, o Options, run Run) *cobra.Command {
 		if c.Context().Err() != nil && err != nil {
 			return exit.Silently(exit.Interrupted)
 		}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil && exit.Of(err) != exit.TimedOut {
 			err = context.DeadlineExceeded
 		}
 		return s.explain(err, timeout)
