@@ -1,16 +1,20 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kuberik/kuberik/internal/cli"
 	"github.com/kuberik/kuberik/internal/cli/clitest"
 	"github.com/kuberik/kuberik/internal/cli/exit"
 	"github.com/kuberik/kuberik/internal/cli/session"
+	"github.com/kuberik/kuberik/internal/view"
 )
 
 func TestVersion(t *testing.T) {
@@ -111,6 +115,116 @@ func TestMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCompletion(t *testing.T) {
+	cases := map[string]struct {
+		args string
+		want []string
+		not  string
+	}{
+		"Verbs":              {"wh", []string{"why\t", "where\t"}, "demo"},
+		"Rollouts":           {"why -n shop ", []string{"checkout\tAvailable 1.8.2", "search\tFailed 2.1.0"}, "ledger"},
+		"Begun":              {"tree -n shop che", []string{"checkout\t"}, "search"},
+		"Qualified":          {"tree pay/", []string{"pay/fees\t", "pay/ledger\t"}, "checkout"},
+		"Everywhere":         {"why -A ", []string{"shop/checkout\t", "web/site\t"}, "\ncheckout"},
+		"Releases":           {"why -n shop checkout@", []string{"checkout@1.9.0\tPending\ncheckout@1.8.2\tAvailable"}, "search"},
+		"Second":             {"why -n shop checkout ", nil, "search"},
+		"No release":         {"tree -n shop checkout@", nil, "1.9.0"},
+		"Version":            {"wait -n shop checkout --version ", []string{"1.9.0\tPending\n1.8.2\tAvailable"}, "2.1.0"},
+		"Unknown":            {"why -n shop chekout@", nil, "1.9.0"},
+		"Goals":              {"wait checkout --for ", []string{"available", "settled"}, "1.9.0"},
+		"Formats":            {"get rollouts -o ", []string{"json", "yaml", "wide"}, "checkout"},
+		"Names":              {"get gates -n shop ", []string{"office-hours", "release-manager"}, "checkout"},
+		"Rollouts of a flag": {"get gates -n shop --rollout ", []string{"checkout\t"}, "office"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			words := strings.Split(c.args, " ")
+			got := clitest.New(clitest.Shop()...).Run(t, append([]string{"__complete"}, words...)...)
+			for _, want := range c.want {
+				if !strings.Contains(got.Out, want) {
+					t.Errorf("%q lacks %q:\n%s", c.args, want, got)
+				}
+			}
+			if strings.Contains("\n"+got.Out, c.not) {
+				t.Errorf("%q has %q:\n%s", c.args, c.not, got)
+			}
+		})
+	}
+	w := clitest.New()
+	w.Offline = clitest.ErrOffline
+	if got := w.Run(t, "__complete", "why", ""); got.Code != exit.OK || strings.Contains(got.Out, "refused") {
+		t.Errorf("without a cluster: got\n%s", got)
+	}
+}
+
+// TestReference checks docs/reference/cli.md, which is generated from the commands.
+func TestReference(t *testing.T) {
+	clitest.Golden(t, filepath.Join("..", "..", "..", "docs", "reference", "cli.md"), reference(newRoot(t, "kuberik")))
+}
+
+// reference returns the page of a command and everything below it.
+func reference(root *cobra.Command) string {
+	var b strings.Builder
+	tree, _, err := root.Find([]string{"tree"})
+	if err != nil {
+		return err.Error()
+	}
+	common := pflag.NewFlagSet("", pflag.ContinueOnError)
+	tree.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "all-namespaces" && f.Name != "watch" {
+			common.AddFlag(f)
+		}
+	})
+	b.WriteString("# kuberik\n\n" + root.Long + "\n\nEverything works as `kubectl kuberik` too, if the program is installed as `kubectl-kuberik`.\n" + `
+A target is written as ` + "`checkout`, `shop/checkout` (namespace and name) or `rollout/checkout`" + `; a release as
+` + "`checkout@1.9.0`, `checkout@sha256:8c2e` (the beginning of its digest)" + ` or the name of its object.
+
+JSON and YAML have the apiVersion ` + "`" + view.APIVersion + "`" + `; fields are only added.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | reached; nothing to object to |
+| 1 | the answer is no: failed, unhealthy, findings, differences |
+| 2 | called in a wrong way, or the cluster could not be asked |
+| 3 | held: by a gate, a schedule, a person, or the health of what runs |
+| 4 | timed out |
+| 5 | superseded, cancelled or replaced by another release |
+| 6 | no such object or release |
+| 7 | refused by RBAC or by admission |
+| 130 | interrupted |
+
+Completion for a shell: ` + "`kuberik completion bash`, `zsh`, `fish` or `powershell`" + `.
+
+Flags of every verb that asks a cluster:
+
+` + "```\n" + common.FlagUsages() + "```" + `
+
+This page is generated from the commands.
+`)
+	verbs(root, func(c *cobra.Command) {
+		if c == root || c.Name() == "help" || c.Hidden {
+			return
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n```\n%s\n```\n", c.CommandPath(), c.Short, c.UseLine())
+		if c.Long != "" {
+			fmt.Fprintf(&b, "\n```text\n%s\n```\n", c.Long)
+		}
+		if c.Example != "" {
+			fmt.Fprintf(&b, "\nExamples:\n\n```\n%s\n```\n", strings.ReplaceAll(strings.TrimPrefix(c.Example, "  "), "\n  ", "\n"))
+		}
+		own := pflag.NewFlagSet("", pflag.ContinueOnError)
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if same := common.Lookup(f.Name); same == nil || same.Usage != f.Usage || same.DefValue != f.DefValue {
+				own.AddFlag(f)
+			}
+		})
+		if flags := own.FlagUsages(); flags != "" {
+			fmt.Fprintf(&b, "\nFlags:\n\n```\n%s```\n", flags)
+		}
+	})
+	return b.String()
 }
 
 // TestNoCluster checks the hints for a kubeconfig that does not lead to a cluster.

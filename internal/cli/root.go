@@ -42,7 +42,8 @@ Start with:
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	root.SetVersionTemplate(buildinfo.Line("kuberik") + "\n")
-	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommandGroupID(groupRun)
+	root.SetCompletionCommandGroupID(groupRun)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.With(exit.Usage, err, c.CommandPath()+" --help lists the flags")
 	})
@@ -54,7 +55,7 @@ Start with:
 			root.AddCommand(v)
 		}
 	}
-	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewWhere(p), see.NewTree(p), see.NewHistory(p))
+	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewWhere(p), see.NewTree(p), see.NewHistory(p), see.NewEvents(p), see.NewLogs(p))
 	add(groupAsk, ask.NewWait(p))
 	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p),
 		act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),

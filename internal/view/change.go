@@ -343,3 +343,48 @@ func HistoryTable(rows []DeploymentRow, c Clock, o Columns) Grid {
 		{title: "WHY", text: true, cell: func(r DeploymentRow, _ Clock) string { return r.why() }},
 	}, rows, c, o)
 }
+
+// EventRow is an event in a list.
+type EventRow struct {
+	Namespace string      `json:"namespace"`
+	Name      string      `json:"name"`
+	Type      string      `json:"type"`
+	Reason    string      `json:"reason"`
+	Object    string      `json:"object"`
+	Message   string      `json:"message"`
+	Count     int32       `json:"count,omitempty"`
+	Time      metav1.Time `json:"time"`
+}
+
+// Events returns the rows of events, oldest first.
+func Events(list []corev1.Event) []EventRow {
+	rows := []EventRow{}
+	for i := range list {
+		e := &list[i]
+		row := EventRow{
+			Namespace: e.Namespace, Name: e.Name, Type: e.Type, Reason: e.Reason, Message: e.Message, Count: e.Count,
+			Object: strings.ToLower(e.InvolvedObject.Kind) + "/" + e.InvolvedObject.Name, Time: e.LastTimestamp,
+		}
+		if row.Time.IsZero() {
+			row.Time = metav1.NewTime(e.EventTime.Time)
+		}
+		if e.Series != nil {
+			row.Count, row.Time = e.Series.Count, metav1.NewTime(e.Series.LastObservedTime.Time)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b EventRow) int { return a.Time.Compare(b.Time.Time) })
+	return rows
+}
+
+// EventTable returns the table of events.
+func EventTable(rows []EventRow, c Clock, o Columns) Grid {
+	return cells([]column[EventRow]{
+		{title: "NAMESPACE", cell: func(r EventRow, _ Clock) string { return r.Namespace }},
+		{title: "LAST SEEN", cell: func(r EventRow, c Clock) string { return c.Age(&r.Time) }},
+		{title: "TYPE", cell: func(r EventRow, _ Clock) string { return r.Type }},
+		{title: "REASON", cell: func(r EventRow, _ Clock) string { return r.Reason }},
+		{title: "OBJECT", cell: func(r EventRow, _ Clock) string { return r.Object }},
+		{title: "MESSAGE", text: true, cell: func(r EventRow, _ Clock) string { return r.Message }},
+	}, rows, c, o)
+}

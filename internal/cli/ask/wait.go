@@ -27,7 +27,7 @@ func NewWait(p *session.Process) *cobra.Command {
 	var w waiter
 	var goal string
 	var failWhenHeld time.Duration
-	c := session.Command(p, &cobra.Command{
+	c := &cobra.Command{
 		Use:   "wait ROLLOUT | RELEASE",
 		Short: "Wait until a release is out, and print only what changes",
 		Long: `Waits for a release, for CI. Without --version and --commit it is the newest release at the start. A release that is not
@@ -45,7 +45,19 @@ Exit codes: 0 reached, 1 it failed, 3 it is held (settled, --fail-when-held), 4 
   kuberik wait checkout -n shop --commit 4f1c2ab --fail-when-held 30m
   kuberik wait checkout -n shop --for=settled -o json`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true, Timeout: defaultWait}, func(ctx context.Context, s *session.Session, args []string) error {
+	}
+	c.Flags().StringVar(&goal, "for", string(view.GoalAvailable), "discovered, deployed, available, failed, held or settled")
+	c.Flags().StringVar(&w.version, "version", "", "tag or digest of the release (default: the newest)")
+	c.Flags().StringVar(&w.commit, "commit", "", "commit that the release was built from, 7 digits or more")
+	c.Flags().DurationVar(&failWhenHeld, "fail-when-held", -1, "give up with code 3 if only people can clear what holds the release, and it lasts this long")
+	var goals []string
+	for _, g := range view.Goals() {
+		goals = append(goals, string(g))
+	}
+	return session.Command(p, c, session.Options{
+		Target: true, Timeout: defaultWait, Completes: session.Releases,
+		CompleteFlags: map[string]session.Completion{"version": session.Versions}, Words: map[string][]string{"for": goals},
+	}, func(ctx context.Context, s *session.Session, args []string) error {
 		w := w
 		w.Session, w.goal, w.failWhenHeld = s, view.Goal(goal), failWhenHeld
 		if !slices.Contains(view.Goals(), w.goal) {
@@ -53,11 +65,6 @@ Exit codes: 0 reached, 1 it failed, 3 it is held (settled, --fail-when-held), 4 
 		}
 		return w.wait(ctx, args[0])
 	})
-	c.Flags().StringVar(&goal, "for", string(view.GoalAvailable), "discovered, deployed, available, failed, held or settled")
-	c.Flags().StringVar(&w.version, "version", "", "tag or digest of the release (default: the newest)")
-	c.Flags().StringVar(&w.commit, "commit", "", "commit that the release was built from, 7 digits or more")
-	c.Flags().DurationVar(&failWhenHeld, "fail-when-held", -1, "give up with code 3 if only people can clear what holds the release, and it lasts this long")
-	return c
 }
 
 // waiter waits for one release.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -55,6 +57,8 @@ type World struct {
 	Interactive bool
 	// ServerVersion is the version of the API server. Defaults to v1.36.2.
 	ServerVersion string
+	// Log is what every container has written.
+	Log string
 	// Offline is the error with which the cluster cannot be reached.
 	Offline error
 }
@@ -139,6 +143,9 @@ func (w *World) Process(out, err *bytes.Buffer) *session.Process {
 		Interactive:   func() bool { return w.Interactive },
 		Has:           func(string) bool { return true },
 		ServerVersion: func(*session.Flags) (string, error) { return w.serverVersion(), w.Offline },
+		Logs: func(_ context.Context, _ *session.Flags, pod client.ObjectKey, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(pod.Name + "/" + o.Container + ": " + w.Log)), nil
+		},
 	}
 }
 

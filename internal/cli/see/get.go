@@ -66,10 +66,16 @@ func NewGet(p *session.Process) *cobra.Command {
 
 func newGet(p *session.Process, r resource) *cobra.Command {
 	var rollout string
-	c := session.Command(p, &cobra.Command{
+	c := &cobra.Command{
 		Use: r.name + " [NAME...]", Aliases: r.aliases, Short: r.short,
 		Example: "  kuberik get " + r.name + " -n shop\n  kuberik get " + r.name + " -A -o json",
-	}, session.Options{List: true, Watch: true}, func(ctx context.Context, s *session.Session, args []string) error {
+	}
+	o := session.Options{List: true, Watch: true, Names: func(ctx context.Context, s *session.Session) []string { return namesOf(ctx, s, r) }}
+	if r.ofRollout {
+		c.Flags().StringVar(&rollout, "rollout", "", "show only those of this Rollout")
+		o.CompleteFlags = map[string]session.Completion{"rollout": session.Rollouts}
+	}
+	return session.Command(p, c, o, func(ctx context.Context, s *session.Session, args []string) error {
 		q, err := newQuery(s, args, rollout)
 		if err != nil {
 			return err
@@ -79,10 +85,24 @@ func newGet(p *session.Process, r resource) *cobra.Command {
 		}
 		return printList(ctx, q, r)
 	})
-	if r.ofRollout {
-		c.Flags().StringVar(&rollout, "rollout", "", "show only those of this Rollout")
+}
+
+// namesOf lists the names of a kind for completion.
+func namesOf(ctx context.Context, s *session.Session, r resource) []string {
+	q, err := newQuery(s, nil, "")
+	if err != nil {
+		return nil
 	}
-	return c
+	l, err := r.read(ctx, q)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, n := range l.names {
+		_, name, _ := strings.Cut(n, "/")
+		names = append(names, name)
+	}
+	return names
 }
 
 // query selects objects.

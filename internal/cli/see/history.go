@@ -17,7 +17,7 @@ func NewHistory(p *session.Process) *cobra.Command {
 		Example: `  kuberik history checkout -n shop
   kuberik history checkout -n shop -o json`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true}, func(ctx context.Context, s *session.Session, args []string) error {
+	}, session.Options{Target: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
 		t, err := s.Target(ctx, args[0])
 		if err != nil {
 			return err

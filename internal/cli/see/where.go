@@ -30,7 +30,7 @@ Exit codes: 0 it is everywhere, 1 it failed somewhere, 3 it waits somewhere, 6 i
   kuberik where 1.9.0
   kuberik where checkout@1.9.0`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true}, func(ctx context.Context, s *session.Session, args []string) error {
+	}, session.Options{Target: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
 		return where(ctx, s, args[0])
 	})
 }

@@ -35,7 +35,7 @@ Exit codes: 0 it is Available or on its way, 1 it failed, 3 it waits, 5 another 
   kuberik why shop/checkout@1.9.0
   kuberik why checkout@sha256:8c2e -n shop -o json`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true, Watch: true}, func(ctx context.Context, s *session.Session, args []string) error {
+	}, session.Options{Target: true, Watch: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
 		if s.Flags.Watch {
 			return watchWhy(ctx, s, args[0], all)
 		}

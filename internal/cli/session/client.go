@@ -1,6 +1,9 @@
 package session
 
 import (
+	"context"
+	"io"
+
 	imagev1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -17,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/discovery"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -114,4 +118,17 @@ func restConfig(f *Flags) (*rest.Config, error) {
 	config.QPS, config.Burst, config.UserAgent = maxQPS, maxBurst, "kuberik/"+buildinfo.Version
 	config.WarningHandlerWithContext = rest.NoWarnings{}
 	return config, nil
+}
+
+// openLog opens the log of a container in the cluster that the flags select.
+func openLog(ctx context.Context, f *Flags, pod client.ObjectKey, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+	config, err := f.Config.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	pods, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return pods.Pods(pod.Namespace).GetLogs(pod.Name, o).Stream(ctx)
 }

@@ -90,9 +90,11 @@ func isKindMissing(err error) bool {
 var forbidden = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`) //nolint:lll // one pattern
 
 // roleFor names the ClusterRole that grants a right.
-func roleFor(verb, resource string) string {
+func roleFor(verb, resource string, core bool) string {
 	reads := verb == "get" || verb == "list" || verb == "watch"
 	switch {
+	case core:
+		return "view"
 	case reads:
 		return "kuberik-view"
 	case resource == "approvals" && verb == "create":
@@ -130,8 +132,9 @@ func lacks(user string, r view.Right, hints ...string) error {
 		resource += "." + r.Group
 	}
 	hint := "right   " + r.Verb + " " + resource
-	if strings.HasSuffix(r.Group, "kuberik.com") {
-		hint += ", as in the ClusterRole " + roleFor(r.Verb, r.Resource)
+	ours := strings.HasSuffix(r.Group, "kuberik.com")
+	if ours || r.Group == "" || r.Group == "batch" {
+		hint += ", as in the ClusterRole " + roleFor(r.Verb, r.Resource, !ours)
 	}
 	err := fmt.Errorf("%s may not %s %s %s", view.Clean(user), r.Verb, r.Resource, place)
 	return exit.With(exit.Refused, err, append([]string{hint}, hints...)...)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,14 @@ type Options struct {
 	Watch bool
 	// Acts adds --dry-run and --yes, and leaves --output as it is.
 	Acts bool
+	// Completes is what the first argument can be. Defaults to Releases if Target is set, else to nothing.
+	Completes Completion
+	// Names lists what the arguments can be, if they are something else.
+	Names func(context.Context, *Session) []string
+	// CompleteFlags and Words list what the flags of the verb can be. The verb declares these flags before it calls
+	// Command.
+	CompleteFlags map[string]Completion
+	Words         map[string][]string
 	// Timeout is the default of --timeout. Defaults to 30s; with --watch there is no limit unless the flag is set.
 	Timeout time.Duration
 }
@@ -135,4 +144,10 @@ func (f *Flags) namespace() string {
 		return name
 	}
 	return "default"
+}
+
+// Select makes a namespace the one to look in.
+func (f *Flags) Select(namespace string) {
+	f.AllNamespaces = false
+	f.Config.Namespace = &namespace
 }

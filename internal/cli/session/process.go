@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/term"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/internal/view"
@@ -37,6 +39,8 @@ type Process struct {
 	Interactive func() bool
 	// ServerVersion returns the version of the API server that the flags select.
 	ServerVersion func(*Flags) (string, error)
+	// Logs opens the log of a container.
+	Logs func(ctx context.Context, f *Flags, pod client.ObjectKey, o *corev1.PodLogOptions) (io.ReadCloser, error)
 	// Has reports whether the command has a verb. Defaults to the verbs of the command.
 	Has func(verb string) bool
 }
@@ -47,6 +51,7 @@ func NewProcess() *Process {
 		Program: programOf(os.Args[0]), Path: os.Args[0], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Columns: columns,
 		Getenv: os.Getenv,
 		Now:    time.Now, Zone: time.Local, Connect: Connect, ServerVersion: ServerVersion, Interactive: interactive,
+		Logs: openLog,
 	}
 }
 

@@ -31,6 +31,7 @@ type Run func(ctx context.Context, s *Session, args []string) error
 func Command(p *Process, c *cobra.Command, o Options, run Run) *cobra.Command {
 	f := newFlags()
 	f.bind(c.Flags(), o)
+	completions(c, &Session{Process: p, Flags: f}, o)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.complete(o); err != nil {
 			return err
