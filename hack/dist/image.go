@@ -110,5 +110,5 @@ func startImage(ctx context.Context, s dist.Source, p dist.Program, index v1.Ima
 
 // say prints what was done.
 func say(format string, args ...any) {
-	fmt.Fprintf(os.Stdout, format+"\n", args...)
+	fmt.Fprintf(os.Stdout, format+"\n", args...) //nolint:errcheck // nobody reads the error of a closed standard output
 }

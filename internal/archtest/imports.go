@@ -22,9 +22,11 @@ var (
 		"github.com/fluxcd/kustomize-controller/api/...", "github.com/fluxcd/helm-controller/api/...",
 		"github.com/fluxcd/source-controller/api/...", "github.com/fluxcd/image-reflector-controller/api/...",
 	}
-	// fluxImporters may import the API of Flux: internal/flux to use it, the others to simulate or install Flux, or to read manifests.
+	// fluxImporters may import the API of Flux: internal/flux to use it, the others to simulate or install Flux, or to
+	// read manifests.
 	fluxImporters = []string{
-		"internal/flux", "internal/devplane", "internal/devplane/...", "internal/demo", "internal/lint", "internal/cli/...", "test/...",
+		"internal/flux", "internal/devplane", "internal/devplane/...", "internal/demo", "internal/lint", "internal/cli/...",
+		"test/...",
 	}
 	controllers = []string{"internal/controller", "internal/controller/..."}
 	// perKind are the controllers of one kind each.

@@ -55,7 +55,8 @@ Start with:
 			root.AddCommand(v)
 		}
 	}
-	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewWhere(p), see.NewTree(p), see.NewHistory(p), see.NewEvents(p), see.NewLogs(p))
+	add(groupSee, see.NewGet(p), see.NewWhy(p), see.NewWhere(p), see.NewTree(p), see.NewHistory(p), see.NewEvents(p),
+		see.NewLogs(p))
 	add(groupAsk, ask.NewWait(p))
 	add(groupAct, act.NewApprove(p), act.NewReject(p), act.NewOverride(p), act.NewDeploy(p), act.NewRollback(p),
 		act.NewRetry(p), act.NewPin(p), act.NewUnpin(p),

@@ -19,8 +19,8 @@ func manifestFolders() []string {
 	return []string{"rbac/00-namespace.yaml", "crd", "rbac", "policy", "manager"}
 }
 
-// Manifests returns everything that has to be applied to install a version, in one file. The image is that of the version, or the one with
-// a digest where one is given.
+// Manifests returns everything that has to be applied to install a version, in one file. The image is that of the
+// version, or the one with a digest where one is given.
 func (s Source) Manifests(digest string) ([]byte, error) {
 	return s.join(digest, manifestFolders()...)
 }
@@ -70,7 +70,8 @@ func (s Source) withImage(manifest, digest string) string {
 	return before + image + "\n" + after
 }
 
-// Generate writes what is derived from config/: the annotations of the CustomResourceDefinitions, and the copies in the chart.
+// Generate writes what is derived from config/: the annotations of the CustomResourceDefinitions, and the copies in the
+// chart.
 func Generate(root string) error {
 	if err := annotateDefinitions(filepath.Join(root, "config", "crd")); err != nil {
 		return err
@@ -84,11 +85,12 @@ func Generate(root string) error {
 			return err
 		}
 	}
-	return copyManifests(filepath.Join(root, "config", "components", "some-namespaces"), filepath.Join(files, "some-namespaces"))
+	return copyManifests(filepath.Join(root, "config", "components", "some-namespaces"),
+		filepath.Join(files, "some-namespaces"))
 }
 
-// annotateDefinitions says in each CustomResourceDefinition which version its schema has, and that Helm and Flux do not delete it, which would
-// delete every object of its kind.
+// annotateDefinitions says in each CustomResourceDefinition which version its schema has, and that Helm and Flux do not
+// delete it, which would delete every object of its kind.
 func annotateDefinitions(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -110,7 +112,8 @@ func annotateDefinitions(dir string) error {
 	return nil
 }
 
-// annotate adds the annotations after that of controller-gen, in the order of their names. It changes nothing the second time.
+// annotate adds the annotations after that of controller-gen, in the order of their names. It changes nothing the
+// second time.
 func annotate(crd string) (string, error) {
 	const generator = "\n    controller-gen.kubebuilder.io/version: "
 	before, rest, found := strings.Cut(crd, generator)

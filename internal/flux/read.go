@@ -252,8 +252,8 @@ func (r Reader) SourceRollouts(ctx context.Context, obj client.Object) ([]string
 	return Rollouts(&repo), nil
 }
 
-// Policy returns what an ImagePolicy selected. A nil ImagePolicy does not exist. One with a filter that is too large to be
-// evaluated selects nothing: its tags could not be ordered, and every Rollout of the namespace may evaluate it.
+// Policy returns what an ImagePolicy selected. A nil ImagePolicy does not exist. One with a filter that is too large to
+// be evaluated selects nothing: its tags could not be ordered, and every Rollout of the namespace may evaluate it.
 func Policy(p *imagev1.ImagePolicy) release.Policy {
 	if p == nil {
 		return release.Policy{}

@@ -203,7 +203,8 @@ func TestAwaitAnswersProbes(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if _, err := http.Get("http://" + address + "/healthz"); err == nil {
+	if resp, err := http.Get("http://" + address + "/healthz"); err == nil {
+		_ = resp.Body.Close()
 		t.Error("the address is still in use")
 	}
 }

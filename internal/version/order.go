@@ -27,9 +27,9 @@ type Order struct {
 	extract    string
 }
 
-// NewOrder returns the order of an ImagePolicy, or nil if CheckFilter refuses its filter. Only tags that match the pattern
-// are comparable. They are compared by the expansion of extract, or as they are if extract is
-// empty. An empty pattern matches every tag.
+// NewOrder returns the order of an ImagePolicy, or nil if CheckFilter refuses its filter. Only tags that match the
+// pattern are comparable. They are compared by the expansion of extract, or as they are if extract is empty. An empty
+// pattern matches every tag.
 func NewOrder(ordering Ordering, descending bool, pattern, extract string) *Order {
 	o := &Order{ordering: ordering, descending: descending, extract: extract}
 	if CheckFilter(pattern, extract) != nil {

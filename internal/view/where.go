@@ -26,8 +26,8 @@ type Search struct {
 // minCommit is how many digits identify a commit.
 const minCommit = 7
 
-// ParseSearch reads what people look for: a commit of 7 digits or more, a digest, a tag, or ROLLOUT@TAG. Text that could
-// be a commit as well as a tag is both: it is looked for as a tag first.
+// ParseSearch reads what people look for: a commit of 7 digits or more, a digest, a tag, or ROLLOUT@TAG. Text that
+// could be a commit as well as a tag is both: it is looked for as a tag first.
 func ParseSearch(text string) Search {
 	if rollout, ver, found := strings.Cut(text, "@"); found && rollout != "" {
 		s := ParseSearch(ver)
@@ -55,7 +55,8 @@ func (s Search) Find(releases []v1alpha1.Release) []v1alpha1.Release {
 	for i := range releases {
 		r := &releases[i]
 		name := r.Spec.RolloutRef.Name
-		if s.Rollout != "" && s.Rollout != name && s.Rollout != r.Namespace+"/"+name || !strings.HasPrefix(Digest(r), s.Digest) {
+		if s.Rollout != "" && s.Rollout != name && s.Rollout != r.Namespace+"/"+name ||
+			!strings.HasPrefix(Digest(r), s.Digest) {
 			continue
 		}
 		if s.Tag == "" || r.Spec.Version.Tag == s.Tag {
@@ -120,7 +121,8 @@ func Where(w World, found []v1alpha1.Release) []Whereabouts {
 			continue
 		}
 		a := &Whereabouts{
-			Meta: NewMeta("Whereabouts"), Subject: rel.Namespace + "/" + rel.Spec.RolloutRef.Name, Tag: rel.Spec.Version.Tag, Digest: Digest(rel),
+			Meta: NewMeta("Whereabouts"), Subject: rel.Namespace + "/" + rel.Spec.RolloutRef.Name, Tag: rel.Spec.Version.Tag,
+			Digest: Digest(rel),
 			Commit: Commit(rel), Places: w.places(app, rel),
 		}
 		if rel.Status.Details != nil {
@@ -183,7 +185,8 @@ func (w World) places(app string, rel *v1alpha1.Release) []Place {
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Place) int { return slices.Index(order, a.Environment) - slices.Index(order, b.Environment) })
+	slices.SortStableFunc(list,
+		func(a, b Place) int { return slices.Index(order, a.Environment) - slices.Index(order, b.Environment) })
 	return list
 }
 
@@ -240,18 +243,23 @@ func (f Facts) whereabouts(p Place, rel *v1alpha1.Release) Place {
 
 // remote returns what an Environment says about an environment of another cluster.
 func (World) remote(e *environments.Environment, info *environments.EnvironmentInfo, rel *v1alpha1.Release) Place {
-	p := Place{Environment: info.Environment, State: "Unknown", Standing: Waits, Message: "not deployed there, as far as is known", News: e.Status.LastStatusChangeTime}
+	p := Place{
+		Environment: info.Environment, State: "Unknown", Standing: Waits, Message: "not deployed there, as far as is known",
+		News: e.Status.LastStatusChangeTime,
+	}
 	for i := range info.History {
 		h := &info.History[i]
 		there := v1alpha1.Release{Spec: v1alpha1.ReleaseSpec{Version: h.Version}}
 		commit := Commit(&there)
-		same := version.Identity(h.Version).Digest != "" && sameRelease(&there, rel) || commit != "" && commit == Commit(rel) ||
+		same := version.Identity(h.Version).Digest != "" && sameRelease(&there, rel) || commit != "" &&
+			commit == Commit(rel) ||
 			version.Identity(h.Version).Digest == "" && commit == "" && h.Version.Tag == rel.Spec.Version.Tag
 		if !same {
 			continue
 		}
 		result := v1alpha1.BakeStatus(ptr.Deref(h.BakeStatus, string(v1alpha1.BakeDeploying)))
-		p.Tag, p.State, p.Since, p.Message = h.Version.Tag, results[result].word, &h.Timestamp, clean(ptr.Deref(h.BakeStatusMessage, ""))
+		p.Tag, p.State, p.Since, p.Message = h.Version.Tag, results[result].word, &h.Timestamp,
+			clean(ptr.Deref(h.BakeStatusMessage, ""))
 		p.Standing = map[v1alpha1.BakeStatus]Standing{
 			v1alpha1.BakeSucceeded: Fine, v1alpha1.BakeFailed: Failed, v1alpha1.BakeCancelled: Replaced,
 		}[result]

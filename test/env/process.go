@@ -76,8 +76,11 @@ func (p *Process) Terminate() {
 // AwaitEnd waits until the process has ended, and returns its exit code.
 func (p *Process) AwaitEnd() int {
 	p.w.T.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		p.cmd.Wait() //nolint:errcheck // the state of the process has the exit code
+		close(ended)
+	}()
 	select {
 	case <-ended:
 	case <-time.After(Timeout):

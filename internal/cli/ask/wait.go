@@ -40,16 +40,19 @@ known yet is waited for.
   --for=held        something holds it: a gate, a schedule, a person, health
   --for=settled     nothing moves by itself any more; the exit code says how it stands
 
-Exit codes: 0 reached, 1 it failed, 3 it is held (settled, --fail-when-held), 4 timed out, 5 another release replaced it.`,
+Exit codes: 0 reached, 1 it failed, 3 it is held (settled, --fail-when-held), 4 timed out, 5 another release replaced
+it.`,
 		Example: `  kuberik wait checkout -n shop --version 1.9.0 --for=available --timeout 2h
   kuberik wait checkout -n shop --commit 4f1c2ab --fail-when-held 30m
   kuberik wait checkout -n shop --for=settled -o json`,
 		Args: cobra.ExactArgs(1),
 	}
-	c.Flags().StringVar(&goal, "for", string(view.GoalAvailable), "discovered, deployed, available, failed, held or settled")
+	c.Flags().StringVar(&goal, "for", string(view.GoalAvailable),
+		"discovered, deployed, available, failed, held or settled")
 	c.Flags().StringVar(&w.version, "version", "", "tag or digest of the release (default: the newest)")
 	c.Flags().StringVar(&w.commit, "commit", "", "commit that the release was built from, 7 digits or more")
-	c.Flags().DurationVar(&failWhenHeld, "fail-when-held", -1, "give up with code 3 if only people can clear what holds the release, and it lasts this long")
+	c.Flags().DurationVar(&failWhenHeld, "fail-when-held", -1, "give up with code 3 if only people can clear what "+
+		"holds the release, and it lasts this long")
 	var goals []string
 	for _, g := range view.Goals() {
 		goals = append(goals, string(g))
@@ -99,7 +102,8 @@ func (w *waiter) wait(ctx context.Context, arg string) error {
 	kinds := []client.ObjectList{&v1alpha1.RolloutList{}, &v1alpha1.ReleaseList{}}
 	err = w.Follow(ctx, t.Rollout.Namespace, kinds, w.tick(), func() (bool, error) { return w.look(ctx) })
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return exit.With(exit.TimedOut, fmt.Errorf("timed out after %s: %s", w.Flags.Timeout, w.state()), "--timeout allows more time")
+		return exit.With(exit.TimedOut, fmt.Errorf("timed out after %s: %s", w.Flags.Timeout, w.state()),
+			"--timeout allows more time")
 	}
 	return err
 }

@@ -22,37 +22,38 @@ API server keeps events for an hour by default; "history" has the deployments of
 		Example: `  kuberik events checkout -n shop
   kuberik events -A -w`,
 		Args: cobra.MaximumNArgs(1),
-	}, session.Options{List: true, Watch: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
-		concerns := func(*corev1.Event) bool { return true }
-		if len(args) == 1 {
-			t, err := s.Target(ctx, args[0])
+	}, session.Options{List: true, Watch: true, Completes: session.Releases},
+		func(ctx context.Context, s *session.Session, args []string) error {
+			concerns := func(*corev1.Event) bool { return true }
+			if len(args) == 1 {
+				t, err := s.Target(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				s.Flags.Select(t.Rollout.Namespace)
+				concerns = about(t)
+			}
+			r := resource{name: "events", list: &corev1.EventList{}, read: func(ctx context.Context, q query) (listing, error) {
+				return events(ctx, q, concerns)
+			}}
+			q, err := newQuery(s, nil, "")
 			if err != nil {
 				return err
 			}
-			s.Flags.Select(t.Rollout.Namespace)
-			concerns = about(t)
-		}
-		r := resource{name: "events", list: &corev1.EventList{}, read: func(ctx context.Context, q query) (listing, error) {
-			return events(ctx, q, concerns)
-		}}
-		q, err := newQuery(s, nil, "")
-		if err != nil {
-			return err
-		}
-		if s.Flags.Watch {
-			return watchList(ctx, q, r)
-		}
-		l, err := r.read(ctx, q)
-		if err != nil {
-			return err
-		}
-		if len(l.items) == 0 && (s.Flags.Output == session.Table || s.Flags.Output == session.Wide) {
-			return s.Remark("No events " + q.where() + ". The API server keeps them for an hour by default.")
-		}
-		return q.Print(session.Document{Object: l.object, Names: l.names, Text: func(style view.Style, wide bool) []string {
-			return gridLines(s, q.grid(l, wide), style)
-		}})
-	})
+			if s.Flags.Watch {
+				return watchList(ctx, q, r)
+			}
+			l, err := r.read(ctx, q)
+			if err != nil {
+				return err
+			}
+			if len(l.items) == 0 && (s.Flags.Output == session.Table || s.Flags.Output == session.Wide) {
+				return s.Remark("No events " + q.where() + ". The API server keeps them for an hour by default.")
+			}
+			return q.Print(session.Document{Object: l.object, Names: l.names, Text: func(style view.Style, wide bool) []string {
+				return gridLines(s, q.grid(l, wide), style)
+			}})
+		})
 }
 
 // about reports whether an event is about a Rollout or its releases, or about one release.
@@ -85,5 +86,6 @@ func events(ctx context.Context, q query, concerns func(*corev1.Event) bool) (li
 		group, _, _ := strings.Cut(e.InvolvedObject.APIVersion, "/")
 		return !strings.HasSuffix(group, "kuberik.com") || !concerns(&e)
 	})
-	return listingOf("EventList", "event", view.Events(items), func(r view.EventRow) string { return r.Name }, view.EventTable), nil
+	return listingOf("EventList", "event", view.Events(items), func(r view.EventRow) string { return r.Name },
+		view.EventTable), nil
 }

@@ -70,7 +70,9 @@ func newGet(p *session.Process, r resource) *cobra.Command {
 		Use: r.name + " [NAME...]", Aliases: r.aliases, Short: r.short,
 		Example: "  kuberik get " + r.name + " -n shop\n  kuberik get " + r.name + " -A -o json",
 	}
-	o := session.Options{List: true, Watch: true, Names: func(ctx context.Context, s *session.Session) []string { return namesOf(ctx, s, r) }}
+	o := session.Options{
+		List: true, Watch: true, Names: func(ctx context.Context, s *session.Session) []string { return namesOf(ctx, s, r) },
+	}
 	if r.ofRollout {
 		c.Flags().StringVar(&rollout, "rollout", "", "show only those of this Rollout")
 		o.CompleteFlags = map[string]session.Completion{"rollout": session.Rollouts}

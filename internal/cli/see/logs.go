@@ -77,14 +77,16 @@ func logs(ctx context.Context, s *session.Session, name, job string, tail int64)
 	case err != nil:
 		return err
 	case ptr.Deref(check.Spec.Class, "") != v1alpha1.HealthClassScript:
-		return exit.Errorf(exit.Usage, "HealthCheck %s is of class %s: only checks of class script have logs", key, ptr.Deref(check.Spec.Class, "none"))
+		return exit.Errorf(exit.Usage, "HealthCheck %s is of class %s: only checks of class script have logs", key,
+			ptr.Deref(check.Spec.Class, "none"))
 	}
 	run, err := findJob(ctx, s, check, job)
 	if err != nil {
 		return err
 	}
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(run.Namespace), client.MatchingLabels{batchv1.ControllerUidLabel: string(run.UID)}); err != nil {
+	if err := c.List(ctx, &pods, client.InNamespace(run.Namespace),
+		client.MatchingLabels{batchv1.ControllerUidLabel: string(run.UID)}); err != nil {
 		return err
 	}
 	if len(pods.Items) == 0 {
@@ -110,7 +112,8 @@ func findJob(ctx context.Context, s *session.Session, check *v1alpha1.HealthChec
 	if err := c.List(ctx, &jobs, client.InNamespace(check.Namespace), labels); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(jobs.Items, func(a, b batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	slices.SortFunc(jobs.Items,
+		func(a, b batchv1.Job) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
 	var names []string
 	for i := range jobs.Items {
 		if jobs.Items[i].Name == name {
@@ -120,9 +123,11 @@ func findJob(ctx context.Context, s *session.Session, check *v1alpha1.HealthChec
 	}
 	switch {
 	case len(names) == 0:
-		return nil, exit.Errorf(exit.NotFound, "HealthCheck %s has no Jobs: it has not run yet, or they were deleted", check.Name)
+		return nil, exit.Errorf(exit.NotFound, "HealthCheck %s has no Jobs: it has not run yet, or they were deleted",
+			check.Name)
 	case name != "":
-		return nil, exit.With(exit.NotFound, fmt.Errorf("HealthCheck %s has no Job %q", check.Name, name), "its Jobs: "+strings.Join(names, ", "))
+		return nil, exit.With(exit.NotFound, fmt.Errorf("HealthCheck %s has no Job %q", check.Name, name),
+			"its Jobs: "+strings.Join(names, ", "))
 	case len(names) > 1:
 		return &jobs.Items[0], s.Remark("Job " + names[0] + "; older: " + strings.Join(names[1:], ", "))
 	}

@@ -27,16 +27,17 @@ version. With --watch, the tree stays on the terminal and follows what happens.`
 		Example: `  kuberik tree checkout -n shop
   kuberik tree checkout -n shop -w`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true, Watch: true, Completes: session.Rollouts}, func(ctx context.Context, s *session.Session, args []string) error {
-		t, err := s.Target(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		if s.Flags.Watch {
-			return watchTree(ctx, s, t)
-		}
-		return s.Print(treeDocument(s, t))
-	})
+	}, session.Options{Target: true, Watch: true, Completes: session.Rollouts},
+		func(ctx context.Context, s *session.Session, args []string) error {
+			t, err := s.Target(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if s.Flags.Watch {
+				return watchTree(ctx, s, t)
+			}
+			return s.Print(treeDocument(s, t))
+		})
 }
 
 // treeObject is a tree as JSON.

@@ -30,9 +30,10 @@ Exit codes: 0 it is everywhere, 1 it failed somewhere, 3 it waits somewhere, 6 i
   kuberik where 1.9.0
   kuberik where checkout@1.9.0`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
-		return where(ctx, s, args[0])
-	})
+	}, session.Options{Target: true, Completes: session.Releases},
+		func(ctx context.Context, s *session.Session, args []string) error {
+			return where(ctx, s, args[0])
+		})
 }
 
 func where(ctx context.Context, s *session.Session, arg string) error {
@@ -109,7 +110,8 @@ func readNamespace(ctx context.Context, s *session.Session, namespace string) (v
 		})
 	}
 	err = group.Wait()
-	return view.World{Rollouts: rollouts.Items, Releases: releases.Items, Environments: places.Items, Clock: s.Clock()}, err
+	return view.World{Rollouts: rollouts.Items, Releases: releases.Items, Environments: places.Items, Clock: s.Clock()},
+		err
 }
 
 // newest lists the newest release of each Rollout, so that people see how far the cluster is.

@@ -35,19 +35,20 @@ Exit codes: 0 it is Available or on its way, 1 it failed, 3 it waits, 5 another 
   kuberik why shop/checkout@1.9.0
   kuberik why checkout@sha256:8c2e -n shop -o json`,
 		Args: cobra.ExactArgs(1),
-	}, session.Options{Target: true, Watch: true, Completes: session.Releases}, func(ctx context.Context, s *session.Session, args []string) error {
-		if s.Flags.Watch {
-			return watchWhy(ctx, s, args[0], all)
-		}
-		a, err := why(ctx, s, args[0])
-		if err != nil {
-			return err
-		}
-		if err := s.Print(whyDocument(s, a, all)); err != nil {
-			return err
-		}
-		return exit.Silently(standings[a.Standing])
-	})
+	}, session.Options{Target: true, Watch: true, Completes: session.Releases},
+		func(ctx context.Context, s *session.Session, args []string) error {
+			if s.Flags.Watch {
+				return watchWhy(ctx, s, args[0], all)
+			}
+			a, err := why(ctx, s, args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.Print(whyDocument(s, a, all)); err != nil {
+				return err
+			}
+			return exit.Silently(standings[a.Standing])
+		})
 	c.Flags().BoolVar(&all, "all", false, "show what holds nothing as well: gates that are open, checks that are healthy")
 	return c
 }

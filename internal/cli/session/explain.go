@@ -87,7 +87,8 @@ func isKindMissing(err error) bool {
 }
 
 // forbidden matches what the API server answers if RBAC does not grant a right.
-var forbidden = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`) //nolint:lll // one pattern
+var forbidden = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)"` +
+	`(?: in the namespace "([^"]*)")?`)
 
 // roleFor names the ClusterRole that grants a right.
 func roleFor(verb, resource string, core bool) string {

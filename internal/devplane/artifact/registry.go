@@ -36,7 +36,7 @@ func Serve() (*Registry, error) {
 	}
 	go func() {
 		if err := r.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			panic(fmt.Sprintf("the registry's listener broke: %v", err)) // a local cluster is of no use without its registry
+			panic(fmt.Sprintf("the registry's listener broke: %v", err)) //nolint:forbidigo // a local cluster is of no use without its registry
 		}
 	}()
 	return r, nil

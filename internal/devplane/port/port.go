@@ -34,7 +34,7 @@ func (p *Pool) Take() (int, error) {
 			continue // taken by another local cluster
 		}
 		if !free(n) {
-			lock.Close() // closing releases the lock in any case
+			lock.Close() //nolint:errcheck // closing releases the lock in any case
 			continue
 		}
 		p.locks = append(p.locks, lock)
@@ -46,7 +46,7 @@ func (p *Pool) Take() (int, error) {
 // Release releases all ports.
 func (p *Pool) Release() {
 	for _, lock := range p.locks {
-		lock.Close() // closing releases the lock in any case
+		lock.Close() //nolint:errcheck // closing releases the lock in any case
 	}
 	p.locks = nil
 }
@@ -57,7 +57,7 @@ func reserve(dir string, n int) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close() // closing releases the lock in any case
+		f.Close() //nolint:errcheck // closing releases the lock in any case
 		return nil, err
 	}
 	return f, nil
