@@ -16,7 +16,7 @@ import (
 func TestWaitFollowsARelease(t *testing.T) {
 	t.Parallel()
 	w := env.New(t)
-	_, _ = waiting(w)
+	ro, _ := waiting(w)
 	viewer := someone(w, "viewer", "kuberik-view")
 	var out, err output
 	code := make(chan exit.Code, 1)
@@ -49,6 +49,7 @@ func TestWaitFollowsARelease(t *testing.T) {
 		}
 		seen[line[10:]] = true
 	}
+	w.AwaitRelease(ro, "1.2.0", v1alpha1.ReleaseAvailable) // the status of the Release follows that of the Rollout
 	expect(t, "where", viewer.runs("where", "app@1.2.0"), exit.OK, "1.2.0", "✓ Available", "You may not read other namespaces")
 }
 

@@ -372,10 +372,12 @@ func TestTablesSayWhatRunsAndWhatWaits(t *testing.T) {
 	if row["Version"] != "1.0.0" || row["Phase"] != "Deploying" {
 		t.Errorf("deploying, it prints %v", row)
 	}
-	w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying)
-	if row := table(t, w, "releases"); row["Running"] != "true" {
-		t.Errorf("deploying, it prints %v", row)
-	}
+	w.Await(w.AwaitRelease(ro, "1.0.0", v1alpha1.ReleaseDeploying), "is shown as running", func() error {
+		if row := table(t, w, "releases"); row["Running"] != "true" {
+			return fmt.Errorf("it prints %v", row)
+		}
+		return nil
+	})
 }
 
 // table returns the first row that the API server prints for a kind, by column.
