@@ -98,9 +98,17 @@ func (s *situation) handoverProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha
 	if h == nil || s.wasHandedOver() {
 		return nil
 	}
-	if h.Cause == v1alpha1.CauseAutomatic && s.withdrawn(h.Version) {
+	switch {
+	case !ByHand(h) && s.quarantined(h.Version):
+		return s.quarantinedBlocker(h.Version)
+	case h.Cause == v1alpha1.CauseAutomatic && s.withdrawn(h.Version):
 		return s.withdrawnBlocker(h.Version)
 	}
+	return s.handoverIdentityProblem(h)
+}
+
+// handoverIdentityProblem returns what is wrong with the tag or digest of a deployment that is not handed over yet.
+func (s *situation) handoverIdentityProblem(h *v1alpha1.DeploymentHistoryEntry) *v1alpha1.Blocker {
 	b := s.identityProblem(h.Version)
 	if b != nil && b.Reason == v1alpha1.ReasonNoDigest && ByHand(h) {
 		return nil // targets that need no digest get the version
@@ -399,7 +407,7 @@ func (s *situation) succeed(e v1alpha1.DeploymentHistoryEntry, message string) D
 // more than its checks.
 func (s *situation) isolatedSince(e *v1alpha1.DeploymentHistoryEntry) bool {
 	q := quarantine(s.status.Quarantined, version.Identity(e.Version))
-	return q != nil && q.By != system && q.Since.After(e.Timestamp.Time)
+	return q != nil && q.By != system && !q.Since.Time.Before(e.Timestamp.Time)
 }
 
 // fail ends a deployment as spec.onFailure says, and quarantines the release. A withheld automatic deployment is not

@@ -133,7 +133,9 @@ func (s *situation) cannotQuarantine(tag, reason string) string {
 		return fmt.Sprintf("it gives no reason: write %q", name+" <reason>")
 	case i < 0:
 		return name + " is no known release"
-	case s.quarantined(s.status.AvailableReleases[i]):
+	case !slices.ContainsFunc(s.status.AvailableReleases, func(v v1alpha1.VersionInfo) bool {
+		return v.Tag == tag && !s.quarantined(v)
+	}):
 		return name + " is quarantined already"
 	}
 	return ""

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -238,6 +239,16 @@ func (s *situation) pinned() string {
 // quarantined reports whether a release is not to be deployed automatically.
 func (s *situation) quarantined(v v1alpha1.VersionInfo) bool {
 	return quarantine(s.status.Quarantined, version.Identity(v)) != nil
+}
+
+// quarantinedBlocker says that a release is quarantined, and what ends that.
+func (s *situation) quarantinedBlocker(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
+	return &v1alpha1.Blocker{
+		Kind: "ImagePolicy", Name: s.Spec.ReleasesImagePolicy.Name, Reason: v1alpha1.ReasonQuarantined,
+		Message: label(v) + " is quarantined: " + quarantine(s.status.Quarantined, version.Identity(v)).Reason,
+		ClearedBy: fmt.Sprintf("annotation %s: %q, or %s, or a newer release", v1alpha1.AnnotationLiftQuarantine,
+			v.Tag+" <reason>", forceDeployOf(v)),
+	}
 }
 
 // duration of an optional field that rejectSpec has looked at.

@@ -140,10 +140,7 @@ func (s *situation) whyPassedOver(v v1alpha1.VersionInfo) *v1alpha1.Blocker {
 	h := s.head()
 	switch {
 	case s.quarantined(v):
-		b.Reason, b.Message = v1alpha1.ReasonQuarantined,
-			label(v)+" is quarantined: "+quarantine(s.status.Quarantined, version.Identity(v)).Reason
-		b.ClearedBy = fmt.Sprintf("annotation %s: %q, or ", v1alpha1.AnnotationLiftQuarantine, v.Tag+" <reason>") +
-			b.ClearedBy
+		return s.quarantinedBlocker(v)
 	case s.withdrawn(v):
 		return s.withdrawnBlocker(v)
 	case h == nil:
