@@ -64,9 +64,10 @@ func (l Lease) withDefaults() Lease {
 }
 
 // fence returns what stops a leader from writing that was paused for so long that another replica may be the leader. It
-// is open until half-way between the moment at which the leader gives up by itself and the end of the lease.
+// is open until half-way between the moment at which the leader gives up by itself and the end of the lease. Other
+// replicas know that end in whole seconds.
 func (l Lease) fence() *lease.Fence {
-	return &lease.Fence{Lifetime: l.RenewDeadline + (l.Duration-l.RenewDeadline)/2}
+	return &lease.Fence{Lifetime: l.RenewDeadline + (l.Duration.Truncate(time.Second)-l.RenewDeadline)/2}
 }
 
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=kuberik-system,resources=leases,verbs=get;create;update

@@ -30,7 +30,11 @@ func (f *Fence) Wrap(next http.RoundTripper) http.RoundTripper { return fencedTr
 func (f *Fence) expired(now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.renewed.IsZero() && now.Sub(f.renewed) > f.Lifetime
+	if f.renewed.IsZero() {
+		return false
+	}
+	// The monotonic clock stands still while the machine is suspended, the wall clock does not.
+	return max(now.Sub(f.renewed), now.Round(0).Sub(f.renewed.Round(0))) > f.Lifetime
 }
 
 // renew notes a renewal. A slow one that ends late does not replace a later one.
@@ -50,7 +54,7 @@ type fencedTransport struct {
 // RoundTrip implements http.RoundTripper.
 func (t fencedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	began, write := time.Now(), r.Method != http.MethodGet
-	lease := strings.HasPrefix(r.URL.Path, "/apis/coordination.k8s.io/")
+	lease := strings.Contains(r.URL.Path, "/apis/coordination.k8s.io/") // below a path if the API server is behind a proxy
 	if write && !lease && t.fence.expired(began) {
 		return nil, ErrExpired
 	}

@@ -242,7 +242,8 @@ func reason(text string, most int) (string, error) {
 
 // signed adds the user to a reason, where nothing else records who gave it.
 func (at *scene) signed(why string) string {
-	return version.Clean(why+" ("+at.facts.You.User+")", maxReason)
+	by := " (" + version.Clean(at.facts.You.User, maxReason/2) + ")"
+	return version.Clean(why, maxReason-len(by)) + by
 }
 
 // holding lists what holds a release, one line each.
