@@ -17,8 +17,8 @@ type Lanes[T comparable] struct {
 	lanes map[string]*lane[T]
 	// turns are the lanes from which an item may be taken now, in the order of their turns.
 	turns []*lane[T]
-	// urgent counts the urgent items that wait, and passed how many of them were taken since the last late one.
-	urgent, passed int
+	// passed counts the urgent items that were taken since the last late one.
+	passed int
 }
 
 type lane[T comparable] struct {
@@ -43,7 +43,6 @@ func (l *Lanes[T]) Push(item T) {
 	defer l.mu.Unlock()
 	at := l.lane(item)
 	at.urgent = append(at.urgent, item)
-	l.urgent++
 	l.list(at)
 }
 
@@ -66,7 +65,6 @@ func (l *Lanes[T]) Hurry(item T) {
 	}
 	if i := slices.Index(at.late, item); i >= 0 {
 		at.late, at.urgent = slices.Delete(at.late, i, i+1), append(at.urgent, item)
-		l.urgent++
 	}
 }
 
@@ -96,11 +94,15 @@ func (l *Lanes[T]) Waiting(item T) int {
 	return 0
 }
 
-// Urgent is how many urgent items wait.
-func (l *Lanes[T]) Urgent() int {
+// Urgent is how many urgent items wait for a worker. Those of a namespace that uses its whole share wait for its own
+// items, so they do not count.
+func (l *Lanes[T]) Urgent() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.urgent
+	for _, at := range l.turns {
+		n += len(at.urgent)
+	}
+	return n
 }
 
 // Pop takes an item, and puts its lane at the end of the turns. It is the first urgent item of the first lane that has
@@ -114,7 +116,6 @@ func (l *Lanes[T]) Pop() (item T) {
 	l.turns, at.listed = slices.Delete(l.turns, i, i+1), false
 	if urgent {
 		item, at.urgent = shift(at.urgent)
-		l.urgent--
 		l.passed++
 	} else {
 		item, at.late = shift(at.late)

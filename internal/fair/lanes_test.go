@@ -146,3 +146,20 @@ func TestUrgentItemsAreCounted(t *testing.T) {
 	l.Pop()
 	want(0, "after both were taken")
 }
+
+// A namespace that uses its whole share waits for its own items. If its other items counted, it would hold back the
+// bookkeeping of every namespace for ever.
+func TestUrgentItemsOfAFullShareDoNotCount(t *testing.T) {
+	t.Parallel()
+	l := fair.New(1, namespace)
+	l.Push("a/1")
+	l.Push("a/2")
+	first := l.Pop()
+	if got := l.Urgent(); got != 0 {
+		t.Errorf("%d urgent items wait for a worker, want none", got)
+	}
+	l.Done(first)
+	if got := l.Urgent(); got != 1 {
+		t.Errorf("after one is done, %d urgent items wait for a worker, want 1", got)
+	}
+}

@@ -62,12 +62,12 @@ func (c *Controller) reconcileHTTP(ctx context.Context, g *v1alpha1.RolloutGate)
 	defer end()
 	var meter fair.Meter
 	ctx = fair.WithMeter(ctx, &meter)
+	defer func() { c.budget.Spend(g.Namespace, meter.Taken(), c.clock.Now()) }() // also what write compiles
 	ro, missing, err := c.rollout(ctx, g)
 	if err != nil {
 		return kube.Finish(0, err)
 	}
 	list, wait := c.askAll(ctx, g, ro)
-	c.budget.Spend(g.Namespace, meter.Taken(), c.clock.Now())
 	if errors.Is(context.Cause(ctx), kube.ErrOutdated) {
 		return ctrl.Result{}, nil
 	}

@@ -569,3 +569,22 @@ func TestAReasonThatChangesAllTheTimeIsWrittenNowAndThen(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 }
+
+// TestCompilingIsCharged: a gate that is asked nothing, because its Rollout has no candidates, still compiles its
+// expressions in each reconcile.
+func TestCompilingIsCharged(t *testing.T) {
+	w := newFixture(t)
+	WithHTTPAsker(compiling{w.asker})(w.Controller)
+	w.reconcile()
+	if wait := w.budget.Wait("ns", w.clock.Now()); wait != time.Second {
+		t.Errorf("what compiling takes is not counted: %s", wait)
+	}
+}
+
+// compiling takes a tenth of a second more than there is for each gate.
+type compiling struct{ Asker }
+
+func (compiling) Compile(ctx context.Context, _ *v1alpha1.RolloutGate) error {
+	fair.Charge(ctx, fair.AtOnce+100*time.Millisecond)
+	return nil
+}
