@@ -452,3 +452,27 @@ func TestTruncatedAuthors(t *testing.T) {
 		"allowed": {"authors may approve", policy(func(p *v1alpha1.ApprovalPolicy) { p.AllowAuthor = true }), c, open, ReasonApproved, ""},
 	})
 }
+
+// A reference with the UID of an Environment and another kind would open a gate by hand that counts as the Environment's.
+func TestOwnedByNeedsKindAndName(t *testing.T) {
+	t.Parallel()
+	owned := func(kind, name string, controls bool) *v1alpha1.RolloutGate {
+		return &v1alpha1.RolloutGate{ObjectMeta: metav1.ObjectMeta{
+			OwnerReferences: []metav1.OwnerReference{{Kind: kind, Name: name, UID: "u", Controller: &controls}},
+		}}
+	}
+	for what, c := range map[string]struct {
+		g    *v1alpha1.RolloutGate
+		want bool
+	}{
+		"its gate":     {owned("Environment", "production", true), true},
+		"another kind": {owned("Foo", "production", true), false},
+		"another name": {owned("Environment", "y", true), false},
+		"no control":   {owned("Environment", "production", false), false},
+		"no owner":     {&v1alpha1.RolloutGate{}, false},
+	} {
+		if got := OwnedBy(c.g, "Environment", "production", "u"); got != c.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}

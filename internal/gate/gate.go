@@ -4,6 +4,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kuberik/kuberik/api/v1alpha1"
 )
@@ -143,6 +144,13 @@ func (s Set) Closed(release v1alpha1.ReleaseIdentity) []Verdict {
 		}
 	}
 	return append(closed, awaiting...)
+}
+
+// OwnedBy reports whether an object controls the gate. The kind and name of the reference must be right as well as its
+// UID: the class of a gate follows from the kind, and who may edit gates may write a reference with any kind.
+func OwnedBy(g *v1alpha1.RolloutGate, kind, name string, uid types.UID) bool {
+	owner := metav1.GetControllerOfNoCopy(g)
+	return owner != nil && owner.UID == uid && owner.Kind == kind && owner.Name == name
 }
 
 // IsScheduled reports whether a schedule owns the gate.

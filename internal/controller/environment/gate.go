@@ -15,6 +15,7 @@ import (
 	environments "github.com/kuberik/kuberik/api/environments/v1alpha1"
 	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/environment"
+	"github.com/kuberik/kuberik/internal/gate"
 	"github.com/kuberik/kuberik/internal/kube"
 	"github.com/kuberik/kuberik/internal/version"
 )
@@ -40,7 +41,7 @@ func (c *Controller) gates(ctx context.Context, e *environments.Environment) (ga
 	for i := range list.Items {
 		g := &list.Items[i]
 		found.byName[g.Name] = g
-		if metav1.IsControlledBy(g, e) && g.DeletionTimestamp.IsZero() {
+		if isGateOf(g, e) && g.DeletionTimestamp.IsZero() {
 			found.own = append(found.own, g)
 		}
 	}
@@ -51,10 +52,15 @@ func (c *Controller) gates(ctx context.Context, e *environments.Environment) (ga
 // name, the name gets a suffix.
 func (gs gates) gateName(e *environments.Environment) string {
 	name := environment.GateName(e)
-	if g := gs.byName[name]; g == nil || metav1.IsControlledBy(g, e) || isOrphaned(g) {
+	if g := gs.byName[name]; g == nil || isGateOf(g, e) || isOrphaned(g) {
 		return name
 	}
 	return version.UniqueName(name, "Environment/"+e.Name)
+}
+
+// isGateOf reports whether an Environment controls a gate.
+func isGateOf(g *v1alpha1.RolloutGate, e *environments.Environment) bool {
+	return gate.OwnedBy(g, "Environment", e.Name, e.UID)
 }
 
 // isOrphaned reports whether a gate of an Environment has lost its owner reference. Gates of users are not adopted.

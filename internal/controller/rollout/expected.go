@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,8 +33,7 @@ type gateOwner struct {
 
 // owns reports whether the owner controls a gate. It does not maintain a gate that is being deleted.
 func (o *gateOwner) owns(g *v1alpha1.RolloutGate) bool {
-	owner := metav1.GetControllerOfNoCopy(g)
-	return owner != nil && owner.UID == o.uid && g.DeletionTimestamp.IsZero()
+	return gate.OwnedBy(g, o.kind, o.name, o.uid) && g.DeletionTimestamp.IsZero()
 }
 
 // expected returns the gates of a Rollout as their owners want them. It closes the gates of schedules that are closed
