@@ -102,6 +102,8 @@ func usedSomehow(r env.Permission, used map[env.Permission]int) bool {
 // elsewhere lists permissions that other test suites need, with every verb if none is given.
 func elsewhere() []env.Permission {
 	return []env.Permission{
+		// The controller reads the schema versions when it starts, in test/install.
+		{Verb: "get", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"},
 		// Schedules make gates.
 		{Group: "kuberik.com", Resource: "rolloutschedules"}, {Group: "kuberik.com", Resource: "rolloutschedules/status"},
 		{Group: "kuberik.com", Resource: "clusterrolloutschedules"}, {Group: "kuberik.com", Resource: "clusterrolloutschedules/status"},
