@@ -1,9 +1,15 @@
 package ask_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/kuberik/kuberik/api/v1alpha1"
 	"github.com/kuberik/kuberik/internal/cli/clitest"
 )
 
@@ -43,5 +49,44 @@ func TestWaitForCommit(t *testing.T) {
 	got := clitest.New(clitest.Shop()...).Run(t, "wait", "shop/checkout", "--commit", commit[:8])
 	if got.Code != 0 || !strings.Contains(got.Out, "1.8.2 is Available") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestWaitReadsTheRolloutAfterItsReleases discovers a release between the two reads. A Rollout that does not know it yet
+// looks as if the release had been superseded.
+func TestWaitReadsTheRolloutAfterItsReleases(t *testing.T) {
+	wait := []string{"wait", "shop/checkout@1.9.0", "--for=held"}
+	reads := 0
+	want := clitest.New(clitest.Shop()...).Run(t, wait...).String()
+	w := clitest.New(clitest.Shop()...)
+	var now v1alpha1.Rollout
+	if err := w.Client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "checkout"}, &now); err != nil {
+		t.Fatal(err)
+	}
+	old := now.DeepCopy()
+	old.Status.BlockedBy, old.Status.PendingVersion, old.Status.ReleaseCandidates = nil, "", nil
+	old.Status.AvailableReleases = slices.DeleteFunc(old.Status.AvailableReleases,
+		func(v v1alpha1.VersionInfo) bool { return v.Tag == "1.9.0" })
+	if err := w.Client.Status().Update(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if old.Status.PendingVersion != "" {
+		t.Fatal("the Rollout knows the release already")
+	}
+	w.Client = interceptor.NewClient(w.Client, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*v1alpha1.ReleaseList); ok {
+				if reads++; reads == 2 { // the first read only finds the target
+					now.ResourceVersion = old.ResourceVersion
+					if err := c.Status().Update(ctx, &now); err != nil {
+						return err
+					}
+				}
+			}
+			return c.List(ctx, list, opts...)
+		},
+	})
+	if got := w.Run(t, wait...).String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -44,10 +44,21 @@ func (s *Session) Target(ctx context.Context, arg string) (*Target, error) {
 	if t.Releases, err = s.Releases(ctx, rollout); err != nil {
 		return nil, err
 	}
+	// A Rollout that was read before its Releases may not know the newest of them, which would look superseded.
+	if t.Rollout, err = f.again(ctx, rollout); err != nil {
+		return nil, err
+	}
 	if ref.HasVersion() {
 		t.Release, err = f.version(t)
 	}
 	return t, err
+}
+
+// again reads a Rollout once more.
+func (f finder) again(ctx context.Context, ro *v1alpha1.Rollout) (*v1alpha1.Rollout, error) {
+	var next v1alpha1.Rollout
+	err := f.c.Get(ctx, client.ObjectKeyFromObject(ro), &next)
+	return &next, err
 }
 
 // Releases returns the releases of a Rollout, newest first.
