@@ -249,7 +249,7 @@ func (w *Cluster) pushAgain(tag string, b behaviour) {
 	w.selectTag(tag)
 }
 
-var bySemver = version.NewOrder(version.OrderSemver, false, "", "")
+var bySemver = version.NewOrder(version.OrderSemver, false, version.Filter{})
 
 // selectTag makes the policy select a tag, sometimes without its digest at first.
 func (w *Cluster) selectTag(tag string) {

@@ -258,34 +258,37 @@ func Policy(p *imagev1.ImagePolicy) release.Policy {
 	if p == nil {
 		return release.Policy{}
 	}
-	if f := p.Spec.FilterTags; f != nil {
-		if err := version.CheckFilter(f.Pattern, f.Extract); err != nil {
-			return release.Policy{Found: true, Problem: "spec.filterTags.pattern of the ImagePolicy " + err.Error()}
-		}
+	order, err := order(p.Spec)
+	if err != nil {
+		return release.Policy{Found: true, Problem: "spec.filterTags.pattern of the ImagePolicy " + err.Error()}
 	}
-	out := release.Policy{Found: true, Problem: notReadyMessage(p.Status.Conditions), Order: order(p.Spec)}
+	out := release.Policy{Found: true, Problem: notReadyMessage(p.Status.Conditions), Order: order}
 	if ref := p.Status.LatestRef; ref != nil {
 		out.Tag, out.Digest = ref.Tag, ref.Digest
 	}
 	return out
 }
 
-// order returns how an ImagePolicy orders tags, or nil if it has no policy.
-func order(spec imagev1.ImagePolicySpec) *version.Order {
-	var pattern, extract string
+// order returns how an ImagePolicy orders tags, or nil if it has no policy. It returns an error if the filter of the
+// tags is invalid or too large.
+func order(spec imagev1.ImagePolicySpec) (*version.Order, error) {
+	var filter version.Filter
 	if f := spec.FilterTags; f != nil {
-		pattern, extract = f.Pattern, f.Extract
+		var err error
+		if filter, err = version.NewFilter(f.Pattern, f.Extract); err != nil {
+			return nil, err
+		}
 	}
 	const descending = "desc"
 	switch c := spec.Policy; {
 	case c.SemVer != nil:
-		return version.NewOrder(version.OrderSemver, false, pattern, extract)
+		return version.NewOrder(version.OrderSemver, false, filter), nil
 	case c.Alphabetical != nil:
-		return version.NewOrder(version.OrderAlphabetical, c.Alphabetical.Order == descending, pattern, extract)
+		return version.NewOrder(version.OrderAlphabetical, c.Alphabetical.Order == descending, filter), nil
 	case c.Numerical != nil:
-		return version.NewOrder(version.OrderNumerical, c.Numerical.Order == descending, pattern, extract)
+		return version.NewOrder(version.OrderNumerical, c.Numerical.Order == descending, filter), nil
 	}
-	return nil
+	return nil, nil
 }
 
 // Image returns the image repository that an ImagePolicy selects from, or "".

@@ -11,7 +11,7 @@ import (
 // selects makes the ImagePolicy select a tag, in the order of semantic versions.
 func selects(tag string) edit {
 	return func(o *Observation) {
-		o.Policy = Policy{Found: true, Tag: tag, Order: version.NewOrder(version.OrderSemver, false, "", "")}
+		o.Policy = Policy{Found: true, Tag: tag, Order: version.NewOrder(version.OrderSemver, false, version.Filter{})}
 	}
 }
 

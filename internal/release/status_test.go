@@ -61,7 +61,7 @@ func allowNewer(s *v1alpha1.RolloutSpec) { s.AfterFailure = v1alpha1.AfterFailur
 // TestHalted: wherever automation rests until a person acts, the condition says so, and what to do.
 func TestHalted(t *testing.T) {
 	moved := []edit{known("1.1.0", "1.1.0"), digests("a", "b"), content("a")}
-	semver := func(o *Observation) { o.Policy.Order = version.NewOrder(version.OrderSemver, false, "", "") }
+	semver := func(o *Observation) { o.Policy.Order = version.NewOrder(version.OrderSemver, false, version.Filter{}) }
 	typo := []edit{pinned("9.9.9"), func(o *Observation) { o.PinnedTag.State = TagNotFound }}
 	byHand := func(e *v1alpha1.DeploymentHistoryEntry) { e.Cause = v1alpha1.CausePin }
 	for name, c := range map[string]struct {

@@ -2,7 +2,6 @@ package version
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -23,25 +22,12 @@ const (
 type Order struct {
 	ordering   Ordering
 	descending bool
-	pattern    *regexp.Regexp
-	extract    string
+	filter     Filter
 }
 
-// NewOrder returns the order of an ImagePolicy, or nil if CheckFilter refuses its filter. Only tags that match the
-// pattern are comparable. They are compared by the expansion of extract, or as they are if extract is empty. An empty
-// pattern matches every tag.
-func NewOrder(ordering Ordering, descending bool, pattern, extract string) *Order {
-	o := &Order{ordering: ordering, descending: descending, extract: extract}
-	if CheckFilter(pattern, extract) != nil {
-		return nil
-	}
-	if pattern != "" {
-		var err error
-		if o.pattern, err = regexp.Compile(pattern); err != nil {
-			return nil
-		}
-	}
-	return o
+// NewOrder returns the order of an ImagePolicy. Only tags that match the filter are comparable.
+func NewOrder(ordering Ordering, descending bool, filter Filter) *Order {
+	return &Order{ordering, descending, filter}
 }
 
 // Compare returns a negative number if a is below b and a positive number if it is above. It returns false if the tags
@@ -50,8 +36,8 @@ func (o *Order) Compare(a, b string) (int, bool) {
 	if o == nil {
 		return 0, false
 	}
-	a, okA := o.value(a)
-	b, okB := o.value(b)
+	a, okA := o.filter.value(a)
+	b, okB := o.filter.value(b)
 	if !okA || !okB {
 		return 0, false
 	}
@@ -60,18 +46,6 @@ func (o *Order) Compare(a, b string) (int, bool) {
 		n = -n
 	}
 	return n, ok
-}
-
-// value returns the text by which a tag is compared. It returns false if the tag does not match the pattern.
-func (o *Order) value(tag string) (string, bool) {
-	if o.pattern == nil {
-		return tag, true
-	}
-	match := o.pattern.FindStringSubmatchIndex(tag)
-	if match == nil || o.extract == "" {
-		return tag, match != nil
-	}
-	return string(o.pattern.ExpandString(nil, o.extract, tag, match)), true
 }
 
 func (k Ordering) compare(a, b string) (int, bool) {

@@ -3,6 +3,7 @@ package version
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"regexp/syntax"
 )
 
@@ -15,15 +16,41 @@ const (
 	maxStates = 5_000
 )
 
-// CheckFilter returns an error if a tag filter of an ImagePolicy is invalid, or too large to be evaluated.
-func CheckFilter(pattern, extract string) error {
+// Filter is the tag filter of an ImagePolicy. The zero value matches every tag.
+type Filter struct {
+	pattern *regexp.Regexp
+	extract string
+}
+
+// NewFilter returns the filter of a pattern, which matches every tag if it is empty, and of an extraction, which is the
+// whole tag if it is empty. It returns an error if the pattern is invalid, or too large to be evaluated.
+func NewFilter(pattern, extract string) (Filter, error) {
 	if len(pattern) > maxPattern {
-		return fmt.Errorf("is longer than %d characters", maxPattern)
+		return Filter{}, fmt.Errorf("is longer than %d characters", maxPattern)
 	}
 	if len(extract) > maxExtract {
-		return fmt.Errorf("has an extract that is longer than %d characters", maxExtract)
+		return Filter{}, fmt.Errorf("has an extract that is longer than %d characters", maxExtract)
 	}
-	return CheckPattern(pattern)
+	if pattern == "" {
+		return Filter{extract: extract}, nil
+	}
+	if err := CheckPattern(pattern); err != nil {
+		return Filter{}, err
+	}
+	compiled, err := regexp.Compile(pattern)
+	return Filter{compiled, extract}, err
+}
+
+// value returns the text by which a tag is compared. It returns false if the tag does not match the pattern.
+func (f Filter) value(tag string) (string, bool) {
+	if f.pattern == nil {
+		return tag, true
+	}
+	match := f.pattern.FindStringSubmatchIndex(tag)
+	if match == nil || f.extract == "" {
+		return tag, match != nil
+	}
+	return string(f.pattern.ExpandString(nil, f.extract, tag, match)), true
 }
 
 // CheckPattern returns an error if a regular expression is invalid or its program is too large. A short pattern such as

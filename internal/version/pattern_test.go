@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCheckFilter(t *testing.T) {
+func TestNewFilter(t *testing.T) {
 	for name, tt := range map[string]struct{ pattern, extract, want string }{
 		"none":                   {"", "", ""},
 		"usual":                  {`^main-[a-f0-9]+-(?P<ts>[0-9]+)$`, "$ts", ""},
@@ -20,7 +20,7 @@ func TestCheckFilter(t *testing.T) {
 		"a long extract":         {"(a)", strings.Repeat("$1", 200), "extract that is longer than 256"},
 		"as long as it may be":   {strings.Repeat("a", maxPattern), strings.Repeat("$", maxExtract), ""},
 	} {
-		err := CheckFilter(tt.pattern, tt.extract)
+		_, err := NewFilter(tt.pattern, tt.extract)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
@@ -51,7 +51,7 @@ func TestStatesAreAnUpperBound(t *testing.T) {
 
 // Comparing two tags with an order of a pattern that is refused must not cost what the pattern would.
 func TestOrderOfAHugePatternComparesNothing(t *testing.T) {
-	o := NewOrder(OrderAlphabetical, false, strings.Repeat(".{0,999}", 512), "")
+	o := orderOf(OrderAlphabetical, false, strings.Repeat(".{0,999}", 512), "")
 	if _, ok := o.Compare("a", "b"); ok {
 		t.Error("two tags are comparable by a pattern that is refused")
 	}
