@@ -77,31 +77,13 @@ func (s *situation) unknownAnnotations() string {
 		if !strings.HasPrefix(key, annotationPrefix) || strings.HasPrefix(key, linkPrefix) || slices.Contains(known, key) {
 			continue
 		}
-		nearest := slices.MinFunc(known, func(a, b string) int { return cmp.Compare(distance(key, a), distance(key, b)) })
+		nearest := slices.MinFunc(known, func(a, b string) int {
+			return cmp.Compare(version.EditDistance(key, a), version.EditDistance(key, b))
+		})
 		message.WriteString("; the annotation " + key + " of the Rollout has no effect: the nearest one that has is " +
 			nearest)
 	}
 	return message.String()
-}
-
-// distance is how many characters have to be added, removed or replaced to turn one text into the other.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal, row[j+1] = row[j+1], min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func (s *situation) gatesPassing() metav1.Condition {
