@@ -1,18 +1,13 @@
 package approval
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/config"
@@ -41,39 +36,18 @@ type PolicyVerifier struct {
 // NewPolicyVerifier returns a PolicyVerifier. It fails only if the embedded policies cannot be read.
 func NewPolicyVerifier(reader client.Reader) (*PolicyVerifier, error) {
 	p := &PolicyVerifier{reader: reader, shipped: map[string]admissionv1.ValidatingAdmissionPolicySpec{}}
-	files, err := fs.Glob(config.Install, "policy/*.yaml")
+	policies, err := config.Objects[admissionv1.ValidatingAdmissionPolicy]("policy", "ValidatingAdmissionPolicy")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range files {
-		data, err := config.Install.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.addShipped(data); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
+	for _, policy := range policies {
+		p.shipped[policy.Name] = policy.Spec
 	}
 	return p, nil
 }
 
-func (p *PolicyVerifier) addShipped(data []byte) error {
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
-	for {
-		var policy admissionv1.ValidatingAdmissionPolicy
-		if err := decoder.Decode(&policy); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if policy.Kind == "ValidatingAdmissionPolicy" {
-			p.shipped[policy.Name] = policy.Spec
-		}
-	}
-}
-
-// VerifiedSince returns since when the API server verifies the users of Approvals and Overrides. If it does not, why
-// says what is missing.
+// VerifiedSince returns since when the API server verifies the users of Approvals and Overrides. If it does not, why is
+// the reason.
 func (p *PolicyVerifier) VerifiedSince(ctx context.Context) (since time.Time, why string, err error) {
 	for _, name := range policyNames() {
 		at, ok, err := p.enforced(ctx, name)
@@ -112,7 +86,7 @@ func (p *PolicyVerifier) enforced(ctx context.Context, name string) (since time.
 		}
 	}
 	shipped, known := p.shipped[name]
-	return since, known && matchesShipped(policy.Spec, shipped) && denies(binding.Spec, name), nil
+	return since, known && Matches(policy.Spec, shipped) && Denies(binding.Spec, name), nil
 }
 
 // lastWritten returns when anything but the status of an object was last written: users are not verified before that.
@@ -130,16 +104,18 @@ func lastWritten(o client.Object) (last time.Time, known bool) {
 	return last, known
 }
 
-// matchesShipped compares the fields that decide; the API server sets defaults in others.
-func matchesShipped(is, shipped admissionv1.ValidatingAdmissionPolicySpec) bool {
+// Matches reports whether an admission policy decides as the shipped one. It compares the fields that decide; the API
+// server sets defaults in others.
+func Matches(is, shipped admissionv1.ValidatingAdmissionPolicySpec) bool {
 	if is.FailurePolicy == nil || *is.FailurePolicy != admissionv1.Fail || is.MatchConstraints == nil ||
 		is.ParamKind != nil ||
-		len(is.MatchConditions) > 0 || len(is.MatchConstraints.ExcludeResourceRules) > 0 {
+		len(is.MatchConstraints.ExcludeResourceRules) > 0 {
 		return false
 	}
 	return slices.EqualFunc(is.Validations, shipped.Validations,
 		func(a, b admissionv1.Validation) bool { return a.Expression == b.Expression }) &&
 		slices.Equal(is.Variables, shipped.Variables) &&
+		slices.Equal(is.MatchConditions, shipped.MatchConditions) &&
 		unrestricted(is.MatchConstraints) &&
 		slices.EqualFunc(is.MatchConstraints.ResourceRules, shipped.MatchConstraints.ResourceRules, sameRule)
 }
@@ -158,8 +134,8 @@ func unrestricted(m *admissionv1.MatchResources) bool {
 		(m.ObjectSelector == nil || len(m.ObjectSelector.MatchLabels)+len(m.ObjectSelector.MatchExpressions) == 0)
 }
 
-// denies reports whether a binding makes a policy deny requests in every namespace.
-func denies(is admissionv1.ValidatingAdmissionPolicyBindingSpec, policy string) bool {
+// Denies reports whether a binding makes a policy deny requests in every namespace.
+func Denies(is admissionv1.ValidatingAdmissionPolicyBindingSpec, policy string) bool {
 	return is.PolicyName == policy && is.ParamRef == nil && slices.Contains(is.ValidationActions, admissionv1.Deny) &&
 		(is.MatchResources == nil || unrestricted(is.MatchResources) &&
 			len(is.MatchResources.ResourceRules)+len(is.MatchResources.ExcludeResourceRules) == 0)

@@ -3,7 +3,6 @@ package lint
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kuberik/kuberik/config"
 )
@@ -34,19 +32,11 @@ type validator struct {
 // kinds returns the CRDs that this program carries, by group.
 var kinds = sync.OnceValues(func() (map[string][]*apiextensionsv1.CustomResourceDefinition, error) {
 	found := map[string][]*apiextensionsv1.CustomResourceDefinition{}
-	entries, err := config.Install.ReadDir("crd")
+	crds, err := config.Objects[apiextensionsv1.CustomResourceDefinition]("crd", "CustomResourceDefinition")
 	if err != nil {
 		return nil, err
 	}
-	for _, entry := range entries {
-		text, err := config.Install.ReadFile(path.Join("crd", entry.Name()))
-		if err != nil {
-			return nil, err
-		}
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.Unmarshal(text, crd); err != nil {
-			return nil, fmt.Errorf("%s: %w", entry.Name(), err)
-		}
+	for _, crd := range crds {
 		found[crd.Spec.Group] = append(found[crd.Spec.Group], crd)
 	}
 	return found, nil

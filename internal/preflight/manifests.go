@@ -1,12 +1,8 @@
 package preflight
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -14,59 +10,11 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kuberik/kuberik/config"
+	"github.com/kuberik/kuberik/internal/approval"
 )
-
-// shipped decodes the manifests of a folder that are of one kind.
-func shipped[T any](folder, kind string) (list []*T, err error) {
-	files, err := fs.Glob(config.Install, folder+"/*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range files {
-		text, err := config.Install.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		found, err := decode[T](text, kind)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		list = append(list, found...)
-	}
-	return list, nil
-}
-
-func decode[T any](text []byte, kind string) (list []*T, err error) {
-	documents := yaml.NewDocumentDecoder(io.NopCloser(bytes.NewReader(text)))
-	buffer := make([]byte, len(text)+1)
-	for {
-		n, err := documents.Read(buffer)
-		if errors.Is(err, io.EOF) {
-			return list, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		var head struct {
-			Kind string `json:"kind"`
-		}
-		if err := yaml.Unmarshal(buffer[:n], &head); err != nil {
-			return nil, err
-		}
-		if head.Kind != kind {
-			continue
-		}
-		value := new(T)
-		if err := yaml.Unmarshal(buffer[:n], value); err != nil {
-			return nil, err
-		}
-		list = append(list, value)
-	}
-}
 
 // maxNamed is how many names a message lists.
 const maxNamed = 3
@@ -80,7 +28,7 @@ func named(list []string) string {
 
 // crds compares the CRDs of the cluster with those of this program.
 func (c Checker) crds(ctx context.Context) (Result, error) {
-	list, err := shipped[apiextensionsv1.CustomResourceDefinition]("crd", "CustomResourceDefinition")
+	list, err := config.Objects[apiextensionsv1.CustomResourceDefinition]("crd", "CustomResourceDefinition")
 	if err != nil {
 		return Result{}, err
 	}
@@ -187,7 +135,7 @@ func (c Checker) flux(ctx context.Context) (Result, error) {
 
 // policies compares the admission policies of the cluster with those of this program.
 func (c Checker) policies(ctx context.Context) (Result, error) {
-	list, err := shipped[admissionv1.ValidatingAdmissionPolicy]("policy", "ValidatingAdmissionPolicy")
+	list, err := config.Objects[admissionv1.ValidatingAdmissionPolicy]("policy", "ValidatingAdmissionPolicy")
 	if err != nil {
 		return Result{}, err
 	}
@@ -221,13 +169,10 @@ func (c Checker) policy(ctx context.Context, want *admissionv1.ValidatingAdmissi
 			return "", err
 		}
 	}
-	if !slices.Contains(binding.Spec.ValidationActions, admissionv1.Deny) || binding.Spec.PolicyName != want.Name {
+	if !approval.Denies(binding.Spec, want.Name) {
 		return "does not deny anything", nil
 	}
-	expression := func(a, b admissionv1.Validation) bool { return a.Expression == b.Expression }
-	if !slices.EqualFunc(is.Spec.Validations, want.Spec.Validations, expression) ||
-		!slices.Equal(is.Spec.Variables, want.Spec.Variables) ||
-		!slices.Equal(is.Spec.MatchConditions, want.Spec.MatchConditions) {
+	if !approval.Matches(is.Spec, want.Spec) {
 		return "differs from the one of this program", nil
 	}
 	return "", nil
