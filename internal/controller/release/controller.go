@@ -87,9 +87,7 @@ func (c *Controller) Reconcile(ctx context.Context, ro *v1alpha1.Rollout) (ctrl.
 		if err != nil {
 			return kube.Finish(0, err)
 		}
-		if wait == 0 || left > 0 && left < wait {
-			wait = left
-		}
+		wait = kube.Sooner(wait, left)
 	}
 	return kube.Finish(wait, c.prune(ctx, ro, existing))
 }
