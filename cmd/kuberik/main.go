@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends at once what the first one has asked to end.
 	context.AfterFunc(ctx, stop)
-	// A verb says what went wrong; logs of the libraries would come between its lines.
+	// Commands report errors themselves. Log lines of the libraries would mix with their output.
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
 	os.Exit(int(cli.Run(ctx, session.NewProcess(), os.Args[1:])))

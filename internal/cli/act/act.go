@@ -84,22 +84,22 @@ func (at *scene) mayPatch(ctx context.Context) error {
 	})
 }
 
-// refused returns an error that says why a verb does nothing.
+// refused returns an error with the reason why a command makes no change.
 func refused(why string, hints ...string) error {
 	return exit.With(exit.No, fmt.Errorf("%s", why), hints...)
 }
 
 // change is what a verb does.
 type change struct {
-	// plan says what will change.
+	// plan describes the change before it is made.
 	plan []string
 	// question is asked on a terminal.
 	question string
 	// apply sends it and returns the object that was made or changed.
 	apply func(context.Context, client.Client) (client.Object, error)
-	// did is the word for what was done, such as created.
+	// did is the past participle in the output, such as created.
 	did string
-	// next says what comes of it. It may be empty.
+	// next describes the consequences. It may be empty.
 	next string
 }
 
@@ -188,7 +188,7 @@ func (at *scene) annotate(annotations map[string]string) func(context.Context, c
 	return at.patch(map[string]any{"metadata": map[string]any{"annotations": annotations}})
 }
 
-// create creates an object under a name that tells what it is about. If it is taken, a number is added.
+// create creates an object. If its name is taken, it appends a number to the name.
 func create[T client.Object](ctx context.Context, c client.Client, object T) (T, error) {
 	const most = 100
 	name := object.GetName()
@@ -226,7 +226,7 @@ func objectName(rel *v1alpha1.Release, user string) string {
 // maxReason is how many bytes a reason may have in an annotation. The controller keeps as many.
 const maxReason = 256
 
-// reason checks a reason that is owed.
+// reason validates the required flag --reason.
 func reason(text string, most int) (string, error) {
 	text = strings.TrimSpace(text)
 	switch {

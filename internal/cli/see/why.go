@@ -27,8 +27,8 @@ func NewWhy(p *session.Process) *cobra.Command {
 	c := session.Command(p, &cobra.Command{
 		Use:   "why ROLLOUT | RELEASE",
 		Short: "Say why a release has not gone out, and who or what can change that",
-		Long: `Says why a release has not gone out: everything that holds it, in order, since when and until when, who or what clears
-it, and the command that you may run.
+		Long: `Explains why a release has not been deployed. Lists everything that holds it, in order: since when, until when, who or
+what clears it, and the command that you can run.
 
 Exit codes: 0 it is Available or on its way, 1 it failed, 3 it waits, 5 another release replaced it, 6 there is none.`,
 		Example: `  kuberik why checkout -n shop
